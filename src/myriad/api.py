@@ -1,0 +1,87 @@
+"""The Python API: `myriad.open(home)` gives one installation and what can be done with it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from myriad import settings as settings_table
+from myriad.engines.base import Server
+from myriad.errors import NotRunning
+from myriad.home import Home
+from myriad.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from myriad.people import People
+    from myriad.publish import Options, Progress, Report
+
+
+@dataclass(frozen=True)
+class Myriad:
+    """One installation: its home and its settings."""
+
+    home: Home
+    settings: Settings
+
+    def up(self, *, postgres_at: str | None = None) -> None:
+        """Start the engines and stay until a signal; see `engines.supervisor.run`."""
+        from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
+
+        supervisor.run(self.home, self.settings, postgres_at=postgres_at)
+
+    def up_detached(self, *, postgres_at: str | None = None) -> Server:
+        """Start the engines in the background; return when ready.
+
+        Raises StartFailed with the engine's own log lines, HomeLocked if it is up already.
+        """
+        from myriad.engines import supervisor  # noqa: PLC0415
+
+        return supervisor.run_detached(self.home, self.settings, postgres_at=postgres_at)
+
+    def down(self) -> bool:
+        """Stop what is up on this home; say whether there was anything. Returns when it is gone."""
+        from myriad.engines import supervisor  # noqa: PLC0415
+
+        return supervisor.stop(self.home, self.settings)
+
+    def server(self) -> Server:
+        """Return the PostgreSQL that is up on this home; raises NotRunning."""
+        running = self.home.running()
+        if running is None:
+            raise NotRunning(
+                f"nothing is up on {self.home.folder}",
+                hint="Start it with `myriad up --detach`.",
+            )
+        return Server(running.engine, running.dsn, running.host, running.port)
+
+    @cached_property
+    def people(self) -> "People":
+        """People, groups and grants of the running server; raises NotRunning."""
+        from myriad.people import People  # noqa: PLC0415
+
+        return People(self.server(), self.settings)
+
+    def publish(
+        self,
+        sources: "Sequence[str | Path]",
+        options: "Options | None" = None,
+        progress: "Progress | None" = None,
+    ) -> "Report":
+        """Publish files as tables; see `publish.publish`."""
+        from myriad.publish import Options, publish  # noqa: PLC0415
+
+        return publish(
+            self.server(), self.home, self.settings, sources, options or Options(), progress
+        )
+
+
+def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001
+    """Open the installation in `home` (default: `MYRIAD_HOME`, else the user's data folder).
+
+    `flags` are settings that override environment and file. Raises SettingsError.
+    Nothing is created or started yet.
+    """
+    place = home if isinstance(home, Home) else Home(home)
+    return Myriad(place, settings_table.load(place.folder, flags))

@@ -1,0 +1,44 @@
+"""The command line: a thin layer over the Python API, one file per group of commands."""
+
+import importlib
+
+import click
+
+import myriad
+
+# Command → the module that defines it; loaded on first use so that `myriad --help` is instant.
+COMMANDS = {
+    "up": "engine",
+    "down": "engine",
+    "status": "engine",
+    "doctor": "doctor",
+    "logs": "engine",
+    "settings": "settings",
+    "publish": "publish",
+    "list": "tables",
+    "show": "tables",
+    "person": "people",
+    "group": "people",
+    "grant": "people",
+    "revoke": "people",
+    "connect": "connect",
+    "demo": "demo",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"myriad.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(myriad.__version__, prog_name="myriad")
+def main() -> None:
+    """Publish an organisation's data once; ten thousand people reach it."""

@@ -1,0 +1,110 @@
+"""What every command shares: `--home`, `--json`, `--quiet`, `--debug`, output and errors."""
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+
+import click
+import psycopg
+
+import myriad
+from myriad.errors import EngineError, MyriadError
+
+P = ParamSpec("P")
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+EXIT_REJECTS = 3
+
+
+@dataclass
+class Session:
+    """One run of a command: the installation it works on and how it speaks."""
+
+    folder: Path | None
+    as_json: bool
+    quiet: bool
+    debug: bool
+
+    def open(self, **flags: object) -> "myriad.Myriad":
+        """Open the installation; `flags` are settings given on the command line."""
+        return myriad.open(self.folder, **flags)
+
+    def say(self, text: str) -> None:
+        """Tell a person something on standard error; silent with `--quiet` or `--json`."""
+        if not (self.quiet or self.as_json):
+            click.echo(text, err=True)
+
+    def result(self, data: object, text: str) -> None:
+        """Print the command's answer: `data` for machines, `text` for people."""
+        click.echo(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)
+
+
+def common(function: Callable[Concatenate[Session, P], None]) -> Callable[P, None]:
+    """Give a command the options that all have, and turn its errors into messages."""
+
+    @click.option("--home", type=click.Path(path_type=Path), help="Folder of the installation.")
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+    @click.option("--quiet", is_flag=True, help="Say only what was asked for.")
+    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @functools.wraps(function)
+    def run(
+        *args: P.args,
+        home: Path | None,
+        as_json: bool,
+        quiet: bool,
+        debug: bool,
+        **options: P.kwargs,
+    ) -> None:
+        session = Session(home, as_json, quiet, debug)
+        try:
+            function(session, *args, **options)
+        except Exception as error:  # noqa: BLE001 - no traceback reaches a person
+            sys.exit(_fail(session, error))
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+    return run  # type: ignore[return-value]
+
+
+def _fail(session: Session, error: Exception) -> int:
+    if isinstance(error, (click.exceptions.Exit, click.ClickException, click.Abort)):
+        raise error
+    if session.debug:
+        traceback.print_exception(error)
+    known = as_myriad_error(error)
+    if session.as_json:
+        body = {"error": known.message, "hint": known.hint, "type": type(known).__name__}
+        click.echo(json.dumps(body, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"error: {known.message}", err=True)
+        if known.hint:
+            click.echo(f"hint: {known.hint}", err=True)
+    return known.exit_code
+
+
+def as_myriad_error(error: Exception) -> MyriadError:
+    """Return `error` as one with a hint, whatever it was."""
+    if isinstance(error, MyriadError):
+        return error
+    if isinstance(error, psycopg.OperationalError):
+        return EngineError(
+            f"PostgreSQL: {error}".strip(), hint="See `myriad status` and `myriad logs`."
+        )
+    if isinstance(error, psycopg.Error):
+        return EngineError(
+            f"PostgreSQL: {error}".strip(), hint=error.diag.message_hint or "See `myriad logs`."
+        )
+    if isinstance(error, OSError):
+        return MyriadError(
+            f"{error.filename or 'system'}: {error.strerror or error}",
+            hint="`myriad doctor` checks disk space and permissions.",
+        )
+    return MyriadError(
+        f"{type(error).__name__}: {error}",
+        hint="This is a defect of Myriad. Run again with --debug and report what it prints.",
+    )

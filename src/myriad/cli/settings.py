@@ -1,0 +1,32 @@
+"""`myriad settings`: every setting, its value and where that came from."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from myriad import settings as table
+from myriad.cli.common import Session, common
+
+
+@click.command("settings")
+@common
+def settings_command(session: Session) -> None:
+    """Show every setting, its value and where it came from."""
+    current = session.open().settings
+    rows = [
+        {
+            "name": entry.name,
+            "value": getattr(current, entry.name),
+            "default": entry.default,
+            "origin": current.origins.get(entry.name, "default"),
+            "help": entry.metadata["help"],
+        }
+        for entry in table.TABLE
+    ]
+    if session.as_json:
+        session.result(rows, "")
+        return
+    shown = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
+    for row in rows:
+        shown.add_row(row["name"], str(row["value"]), row["origin"], row["help"])
+    Console().print(shown)

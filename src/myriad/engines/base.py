@@ -1,0 +1,50 @@
+"""The small surface that an embedded and an attached PostgreSQL share."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+CONTROL_DATABASE = "myriad"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL that runs: how Myriad reaches it, and how people do.
+
+    Attributes:
+        kind: `embedded` or `attached`.
+        dsn: connects as administrator; has no database name.
+        host, port: where people connect.
+    """
+
+    kind: str
+    dsn: str
+    host: str
+    port: int
+
+    def connect(
+        self, database: str = CONTROL_DATABASE, *, autocommit: bool = False
+    ) -> psycopg.Connection:
+        """Open an administrator's connection; the caller closes it.
+
+        Raises psycopg.OperationalError.
+        """
+        return psycopg.connect(make_conninfo(self.dsn, dbname=database), autocommit=autocommit)
+
+
+class PostgresEngine(Protocol):
+    """What the supervisor does with a PostgreSQL, whoever runs it."""
+
+    def start(self) -> Server:
+        """Make it ready; raises StartFailed, ProgramMissing or Unsupported."""
+
+    def stop(self) -> None:
+        """Stop it gracefully; an attached server is left alone."""
+
+    def failure(self) -> str | None:
+        """Return why it does not run any more, None while it does."""
+
+    def log_tail(self, lines: int) -> list[str]:
+        """Return the engine's last log lines; raises Unsupported where it has none for us."""

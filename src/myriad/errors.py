@@ -1,0 +1,113 @@
+"""The one error tree: every error says what happened and what to do about it.
+
+MyriadError
+├── UsageError            the command or call makes no sense (exit code 2)
+├── SettingsError         a setting is unknown or has a bad value
+├── HomeError             the home cannot be used
+│   └── HomeLocked        somebody else has it
+├── EngineError           a database program
+│   ├── ProgramMissing    not found in any of the places looked
+│   ├── StartFailed       did not become ready
+│   ├── NotRunning        nothing to talk to
+│   └── Unsupported       this engine cannot do that, and why
+├── SourceError           what is published cannot be read
+├── PublishError          what was read cannot be loaded
+│   ├── KeyRefused        the key is not unique, or has nulls
+│   ├── TooManyRejects    more records did not fit than allowed
+│   ├── SchemaRefused     the table that is there does not fit
+│   └── SwapBlocked       somebody holds the old table
+└── PeopleError           people, groups and grants
+"""
+
+
+class MyriadError(Exception):
+    """An error meant for a person.
+
+    Attributes:
+        message: what happened and what was looked at.
+        hint: what to do about it; empty if nothing can be said.
+        retryable: whether the same call may succeed later without a change.
+        exit_code: of the command that it ends.
+    """
+
+    retryable = False
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MyriadError):
+    """The command or call makes no sense."""
+
+    exit_code = 2
+
+
+class SettingsError(MyriadError):
+    """A setting is unknown or has a bad value; the message names file and line."""
+
+    exit_code = 2
+
+
+class HomeError(MyriadError):
+    """The home cannot be used."""
+
+
+class HomeLocked(HomeError):
+    """Another process holds the home."""
+
+    retryable = True
+
+
+class EngineError(MyriadError):
+    """A database program failed."""
+
+
+class ProgramMissing(EngineError):
+    """A program was found in none of the places looked."""
+
+
+class StartFailed(EngineError):
+    """An engine did not become ready."""
+
+
+class NotRunning(EngineError):
+    """There is no engine to talk to."""
+
+    retryable = True
+
+
+class Unsupported(EngineError):
+    """This engine cannot do that; the message says why."""
+
+
+class SourceError(MyriadError):
+    """A source cannot be read."""
+
+
+class PublishError(MyriadError):
+    """A source was read but cannot be loaded; the old table stays."""
+
+
+class KeyRefused(PublishError):
+    """A key is not unique or has nulls; the message shows the first offenders."""
+
+
+class TooManyRejects(PublishError):
+    """More records did not fit than `--max-rejects` allows."""
+
+
+class SchemaRefused(PublishError):
+    """The table that is there, or what depends on it, does not fit the new one."""
+
+
+class SwapBlocked(PublishError):
+    """Somebody held the old table for longer than we wait."""
+
+    retryable = True
+
+
+class PeopleError(MyriadError):
+    """People, groups or grants: not there, there already, or a bad name."""

@@ -1,0 +1,160 @@
+"""The home: the directory that holds one installation, its lock, its state and its secrets."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import filelock
+import platformdirs
+import psutil
+
+from myriad.errors import HomeError, HomeLocked
+
+# A Unix socket's path may have 107 bytes (unix(7)); PostgreSQL adds "/.s.PGSQL.65535".
+SOCKET_FOLDER_BYTES = 90
+
+
+def default_folder() -> Path:
+    """Return `/var/lib/myriad` for root, else the platform's user data directory."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/myriad")
+    return Path(platformdirs.user_data_dir("myriad"))
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the process that is `up` on a home says of itself.
+
+    Attributes:
+        pid, started: the process and its start time; together they prove it is the one meant.
+        engine: `embedded` or `attached`.
+        host, port: where people connect.
+        dsn: how Myriad itself connects as administrator, without a database name.
+    """
+
+    pid: int
+    started: float
+    engine: str
+    host: str
+    port: int
+    dsn: str
+
+    def alive(self) -> bool:
+        """Say whether that very process still runs."""
+        return process_started(self.pid) == self.started
+
+
+def process_started(pid: int) -> float | None:
+    """Return the start time of process `pid`, None if there is none."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+class Home:
+    """Paths, lock, state and secrets of the installation in `folder`."""
+
+    def __init__(self, folder: Path | str | None = None) -> None:
+        chosen = folder or os.environ.get("MYRIAD_HOME") or default_folder()
+        self.folder = Path(chosen).expanduser().absolute()
+        self.postgres = self.folder / "postgres"
+        self.logs = self.folder / "logs"
+        self.temporary = self.folder / "tmp"
+        self.rejects = self.folder / "rejects"
+        self.secrets = self.folder / "secrets"
+        self._state = self.folder / "running.json"
+        self._lock = self.folder / "lock"
+
+    def create(self) -> None:
+        """Make the folders that are missing, closed to others; raises HomeError if impossible."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # As root the engine runs as another user, who must pass through but not look.
+            self.folder.chmod(0o711 if _is_root() else 0o700)
+            for path in (self.logs, self.temporary, self.rejects, self.secrets):
+                path.mkdir(mode=0o700, exist_ok=True)
+                path.chmod(0o700)
+        except OSError as error:
+            raise HomeError(
+                f"cannot use {self.folder} as home: {error.strerror}",
+                hint="Give another folder with --home or MYRIAD_HOME.",
+            ) from error
+
+    def socket_folder(self) -> Path:
+        """Return a folder for Unix sockets, in the home unless its path is too long for one."""
+        inside = self.folder / "run"
+        if len(os.fsencode(inside)) <= SOCKET_FOLDER_BYTES:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"myriad-{os.getuid()}-{digest}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home for one `up`; raises HomeLocked that says who has it.
+
+        The lock is the kernel's (flock): a crash or a power cut frees it, only its text stays.
+        """
+        self.create()
+        lock = filelock.FileLock(self._lock, mode=0o600)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise HomeLocked(
+                f"{self.folder} is in use by {self._holder()}",
+                hint="Stop it with `myriad down`, or give another folder with --home.",
+            ) from None
+        try:
+            self._holder_file().write_text(json.dumps({"pid": os.getpid()}))
+            yield
+        finally:
+            lock.release()
+
+    def _holder_file(self) -> Path:
+        return self.folder / "lock.holder"
+
+    def _holder(self) -> str:
+        try:
+            pid = json.loads(self._holder_file().read_text())["pid"]
+            return f"process {pid} ({' '.join(psutil.Process(pid).cmdline())[:120]})"
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return "another process"
+
+    def announce(self, running: Running) -> None:
+        """Write down how the engine of this home is reached."""
+        self.write_private(self._state, json.dumps(asdict(running)))
+
+    def withdraw(self) -> None:
+        """Forget what `announce` wrote."""
+        self._state.unlink(missing_ok=True)
+
+    def running(self) -> Running | None:
+        """Return what is up on this home, None if nothing is (a stale file counts as nothing)."""
+        try:
+            state = Running(**json.loads(self._state.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return state if state.alive() else None
+
+    def write_private(self, path: Path, text: str) -> None:
+        """Replace a file that only its owner may read, at once and durably (0600)."""
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it 0600
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0

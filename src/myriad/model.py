@@ -1,0 +1,125 @@
+"""The neutral schema that sources, loaders and reports speak.
+
+A source works out `Table`s; a loader turns them into what its engine understands.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """A value's kind; the text is PostgreSQL's name for it."""
+
+    BOOLEAN = "boolean"
+    SMALLINT = "smallint"
+    INTEGER = "integer"
+    BIGINT = "bigint"
+    NUMERIC = "numeric"
+    REAL = "real"
+    DOUBLE = "double precision"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    UUID = "uuid"
+    JSONB = "jsonb"
+    TEXT = "text"
+    BYTEA = "bytea"
+
+
+@dataclass(frozen=True)
+class Type:
+    """A kind with what is needed to carry its values exactly.
+
+    Attributes:
+        kind: what the values are.
+        precision: for NUMERIC: how many digits the batches carry (at most 38).
+        scale: for NUMERIC: how many of them come after the point.
+        declared: for NUMERIC: the source declared precision and scale, so the table does too.
+        format: for DATE and TIMESTAMP read from text: the strptime format, empty for ISO 8601.
+    """
+
+    kind: Kind
+    precision: int = 38
+    scale: int = 0
+    declared: bool = False
+    format: str = ""
+
+    def __str__(self) -> str:
+        if self.kind is Kind.NUMERIC and self.declared:
+            return f"numeric({self.precision},{self.scale})"
+        return str(self.kind)
+
+
+TEXT = Type(Kind.TEXT)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name in the table, its name in the source, and why it has its type.
+
+    Attributes:
+        default: a literal of SQL that both sides understand, already quoted; None if there is none.
+    """
+
+    name: str
+    original: str
+    type: Type
+    why: str = ""
+    not_null: bool = False
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns of one table that name rows of another; names are those of the tables loaded."""
+
+    columns: tuple[str, ...]
+    table: str
+    target: tuple[str, ...]
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index on plain columns."""
+
+    columns: tuple[str, ...]
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: columns in order, keys and indexes, and what could not be carried over."""
+
+    name: str
+    original: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def column(self, name: str) -> Column:
+        """Return the column called `name`; raises KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record that could not be loaded: where it stands, what it says, and why not.
+
+    Attributes:
+        line: 1-based line of text, or row number for sources without lines; 0 if unknown.
+        raw: the record as it stands in the source, or as near as can be shown.
+    """
+
+    source: str
+    table: str
+    line: int
+    raw: str
+    reason: str

@@ -1,0 +1,123 @@
+"""One table of settings: flag > environment `MYRIAD_*` > `myriad.toml` in the home > default.
+
+The dataclass below *is* the table: add a field with its help and everything else follows
+(`myriad settings`, the environment variable, the file, the documentation).
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from myriad.errors import SettingsError
+
+FILE = "myriad.toml"
+
+
+def _setting(default: Any, help_text: str, *, low: float | None = None) -> Any:  # noqa: ANN401 - a field's default has the field's type
+    return field(default=default, metadata={"help": help_text, "low": low})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of one home, with where each value came from in `origins`."""
+
+    host: str = _setting("127.0.0.1", "address that people connect to; only loopback until TLS")
+    port: int = _setting(
+        6432,
+        "port that people connect to; if it is taken and was not set, the next free one",
+        low=1,
+    )
+    database: str = _setting("main", "database that `publish` and `grant` use unless told")
+    dataset: str = _setting("public", "dataset (schema) that `publish` uses unless told")
+    max_connections: int = _setting(200, "connections that PostgreSQL accepts at once", low=10)
+    shared_buffers_mb: int = _setting(
+        0, "memory for PostgreSQL's page cache in MB; 0: a quarter of the machine's", low=0
+    )
+    start_timeout: float = _setting(30.0, "seconds an engine may take to become ready", low=1)
+    stop_timeout: float = _setting(30.0, "seconds an engine may take to stop", low=1)
+    swap_timeout: float = _setting(
+        300.0, "seconds that `publish` waits for readers of the old table before it gives up", low=1
+    )
+    load_memory_mb: int = _setting(
+        150, "memory in MB for reading and converting a source; files of any size fit", low=64
+    )
+    programs: str = _setting(
+        "", "folder with PostgreSQL's programs; empty: the packaged ones, then the machine's"
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+TABLE = tuple(entry for entry in fields(Settings) if entry.name != "origins")
+
+
+def load(folder: Path, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings of the home in `folder`.
+
+    `flags` are values given on the command line; None among them means "not given".
+    Raises SettingsError that names the file and line, or the variable, of the first mistake.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, found in (
+        *_from_file(folder / FILE),
+        *_from_environment(os.environ),
+        *(("flag", {name: value}) for name, value in (flags or {}).items() if value is not None),
+    ):
+        for name, value in found.items():
+            values[name] = _convert(name, value, origin)
+            origins[name] = origin
+    return Settings(**values, origins=origins)
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    names = {f"MYRIAD_{entry.name.upper()}": entry.name for entry in TABLE}
+    return [
+        (f"environment variable {variable}", {names[variable]: environment[variable]})
+        for variable in names
+        if variable in environment
+    ]
+
+
+def _from_file(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        text = path.read_text("utf-8")
+        parsed = tomllib.loads(text)
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}", hint="It must be TOML: name = value.") from error
+    return [(f"{path}:{_line_of(text, name)}", {name: value}) for name, value in parsed.items()]
+
+
+def _line_of(text: str, name: str) -> int:
+    pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    matches = (number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line))
+    return next(matches, 1)
+
+
+def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this is where types are made
+    entry = next((entry for entry in TABLE if entry.name == name), None)
+    if entry is None:
+        known = ", ".join(entry.name for entry in TABLE)
+        raise SettingsError(f"{origin}: there is no setting {name!r}", hint=f"Known: {known}.")
+    wanted = type(entry.default)
+    try:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise TypeError  # noqa: TRY301 - one place says what is wrong
+        if wanted is str and not isinstance(value, str):
+            raise TypeError  # noqa: TRY301
+        converted = wanted(value)
+        low = entry.metadata["low"]
+        if low is not None and not low <= converted < float("inf"):
+            raise ValueError  # noqa: TRY301
+    except (TypeError, ValueError):
+        limit = "" if entry.metadata["low"] is None else f" of at least {entry.metadata['low']:g}"
+        raise SettingsError(
+            f"{origin}: {name} = {value!r} is not a {wanted.__name__}{limit}",
+            hint=f"{name}: {entry.metadata['help']}.",
+        ) from None
+    return converted

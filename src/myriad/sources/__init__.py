@@ -1,0 +1,1 @@
+"""Open a source as tables of Arrow batches: one file per format."""

@@ -1,0 +1,123 @@
+"""What every format offers: tables with proven types, read as Arrow batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from myriad.errors import SourceError
+from myriad.model import Column, Kind, Reject, Table, Type
+
+# Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
+BATCH_ROWS = 4096
+
+_ARROW: dict[Kind, pa.DataType] = {
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.SMALLINT: pa.int16(),
+    Kind.INTEGER: pa.int32(),
+    Kind.BIGINT: pa.int64(),
+    Kind.REAL: pa.float32(),
+    Kind.DOUBLE: pa.float64(),
+    Kind.DATE: pa.date32(),
+    Kind.TIME: pa.time64("us"),
+    Kind.TIMESTAMP: pa.timestamp("us"),
+    Kind.TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
+    Kind.UUID: pa.binary(),  # 16 bytes, as the binary COPY format has them
+    Kind.JSONB: pa.binary(),  # b"\x01" (jsonb's version) and the text
+    Kind.TEXT: pa.string(),
+    Kind.BYTEA: pa.binary(),
+}
+
+
+def arrow_type(kind: Type) -> pa.DataType:
+    """Return the Arrow type in which batches carry values of `kind`, ready for binary COPY."""
+    if kind.kind is Kind.NUMERIC:
+        return pa.decimal128(kind.precision, kind.scale)
+    return _ARROW[kind.kind]
+
+
+class TypeMismatch(Exception):
+    """A value does not fit the type its column was believed to have; `prove` will tell.
+
+    Never reaches a person: publish catches it and starts over with the proven types.
+    """
+
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.column = column
+
+
+# Takes a record that could not be loaded; raises TooManyRejects when there are too many.
+RejectSink = Callable[[Reject], None]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a person may say about a source's format; None: work it out."""
+
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    nulls: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where and with how much memory sources may work.
+
+    Attributes:
+        folder: a private folder for temporary files, removed with all in it when done.
+        memory_mb: ceiling for reading and converting, however big the source.
+    """
+
+    folder: Path
+    memory_mb: int
+
+
+class TableSource(ABC):
+    """One table of an opened source.
+
+    Life: opened with a first guess at `table`; `read` until it ends, or raises TypeMismatch: then
+    `prove` once and `read` again. Records come in any order.
+
+    Attributes:
+        origin: what the person named, for reports.
+        table: names, types and keys as believed now; column names are the source's own
+            (`Column.name == Column.original`): publish makes the table's names.
+        size: bytes of the source, 0 if unknown.
+    """
+
+    origin: str
+    table: Table
+    size: int = 0
+
+    @abstractmethod
+    def prove(self) -> None:
+        """Read every value and set `table` to types that all of them fit."""
+
+    @abstractmethod
+    def read(
+        self, types: Sequence[Type], reject: RejectSink | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield all records as batches of at most BATCH_ROWS rows, columns in `table`'s order.
+
+        `types` has one entry per column and each column arrives as `arrow_type` of it.
+        A value that does not fit raises TypeMismatch where `reject` is None; else its whole
+        record goes to `reject`. Records that are broken in themselves raise SourceError where
+        `reject` is None, else go to `reject`.
+        """
+
+    def progress(self) -> float:
+        """Return the share of the source read so far, 0 to 1."""
+        return 0.0
+
+    def close(self) -> None:
+        """Let go of files; called once."""
+
+
+def missing(path: Path) -> SourceError:
+    """Return the error for a path that is not there."""
+    return SourceError(f"{path}: no such file", hint="Check the path; globs are expanded too.")
