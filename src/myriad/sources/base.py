@@ -99,9 +99,7 @@ class TableSource(ABC):
         """Read every value and set `table` to types that all of them fit."""
 
     @abstractmethod
-    def read(
-        self, types: Sequence[Type], reject: RejectSink | None
-    ) -> Iterator[pa.RecordBatch]:
+    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         """Yield all records as batches of at most BATCH_ROWS rows, columns in `table`'s order.
 
         `types` has one entry per column and each column arrives as `arrow_type` of it.

@@ -1,0 +1,303 @@
+"""CSV and TSV: DuckDB reads, types are proven on all values, broken records are found by line."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from myriad.errors import SourceError
+from myriad.model import Column, Reject, Table, Type
+from myriad.sources import csv_dialect, csv_records, engine, spool, text
+from myriad.sources.base import (
+    BATCH_ROWS,
+    ReadOptions,
+    RejectSink,
+    TableSource,
+    TypeMismatch,
+    Workspace,
+)
+
+# The first guess looks at the beginning and at pieces from all over the file.
+SAMPLE_HEAD = 1 << 20
+SAMPLE_PIECE = 64 << 10
+SAMPLE_PIECES = 16
+LINE_COLUMN = "line"
+DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful path takes over
+
+
+def open_csv(
+    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
+) -> list[TableSource]:
+    """Open a plain CSV file; `name` is its table's. Raises SourceError if it is no table of text."""
+    spool.refuse_binary(path, origin)
+    encoding = options.encoding or spool.wide_encoding(spool.head(path))
+    if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        path = spool.transcoded(path, encoding, workspace.folder, origin)
+    return [CsvSource(path, origin, options, workspace, name)]
+
+
+class CsvSource(TableSource):
+    """One CSV file. The fast path trusts it to be well-formed; the careful path trusts nothing."""
+
+    def __init__(
+        self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
+    ) -> None:
+        self.origin, self._options, self._workspace = origin, options, workspace
+        self._tabs = origin.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv")
+        self._folder = Path(tempfile.mkdtemp(dir=workspace.folder, prefix="csv-"))
+        self._path = path
+        self._notes: tuple[str, ...] = ()
+        self._numbered: csv_records.Numbered | None = None
+        self._rows_read, self._bytes_per_row = 0, 0.0
+        self._name = name
+        self._begin()
+
+    def _begin(self) -> None:
+        """Look at the file's beginning and make the first guess."""
+        self.size = self._path.stat().st_size
+        start = spool.head(self._path, SAMPLE_HEAD)
+        if not start.strip(b"\xef\xbb\xbf \t\r\n"):
+            raise SourceError(
+                f"{self.origin}: the file is empty", hint="There is nothing to publish."
+            )
+        self._dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
+        self._names = [f"c{number}" for number in range(len(self._dialect.names))]
+        self._con = engine.connect(self._workspace)
+        try:
+            sample = self._sample(start)
+            self._guess(self._relation(sample, "ignore_errors=true"), None)
+            self._measure(sample)
+        except duckdb.Error:  # not even the sample can be read: the careful path will say why
+            self._believe([text.Finding(text.TEXT, "text", text.ALL_TESTS)] * len(self._names))
+
+    def _sample(self, start: bytes) -> Path:
+        """Write the beginning and pieces of the file, whole lines each, to a file of their own."""
+        sample = self._folder / "sample.csv"
+        newline = self._dialect.newline
+        with sample.open("wb") as target, self._path.open("rb") as file:
+            whole = self.size <= len(start)
+            target.write(start if whole else start[: start.rfind(newline) + 1])
+            for piece in range(0 if whole else SAMPLE_PIECES):
+                file.seek(len(start) + (self.size - len(start)) * piece // SAMPLE_PIECES)
+                data = file.read(SAMPLE_PIECE)
+                target.write(data[data.find(newline) + 1 : data.rfind(newline) + 1])
+        return sample
+
+    def _measure(self, sample: Path) -> None:
+        counted = f"SELECT count(*) FROM {self._relation(sample, 'ignore_errors=true')}"
+        ((rows,),) = self._con.execute(counted).fetchall()
+        self._bytes_per_row = sample.stat().st_size / max(rows, 1)
+
+    def _relation(self, path: Path, *extra: str, numbered: bool = False) -> str:
+        """Return the DuckDB expression that reads `path` as columns of text."""
+        if path == self._path:
+            path = self._folder / "input.csv"  # a safe name: DuckDB would expand a glob in it
+            if not path.is_symlink():
+                path.symlink_to(self._path.absolute())
+        names = [LINE_COLUMN, *self._names] if numbered else self._names
+        columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+        nulls = ", ".join(text.literal(value) for value in self._options.nulls)
+        settings = (
+            "auto_detect=false",
+            f"columns={{{columns}}}",
+            f"header={'false' if numbered else str(self._dialect.header).lower()}",
+            f"delim={text.literal(self._dialect.delimiter)}",
+            f"quote={text.literal(self._dialect.quote)}",
+            f"escape={text.literal(self._dialect.quote)}",
+            f"nullstr=[{nulls}]",
+            "allow_quoted_nulls=false",
+            "strict_mode=true",
+            "comment=''",
+            *extra,
+        )
+        return f"read_csv({text.literal(str(path))}, {', '.join(settings)})"
+
+    def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
+        self._believe(text.guess(self._con, relation, self._names, among))
+
+    def _believe(self, findings: Sequence[text.Finding]) -> None:
+        self._findings = list(findings)
+        columns = tuple(
+            Column(name, name, finding.type, finding.why)
+            for name, finding in zip(self._dialect.names, findings, strict=True)
+        )
+        header = "first record taken as names" if self._dialect.header else "no header"
+        written = f"delimiter {self._dialect.delimiter!r}, {header}"
+        self.table = Table(self._name, self._name, columns, notes=(written, *self._notes))
+
+    def prove(self) -> None:
+        """Read every value; the careful path takes over if the fast one cannot read the file."""
+        candidates = [finding.candidates for finding in self._findings]
+        if self._numbered is None:
+            try:
+                self._guess(self._relation(self._path), candidates)
+            except duckdb.Error as error:
+                self._become_careful(error)
+                self.prove()
+        else:
+            self._guess(self._careful_relation(), None)
+
+    def _become_careful(self, error: duckdb.Error | None) -> None:
+        if error and "unicode" in str(error) and not self._options.encoding:
+            encoding = spool.legacy_encoding(self._path)
+            if encoding:
+                self._numbered = None
+                self._notes = (f"not UTF-8: read as {encoding}; --encoding says otherwise",)
+                self._path = spool.transcoded(
+                    self._path, encoding, self._workspace.folder, self.origin
+                )
+                (self._folder / "input.csv").unlink(missing_ok=True)
+                self._begin()
+                return
+        copy = self._folder / "numbered.csv"
+        self._numbered = csv_records.number(self._path, copy, self._dialect)
+        extra_mb = max(0, self._numbered.longest - DEFAULT_LINE) * 8 >> 20
+        self._con.close()
+        self._con = engine.connect(self._workspace, extra_mb=extra_mb)
+
+    def _careful_relation(self) -> str:
+        assert self._numbered is not None  # noqa: S101 - prove made it
+        longest = max(DEFAULT_LINE, self._numbered.longest + 1)
+        sizes = [f"max_line_size={longest}", f"buffer_size={longest * 2}"]
+        return self._relation(
+            self._numbered.path,
+            "store_rejects=true",
+            "rejects_limit=0",
+            *(sizes if longest > DEFAULT_LINE else []),
+            numbered=True,
+        )
+
+    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
+        """Yield the file's records; see TableSource."""
+        self._rows_read = 0
+        if self._numbered is None:
+            yield from self._read_fast(types, reject)
+        else:
+            yield from self._read_careful(self._numbered, types, reject)
+
+    def _query(self, types: Sequence[Type], relation: str, *more: str) -> str:
+        pairs = list(zip(self._names, types, strict=True))
+        values = [f"{text.cast(name, kind)} AS {name}" for name, kind in pairs]
+        tests = enumerate((text.mismatch(name, kind) for name, kind in pairs), 1)
+        whens = " ".join(f"WHEN {test} THEN {number}" for number, test in tests if test != "false")
+        wrong = f"CASE {whens} ELSE 0 END" if whens else "0"
+        selected = ", ".join([*values, f"({wrong})::SMALLINT AS wrong", *more])
+        return f"SELECT {selected} FROM {relation}"
+
+    def _read_fast(
+        self, types: Sequence[Type], reject: RejectSink | None
+    ) -> Iterator[pa.RecordBatch]:
+        query = self._query(types, self._relation(self._path))
+        try:
+            for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
+                values = batch.select(range(len(types)))
+                wrong = pc.max(batch.column(len(types))).as_py() or 0
+                if wrong or _has_nul(values):
+                    if reject is not None or not wrong:
+                        self._become_careful(None)
+                    raise TypeMismatch(self._dialect.names[wrong - 1])
+                self._rows_read += batch.num_rows
+                yield values
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            # Whatever the reader dislikes, the careful path names line by line.
+            self._become_careful(error)
+            raise TypeMismatch(self.origin) from error
+
+    def _read_careful(
+        self, numbered: csv_records.Numbered, types: Sequence[Type], reject: RejectSink | None
+    ) -> Iterator[pa.RecordBatch]:
+        refuse = reject or _raise_source_error
+        for line, raw, reason in numbered.set_aside:
+            refuse(Reject(self.origin, self._name, line, raw, reason))
+        self._con.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+        query = self._query(types, self._careful_relation(), f"{LINE_COLUMN}::BIGINT AS line")
+        problems: dict[int, str] = {}
+        seen = bytearray(numbered.last_line + 1)
+        for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
+            yield self._fitting(batch, types, problems, seen)
+        self._collect_errors(problems)
+        for record in self._unloaded(numbered, problems, seen):
+            refuse(record)
+
+    def _fitting(
+        self,
+        batch: pa.RecordBatch,
+        types: Sequence[Type],
+        problems: dict[int, str],
+        seen: bytearray,
+    ) -> pa.RecordBatch:
+        """Return the rows whose values all fit; note the others in `problems`."""
+        wrong, lines = batch.column(len(types)), batch.column(len(types) + 1)
+        for line in lines.to_pylist():
+            seen[line] = 1
+        self._rows_read += batch.num_rows
+        values = batch.select(range(len(types)))
+        if not pc.max(wrong).as_py():
+            return values
+        for number, line in zip(wrong.to_pylist(), lines.to_pylist(), strict=True):
+            if number:
+                name, kind = self._dialect.names[number - 1], types[number - 1]
+                problems[line] = f"{name}: the value does not fit {kind}"
+        return values.filter(pc.equal(wrong, 0))
+
+    def _collect_errors(self, problems: dict[int, str]) -> None:
+        """Add what DuckDB could not read; its copy of the record begins with the line number."""
+        errors = self._con.execute("SELECT csv_line, error_message FROM reject_errors").fetchall()
+        for copy, message in errors:
+            first = copy.lstrip("\r\n").split(self._dialect.delimiter, 1)[0]
+            if first.isdigit():
+                problems.setdefault(int(first), self._explained(message))
+
+    def _explained(self, message: str) -> str:
+        # The copy has one more column, the line number: a person must not see it counted.
+        found = re.fullmatch(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
+        if not found:
+            return message
+        expected, actual = (int(number) - 1 for number in found.groups())
+        return f"{actual} fields where {expected} are expected"
+
+    def _unloaded(
+        self, numbered: csv_records.Numbered, problems: dict[int, str], seen: bytearray
+    ) -> Iterator[Reject]:
+        """Yield every record that is in `problems`, or that DuckDB swallowed without a word."""
+        if not problems and seen.count(1) == numbered.records:
+            return
+        apart = {line for line, _, _ in numbered.set_aside}
+        found = csv_records.records(self._path, self._dialect)
+        if self._dialect.header:
+            next(found, None)
+        for line, raw in found:
+            if line in problems or not (seen[line] or line in apart):
+                reason = problems.get(line, "part of a broken quoted field that began before it")
+                yield Reject(self.origin, self._name, line, csv_records.shown(raw), reason)
+
+    def progress(self) -> float:
+        """Return the share of the file read so far; see TableSource."""
+        share = self._rows_read * self._bytes_per_row / max(self.size, 1)
+        return min(share, 1.0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._con.close()
+
+
+def _has_nul(values: pa.RecordBatch) -> bool:
+    # PostgreSQL's text holds no NUL; looking at the buffers costs next to nothing.
+    return any(
+        (data := column.buffers()[2]) is not None and b"\0" in data.to_pybytes()
+        for column in values.columns
+        if pa.types.is_string(column.type)
+    )
+
+
+def _raise_source_error(record: Reject) -> None:
+    raise SourceError(
+        f"{record.source}, line {record.line}: {record.reason}",
+        hint=f"The record: {record.raw[:200]}",
+    )

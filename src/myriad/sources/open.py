@@ -1,0 +1,108 @@
+"""Find the format of what a person named and open it as tables."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from myriad.errors import SourceError
+from myriad.sources import spool
+from myriad.sources.base import ReadOptions, TableSource, Workspace, missing
+from myriad.sources.csv import open_csv
+from myriad.sources.jsonl import open_jsonl
+from myriad.sources.parquet import open_parquet
+from myriad.sources.sqlite import open_sqlite
+
+STDIN = "-"
+COMPRESSED = (".gz", ".zst")
+TEXT_FORMATS = {
+    ".csv": open_csv,
+    ".tsv": open_csv,
+    ".txt": open_csv,
+    ".jsonl": open_jsonl,
+    ".ndjson": open_jsonl,
+    ".json": open_jsonl,
+}
+FORMATS = {
+    ".parquet": open_parquet,
+    ".sqlite": open_sqlite,
+    ".sqlite3": open_sqlite,
+    ".db": open_sqlite,
+}
+KNOWN = ", ".join([*TEXT_FORMATS, *FORMATS])
+
+
+def open_sources(
+    names: Sequence[str | Path], options: ReadOptions, workspace: Workspace
+) -> list[TableSource]:
+    """Open all that `names` name: files, globs, `-` for standard input.
+
+    Raises SourceError for the first that is missing, a folder, or of no known format.
+    """
+    opened: list[TableSource] = []
+    try:
+        for name in names:
+            for path in _expand(name):
+                opened += _open(path, options, workspace)
+    except BaseException:
+        for source in opened:
+            source.close()
+        raise
+    return opened
+
+
+def _expand(name: str | Path) -> Iterator[Path]:
+    path = Path(name)
+    if str(name) == STDIN or os.path.lexists(path):
+        yield path
+        return
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - it may be absolute
+    if not found:
+        raise missing(path)
+    yield from (Path(entry) for entry in found)
+
+
+def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableSource]:
+    origin = str(path)
+    if origin == STDIN:
+        origin, path = "standard input", spool.spooled(sys.stdin.buffer, workspace.folder)
+    _check(path, origin)
+    plain = spool.decompressed(path, workspace.folder)
+    name, ending = _name_and_ending(path, plain, origin)
+    if ending in FORMATS:
+        return FORMATS[ending](plain, origin, options, workspace, name=name)
+    if ending in TEXT_FORMATS:
+        return TEXT_FORMATS[ending](plain, origin, options, workspace, name=name)
+    raise SourceError(
+        f"{origin}: {ending or 'no ending'} is no known format", hint=f"Known: {KNOWN}."
+    )
+
+
+def _check(path: Path, origin: str) -> None:
+    if path.is_dir():
+        raise SourceError(f"{origin} is a folder", hint=f"Name the files in it: '{origin}/*.csv'.")
+    if not path.exists():
+        raise missing(path)
+    if not path.is_file():
+        raise SourceError(
+            f"{origin} is not a regular file", hint="Pipe it in: `… | myriad publish -`."
+        )
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{origin}: not allowed to read it", hint="Check the file's permissions.")
+
+
+def _name_and_ending(path: Path, plain: Path, origin: str) -> tuple[str, str]:
+    """Return the table's name and the format's ending; standard input is told by its content."""
+    if origin == "standard input":
+        start = spool.head(plain)
+        if start.startswith(b"SQLite format 3\0"):
+            return "stdin", ".sqlite"
+        if start.startswith(b"PAR1"):
+            return "stdin", ".parquet"
+        return "stdin", ".jsonl" if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(
+            b"{"
+        ) else ".csv"
+    while path.suffix.lower() in COMPRESSED:
+        path = path.with_suffix("")
+    return path.stem, path.suffix.lower()

@@ -1,0 +1,179 @@
+"""Turn whatever a person names into a plain file: standard input, compression, encodings.
+
+Formats then deal with one thing only, a UTF-8 file they may read more than once.
+"""
+
+import codecs
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import zstandard
+
+from myriad.errors import SourceError
+
+CHUNK = 1 << 20
+HEAD = 64 << 10
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BINARIES = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Word document"),
+    (b"\x7fELF", "a program"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"SQLite format 3\x00", "a SQLite database (name it .sqlite)"),
+    (b"PAR1", "a Parquet file (name it .parquet)"),
+)
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_BINARY_SHARE = 0.05  # text has next to no control bytes, other files have a tenth and more
+
+
+class _Decompressor(Protocol):
+    """What zlib's and zstandard's decompressors share."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def spooled(stream: BinaryIO, folder: Path) -> Path:
+    """Copy a stream such as standard input into a file in `folder`."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="stdin-", delete=False) as target:
+        shutil.copyfileobj(stream, target, CHUNK)
+    return Path(target.name)
+
+
+def decompressed(path: Path, folder: Path) -> Path:
+    """Return `path`, or a decompressed copy in `folder` if it is gzip or Zstandard.
+
+    Raises SourceError if the archive is cut short or broken.
+    """
+    make: Callable[[], _Decompressor]
+    magic = head(path, 4)
+    if magic.startswith(_GZIP):
+        make = lambda: zlib.decompressobj(wbits=31)  # noqa: E731 - 31: with gzip's header
+    elif magic == _ZSTD:
+        make = lambda: zstandard.ZstdDecompressor().decompressobj()  # noqa: E731
+    else:
+        return path
+    with (
+        path.open("rb") as source,
+        tempfile.NamedTemporaryFile(dir=folder, prefix="plain-", delete=False) as target,
+    ):
+        try:
+            for data in _decompress(source, make):
+                target.write(data)
+        except (EOFError, zlib.error, zstandard.ZstdError) as error:
+            raise SourceError(
+                f"{path}: the compressed file is cut short or broken ({error})",
+                hint="Fetch or make it again; nothing was loaded.",
+            ) from error
+    return Path(target.name)
+
+
+def _decompress(source: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+    # Both formats may hold several members one after the other.
+    member = make()
+    while data := source.read(CHUNK):
+        while data:
+            if member.eof:
+                member = make()
+            yield member.decompress(data)
+            data = member.unused_data if member.eof else b""
+    if not member.eof:
+        raise EOFError("it ends in the middle")
+
+
+def head(path: Path, size: int = HEAD) -> bytes:
+    """Return the first `size` bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def refuse_binary(path: Path, origin: str) -> None:
+    """Raise SourceError, saying what it is, if a file that should be text is not."""
+    start = head(path)
+    for magic, name in _BINARIES:
+        if start.startswith(magic):
+            raise SourceError(
+                f"{origin}: this is {name}, not text", hint="Publish a table of text."
+            )
+    if wide_encoding(start):
+        return
+    control = len(start) - len(start.translate(None, _CONTROL))
+    if control > _BINARY_SHARE * len(start):
+        raise SourceError(
+            f"{origin}: this is not text ({control} control bytes in the first {len(start)})",
+            hint="CSV, TSV and JSON Lines are text; Parquet and SQLite need their own endings.",
+        )
+
+
+def wide_encoding(start: bytes) -> str | None:
+    """Return the encoding that a byte order mark or zero bytes give away, None if none does."""
+    for mark, name in _BOMS:
+        if start.startswith(mark):
+            return None if name == "utf-8" else name
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    half = len(start) // 2
+    if half and odd > half * 0.4 and even < half * 0.1:
+        return "utf-16-le"
+    if half and even > half * 0.4 and odd < half * 0.1:
+        return "utf-16-be"
+    return None
+
+
+def legacy_encoding(path: Path) -> str | None:
+    """Return the one-byte encoding of a file that is not valid UTF-8.
+
+    None if it holds UTF-8's longer sequences besides the broken bytes: then it is UTF-8 with
+    broken records. Bytes that Windows-1252 leaves open make it Latin-1.
+    """
+    undefined = False
+    with path.open("rb") as file:
+        while data := file.read(CHUNK):
+            text = data.decode("utf-8", "surrogateescape")
+            # A sequence cut by the chunk's end counts as broken; one whole one decides.
+            if any("\x7f" < character < "\ud800" for character in set(text)):
+                return None
+            undefined = undefined or any(byte in data for byte in b"\x81\x8d\x8f\x90\x9d")
+    return "latin-1" if undefined else "windows-1252"
+
+
+def transcoded(path: Path, encoding: str, folder: Path, origin: str) -> Path:
+    """Return a copy of `path` in UTF-8; raises SourceError if it is not in `encoding`."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except LookupError as error:
+        raise SourceError(
+            f"there is no encoding {encoding!r}", hint="Try utf-8, utf-16, latin-1, windows-1252."
+        ) from error
+    with (
+        path.open("rb") as source,
+        tempfile.NamedTemporaryFile(dir=folder, prefix="utf8-", delete=False) as target,
+    ):
+        try:
+            while data := source.read(CHUNK):
+                target.write(decoder.decode(data).encode("utf-8"))
+            target.write(decoder.decode(b"", final=True).encode("utf-8"))
+        except UnicodeError as error:
+            raise SourceError(
+                f"{origin}: this is not {encoding} ({error})", hint="Name another --encoding."
+            ) from error
+    return Path(target.name)
