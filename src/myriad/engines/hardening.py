@@ -1,0 +1,71 @@
+"""Take from everybody, in one database, what a reader needs for no query but can hurt others with.
+
+The list is in `hardening.sql`, by name and prefix over PostgreSQL's own catalog, so that every
+overload of every version is covered.
+"""
+
+import psycopg
+from psycopg import sql
+
+from myriad import named_sql
+
+OWNERS = "myriad_owner"
+# Event triggers on login came with PostgreSQL 17.
+LOGIN_TRIGGERS = 170000
+
+_SQL = named_sql.load("myriad.engines", "hardening.sql")
+
+
+def harden(connection: psycopg.Connection, *, owners_may_use: bool) -> list[str]:
+    """Harden the connected database in one transaction; running it again changes nothing.
+
+    With `owners_may_use` (for template1) the group `myriad_owner` keeps what others lose, so that
+    people who may create databases have it in their own; and such a database lets in only its
+    owner and people with a grant (PostgreSQL 17 and later).
+
+    Returns the rights that are still open because the connected role may not take them away:
+    always empty for a superuser.
+    """
+    with connection.transaction():
+        _take_away(connection, owners=owners_may_use)
+        if _is_superuser(connection):
+            _prepare_template(connection) if owners_may_use else _drop_guard(connection)
+        return [what for what, _ in _open_rights(connection, owners=owners_may_use)]
+
+
+def _open_rights(connection: psycopg.Connection, *, owners: bool) -> list[tuple[str, bool]]:
+    return connection.execute(_SQL["open_rights"], {"owners": owners}).fetchall()
+
+
+def _take_away(connection: psycopg.Connection, *, owners: bool) -> None:
+    for what, reachable in _open_rights(connection, owners=owners):
+        if reachable:
+            # The server quoted the names in it.
+            connection.execute(sql.SQL("REVOKE {}").format(sql.SQL(what)))
+
+
+def _is_superuser(connection: psycopg.Connection) -> bool:
+    row = connection.execute(
+        "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _prepare_template(connection: psycopg.Connection) -> None:
+    if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNERS]).fetchall():
+        connection.execute(_SQL["make_owners"])
+    for (what,) in connection.execute(_SQL["missing_for_owners"]).fetchall():
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(what), sql.Identifier(OWNERS)))
+    connection.execute(_SQL["close_template0"])
+    if connection.info.server_version >= LOGIN_TRIGGERS and not _guarded(connection):
+        connection.execute(_SQL["guard"])
+
+
+def _guarded(connection: psycopg.Connection) -> bool:
+    found = connection.execute("SELECT FROM pg_event_trigger WHERE evtname = 'myriad_guard'")
+    return bool(found.fetchall())
+
+
+def _drop_guard(connection: psycopg.Connection) -> None:
+    if _guarded(connection):
+        connection.execute(_SQL["no_guard"])
