@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,11 +51,20 @@ class Running:
 
 
 def process_started(pid: int) -> float | None:
-    """Return the start time of process `pid`, None if there is none."""
+    """Return the start time of process `pid`, None if there is none.
+
+    On Linux in seconds since the machine started: a correction of the clock does not change them.
+    """
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        if sys.platform == "linux":
+            # proc(5): field 22; the name, field 2, is in brackets and may contain anything.
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
+            return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
+        return process.create_time()
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return None
 
 
@@ -71,6 +81,7 @@ class Home:
         self.secrets = self.folder / "secrets"
         self._state = self.folder / "running.json"
         self._lock = self.folder / "lock"
+        self._holder_file = self.folder / "lock.holder"
 
     def create(self) -> None:
         """Make the folders that are missing, closed to others; raises HomeError if impossible."""
@@ -90,7 +101,8 @@ class Home:
     def socket_folder(self) -> Path:
         """Return a folder for Unix sockets, in the home unless its path is too long for one."""
         inside = self.folder / "run"
-        if len(os.fsencode(inside)) <= SOCKET_FOLDER_BYTES:
+        # libpq reads a comma as the end of one host and the begin of the next.
+        if len(os.fsencode(inside)) <= SOCKET_FOLDER_BYTES and "," not in str(inside):
             return inside
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"myriad-{os.getuid()}-{digest}"
@@ -107,24 +119,33 @@ class Home:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             raise HomeLocked(
-                f"{self.folder} is in use by {self._holder()}",
+                f"{self.folder} is in use by {self._holder_text()}",
                 hint="Stop it with `myriad down`, or give another folder with --home.",
             ) from None
         try:
-            self._holder_file().write_text(json.dumps({"pid": os.getpid()}))
+            holder = {"pid": os.getpid(), "started": process_started(os.getpid())}
+            self.write_private(self._holder_file, json.dumps(holder))
             yield
         finally:
+            self._holder_file.unlink(missing_ok=True)
             lock.release()
 
-    def _holder_file(self) -> Path:
-        return self.folder / "lock.holder"
-
-    def _holder(self) -> str:
+    def holder(self) -> int | None:
+        """Return the process that holds the home, None if there is none."""
         try:
-            pid = json.loads(self._holder_file().read_text())["pid"]
-            return f"process {pid} ({' '.join(psutil.Process(pid).cmdline())[:120]})"
-        except (OSError, ValueError, KeyError, psutil.Error):
-            return "another process"
+            written = json.loads(self._holder_file.read_text())
+            pid, started = int(written["pid"]), float(written["started"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return pid if process_started(pid) == started else None
+
+    def _holder_text(self) -> str:
+        pid = self.holder()
+        try:
+            command = " ".join(psutil.Process(pid).cmdline())[:120] if pid else ""
+        except psutil.Error:
+            command = ""
+        return f"process {pid} ({command})" if pid else "another process"
 
     def announce(self, running: Running) -> None:
         """Write down how the engine of this home is reached."""

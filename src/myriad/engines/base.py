@@ -48,3 +48,6 @@ class PostgresEngine(Protocol):
 
     def log_tail(self, lines: int) -> list[str]:
         """Return the engine's last log lines; raises Unsupported where it has none for us."""
+
+    def describe(self) -> str:
+        """Say which PostgreSQL this is, for people."""

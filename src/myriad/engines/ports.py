@@ -1,0 +1,61 @@
+"""The port that people connect to: the one set, or the next free one."""
+
+import socket
+from contextlib import suppress
+
+import psutil
+
+from myriad.errors import StartFailed
+from myriad.settings import Settings
+
+TRIES = 200
+HIGHEST = 65535
+
+
+def by_hand(settings: Settings) -> bool:
+    """Say whether somebody set the port; then no other will do."""
+    return "port" in settings.origins
+
+
+def choose(settings: Settings) -> int:
+    """Return a port to listen on; raises StartFailed that names who has the one set by hand."""
+    if by_hand(settings):
+        problem = refused(settings.host, settings.port)
+        if problem:
+            raise StartFailed(
+                f"cannot listen on {settings.host} port {settings.port}: {problem}",
+                hint="Stop what has it, or choose another with --port or the setting `port`.",
+            )
+        return settings.port
+    for port in range(settings.port, min(settings.port + TRIES, HIGHEST + 1)):
+        if not refused(settings.host, port):
+            return port
+    problem = refused(settings.host, settings.port)
+    raise StartFailed(
+        f"cannot listen on {settings.host} port {settings.port} or the next {TRIES}: {problem}",
+        hint="Choose another with --port, or another address with the setting `host`.",
+    )
+
+
+def refused(host: str, port: int) -> str | None:
+    """Return why nobody can listen there now, None if one can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return f"{reason}{_holder(port)}"
+    return None
+
+
+def _holder(port: int) -> str:
+    with suppress(psutil.Error, OSError):
+        for found in psutil.net_connections("tcp"):
+            if found.status == psutil.CONN_LISTEN and found.pid and found.laddr[1:] == (port,):
+                return f" (by process {found.pid}, {psutil.Process(found.pid).name()})"
+    return ""

@@ -1,0 +1,223 @@
+"""Processes of engines: as whom they run, proof that they are ours, and how they end."""
+
+import contextlib
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from myriad.errors import StartFailed
+
+POLL = 0.02  # seconds; an engine's start takes tenths of one
+LAST_RESORT = 5.0  # seconds that an immediate shutdown, and then a kill, may take
+# The postmaster writes its start time after the kernel's, which psutil reckons from the boot time.
+START_TOLERANCE = 60.0
+
+
+@dataclass(frozen=True)
+class EngineUser:
+    """The user an engine runs as when that is not the one we are."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def engine_user(data: Path) -> EngineUser | None:
+    """Return the user that the engine of `data` must run as, None if it is the one we are.
+
+    PostgreSQL refuses to run as root: then it is the owner of the data, `postgres` or `nobody`.
+    Raises StartFailed if there is no such user.
+    """
+    if os.geteuid() != 0:
+        return None
+    owner = data.stat().st_uid if data.exists() else 0
+    found = _entry(pwd.getpwuid, owner) if owner else None
+    found = found or _entry(pwd.getpwnam, "postgres") or _entry(pwd.getpwnam, "nobody")
+    if found is None:
+        raise StartFailed(
+            "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`",
+            hint="Run myriad as another user, or make one: useradd --system postgres.",
+        )
+    return EngineUser(found.pw_name, found.pw_uid, found.pw_gid)
+
+
+def _entry(look_up: Callable[[Any], pwd.struct_passwd], key: str | int) -> pwd.struct_passwd | None:
+    try:
+        return look_up(key)
+    except KeyError:
+        return None
+
+
+def own_name() -> str:
+    """Return the name of the user we are; raises StartFailed where the system has none."""
+    found = _entry(pwd.getpwuid, os.geteuid())
+    if found is None:
+        raise StartFailed(
+            f"the system knows no user with number {os.geteuid()}, and PostgreSQL needs a name",
+            hint="Add an entry to /etc/passwd, or run as a user that has one.",
+        )
+    return found.pw_name
+
+
+def closed_to(user: EngineUser | None, folder: Path) -> Path | None:
+    """Return the first folder on the way to `folder` that `user` may not pass, None if all open."""
+    if user is None:
+        return None
+    way = [*reversed(folder.resolve().parents), folder.resolve()]
+    return next((step for step in way if step.exists() and not _may_pass(user, step)), None)
+
+
+def _may_pass(user: EngineUser, folder: Path) -> bool:
+    state = folder.stat()
+    if state.st_uid == user.uid:
+        return bool(state.st_mode & stat.S_IXUSR)
+    if state.st_gid == user.gid:
+        return bool(state.st_mode & stat.S_IXGRP)
+    return bool(state.st_mode & stat.S_IXOTH)
+
+
+def environment() -> dict[str, str]:
+    """Return our environment without what would change how PostgreSQL behaves or speaks."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PG", "LC_", "LANG", "MYRIAD_"))
+    }
+    return {**kept, "LC_ALL": "C"}
+
+
+def spawn(
+    command: Sequence[str | Path], user: EngineUser | None, output: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, so that a terminal's Ctrl-C does not reach it.
+
+    Raises OSError.
+    """
+    identity: Mapping[str, Any] = (
+        {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
+    )
+    return subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd="/",  # ours may be closed to the user
+        env=environment(),
+        start_new_session=True,
+        umask=0o077,
+        **identity,
+    )
+
+
+def run(
+    command: Sequence[str | Path],
+    user: EngineUser | None = None,
+    *,
+    timeout: float = 30.0,
+    cancelled: threading.Event | None = None,
+) -> tuple[int, str]:
+    """Run a program to its end; return its exit code and what it said.
+
+    Raises OSError if it cannot be run, StartFailed after `timeout` seconds or when cancelled.
+    """
+    deadline = time.monotonic() + timeout
+    with spawn(command, user, subprocess.PIPE) as process:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() < deadline and not (cancelled and cancelled.is_set()):
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise StartFailed(f"{command[0]} was stopped before it had finished") from None
+            return process.returncode, output.decode(errors="replace").strip()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until `condition` holds; say whether it did within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def gone(process: psutil.Process) -> bool:
+    """Say whether a process does nothing any more; one that waits for its parent does not."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def postmaster(data: Path) -> psutil.Process | None:
+    """Return the server that runs on `data`, if it is proven to be that one."""
+    try:
+        lines = (data / "postmaster.pid").read_text(errors="replace").splitlines()
+        pid, started = int(lines[0]), float(lines[2])
+        process = psutil.Process(pid)
+        near = abs(process.create_time() - started) < START_TOLERANCE
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+    return process if near and _serves(process, data) else None
+
+
+def servers(data: Path) -> list[psutil.Process]:
+    """Return all PostgreSQL processes that work in `data`, with or without a postmaster."""
+    return [process for process in psutil.process_iter() if _serves(process, data)]
+
+
+def _serves(process: psutil.Process, data: Path) -> bool:
+    try:
+        # Every PostgreSQL process works in its data directory, which is closed to others.
+        return process.name().startswith("postgres") and Path(process.cwd()) == data.resolve()
+    except (OSError, psutil.Error):
+        return False
+
+
+def end(processes: Iterable[psutil.Process], *, grace: float) -> None:
+    """End servers: fast shutdown within `grace` seconds, then the immediate one, then a kill.
+
+    Raises StartFailed if even that does not end them.
+    """
+    left = list(processes)
+    steps = (
+        (signal.SIGINT, grace),
+        (signal.SIGQUIT, LAST_RESORT),
+        (signal.SIGKILL, LAST_RESORT),
+    )
+    for number, seconds in steps:
+        if number is signal.SIGINT and not grace:
+            continue
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        if wait_for(lambda: all(gone(process) for process in left), seconds):
+            return
+    pids = ", ".join(str(process.pid) for process in left if not gone(process))
+    raise StartFailed(f"PostgreSQL's processes {pids} cannot be ended", hint="Is a disk hanging?")
+
+
+def clear(data: Path, *, grace: float) -> bool:
+    """End every server process left on `data` by a run that was killed; say if there were any."""
+    if not (data / "postmaster.pid").exists():
+        return False
+    head = postmaster(data)
+    if head:
+        end([head], grace=grace)
+    orphans = servers(data)
+    if orphans:
+        end(orphans, grace=0)  # without a postmaster only the immediate shutdown is right
+    return bool(head or orphans)

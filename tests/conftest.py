@@ -1,0 +1,83 @@
+"""One real installation for all tests, and fresh databases in it."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+import myriad
+from myriad import Myriad
+from myriad.engines import logs
+from myriad.engines.databases import create_database
+from myriad.home import Home
+
+LOG_LINES = 60
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_environment() -> Iterator[None]:
+    """Tests see no settings of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("MYRIAD_", "PG")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the engine's user can reach; pytest's own is closed to it."""
+    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def home(folder: Path) -> Home:
+    return Home(folder / "home")
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Myriad]:
+    """Up for the whole run, started as `myriad up --detach` does."""
+    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
+    path.chmod(0o755)
+    installed = myriad.open(path / "home")
+    installed.up_detached()
+    yield installed
+    installed.down()
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def database(installation: Myriad) -> Iterator[str]:
+    """A fresh hardened database, made as `main` is."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    server = installation.server()
+    create_database(server, name)
+    yield name
+    with closing(server.connect(autocommit=True)) as connection:
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    arguments = getattr(item, "funcargs", {})
+    installed, place = arguments.get("installation"), arguments.get("home")
+    folder = installed.home if isinstance(installed, Myriad) else place
+    if report.failed and isinstance(folder, Home):
+        for name in ("myriad.log", "postgres.log"):
+            lines = logs.tail(folder.logs / name, LOG_LINES)
+            report.sections.append((name, "\n".join(lines)))
+    return report
