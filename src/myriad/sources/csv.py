@@ -26,6 +26,8 @@ SAMPLE_HEAD = 1 << 20
 SAMPLE_PIECE = 64 << 10
 SAMPLE_PIECES = 16
 LINE_COLUMN = "line"
+# Arrow's reader hands DuckDB's errors on as its own.
+READER_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful path takes over
 
 
@@ -68,29 +70,43 @@ class CsvSource(TableSource):
         self._names = [f"c{number}" for number in range(len(self._dialect.names))]
         self._con = engine.connect(self._workspace)
         try:
-            sample = self._sample(start)
-            self._guess(self._relation(sample, "ignore_errors=true"), None)
-            self._measure(sample)
-        except duckdb.Error:  # not even the sample can be read: the careful path will say why
+            self._first_guess(start)
+        except READER_ERRORS:  # not even the sample can be read: the careful path will say why
+            self._candidates = [text.ALL_TESTS] * len(self._names)
             self._believe([text.Finding(text.TEXT, "text", text.ALL_TESTS)] * len(self._names))
 
-    def _sample(self, start: bytes) -> Path:
-        """Write the beginning and pieces of the file, whole lines each, to a file of their own."""
-        sample = self._folder / "sample.csv"
+    def _first_guess(self, start: bytes) -> None:
+        head = self._sample("head.csv", start, pieces=0)
+        self._guess(head, None)
+        self._measure(head)
+        self._candidates = [finding.candidates for finding in self._findings]
+        if self.size <= len(start):
+            return
+        before = self._findings
+        self._guess(self._sample("sample.csv", start, pieces=SAMPLE_PIECES), self._candidates)
+        if any(
+            now.type == text.TEXT != then.type
+            for then, now in zip(before, self._findings, strict=True)
+        ):
+            # A piece may have begun inside a quoted field: only the whole file can tell.
+            self.prove()
+
+    def _sample(self, name: str, start: bytes, *, pieces: int) -> str:
+        """Write the beginning and pieces of the file, whole lines each; return their relation."""
+        sample = self._folder / name
         newline = self._dialect.newline
         with sample.open("wb") as target, self._path.open("rb") as file:
             whole = self.size <= len(start)
             target.write(start if whole else start[: start.rfind(newline) + 1])
-            for piece in range(0 if whole else SAMPLE_PIECES):
-                file.seek(len(start) + (self.size - len(start)) * piece // SAMPLE_PIECES)
+            for piece in range(1, pieces + 1):
+                file.seek(max(self.size * piece // pieces - SAMPLE_PIECE, len(start)))
                 data = file.read(SAMPLE_PIECE)
                 target.write(data[data.find(newline) + 1 : data.rfind(newline) + 1])
-        return sample
+        return self._relation(sample, "ignore_errors=true")
 
-    def _measure(self, sample: Path) -> None:
-        counted = f"SELECT count(*) FROM {self._relation(sample, 'ignore_errors=true')}"
-        ((rows,),) = self._con.execute(counted).fetchall()
-        self._bytes_per_row = sample.stat().st_size / max(rows, 1)
+    def _measure(self, head: str) -> None:
+        ((rows,),) = self._con.execute(f"SELECT count(*) FROM {head}").fetchall()
+        self._bytes_per_row = min(self.size, SAMPLE_HEAD) / max(rows, 1)
 
     def _relation(self, path: Path, *extra: str, numbered: bool = False) -> str:
         """Return the DuckDB expression that reads `path` as columns of text."""
@@ -131,17 +147,16 @@ class CsvSource(TableSource):
 
     def prove(self) -> None:
         """Read every value; the careful path takes over if the fast one cannot read the file."""
-        candidates = [finding.candidates for finding in self._findings]
         if self._numbered is None:
             try:
-                self._guess(self._relation(self._path), candidates)
-            except duckdb.Error as error:
+                self._guess(self._relation(self._path), self._candidates)
+            except READER_ERRORS as error:
                 self._become_careful(error)
                 self.prove()
         else:
-            self._guess(self._careful_relation(), None)
+            self._guess(self._careful_relation(), self._candidates)
 
-    def _become_careful(self, error: duckdb.Error | None) -> None:
+    def _become_careful(self, error: Exception | None) -> None:
         if error and "unicode" in str(error) and not self._options.encoding:
             encoding = spool.legacy_encoding(self._path)
             if encoding:
@@ -202,9 +217,9 @@ class CsvSource(TableSource):
                     raise TypeMismatch(self._dialect.names[wrong - 1])
                 self._rows_read += batch.num_rows
                 yield values
-        except duckdb.OutOfMemoryException:
-            raise
-        except duckdb.Error as error:
+        except READER_ERRORS as error:
+            if "Out of Memory" in str(error):
+                raise
             # Whatever the reader dislikes, the careful path names line by line.
             self._become_careful(error)
             raise TypeMismatch(self.origin) from error

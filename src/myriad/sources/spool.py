@@ -40,7 +40,8 @@ _BINARIES = (
     (b"PAR1", "a Parquet file (name it .parquet)"),
 )
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
-_BINARY_SHARE = 0.05  # text has next to no control bytes, other files have a tenth and more
+# Text has next to no control bytes, other files have a tenth and more.
+_BINARY_SHARE, _BINARY_LEAST = 0.05, 16
 
 
 class _Decompressor(Protocol):
@@ -118,7 +119,7 @@ def refuse_binary(path: Path, origin: str) -> None:
     if wide_encoding(start):
         return
     control = len(start) - len(start.translate(None, _CONTROL))
-    if control > _BINARY_SHARE * len(start):
+    if control > max(_BINARY_LEAST, _BINARY_SHARE * len(start)):
         raise SourceError(
             f"{origin}: this is not text ({control} control bytes in the first {len(start)})",
             hint="CSV, TSV and JSON Lines are text; Parquet and SQLite need their own endings.",

@@ -177,7 +177,8 @@ def _look(
 
 
 def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
-    chosen = [f"count({column})", *(f"count_if({TESTS[test](column)})" for test in tests)]
+    passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
+    chosen = [f"count({column})", *passed]
     if "decimal" in tests:
         chosen += [
             f"min(try_cast({column} AS HUGEINT))",
