@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import filelock
@@ -36,6 +36,7 @@ class Running:
         engine: `embedded` or `attached`.
         host, port: where people connect.
         dsn: how Myriad itself connects as administrator, without a database name.
+        about: which program it is and as whom it runs, for people.
     """
 
     pid: int
@@ -43,7 +44,8 @@ class Running:
     engine: str
     host: str
     port: int
-    dsn: str
+    dsn: str = field(repr=False)  # an attached one may hold a password
+    about: str = ""
 
     def alive(self) -> bool:
         """Say whether that very process still runs."""
@@ -141,11 +143,12 @@ class Home:
 
     def _holder_text(self) -> str:
         pid = self.holder()
-        try:
-            command = " ".join(psutil.Process(pid).cmdline())[:120] if pid else ""
+        if pid is None:
+            return "another process"
+        try:  # not its command line: that may hold a password
+            return f"process {pid} of user {psutil.Process(pid).username()}"
         except psutil.Error:
-            command = ""
-        return f"process {pid} ({command})" if pid else "another process"
+            return f"process {pid}"
 
     def announce(self, running: Running) -> None:
         """Write down how the engine of this home is reached."""

@@ -1,11 +1,20 @@
 """`myriad up`, `down`, `status`, `logs`: the engines of one home."""
 
+import json
 import logging
+import sys
+from dataclasses import asdict
+from datetime import timedelta
 
 import click
 
 from myriad.cli.common import Session, common
-from myriad.engines import supervisor
+from myriad.engines import logs, status, supervisor
+from myriad.engines.postgres import log_path
+from myriad.errors import EngineError
+
+MB = 1024 * 1024
+LINES = 50
 
 
 @click.command("up")
@@ -14,36 +23,37 @@ from myriad.engines import supervisor
     "--postgres-at",
     metavar="DSN",
     envvar=supervisor.POSTGRES_AT,
-    help="Use this PostgreSQL instead of one of our own. With a password in it, better give it in"
-    f" the environment variable {supervisor.POSTGRES_AT}.",
+    help="Use this PostgreSQL instead of one of our own. A DSN with a password is better given in"
+    f" the environment variable {supervisor.POSTGRES_AT}: others can read command lines.",
 )
 @click.option("--port", type=int, help="Port that people connect to.")
 @common
 def up_command(
     session: Session, *, detach: bool, postgres_at: str | None, port: int | None
 ) -> None:
-    """Start the engines and keep them up."""
-    myriad = session.open(port=port)
+    """Start the engines and keep them up, until Ctrl-C or `myriad down`."""
+    installation = session.open(port=port)
     if detach:
-        server = myriad.up_detached(postgres_at=postgres_at)
+        server = installation.up_detached(postgres_at=postgres_at)
+        running = installation.home.running()
+        about = f": {running.about}" if running else ""
         where = {"engine": server.kind, "host": server.host, "port": server.port}
-        session.result(where, f"ready on {server.host} port {server.port}")
+        session.result(where, f"ready on {server.host} port {server.port}{about}")
         return
-    _show_states(session)
-    myriad.up(postgres_at=postgres_at)
+    supervisor.log.addHandler(_Tells(session))
+    installation.up(postgres_at=postgres_at)
 
 
-class _Says(logging.Handler):
+class _Tells(logging.Handler):
+    """Tells a person what happens; errors are told by whoever ends the command."""
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self.addFilter(lambda record: record.levelno < logging.ERROR)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._session.say(record.getMessage())
-
-
-def _show_states(session: Session) -> None:
-    supervisor.log.addHandler(_Says(session))
 
 
 @click.command("down")
@@ -52,3 +62,56 @@ def down_command(session: Session) -> None:
     """Stop the engines of this home."""
     stopped = session.open().down()
     session.result({"stopped": stopped}, "stopped" if stopped else "nothing was up")
+
+
+@click.command("status")
+@common
+def status_command(session: Session) -> None:
+    """Show what is up on this home."""
+    now = status.look(session.open().home)
+    session.result(asdict(now), _status_text(now))
+    if now.state in (status.BROKEN, status.ABANDONED):
+        sys.exit(EngineError.exit_code)
+
+
+def _status_text(now: status.Status) -> str:
+    first = f"{now.state} ({now.home})"
+    if now.state == status.DOWN:
+        return f"{first}\nhint: start it with `myriad up --detach`"
+    if now.state == status.STARTING:
+        return f"{first}, process {now.pid}"
+    if now.state in (status.BROKEN, status.ABANDONED):
+        return f"{first}: {now.problem}\nhint: `myriad up` starts it again; see `myriad logs`"
+    rows = [
+        ("engine", now.about),
+        ("address", f"{now.host} port {now.port}"),
+        ("up since", f"{timedelta(seconds=round(now.uptime))} (process {now.pid})"),
+        ("connections", f"{now.connections} of {now.max_connections}"),
+        ("size", f"{now.size / MB:,.1f} MB"),
+        *(("database", f"{entry.name} {_size_text(entry.size)}") for entry in now.databases),
+    ]
+    return "\n".join([first, *(f"  {name:<12} {value}" for name, value in rows)])
+
+
+def _size_text(size: int | None) -> str:
+    return "" if size is None else f"({size / MB:,.1f} MB)"
+
+
+@click.command("logs")
+@click.option(
+    "-n", "lines", type=click.IntRange(min=0), default=LINES, show_default=True, help="Lines."
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@common
+def logs_command(session: Session, *, lines: int, follow: bool) -> None:
+    """Show the last lines of PostgreSQL's log."""
+    installation = session.open()
+    running = installation.home.running()
+    attached = running.dsn if running and running.engine == "attached" else None
+    engine = supervisor.engine_for(installation.home, installation.settings, attached)
+    found = engine.log_tail(lines)
+    session.result(found, "\n".join(found))
+    if not follow:
+        return
+    for line in logs.follow(log_path(installation.home)):
+        click.echo(json.dumps(line, ensure_ascii=False) if session.as_json else line)

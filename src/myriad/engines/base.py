@@ -1,6 +1,6 @@
 """The small surface that an embedded and an attached PostgreSQL share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import psycopg
@@ -20,7 +20,7 @@ class Server:
     """
 
     kind: str
-    dsn: str
+    dsn: str = field(repr=False)  # an attached one may hold a password
     host: str
     port: int
 

@@ -1,6 +1,7 @@
 """Make databases that are hardened from the first moment anybody can connect to them."""
 
 import hashlib
+import logging
 from contextlib import closing
 
 import psycopg
@@ -10,6 +11,8 @@ from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.hardening import harden
 
 MAINTENANCE = "postgres"
+
+log = logging.getLogger("myriad.engines")
 
 
 def prepare(server: Server, database: str, maintenance: str = MAINTENANCE) -> None:
@@ -57,4 +60,11 @@ def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABA
 
 def _harden(server: Server, database: str, *, owners_may_use: bool) -> None:
     with closing(server.connect(database, autocommit=True)) as connection:
-        harden(connection, owners_may_use=owners_may_use)
+        still_open = harden(connection, owners_may_use=owners_may_use)
+    if still_open:
+        log.warning(
+            "%d rights that could hurt others stay open in the attached server, because its role"
+            " may not take them away, such as %s",
+            len(still_open),
+            still_open[0],
+        )

@@ -1,6 +1,8 @@
 """Log files: their last lines, and a bound on their size."""
 
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 LIMIT = 16 * 1024 * 1024  # bytes; with the one old file twice that is kept
@@ -20,6 +22,30 @@ def tail(path: Path, lines: int) -> list[str]:
     if start:
         found = found[1:]  # cut in the middle
     return found[-lines:] if lines > 0 else []
+
+
+def since(path: Path, begin: int) -> list[str]:
+    """Return the lines written after byte `begin`."""
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read().decode(errors="replace").splitlines()
+
+
+def follow(path: Path, pause: float = 0.2) -> Iterator[str]:
+    """Yield lines as they are written, for ever; begins at the end."""
+    place = path.stat().st_size if path.exists() else 0
+    rest = b""
+    while True:
+        size = path.stat().st_size if path.exists() else 0
+        if size < place:  # `bound` emptied it
+            place = 0
+        if size > place:
+            with path.open("rb") as file:
+                file.seek(place)
+                *lines, rest = (rest + file.read()).split(b"\n")
+                place = file.tell()
+            yield from (line.decode(errors="replace") for line in lines)
+        time.sleep(pause)
 
 
 def bound(path: Path, limit: int = LIMIT) -> None:

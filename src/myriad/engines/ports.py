@@ -1,5 +1,6 @@
 """The port that people connect to: the one set, or the next free one."""
 
+import ipaddress
 import socket
 from contextlib import suppress
 
@@ -17,8 +18,12 @@ def by_hand(settings: Settings) -> bool:
     return "port" in settings.origins
 
 
-def choose(settings: Settings) -> int:
-    """Return a port to listen on; raises StartFailed that names who has the one set by hand."""
+def choose(settings: Settings, preferred: int) -> int:
+    """Return a port to listen on: the one set by hand, or a free one, first `preferred`.
+
+    Raises StartFailed that names who has the one set by hand.
+    """
+    _check_loopback(settings.host)
     if by_hand(settings):
         problem = refused(settings.host, settings.port)
         if problem:
@@ -26,15 +31,33 @@ def choose(settings: Settings) -> int:
                 f"cannot listen on {settings.host} port {settings.port}: {problem}",
                 hint="Stop what has it, or choose another with --port or the setting `port`.",
             )
-        return settings.port
-    for port in range(settings.port, min(settings.port + TRIES, HIGHEST + 1)):
+        return preferred
+    candidates: list[int] = [
+        preferred,
+        *range(settings.port, min(settings.port + TRIES, HIGHEST + 1)),
+    ]
+    for port in candidates:
         if not refused(settings.host, port):
             return port
-    problem = refused(settings.host, settings.port)
+    problem = refused(settings.host, preferred)
     raise StartFailed(
         f"cannot listen on {settings.host} port {settings.port} or the next {TRIES}: {problem}",
         hint="Choose another with --port, or another address with the setting `host`.",
     )
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        raise StartFailed(
+            f"there is no address {host!r}: {error}", hint="See the setting `host`."
+        ) from error
+    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        raise StartFailed(
+            f"{host} is reached from other machines, and this PostgreSQL speaks no TLS",
+            hint="Set `host` to 127.0.0.1, and let people come through an SSH tunnel.",
+        )
 
 
 def refused(host: str, port: int) -> str | None:

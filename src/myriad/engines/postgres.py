@@ -43,8 +43,9 @@ class EmbeddedPostgres:
         self._settings = settings
         self._cancelled = cancelled or threading.Event()
         self._data = home.postgres
-        self._log = home.logs / "postgres.log"
+        self._log = log_path(home)
         self._child: subprocess.Popen[bytes] | None = None
+        self._port = settings.port  # of the last start: people wrote it down
         self._user: process.EngineUser | None = None
         self._programs: programs.Programs | None = None
 
@@ -196,14 +197,17 @@ class EmbeddedPostgres:
 
     def _serve(self, found: programs.Programs) -> Server:
         for _ in range(PORT_RACES):
-            port = ports.choose(self._settings)
+            port = ports.choose(self._settings, self._port)
             self._configure(port)
             try:
-                return self._launch(found, port)
+                server = self._launch(found, port)
             except StartFailed:
                 lost = ports.refused(self._settings.host, port)
                 if not lost or ports.by_hand(self._settings) or self._cancelled.is_set():
                     raise
+            else:
+                self._port = port
+                return server
         return self._launch(found, port)
 
     def _launch(self, found: programs.Programs, port: int) -> Server:
@@ -247,9 +251,7 @@ class EmbeddedPostgres:
         return None
 
     def _failed(self, problem: str, begin: int) -> StartFailed:
-        with self._log.open("rb") as log:
-            log.seek(begin)
-            lines = log.read().decode(errors="replace").splitlines()[-12:]
+        lines = logs.since(self._log, begin)[-12:]
         return StartFailed(
             f"PostgreSQL did not start: {problem}. Its log says:\n{_indented(lines)}",
             hint=f"The whole log: {self._log}. `myriad doctor` checks the machine.",
@@ -265,6 +267,11 @@ class EmbeddedPostgres:
                 f"PostgreSQL runs, but Myriad could not prepare it: {error}",
                 hint="`myriad logs` shows more.",
             ) from error
+
+
+def log_path(home: Home) -> Path:
+    """Return the file that PostgreSQL's log goes to."""
+    return home.logs / "postgres.log"
 
 
 def _initdb_options(major: int) -> list[str]:

@@ -20,7 +20,7 @@ from myriad.engines import logs, process
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import PostgresEngine, Server
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.errors import EngineError, MyriadError, StartFailed
+from myriad.errors import MyriadError, StartFailed
 from myriad.home import Home, Running, process_started
 from myriad.settings import TABLE, Settings
 
@@ -40,10 +40,12 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
     """
     stop = threading.Event()
     with _on_signals(stop), home.locked(), _log_file(home):
-        engine = _engine(home, settings, postgres_at, stop)
+        engine = engine_for(home, settings, postgres_at, stop)
+        if not _begin(home, engine, stop):
+            log.info("stopped while it started")
+            return
         try:
-            if _begin(home, engine, stop):
-                _keep(home, engine, stop)
+            _keep(home, engine, stop)
         finally:
             home.withdraw()
             log.info("stopping")
@@ -51,9 +53,13 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
             log.info("stopped")
 
 
-def _engine(
-    home: Home, settings: Settings, postgres_at: str | None, stop: threading.Event
+def engine_for(
+    home: Home,
+    settings: Settings,
+    postgres_at: str | None,
+    stop: threading.Event | None = None,
 ) -> PostgresEngine:
+    """Return the PostgreSQL at that DSN, without one our own; not started yet."""
     if postgres_at:
         return AttachedPostgres(postgres_at, settings)
     return EmbeddedPostgres(home, settings, stop)
@@ -65,22 +71,22 @@ def _begin(home: Home, engine: PostgresEngine, stop: threading.Event) -> bool:
     log.info("starting PostgreSQL")
     try:
         server = engine.start()
-    except EngineError as error:
+    except MyriadError as error:
         if stop.is_set():
             return False
         log.error("%s", error.message)  # noqa: TRY400 - the error is shown by whoever catches it
         raise
+    home.announce(_announcement(server, engine.describe()))
+    seconds = time.monotonic() - began
+    where = f"{server.host} port {server.port}"
+    log.info("ready on %s after %.1f s: %s", where, seconds, engine.describe())
+    return True
+
+
+def _announcement(server: Server, about: str) -> Running:
     pid = os.getpid()
     started = process_started(pid) or 0.0
-    home.announce(Running(pid, started, server.kind, server.host, server.port, server.dsn))
-    log.info(
-        "ready on %s port %d after %.1f s (%s)",
-        server.host,
-        server.port,
-        time.monotonic() - began,
-        engine.describe(),
-    )
-    return True
+    return Running(pid, started, server.kind, server.host, server.port, server.dsn, about)
 
 
 def _keep(home: Home, engine: PostgresEngine, stop: threading.Event) -> None:
@@ -140,7 +146,9 @@ def run_detached(home: Home, settings: Settings, *, postgres_at: str | None = No
     """
     home.create()
     output = home.logs / "up.log"
-    with output.open("wb") as file:
+    logs.bound(output)
+    with output.open("ab") as file:
+        begin = file.tell()
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "myriad", "up", "--json", "--home", str(home.folder)],
             stdin=subprocess.DEVNULL,
@@ -151,7 +159,7 @@ def run_detached(home: Home, settings: Settings, *, postgres_at: str | None = No
             start_new_session=True,
         )
     try:
-        return _await_announcement(home, child, output)
+        return _await_announcement(home, child, output, begin)
     except BaseException:
         _end(child, settings)
         raise
@@ -167,19 +175,20 @@ def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str,
     return environment | given | ({POSTGRES_AT: postgres_at} if postgres_at else {})
 
 
-def _await_announcement(home: Home, child: subprocess.Popen[bytes], output: Path) -> Server:
+def _await_announcement(
+    home: Home, child: subprocess.Popen[bytes], output: Path, begin: int
+) -> Server:
     # The child bounds its own start.
     while True:
         running = home.running()
         if running and running.pid == child.pid:
             return Server(running.engine, running.dsn, running.host, running.port)
         if child.poll() is not None:
-            raise _error_of(output)
+            raise _error_of(logs.since(output, begin))
         time.sleep(process.POLL)
 
 
-def _error_of(output: Path) -> MyriadError:
-    lines = logs.tail(output, 40)
+def _error_of(lines: list[str]) -> MyriadError:
     try:
         body = json.loads(lines[-1])
         kind = getattr(errors, body["type"])

@@ -1,0 +1,106 @@
+"""What is up on a home, as one look."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from myriad import named_sql
+from myriad.engines import process
+from myriad.engines.base import Server
+from myriad.home import Home, Running
+
+_SQL = named_sql.load("myriad.engines", "status.sql")
+
+UP = "up"
+DOWN = "down"
+STARTING = "starting"
+BROKEN = "broken"
+ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database: its name, and its size in bytes, None where we may not know it."""
+
+    name: str
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of one home.
+
+    Attributes:
+        state: `up`; `down`; `starting`, for the first time or again; `broken`: announced, but it
+            does not answer; `abandoned`: PostgreSQL runs, but what started it was killed.
+        problem: why, where it is broken.
+        pid: of the process that is `up`.
+        uptime: seconds since PostgreSQL started.
+        size: bytes of all databases that we may look at.
+        connections: clients now, of `max_connections`.
+    """
+
+    state: str
+    home: Path
+    problem: str = ""
+    engine: str = ""
+    about: str = ""
+    version: str = ""
+    host: str = ""
+    port: int = 0
+    pid: int = 0
+    uptime: float = 0.0
+    size: int = 0
+    connections: int = 0
+    max_connections: int = 0
+    databases: list[Database] = field(default_factory=list)
+
+
+def look(home: Home) -> Status:
+    """Return the state of a home; never raises because of it."""
+    running = home.running()
+    if running:
+        return _answered(home, running)
+    holder = home.holder()
+    if holder:
+        return Status(STARTING, home.folder, pid=holder)
+    left = process.postmaster(home.postgres)
+    if left:
+        problem = f"PostgreSQL runs as process {left.pid}, but the `myriad up` of it was killed"
+        return Status(ABANDONED, home.folder, problem=problem)
+    return Status(DOWN, home.folder)
+
+
+def _answered(home: Home, running: Running) -> Status:
+    known = {
+        "engine": running.engine,
+        "about": running.about,
+        "host": running.host,
+        "port": running.port,
+        "pid": running.pid,
+    }
+    server = Server(running.engine, running.dsn, running.host, running.port)
+    try:
+        with closing(server.connect(autocommit=True)) as connection:
+            return _asked(home, known, connection)
+    except psycopg.Error as error:
+        return Status(BROKEN, home.folder, problem=str(error), **known)  # type: ignore[arg-type]
+
+
+def _asked(home: Home, known: dict[str, object], connection: psycopg.Connection) -> Status:
+    started, connections, limit = connection.execute(_SQL["server"]).fetchall()[0]
+    databases = [Database(*row) for row in connection.execute(_SQL["databases"]).fetchall()]
+    return Status(
+        UP,
+        home.folder,
+        version=str(connection.info.parameter_status("server_version")),
+        uptime=round(time.time() - started, 1),
+        size=sum(database.size or 0 for database in databases),
+        connections=connections,
+        max_connections=limit,
+        databases=databases,
+        **known,  # type: ignore[arg-type]
+    )
