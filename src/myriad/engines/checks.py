@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-import myriad
 from myriad.engines import configuration, ports, process, programs
 from myriad.errors import MyriadError
 from myriad.home import Home
@@ -81,7 +81,7 @@ def examine(home: Home, settings: Settings) -> list[Finding]:
 
 def _versions(place: _Place) -> Iterator[Finding]:  # noqa: ARG001 - as all checks
     python = ".".join(str(part) for part in sys.version_info[:3])
-    text = f"myriad {myriad.__version__}, Python {python}, {sys.platform}"
+    text = f"myriad {version('myriad-db')}, Python {python}, {sys.platform}"
     yield Finding("versions", GOOD, text)
 
 

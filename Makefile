@@ -1,0 +1,39 @@
+# Two commands on a machine with Python 3.11 or newer: `make run` and `make test`.
+
+# What a person's shell carries must not reach into .venv.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+.PHONY: help setup run test lint bench docs lock
+
+help:
+	@echo 'make run              set everything up and run the demo'
+	@echo 'make run FILE=path    set everything up and serve that file'
+	@echo 'make test             set everything up and run the tests (ARGS="-k name" for some)'
+	@echo 'make lint             formatting, lint rules, types, the lock'
+	@echo 'make bench            measure publishing against psql'
+	@echo 'make docs             write the generated pages of docs/'
+	@echo 'make lock             bring requirements.lock up to date with pyproject.toml'
+
+setup:
+	@PYTHON='$(PYTHON)' sh tools/setup.sh
+
+run: setup
+	@.venv/bin/myriad demo $${FILE:+"$$FILE"}
+
+test: setup
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: setup
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check --quiet
+	@.venv/bin/mypy
+	@.venv/bin/python tools/lock.py --check
+
+bench: setup
+	@.venv/bin/python benchmarks/bench_publish.py
+
+docs: setup
+	@.venv/bin/python docs/generate.py
+
+lock: setup
+	@.venv/bin/python tools/lock.py
