@@ -217,7 +217,7 @@ def _locale(place: _Place) -> Iterator[Finding]:  # noqa: ARG001
 
 def _clock(place: _Place) -> Iterator[Finding]:
     """Nothing that is on the disk was written in the future."""
-    paths = [Path(myriad.__file__), place.home.postgres / "postmaster.pid", place.nearest]
+    paths = [Path(__file__), place.home.postgres / "postmaster.pid", place.nearest]
     newest = max(path.stat().st_mtime for path in paths if path.exists())
     now = time.time()
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
