@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Generator, Iterator
@@ -15,7 +16,9 @@ import myriad
 from myriad import Myriad
 from myriad.engines import logs
 from myriad.engines.databases import create_database
+from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
+from myriad.settings import Settings
 
 LOG_LINES = 60
 
@@ -42,6 +45,25 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def home(folder: Path) -> Home:
     return Home(folder / "home")
+
+
+@pytest.fixture(scope="session")
+def made() -> Iterator[Path]:
+    """The home of an installation that was up once, to copy from: saves initdb's second."""
+    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
+    path.chmod(0o755)
+    engine = EmbeddedPostgres(Home(path / "home"), Settings())
+    engine.start()
+    engine.stop()
+    yield path / "home"
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def made_home(made: Path, home: Home) -> Home:
+    """A home of its own that was up before and is down now."""
+    subprocess.run(["cp", "-a", made, home.folder], check=True)
+    return home
 
 
 @pytest.fixture(scope="session")

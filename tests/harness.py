@@ -1,9 +1,23 @@
 """What tests share: bounded waiting, and the real `myriad` command."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+import myriad
+from myriad.engines import process
+from myriad.home import Home
 
 POLL = 0.02
+COMMAND = (sys.executable, "-m", "myriad")
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
@@ -12,3 +26,89 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not so within {timeout} seconds: {condition}"
         time.sleep(POLL)
+
+
+def run(
+    home: Home, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `myriad` with these arguments on `home`, to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments, "--home", str(home.folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+class Up:
+    """A `myriad up` in the foreground."""
+
+    def __init__(self, home: Home, *arguments: str, **environment: str) -> None:
+        self.home = home
+        self._output = home.folder.parent / "up.out"
+        with self._output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*COMMAND, "up", *arguments, "--home", str(home.folder)],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+            )
+
+    def said(self) -> str:
+        """Return what it printed so far."""
+        return self._output.read_text()
+
+    def wait_ready(self) -> None:
+        """Return when it is announced; fail if it ends before."""
+        wait_until(lambda: self.home.running() or self.process.poll() is not None, 30)
+        assert self.home.running(), self.said()
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def up(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
+    """Run `myriad up` in the foreground; ended at the end, with all that it left."""
+    started = Up(home, *arguments, **environment)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.kill()
+            started.process.wait()
+        process.clear(home.postgres, grace=5)
+
+
+def postmaster(home: Home) -> psutil.Process:
+    """Return the PostgreSQL that runs on `home`."""
+    found = process.postmaster(home.postgres)
+    assert found is not None
+    return found
+
+
+def unprivileged_python() -> tuple[str, dict[str, str]]:
+    """Return an interpreter that a user without rights can run, and its environment.
+
+    Where a folder above our own interpreter is closed to others, it is the system's, if that is
+    of the same version. Raises LookupError that says why there is none.
+    """
+    nobody = process.EngineUser("nobody", 65534, 65534)
+    source = Path(myriad.__file__).parents[1]
+    closed = process.closed_to(nobody, source)
+    if closed:
+        raise LookupError(f"{closed} is closed to user nobody")
+    mine = Path(sys.executable).resolve()
+    if not process.closed_to(nobody, mine.parent):
+        return sys.executable, {}
+    wanted = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    other = shutil.which(wanted, path="/usr/bin:/usr/local/bin:/bin")
+    if not other:
+        raise LookupError(f"{mine} is closed to user nobody, and the system has no {wanted}")
+    packages = Path(psutil.__file__).parents[1]
+    return other, {"PYTHONPATH": f"{source}{os.pathsep}{packages}"}
