@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from myriad import settings as settings_table
 from myriad.engines.base import Server
@@ -75,6 +75,21 @@ class Myriad:
         return publish(
             self.server(), self.home, self.settings, sources, options or Options(), progress
         )
+
+    def published(self) -> list[dict[str, Any]]:
+        """Return the published tables of all databases; raises NotRunning."""
+        from myriad.publish import published  # noqa: PLC0415
+
+        return published.everywhere(self.server())
+
+    def describe(self, table: str, database: str | None = None) -> dict[str, Any]:
+        """Return what is known of one published table (`name` or `dataset.name`).
+
+        Raises PublishError if there is none, NotRunning.
+        """
+        from myriad.publish import published  # noqa: PLC0415
+
+        return published.describe(self.server(), self.settings, table, database)
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

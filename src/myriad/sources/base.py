@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from myriad.errors import SourceError
-from myriad.model import Column, Kind, Reject, Table, Type
+from myriad.model import Kind, Reject, Table, Type
 
 # Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
 BATCH_ROWS = 4096
@@ -88,11 +88,14 @@ class TableSource(ABC):
         table: names, types and keys as believed now; column names are the source's own
             (`Column.name == Column.original`): publish makes the table's names.
         size: bytes of the source, 0 if unknown.
+        records: how many the source has, rejects included, after `read` ended; None if only
+            reading could tell, and every record read was counted.
     """
 
     origin: str
     table: Table
     size: int = 0
+    records: int | None = None
 
     @abstractmethod
     def prove(self) -> None:

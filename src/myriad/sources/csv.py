@@ -31,7 +31,7 @@ READER_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful path takes over
 
 
-def open_csv(
+def open_tables(
     path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
 ) -> list[TableSource]:
     """Open a plain CSV file; `name` is its table's. Raises SourceError if it is no table of text."""
@@ -170,6 +170,7 @@ class CsvSource(TableSource):
                 return
         copy = self._folder / "numbered.csv"
         self._numbered = csv_records.number(self._path, copy, self._dialect)
+        self.records = self._numbered.records + len(self._numbered.set_aside)
         extra_mb = max(0, self._numbered.longest - DEFAULT_LINE) * 8 >> 20
         self._con.close()
         self._con = engine.connect(self._workspace, extra_mb=extra_mb)

@@ -1,6 +1,7 @@
 """Find the format of what a person named and open it as tables."""
 
 import glob
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,28 +10,22 @@ from pathlib import Path
 from myriad.errors import SourceError
 from myriad.sources import spool
 from myriad.sources.base import ReadOptions, TableSource, Workspace, missing
-from myriad.sources.csv import open_csv
-from myriad.sources.jsonl import open_jsonl
-from myriad.sources.parquet import open_parquet
-from myriad.sources.sqlite import open_sqlite
 
 STDIN = "-"
 COMPRESSED = (".gz", ".zst")
-TEXT_FORMATS = {
-    ".csv": open_csv,
-    ".tsv": open_csv,
-    ".txt": open_csv,
-    ".jsonl": open_jsonl,
-    ".ndjson": open_jsonl,
-    ".json": open_jsonl,
-}
+# Ending → module of this package, loaded when the first such file comes.
 FORMATS = {
-    ".parquet": open_parquet,
-    ".sqlite": open_sqlite,
-    ".sqlite3": open_sqlite,
-    ".db": open_sqlite,
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
 }
-KNOWN = ", ".join([*TEXT_FORMATS, *FORMATS])
 
 
 def open_sources(
@@ -70,13 +65,14 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
     _check(path, origin)
     plain = spool.decompressed(path, workspace.folder)
     name, ending = _name_and_ending(path, plain, origin)
-    if ending in FORMATS:
-        return FORMATS[ending](plain, origin, options, workspace, name=name)
-    if ending in TEXT_FORMATS:
-        return TEXT_FORMATS[ending](plain, origin, options, workspace, name=name)
-    raise SourceError(
-        f"{origin}: {ending or 'no ending'} is no known format", hint=f"Known: {KNOWN}."
-    )
+    if ending not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise SourceError(
+            f"{origin}: {ending or 'no ending'} is no known format", hint=f"Known: {known}."
+        )
+    module = importlib.import_module(f"myriad.sources.{FORMATS[ending]}")
+    opened: list[TableSource] = module.open_tables(plain, origin, options, workspace, name=name)
+    return opened
 
 
 def _check(path: Path, origin: str) -> None:

@@ -1,0 +1,145 @@
+"""`myriad publish`: files become tables."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from myriad import Myriad
+from myriad.cli.common import EXIT_REJECTS, Session, common
+from myriad.errors import NotRunning
+from myriad.publish import Options, Report, Step, TableReport, parse_keys
+from myriad.publish import Progress as Callback
+from myriad.sources.base import ReadOptions
+
+MEGABYTE = 1_000_000
+
+
+@click.command("publish")
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--database", help="Database; made if it is not there.")
+@click.option("--dataset", help="Dataset (schema); made if it is not there.")
+@click.option("--table", help="Name of the one table; several files are put together in it.")
+@click.option("--key", multiple=True, metavar="[TABLE=]COL,...", help="Primary key.")
+@click.option("--replace", is_flag=True, help="Replace even a table made by somebody else.")
+@click.option("--append", is_flag=True, help="Add to the table that is there.")
+@click.option("--dry-run", is_flag=True, help="Show the statements, load nothing.")
+@click.option("--max-rejects", default=0, show_default=True, help="Records that may be left out.")
+@click.option("--keep-names", is_flag=True, help="Leave names as they are in the source.")
+@click.option("--delimiter", help="CSV: what separates fields; \\t is a tab.")
+@click.option("--quote", help="CSV: what quotes fields.")
+@click.option("--encoding", help="CSV: such as utf-16 or windows-1252.")
+@click.option("--header/--no-header", default=None, help="CSV: whether the first record is names.")
+@click.option("--null", "nulls", multiple=True, help="CSV: what stands for null, besides nothing.")
+@common
+def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's options
+    """Turn files into tables: CSV, TSV, JSON Lines, Parquet, SQLite; `-` is standard input."""
+    tab = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
+    read = ReadOptions(
+        _one(tab, "--delimiter"),
+        _one(given["quote"], "--quote"),
+        given["encoding"],
+        given["header"],
+        ("", *given["nulls"]),
+    )
+    names = ("database", "dataset", "table", "replace", "append", "dry_run", "max_rejects")
+    options = Options(
+        keys=parse_keys(given["key"]),
+        keep_names=given["keep_names"],
+        read=read,
+        **{name: given[name] for name in names},
+    )
+    installation = session.open()
+    _start_if_needed(session, installation)
+    with _progress(session) as progress:
+        report = installation.publish(sources, options, progress)
+    session.result(report.as_data(), _text(report, full=not session.quiet))
+    if report.rejects:
+        sys.exit(EXIT_REJECTS)
+
+
+def _one(text: str | None, option: str) -> str | None:
+    if text is not None and (len(text) != 1 or len(text.encode()) != 1 or text in "\r\n\0"):
+        raise click.BadParameter("one ASCII character is needed", param_hint=option)
+    return text
+
+
+def _start_if_needed(session: Session, installation: Myriad) -> None:
+    try:
+        installation.server()
+    except NotRunning:
+        session.say(
+            "Nothing is up: starting PostgreSQL in the background (`myriad down` stops it)."
+        )
+        installation.up_detached()
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Callback | None]:
+    """Show how far it is on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    if session.quiet or session.as_json or not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks = {}
+
+        def show(step: Step) -> None:
+            if step.table not in tasks:
+                tasks[step.table] = bars.add_task(step.table, total=1.0, speed="")
+            task = bars.tasks[tasks[step.table]]
+            seconds = max(task.elapsed or 0, 0.001)
+            speed = f"{step.rows:,} rows, {step.rows / seconds:,.0f} rows/s"
+            if step.size:
+                speed += f", {step.share * step.size / seconds / MEGABYTE:,.1f} MB/s"
+            name = f"{step.table} {step.phase}".strip()
+            bars.update(task.id, description=name, completed=step.share, speed=speed)
+
+        yield show
+
+
+def _text(report: Report, *, full: bool) -> str:
+    parts = [_table(report, table, full=full) for table in report.tables]
+    total = f"{report.rows:,} rows in {len(report.tables)} tables, {report.seconds:.2f} s"
+    if report.dry_run:
+        total = f"Dry run: nothing was loaded ({len(report.tables)} tables)."
+    if report.rejects:
+        total += f"; {len(report.rejects)} rejects in {report.rejects_file}"
+    return "\n".join([*parts, total])
+
+
+def _table(report: Report, table: TableReport, *, full: bool) -> str:
+    name = f"{report.database}.{report.dataset}.{table.table.name}"
+    counted = "" if report.dry_run else f", {table.rows:,} rows"
+    rejects = f", {table.rejects} rejects" if table.rejects else ""
+    lines = [f"{name}: {table.action}{counted}{rejects} (from {table.source})"]
+    if report.dry_run:
+        lines += ["", table.ddl]
+    if full:
+        lines += _columns(table)
+    lines += [f"  changed: {line}" for line in table.difference]
+    if table.table.primary_key:
+        lines.append(f"  key: {', '.join(table.table.primary_key)}")
+    elif table.key_candidates:
+        lines.append(
+            f"  no key; could serve (unique in a sample): {', '.join(table.key_candidates)}"
+        )
+    lines += [f"  note: {note}" for note in (*table.table.notes, *table.notes)]
+    return "\n".join(lines)
+
+
+def _columns(table: TableReport) -> list[str]:
+    columns = table.table.columns
+    width = max(len(column.name) for column in columns)
+    kinds = max(len(str(column.type)) for column in columns)
+    return [f"  {c.name:<{width}}  {c.type!s:<{kinds}}  {c.why}".rstrip() for c in columns]

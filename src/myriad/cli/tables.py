@@ -1,0 +1,55 @@
+"""`myriad list` and `myriad show`: what is published."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from myriad.cli.common import Session, common
+
+
+@click.command("list")
+@common
+def list_command(session: Session) -> None:
+    """List the published tables of all databases."""
+    rows = session.open().published()
+    if session.as_json:
+        session.result(rows, "")
+        return
+    if not rows:
+        session.say("Nothing is published yet: `myriad publish FILE`.")
+        return
+    shown = Table("database", "dataset", "table", "rows", "bytes", "published", "source", box=None)
+    for row in rows:
+        when = f"{row['finished']:%Y-%m-%d %H:%M}"
+        numbers = f"{row['rows']:,}", f"{row['bytes']:,}"
+        names = row["database"], row["dataset"], row["name"]
+        shown.add_row(*names, *numbers, when, row["source"])
+    Console(soft_wrap=True).print(shown)
+
+
+@click.command("show")
+@click.argument("table")
+@click.option("--database", help="Database, if it is not the default.")
+@common
+def show_command(session: Session, table: str, database: str | None) -> None:
+    """Show a published TABLE (or DATASET.TABLE): its columns, why they are so, its rejects."""
+    found = session.open().describe(table, database)
+    session.result(found, _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    name = f"{found['dataset']}.{found['table']}"
+    when = f"{found['finished']:%Y-%m-%d %H:%M}"
+    lines = [f"{name}: {found['rows']:,} rows, from {found['source']}, published {when}"]
+    for column in found["columns"]:
+        renamed = "" if column["name"] == column["original"] else f" (was {column['original']!r})"
+        lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
+    lines.append(f"  key: {', '.join(found['primary_key']) or 'none'}")
+    lines += [f"  note: {note}" for note in found["notes"]]
+    lines += [
+        f"  reject: {r['source']}, line {r['line']}: {r['reason']}: {r['raw'][:80]!r}"
+        for r in found["first_rejects"]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""Load Arrow batches into a PostgreSQL table over binary COPY."""
+
+import re
+import socket
+from collections.abc import Iterator, Sequence
+
+import pgpq
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from myriad.model import Type
+from myriad.sources.base import arrow_type
+
+# The context of a COPY's error: COPY name, line 3, column "a"...
+_COLUMN = re.compile(r"^COPY .*, line \d+, column (.+?)(?:: \".*)?$", re.MULTILINE)
+SEND_BUFFER = 1 << 20  # fewer, larger writes to the server's socket
+
+
+def load(
+    connection: psycopg.Connection,
+    target: sql.Composable,
+    columns: Sequence[str],
+    types: Sequence[Type],
+    batches: Iterator[pa.RecordBatch],
+    *,
+    freeze: bool,
+) -> int:
+    """Copy `batches` into `target`; return how many rows the server took.
+
+    `freeze` needs a table made in this transaction; its rows are then visible to every snapshot,
+    so that a reader whose transaction began before never finds the new table empty.
+    Raises psycopg.Error; whatever `batches` raises ends the COPY and passes through.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary{})").format(
+        target,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", FREEZE" if freeze else ""),
+    )
+    fields = [pa.field(f"f{number}", arrow_type(kind)) for number, kind in enumerate(types)]
+    schema = pa.schema(fields)
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.write(encoder.write_header())
+            for batch in batches:
+                copy.write(
+                    encoder.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+                )
+            copy.write(encoder.finish())
+        return cursor.rowcount
+
+
+def widen_socket(connection: psycopg.Connection) -> None:
+    """Give the connection a larger send buffer where the system allows."""
+    with socket.socket(fileno=connection.fileno()) as channel:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        channel.detach()
+
+
+def refused_column(error: psycopg.Error) -> str | None:
+    """Return the column whose value the server refused, None if the error does not say."""
+    found = _COLUMN.search(error.diag.context or "")
+    return found.group(1) if found else None

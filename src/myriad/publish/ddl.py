@@ -1,0 +1,106 @@
+"""The statements that make a table. Every name goes through sql.Identifier."""
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from myriad.model import Column, ForeignKey, Table
+from myriad.publish.naming import shorten
+
+PRIMARY = "pkey"
+
+
+def qualified(dataset: str, name: str) -> sql.Identifier:
+    """Return `"dataset"."name"`."""
+    return sql.Identifier(dataset, name)
+
+
+def names(columns: Iterable[str]) -> sql.Composed:
+    """Return a comma-separated list of identifiers."""
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def create_table(table: Table, name: sql.Identifier) -> sql.Composed:
+    """CREATE TABLE with types, NOT NULL and defaults; keys come after the load."""
+    columns = sql.SQL(",\n    ").join(map(_column, table.columns))
+    return sql.SQL("CREATE TABLE {} (\n    {}\n)").format(name, columns)
+
+
+def _column(column: Column) -> sql.Composed:
+    parts: list[sql.Composable] = [sql.Identifier(column.name), sql.SQL(str(column.type))]
+    if column.default is not None:
+        parts.append(sql.SQL("DEFAULT " + column.default))
+    if column.not_null:
+        parts.append(sql.SQL("NOT NULL"))
+    return sql.SQL(" ").join(parts)
+
+
+def comments(table: Table, name: sql.Identifier) -> list[sql.Composed]:
+    """COMMENT ON COLUMN with the source's name wherever the table has another."""
+    return [
+        sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
+            name, sql.Identifier(column.name), sql.Literal(column.original.replace("\0", ""))
+        )
+        for column in table.columns
+        if column.name != column.original
+    ]
+
+
+def primary_key(table: Table, name: sql.Identifier, constraint: str) -> sql.Composed:
+    """ALTER TABLE … ADD PRIMARY KEY."""
+    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(
+        name, sql.Identifier(constraint), names(table.primary_key)
+    )
+
+
+def index_names(table: Table) -> list[str]:
+    """Return the final names of the table's indexes, unique among themselves."""
+    found: list[str] = []
+    for index in table.indexes:
+        kind = "_key" if index.unique else "_idx"
+        stem = "_".join((table.name, *index.columns))
+        name, number = shorten(stem, kind), 1
+        while name in found:
+            number += 1
+            name = shorten(stem, f"{kind}{number}")
+        found.append(name)
+    return found
+
+
+def create_index(table: Table, number: int, name: sql.Identifier, index: str) -> sql.Composed:
+    """CREATE INDEX for the table's index `number`, called `index` for now."""
+    chosen = table.indexes[number]
+    return sql.SQL("CREATE {} {} ON {} ({})").format(
+        sql.SQL("UNIQUE INDEX" if chosen.unique else "INDEX"),
+        sql.Identifier(index),
+        name,
+        names(chosen.columns),
+    )
+
+
+def foreign_key(name: sql.Identifier, target: sql.Identifier, key: ForeignKey) -> sql.Composed:
+    """ALTER TABLE … ADD FOREIGN KEY from table `name` to table `target`."""
+    return sql.SQL(
+        "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}"
+    ).format(
+        name,
+        names(key.columns),
+        target,
+        names(key.target),
+        sql.SQL(key.on_delete),
+        sql.SQL(key.on_update),
+    )
+
+
+def text(dataset: str, table: Table) -> str:
+    """Return all statements for `table` as a person would write them."""
+    name = qualified(dataset, table.name)
+    statements = [create_table(table, name), *comments(table, name)]
+    if table.primary_key:
+        statements.append(primary_key(table, name, shorten(table.name, f"_{PRIMARY}")))
+    for number, index in enumerate(index_names(table)):
+        statements.append(create_index(table, number, name, index))
+    statements += [
+        foreign_key(name, qualified(dataset, key.table), key) for key in table.foreign_keys
+    ]
+    return "".join(f"{statement.as_string()};\n" for statement in statements)

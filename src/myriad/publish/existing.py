@@ -1,0 +1,144 @@
+"""Look at a table that is there already, and at everything that hangs on it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from myriad import named_sql
+from myriad.errors import SchemaRefused
+from myriad.model import Kind, Table, Type
+
+_SQL = named_sql.load("myriad.publish", "existing.sql")
+Row = dict[str, Any]
+
+_KINDS = {
+    "timestamp without time zone": Kind.TIMESTAMP,
+    "timestamp with time zone": Kind.TIMESTAMPTZ,
+    "time without time zone": Kind.TIME,
+    **{str(kind): kind for kind in Kind},
+}
+
+
+@dataclass(frozen=True)
+class ExistingColumn:
+    """A column of a table that is there; `type` is as PostgreSQL writes it."""
+
+    name: str
+    type: str
+    not_null: bool
+    has_default: bool
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A table that is there: its oid, owner and columns."""
+
+    oid: int
+    owner: str
+    columns: tuple[ExistingColumn, ...]
+
+
+def query(connection: psycopg.Connection, name: str, **values: object) -> list[Row]:
+    """Run one of the questions in `existing.sql`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL[name], values).fetchall()
+
+
+def find(connection: psycopg.Connection, dataset: str, name: str) -> Existing | None:
+    """Return the table of that name, None if there is none.
+
+    Raises SchemaRefused if the name belongs to something that is no plain table.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_SQL["table"], [dataset, name]).fetchone()
+        if row is None:
+            return None
+        if row["relkind"] != "r":
+            raise SchemaRefused(
+                f"{dataset}.{name} is there and is no plain table",
+                hint="Publish under another name with --table.",
+            )
+        columns = cursor.execute(_SQL["columns"], [row["oid"]]).fetchall()
+    found = (ExistingColumn(c["name"], c["type"], c["not_null"], c["has_default"]) for c in columns)
+    return Existing(row["oid"], row["owner"], tuple(found))
+
+
+def refuse_obstacles(connection: psycopg.Connection, name: str, oid: int) -> None:
+    """Raise SchemaRefused, naming it, if replacing the table would lose what hangs on it."""
+    obstacles = [row["?column?"] for row in query(connection, "obstacles", oid=oid)]
+    special = [
+        f"{(view['kind'] == 'm' and 'materialized ') or ''}view {view['schema']}.{view['name']}"
+        for view in query(connection, "views", oids=[oid])
+        if view["special"]
+    ]
+    if obstacles or special:
+        raise SchemaRefused(
+            f"replacing {name} would lose {', '.join([*obstacles, *special])}",
+            hint="Drop it first, or publish under another name with --table.",
+        )
+
+
+def difference(existing: Existing, table: Table) -> list[str]:
+    """Return how `table` differs from what is there, a line each; empty if not at all."""
+    before = {column.name: column.type for column in existing.columns}
+    after = {column.name: _written(column.type) for column in table.columns}
+    return [
+        *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
+        *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
+        *(
+            f"~ {name} {before[name]} → {kind}"
+            for name, kind in after.items()
+            if name in before and before[name] != kind
+        ),
+    ]
+
+
+def _written(kind: Type) -> str:
+    longer = {
+        Kind.TIMESTAMP: "timestamp without time zone",
+        Kind.TIMESTAMPTZ: "timestamp with time zone",
+        Kind.TIME: "time without time zone",
+    }
+    return longer.get(kind.kind, str(kind))
+
+
+def append_types(existing: Existing, table: Table, name: str) -> list[Type]:
+    """Return the types in which `table`'s columns must arrive to be added to what is there.
+
+    Raises SchemaRefused with the difference if columns are missing on either side.
+    """
+    there = {column.name: column for column in existing.columns}
+    extra = [column.name for column in table.columns if column.name not in there]
+    given = {column.name for column in table.columns}
+    missing = [
+        column.name
+        for column in existing.columns
+        if column.name not in given and column.not_null and not column.has_default
+    ]
+    if extra or missing:
+        lines = [*(f"+ {column}" for column in extra), *(f"- {column}" for column in missing)]
+        raise SchemaRefused(
+            f"the source does not fit {name}:\n  " + "\n  ".join(lines),
+            hint="--append needs the table's columns; without it the table is replaced.",
+        )
+    return [_type_of(there[column.name], column.type, name) for column in table.columns]
+
+
+def _type_of(column: ExistingColumn, arriving: Type, name: str) -> Type:
+    base, _, modifier = column.type.partition("(")
+    if base == "numeric":
+        if modifier:
+            precision, _, places = modifier.rstrip(")").partition(",")
+            return Type(Kind.NUMERIC, min(int(precision), 38), int(places or 0), declared=True)
+        return Type(Kind.NUMERIC, 38, arriving.scale if arriving.kind is Kind.NUMERIC else 0)
+    if base.startswith(("character", "citext")):
+        return Type(Kind.TEXT)
+    kind = _KINDS.get(column.type)
+    if kind is None:
+        raise SchemaRefused(
+            f"{name}.{column.name} is {column.type}: --append cannot fill that",
+            hint="Replace the table, or change the column's type.",
+        )
+    return arriving if arriving.kind is kind else Type(kind)

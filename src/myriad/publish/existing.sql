@@ -1,0 +1,92 @@
+-- name: table
+SELECT c.oid, c.relkind, c.relrowsecurity, c.relispartition,
+       pg_get_userbyid(c.relowner) AS owner
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s;
+
+-- name: columns
+SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
+       col_description(a.attrelid, a.attnum) AS comment,
+       a.atthasdef OR a.attidentity <> '' AS has_default
+FROM pg_attribute a
+WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum;
+
+-- name: obstacles
+-- What hangs on a table and would be lost with it.
+SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = %(oid)s
+UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = %(oid)s AND NOT tgisinternal
+UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = %(oid)s
+UNION ALL SELECT 'child table ' || inhrelid::regclass FROM pg_inherits WHERE inhparent = %(oid)s
+UNION ALL SELECT 'parent table ' || inhparent::regclass FROM pg_inherits WHERE inhrelid = %(oid)s
+UNION ALL SELECT 'publication ' || p.pubname FROM pg_publication_rel r
+    JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = %(oid)s
+UNION ALL SELECT 'check ' || conname FROM pg_constraint WHERE conrelid = %(oid)s AND contype IN ('c', 'x')
+UNION ALL SELECT 'statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = %(oid)s
+UNION ALL SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s
+      AND d.classid = 'pg_proc'::regclass;
+
+-- name: views
+-- Views over the table and views over those, the nearest first; `depth` is the longest way.
+WITH RECURSIVE above(oid, depth) AS (
+    SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND d.refobjid = ANY(%(oids)s) AND NOT r.ev_class = ANY(%(oids)s)
+    UNION
+    SELECT r.ev_class, a.depth + 1 FROM above a
+    JOIN pg_depend d ON d.refobjid = a.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> a.oid
+    WHERE d.classid = 'pg_rewrite'::regclass
+)
+SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
+       pg_get_userbyid(c.relowner) AS owner, pg_get_viewdef(c.oid) AS definition,
+       c.reloptions AS options, obj_description(c.oid, 'pg_class') AS comment,
+       c.relkind NOT IN ('v', 'm')
+           OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)
+           OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')
+           AS special,
+       (SELECT array_agg(pg_get_indexdef(i.indexrelid)) FROM pg_index i WHERE i.indrelid = c.oid)
+           AS indexes
+FROM (SELECT oid, max(depth) AS depth FROM above GROUP BY oid) a
+JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY a.depth, c.oid;
+
+-- name: grants
+-- Everything granted on a relation or its columns, but for what its owner has anyway.
+SELECT NULL AS "column", pg_get_userbyid(x.grantee) AS grantee,
+       x.grantee = 0 AS is_public, x.privilege_type AS privilege, x.is_grantable AS grantable
+FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = %(oid)s AND x.grantee <> c.relowner
+UNION ALL
+SELECT a.attname, pg_get_userbyid(x.grantee), x.grantee = 0, x.privilege_type, x.is_grantable
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped AND x.grantee <> c.relowner;
+
+-- name: comments
+SELECT NULL AS "column", obj_description(%(oid)s, 'pg_class') AS comment
+UNION ALL
+SELECT attname, col_description(attrelid, attnum) FROM pg_attribute
+WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped;
+
+-- name: references
+-- Foreign keys of other tables that point here.
+SELECT conrelid::regclass::text AS holder, conrelid, conname AS name,
+       pg_get_constraintdef(oid) AS definition
+FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY(%(oids)s) AND NOT conrelid = ANY(%(oids)s);
+
+-- name: indexes
+-- Indexes that no constraint owns: name, and what follows the table's name in their definition.
+SELECT i.relname AS name, x.indisunique AS is_unique,
+       substr(pg_get_indexdef(i.oid), 1 + length(format('CREATE %%sINDEX %%I ON %%I.%%I ',
+           CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, i.relname, n.nspname, c.relname)))
+       AS rest
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE x.indrelid = %(oid)s
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid);
+
+-- name: blockers
+SELECT a.pid, a.usename, a.application_name, now() - a.xact_start AS since
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.relation = ANY(%(oids)s) AND l.granted AND a.pid <> pg_backend_pid()
+ORDER BY a.xact_start LIMIT 3;

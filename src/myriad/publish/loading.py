@@ -1,0 +1,259 @@
+"""Load one table beside the old one: read, prove, copy, count, build keys."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from myriad.errors import KeyRefused, PublishError, SourceError
+from myriad.model import Kind, Table, Type
+from myriad.publish import copy, ddl
+from myriad.publish.existing import query
+from myriad.publish.naming import shorten
+from myriad.publish.options import Progress, Step
+from myriad.publish.plan import Target
+from myriad.publish.rejects import Rejects
+from myriad.publish.swap import Replacement
+from myriad.sources.base import TypeMismatch
+
+# First guess, proven types, and once more for values that only the server refuses, per column.
+ATTEMPTS = 8
+SHOWN_DUPLICATES = 5
+MAINTENANCE_MB = 256
+
+
+@dataclass
+class Loaded:
+    """A table that is loaded: how many rows, and its place until the swap."""
+
+    rows: int
+    replacement: Replacement | None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Loader:
+    """Loads the tables of one publish over one connection, in one transaction."""
+
+    connection: psycopg.Connection
+    dataset: str
+    rejects: Rejects
+    progress: Progress
+
+    def create(self, target: Target, old: int | None) -> Loaded:
+        """Load `target` into a new table under a temporary name, with its keys and indexes.
+
+        Raises KeyRefused, TooManyRejects, SourceError, PublishError, psycopg.Error.
+        """
+        staged = f"new_{secrets.token_hex(8)}"
+        name = ddl.qualified(self.dataset, staged)
+
+        def attempt() -> int:
+            self.connection.execute(ddl.create_table(target.table, name))
+            types = [column.type for column in target.table.columns]
+            columns = [column.name for column in target.table.columns]
+            return self._copy(target, name, columns, types, freeze=True)
+
+        rows = self._retrying(target, attempt)
+        for comment in ddl.comments(target.table, name):
+            self.connection.execute(comment)
+        self.progress(Step(target.name, "building keys", rows, 1.0))
+        self.connection.execute(f"SET LOCAL maintenance_work_mem = '{MAINTENANCE_MB}MB'")
+        renames = self._build_key(target.table, name) | self._build_indexes(target.table, name)
+        if old is not None:
+            renames |= self._carry_indexes(target.table, name, old, set(renames.values()))
+        self.connection.execute(sql.SQL("ANALYZE {}").format(name))
+        return Loaded(rows, Replacement(self.dataset, staged, target.table, old, renames))
+
+    def append(self, target: Target, types: list[Type]) -> Loaded:
+        """Add the records of `target` to the table that is there; values arrive as `types`."""
+        name = ddl.qualified(self.dataset, target.name)
+        columns = [column.name for column in target.table.columns]
+
+        def attempt() -> int:
+            return self._copy(target, name, columns, types, freeze=False)
+
+        try:
+            return Loaded(self._retrying(target, attempt), None)
+        except psycopg.errors.UniqueViolation as error:
+            raise KeyRefused(
+                f"{target.name} has such a row already: {error.diag.message_detail}",
+                hint="Leave those records out of the source, or replace the table.",
+            ) from error
+
+    def _retrying(self, target: Target, attempt: Callable[[], int]) -> int:
+        """Run `attempt` until the types hold; a failed one leaves nothing behind."""
+        before = len(self.rejects.kept)
+        for number in range(ATTEMPTS):
+            self.rejects.restart(before)
+            self._sink = self.rejects if number else None
+            try:
+                with self.connection.transaction():
+                    return attempt()
+            except (TypeMismatch, SourceError) as error:
+                if number and isinstance(error, SourceError):
+                    raise
+                self.progress(Step(target.name, "proving types"))
+                for source in target.sources:
+                    source.prove()
+            except psycopg.DataError as error:
+                self._make_text(target, error)
+            target.refresh()
+        raise PublishError(
+            f"{target.name}: the source does not hold still: its values keep changing their types",
+            hint="Publish a copy that nobody writes to.",
+        )
+
+    def _make_text(self, target: Target, error: psycopg.DataError) -> None:
+        """Load a column as text whose values the server itself refused, such as odd JSON."""
+        name = copy.refused_column(error)
+        columns = {column.name: column for column in target.table.columns}
+        if name not in columns or columns[name].type.kind in (Kind.TEXT, Kind.BYTEA):
+            raise PublishError(
+                f"{target.name}: PostgreSQL refused a value: {error}",
+                hint="The record is named above; mend it in the source.",
+            ) from error
+        target.text_columns.add(columns[name].original)
+
+    def _copy(
+        self,
+        target: Target,
+        name: sql.Composable,
+        columns: list[str],
+        types: list[Type],
+        *,
+        freeze: bool,
+    ) -> int:
+        before = len(self.rejects.kept)
+        read = _Counter()
+        batches = self._batches(target, types, read)
+        rows = copy.load(self.connection, name, columns, types, batches, freeze=freeze)
+        if rows != read.rows:
+            raise PublishError(
+                f"{target.name}: {read.rows} rows were sent, the server has {rows}",
+                hint="The old table stays. Publish again; if it happens again, report it.",
+            )
+        expected = [source.records for source in target.sources]
+        total = rows + len(self.rejects.kept) - before
+        if None not in expected and sum(number or 0 for number in expected) != total:
+            raise PublishError(
+                f"{target.name}: the source has {expected} records, {total} were read",
+                hint="The old table stays. Was the source being written to?",
+            )
+        return rows
+
+    def _batches(
+        self, target: Target, types: list[Type], read: "_Counter"
+    ) -> Iterator[pa.RecordBatch]:
+        for number, source in enumerate(target.sources):
+            for batch in source.read(types, self._sink):
+                read.rows += batch.num_rows
+                yield batch
+                share = (number + source.progress()) / len(target.sources)
+                self.progress(Step(target.name, "loading", read.rows, share, _size(target)))
+
+    def _build_key(self, table: Table, name: sql.Identifier) -> dict[str, str]:
+        if not table.primary_key:
+            return {}
+        constraint = f"key_{secrets.token_hex(8)}"
+        try:
+            with self.connection.transaction():
+                self.connection.execute(ddl.primary_key(table, name, constraint))
+        except psycopg.errors.UniqueViolation as error:
+            raise self._duplicates(table, name) from error
+        except psycopg.errors.NotNullViolation as error:
+            raise self._nulls(table, name) from error
+        return {constraint: shorten(table.name, f"_{ddl.PRIMARY}")}
+
+    def _duplicates(self, table: Table, name: sql.Identifier) -> KeyRefused:
+        key = ddl.names(table.primary_key)
+        statement = sql.SQL(
+            "SELECT {}, count(*) FROM {} GROUP BY {} HAVING count(*) > 1 ORDER BY count(*) DESC, {}"
+        ).format(key, name, key, key)
+        rows = self.connection.execute(statement).fetchmany(SHOWN_DUPLICATES)
+        shown = "\n".join(f"  ({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in rows)
+        return KeyRefused(
+            f"({', '.join(table.primary_key)}) is not unique in {table.name}:\n{shown}",
+            hint="Add a column to --key, or publish without a key. Nothing was changed.",
+        )
+
+    def _nulls(self, table: Table, name: sql.Identifier) -> KeyRefused:
+        for column in table.primary_key:
+            counted = sql.SQL("SELECT count(*) FROM {} WHERE {} IS NULL")
+            row = self.connection.execute(counted.format(name, sql.Identifier(column))).fetchone()
+            if row and row[0]:
+                return KeyRefused(
+                    f"{column} is null in {row[0]} rows of {table.name}: it cannot be in a key",
+                    hint="Choose another --key. Nothing was changed.",
+                )
+        return KeyRefused(f"the key of {table.name} has nulls", hint="Choose another --key.")
+
+    def _build_indexes(self, table: Table, name: sql.Identifier) -> dict[str, str]:
+        renames = {}
+        for number, final in enumerate(ddl.index_names(table)):
+            temporary = f"index_{secrets.token_hex(8)}"
+            self.connection.execute(ddl.create_index(table, number, name, temporary))
+            renames[temporary] = final
+        return renames
+
+    def _carry_indexes(
+        self, table: Table, name: sql.Identifier, old: int, taken: set[str]
+    ) -> dict[str, str]:
+        """Make the indexes again that people added to the old table by hand."""
+        renames = {}
+        for index in query(self.connection, "indexes", oid=old):
+            if index["name"] in taken:
+                continue
+            temporary = f"index_{secrets.token_hex(8)}"
+            head = sql.SQL("CREATE {} {} ON {} ").format(
+                sql.SQL("UNIQUE INDEX" if index["is_unique"] else "INDEX"),
+                sql.Identifier(temporary),
+                name,
+            )
+            try:
+                with self.connection.transaction():
+                    self.connection.execute(head + sql.SQL(index["rest"]))
+            except psycopg.Error as error:
+                raise PublishError(
+                    f"index {index['name']} does not fit the new {table.name}: {error}",
+                    hint="Drop the index first. Nothing was changed.",
+                ) from error
+            renames[temporary] = index["name"]
+        return renames
+
+
+class _Counter:
+    rows = 0
+
+
+def _size(target: Target) -> int:
+    return sum(source.size for source in target.sources)
+
+
+def add_foreign_keys(
+    connection: psycopg.Connection, tables: dict[str, Replacement]
+) -> dict[str, list[str]]:
+    """Add the foreign keys between tables that are loaded together, before they get their names.
+
+    Returns notes by table on those that the data contradicts; the tables stay without them.
+    """
+    notes: dict[str, list[str]] = {}
+    for final, replacement in tables.items():
+        for key in replacement.table.foreign_keys:
+            there = tables.get(key.table)
+            label = f"foreign key ({', '.join(key.columns)}) → {key.table}"
+            if there is None:
+                notes.setdefault(final, []).append(f"{label} not carried over: no such table")
+                continue
+            name = ddl.qualified(replacement.dataset, replacement.staged)
+            target = ddl.qualified(there.dataset, there.staged)
+            try:
+                with connection.transaction():
+                    connection.execute(ddl.foreign_key(name, target, key))
+            except (psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+                reason = error.diag.message_detail or error.diag.message_primary
+                notes.setdefault(final, []).append(f"{label} not carried over: {reason}")
+    return notes

@@ -1,0 +1,42 @@
+"""Names for tables and columns: lower_snake_case, unique, within PostgreSQL's 63 bytes."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+MAX_BYTES = 63  # NAMEDATALEN - 1
+
+
+def snake(name: str) -> str:
+    """Return `name` as lower_snake_case: `Total Price (€)` becomes `total_price`."""
+    text = unicodedata.normalize("NFC", name)
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
+    text = re.sub(r"\W+", "_", text.lower()).strip("_")
+    text = re.sub(r"_+", "_", text)
+    if not text:
+        return "column"
+    return f"_{text}" if text[0].isdigit() else text
+
+
+def unique(names: Sequence[str], *, keep: bool) -> list[str]:
+    """Return a name for each of `names`, in order: no two equal, none over 63 bytes.
+
+    `keep` leaves names as they are but for what PostgreSQL cannot hold.
+    """
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        base = (name.replace("\0", "") or "column") if keep else snake(name)
+        chosen, number = shorten(base), 1
+        while chosen in taken:
+            number += 1
+            chosen = shorten(base, f"_{number}")
+        taken.add(chosen)
+        result.append(chosen)
+    return result
+
+
+def shorten(name: str, suffix: str = "") -> str:
+    """Return `name` + `suffix` cut to 63 bytes of UTF-8, never inside a character."""
+    room = MAX_BYTES - len(suffix.encode())
+    return name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + suffix

@@ -1,0 +1,78 @@
+"""What a person may ask of `publish`, and how it tells how far it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from myriad.errors import UsageError
+from myriad.sources.base import ReadOptions
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to publish where, and how.
+
+    Attributes:
+        database, dataset: None: the settings' defaults.
+        table: the name of the one table; several files are then put together in it.
+        keys: primary keys: table name → columns; the name "" stands for the only table.
+        replace: replace even a table that Myriad did not publish.
+        append: add to the table that is there.
+        dry_run: work out everything, load nothing.
+        max_rejects: how many records may be left out before the publish fails.
+        keep_names: leave names as they are in the source.
+    """
+
+    database: str | None = None
+    dataset: str | None = None
+    table: str | None = None
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    replace: bool = False
+    append: bool = False
+    dry_run: bool = False
+    max_rejects: int = 0
+    keep_names: bool = False
+    read: ReadOptions = field(default_factory=ReadOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself; raises UsageError."""
+        if self.replace and self.append:
+            raise UsageError("replace and append exclude each other", hint="Give one of them.")
+        if self.max_rejects < 0:
+            raise UsageError("the number of rejects cannot be negative", hint="0 allows none.")
+
+    def key_for(self, table: str) -> tuple[str, ...]:
+        """Return the key asked for `table`, empty if none was."""
+        return self.keys.get(table, self.keys.get("", ()))
+
+
+def parse_keys(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Read `COL,...` and `TABLE=COL,...`; raises UsageError if one names no column."""
+    keys = {}
+    for text in texts:
+        table, _, columns = text.rpartition("=")
+        names = tuple(name.strip() for name in columns.split(","))
+        if not all(names):
+            raise UsageError(f"--key {text!r} names no column", hint="--key COL or TABLE=COL,COL.")
+        keys[table.strip()] = names
+    return keys
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a publish is.
+
+    Attributes:
+        phase: `reading`, `proving types`, `loading`, `building keys`, `replacing`.
+        rows: loaded so far of this table.
+        share: of the source that was read, 0 to 1.
+        size: bytes of the source.
+    """
+
+    table: str
+    phase: str
+    rows: int = 0
+    share: float = 0.0
+    size: int = 0
+
+
+Progress = Callable[[Step], None]

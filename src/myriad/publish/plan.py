@@ -1,0 +1,159 @@
+"""Decide which tables a publish makes: their names, their keys, which sources feed which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from myriad.errors import PublishError, UsageError
+from myriad.model import TEXT, Column, ForeignKey, Index, Kind, Table, Type
+from myriad.publish import naming
+from myriad.publish.options import Options
+from myriad.sources.base import TableSource
+
+MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
+
+_WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
+
+
+@dataclass
+class Target:
+    """One table to be made, and the sources whose records go into it.
+
+    Attributes:
+        table: with the names it will have; `refresh` takes over newly proven types.
+    """
+
+    sources: list[TableSource]
+    name: str
+    table: Table = field(init=False)
+    keep_names: bool = False
+    key: tuple[str, ...] = ()
+    text_columns: set[str] = field(default_factory=set)
+    table_names: dict[str, str] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Work out `table` from what the sources believe now; raises PublishError."""
+        first = self.sources[0].table
+        originals = [column.name for column in first.columns]
+        if not originals:
+            raise PublishError(f"{self.sources[0].origin} has no columns", hint="Nothing to load.")
+        if len(originals) > MAX_COLUMNS:
+            raise PublishError(
+                f"{self.sources[0].origin} has {len(originals):,} columns,"
+                f" PostgreSQL's tables have at most {MAX_COLUMNS:,}",
+                hint="Split the file, or turn columns into rows.",
+            )
+        chosen = naming.unique(originals, keep=self.keep_names)
+        renamed = dict(zip(originals, chosen, strict=True))
+        columns = tuple(
+            replace(column, name=name, original=column.original)
+            for column, name in zip(self._merged(), chosen, strict=True)
+        )
+        self.table = Table(
+            self.name,
+            first.original,
+            columns,
+            primary_key=self._primary_key(first, renamed, chosen),
+            foreign_keys=tuple(self._foreign_key(key, renamed) for key in first.foreign_keys),
+            indexes=tuple(
+                Index(tuple(renamed[name] for name in index.columns), index.unique)
+                for index in first.indexes
+            ),
+            notes=first.notes,
+        )
+
+    def _merged(self) -> list[Column]:
+        merged = list(self.sources[0].table.columns)
+        for source in self.sources[1:]:
+            columns = source.table.columns
+            if [column.name for column in columns] != [column.name for column in merged]:
+                raise PublishError(
+                    f"{source.origin} has other columns than {self.sources[0].origin}",
+                    hint="Files for one table need the same columns in the same order.",
+                )
+            merged = [_wider(one, two) for one, two in zip(merged, columns, strict=True)]
+        return [
+            replace(column, type=TEXT, why="PostgreSQL refused a value as " + str(column.type))
+            if column.name in self.text_columns
+            else column
+            for column in merged
+        ]
+
+    def _primary_key(
+        self, table: Table, renamed: dict[str, str], chosen: list[str]
+    ) -> tuple[str, ...]:
+        if not self.key:
+            return tuple(renamed[name] for name in table.primary_key)
+        unknown = [name for name in self.key if name not in chosen and name not in renamed]
+        if unknown:
+            raise PublishError(
+                f"table {self.name} has no column {unknown[0]!r} for its key",
+                hint=f"Its columns: {', '.join(chosen)}.",
+            )
+        return tuple(name if name in chosen else renamed[name] for name in self.key)
+
+    def _foreign_key(self, key: ForeignKey, renamed: dict[str, str]) -> ForeignKey:
+        def target_name(name: str) -> str:
+            return name if self.keep_names else naming.snake(name)
+
+        return replace(
+            key,
+            columns=tuple(renamed[name] for name in key.columns),
+            table=self.table_names.get(key.table, target_name(key.table)),
+            target=tuple(target_name(name) for name in key.target),
+        )
+
+
+def _wider(one: Column, two: Column) -> Column:
+    if one.type == two.type:
+        return one
+    kinds = {one.type.kind, two.type.kind}
+    if kinds <= {*_WHOLE, Kind.NUMERIC}:
+        return replace(one, type=_wider_number(one.type, two.type))
+    if "no values" in (one.why, two.why):
+        return two if one.why == "no values" else one
+    return replace(one, type=TEXT, why=f"{one.type} in one file, {two.type} in another")
+
+
+def _wider_number(one: Type, two: Type) -> Type:
+    if Kind.NUMERIC in (one.kind, two.kind):
+        return Type(Kind.NUMERIC, 38, max(one.scale, two.scale))
+    return max(one, two, key=lambda kind: _WHOLE.index(kind.kind))
+
+
+def targets(sources: Sequence[TableSource], options: Options) -> list[Target]:
+    """Return the tables to make; raises UsageError, PublishError if names or keys do not fit."""
+    if not sources:
+        raise PublishError("there is no table in what was named", hint="Nothing to publish.")
+    if options.table is not None:
+        groups = {options.table: list(sources)}
+        named = [options.table]
+    else:
+        groups = {}
+        for source in sources:
+            groups.setdefault(source.table.name, []).append(source)
+        named = naming.unique(list(groups), keep=options.keep_names)
+    if options.table is not None and naming.shorten(options.table) != options.table:
+        raise UsageError(f"{options.table!r} is over 63 bytes", hint="Choose a shorter name.")
+    made = [
+        Target(list(group), name, keep_names=options.keep_names, key=options.key_for(name))
+        for name, group in zip(named, groups.values(), strict=True)
+    ]
+    _check_keys(options, [target.name for target in made])
+    for target in made:
+        target.table_names = dict(zip(groups, named, strict=True))
+        target.refresh()
+    return made
+
+
+def _check_keys(options: Options, tables: list[str]) -> None:
+    unknown = [name for name in options.keys if name and name not in tables]
+    if unknown:
+        raise UsageError(
+            f"--key is for table {unknown[0]!r}, which is not published here",
+            hint=f"Tables: {', '.join(tables)}.",
+        )
+    if "" in options.keys and len(tables) > 1:
+        raise UsageError(
+            f"--key names no table and there are {len(tables)}",
+            hint=f"--key {tables[0]}=COL; tables: {', '.join(tables)}.",
+        )

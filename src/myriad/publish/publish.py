@@ -1,0 +1,221 @@
+"""Publish: sources become tables of a running PostgreSQL, all at once or not at all."""
+
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from myriad.engines import databases
+from myriad.engines.base import Server
+from myriad.errors import PublishError, SchemaRefused
+from myriad.home import Home, process_started
+from myriad.publish import copy, ddl, existing, loading, plan, record
+from myriad.publish.existing import Existing
+from myriad.publish.options import Options, Progress, Step
+from myriad.publish.rejects import Rejects
+from myriad.publish.report import Report, TableReport
+from myriad.publish.swap import swap
+from myriad.settings import Settings
+from myriad.sources.base import Workspace
+from myriad.sources.open import open_sources
+
+FORBIDDEN_DATASETS = ("myriad", "information_schema")
+KEY_CANDIDATES = 5
+
+
+def publish(
+    server: Server,
+    home: Home,
+    settings: Settings,
+    sources: Sequence[str | Path],
+    options: Options,
+    progress: Progress | None = None,
+) -> Report:
+    """Make tables of `sources`, visible at once when all are loaded and their counts proven.
+
+    Until then, and whatever ends it, the tables that were there stay as they are.
+    Raises SourceError, PublishError and its kinds, UsageError, psycopg.OperationalError.
+    """
+    began, started = time.monotonic(), datetime.now(UTC)
+    database = options.database or settings.database
+    dataset = options.dataset or settings.dataset
+    _check_dataset(dataset)
+    run = str(uuid.uuid4())
+    with _workspace(home, settings) as workspace:
+        opened = open_sources(sources, options.read, workspace)
+        try:
+            targets = plan.targets(opened, options)
+            rejects = Rejects(home.rejects / f"{run}.jsonl", options.max_rejects)
+            with closing(_connect(server, database, create=not options.dry_run)) as connection:
+                job = _Job(connection, dataset, options, settings, rejects, progress or _silent)
+                report = Report(run, database, dataset, options.dry_run, [])
+                job.run(targets, report, began, started)
+        finally:
+            for source in opened:
+                source.close()
+    return report
+
+
+def _silent(step: Step) -> None:
+    """Tell nobody."""
+
+
+def _check_dataset(dataset: str) -> None:
+    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_") or not dataset:
+        raise PublishError(
+            f"the dataset cannot be called {dataset!r}", hint="Choose another with --dataset."
+        )
+
+
+def _connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
+    if database in (databases.MAINTENANCE, "myriad", "template0", "template1"):
+        raise PublishError(f"{database} is not for data", hint="Choose another with --database.")
+    with closing(server.connect(autocommit=True)) as control:
+        there = databases.exists(control, database)
+    if not there:
+        if not create:
+            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
+        databases.create_database(server, database)
+    connection = server.connect(database, autocommit=True)
+    # Other people own things in this database: nothing of theirs is found by an unqualified name.
+    connection.execute("SET search_path = pg_catalog")
+    copy.widen_socket(connection)
+    return connection
+
+
+@contextmanager
+def _workspace(home: Home, settings: Settings) -> Iterator[Workspace]:
+    """Make a private folder for temporary files; those of killed publishes are removed."""
+    home.create()
+    for left in home.temporary.glob("publish-*"):
+        if process_started(int(left.name.split("-")[1])) is None:
+            _remove(left)
+    with tempfile.TemporaryDirectory(
+        dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
+    ) as folder:
+        yield Workspace(Path(folder), settings.load_memory_mb)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class _Job:
+    """One publish into one dataset over one connection."""
+
+    connection: psycopg.Connection
+    dataset: str
+    options: Options
+    settings: Settings
+    rejects: Rejects
+    progress: Progress
+
+    def run(
+        self, targets: list[plan.Target], report: Report, began: float, started: datetime
+    ) -> None:
+        """Load all targets and swap them in, in one transaction."""
+        if self.options.dry_run:
+            report.tables = [self._planned(target) for target in targets]
+            report.seconds = time.monotonic() - began
+            return
+        with self.connection.transaction():
+            self._claim(targets)
+            there = {target.name: self._existing(target) for target in targets}
+            schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
+            self.connection.execute(schema)
+            record.prepare(self.connection)
+            self._load(targets, there, report)
+            self.rejects.check()
+            report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
+            report.seconds = time.monotonic() - began
+            record.save(self.connection, report, started)
+
+    def _claim(self, targets: list[plan.Target]) -> None:
+        """Let nobody else publish the same tables meanwhile."""
+        for name in sorted(target.name for target in targets):
+            key = f"publish {self.dataset}.{name}"
+            row = self.connection.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]
+            ).fetchone()
+            if not (row and row[0]):
+                raise PublishError(
+                    f"{self.dataset}.{name} is being published by somebody else right now",
+                    hint="Wait until that publish has ended.",
+                )
+
+    def _existing(self, target: plan.Target) -> Existing | None:
+        """Return the table that is there; raises SchemaRefused if it must not be touched."""
+        found = existing.find(self.connection, self.dataset, target.name)
+        if found is None or self.options.append:
+            return found
+        known = self.connection.execute("SELECT to_regclass('myriad.published')").fetchone()
+        ours = (
+            known and known[0] and record.is_published(self.connection, self.dataset, target.name)
+        )
+        if not (ours or self.options.replace):
+            raise SchemaRefused(
+                f"{self.dataset}.{target.name} is there and Myriad did not publish it",
+                hint="Choose another --table, or say --replace: its rows will be gone.",
+            )
+        existing.refuse_obstacles(self.connection, f"{self.dataset}.{target.name}", found.oid)
+        return found
+
+    def _planned(self, target: plan.Target) -> TableReport:
+        there = self._existing(target)
+        table = self._report(target, there)
+        table.ddl = ddl.text(self.dataset, target.table)
+        if there is not None and self.options.append:
+            existing.append_types(there, target.table, f"{self.dataset}.{target.name}")
+        return table
+
+    def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
+        table = TableReport(", ".join(s.origin for s in target.sources), target.table)
+        if there is not None:
+            table.action = "appended" if self.options.append else "replaced"
+            table.difference = existing.difference(there, target.table)
+        return table
+
+    def _load(
+        self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
+    ) -> None:
+        loader = loading.Loader(self.connection, self.dataset, self.rejects, self.progress)
+        replacements = {}
+        for target in targets:
+            before, found = len(self.rejects.kept), there[target.name]
+            if found is not None and self.options.append:
+                name = f"{self.dataset}.{target.name}"
+                loaded = loader.append(target, existing.append_types(found, target.table, name))
+            else:
+                loaded = loader.create(target, found.oid if found else None)
+            table = self._report(target, found)
+            table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
+            table.ddl = ddl.text(self.dataset, target.table)
+            if loaded.replacement is not None:
+                replacements[target.name] = loaded.replacement
+                if not target.table.primary_key:
+                    table.key_candidates = self._key_candidates(loaded.replacement.staged)
+            report.tables.append(table)
+        notes = loading.add_foreign_keys(self.connection, replacements)
+        for table in report.tables:
+            table.notes += notes.get(table.table.name, [])
+        self.progress(Step("", "replacing", report.rows, 1.0))
+        swap(self.connection, list(replacements.values()), self.settings.swap_timeout)
+
+    def _key_candidates(self, staged: str) -> list[str]:
+        """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""
+        rows = self.connection.execute(
+            "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = %s"
+            " AND n_distinct = -1 AND null_frac = 0 LIMIT %s",
+            [self.dataset, staged, KEY_CANDIDATES],
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,87 @@
+"""The record of what was published: runs, tables and rejects, beside the data itself."""
+
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from myriad import named_sql
+from myriad.publish.report import Report
+
+_SQL = named_sql.load("myriad.publish", "record.sql")
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Make the tables of the record where they are missing."""
+    if not _one(connection, "there"):
+        connection.execute(_SQL["create"])
+
+
+def is_published(connection: psycopg.Connection, dataset: str, name: str) -> bool:
+    """Say whether Myriad published the table called so."""
+    return bool(_one(connection, "is_published", [dataset, name]))
+
+
+def save(connection: psycopg.Connection, report: Report, started: datetime) -> None:
+    """Write down a publish that is about to be committed, in the same transaction."""
+    connection.execute(
+        _SQL["insert_run"],
+        {
+            "run": report.run,
+            "started": started,
+            "dataset": report.dataset,
+            "sources": [table.source for table in report.tables],
+            "outcome": "done",
+            "report": Jsonb(report.as_data()),
+        },
+    )
+    for table in report.tables:
+        connection.execute(
+            _SQL["publish_table"],
+            {
+                "dataset": report.dataset,
+                "name": table.table.name,
+                "run": report.run,
+                "rows": table.rows,
+                "report": Jsonb(table.as_data()),
+            },
+        )
+    _save_rejects(connection, report)
+
+
+def _save_rejects(connection: psycopg.Connection, report: Report) -> None:
+    columns = "(run, source, table_name, line, raw, reason)"
+    with connection.cursor().copy(f"COPY myriad.reject {columns} FROM STDIN") as copy:
+        for reject in report.rejects:
+            values = (reject.source, reject.table, reject.line, reject.raw, reject.reason)
+            copy.write_row(
+                (
+                    report.run,
+                    *(v.replace("\0", "\\x00") if isinstance(v, str) else v for v in values),
+                )
+            )
+
+
+def published(connection: psycopg.Connection) -> list[dict[str, Any]]:
+    """Return what is published in this database: dataset, name, rows, bytes, finished, source."""
+    if not _one(connection, "there"):
+        return []
+    cursor = connection.execute(_SQL["list"])
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def details(connection: psycopg.Connection, dataset: str, name: str) -> dict[str, Any] | None:
+    """Return the last report of one table and its first rejects, None if it is not published."""
+    if not _one(connection, "there"):
+        return None
+    row = connection.execute(_SQL["show"], [dataset, name]).fetchone()
+    if row is None:
+        return None
+    return {**row[0], "dataset": dataset, "finished": row[1], "first_rejects": row[2] or []}
+
+
+def _one(connection: psycopg.Connection, statement: str, values: list[str] | None = None) -> Any:  # noqa: ANN401 - one value of any type
+    row = connection.execute(_SQL[statement], values).fetchone()
+    return row[0] if row else None

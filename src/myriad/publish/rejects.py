@@ -1,0 +1,59 @@
+"""Records that could not be loaded: kept with their place and reason, never dropped."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from myriad.errors import TooManyRejects
+from myriad.model import Reject
+
+SHOWN = 10
+
+
+class Rejects:
+    """Collects the rejects of one publish and keeps them in a file as they come.
+
+    Raises TooManyRejects, showing the first, once there are more than `limit` and enough to show.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path, self.limit = path, limit
+        self.kept: list[Reject] = []
+
+    def __call__(self, reject: Reject) -> None:
+        """Keep one; raises TooManyRejects."""
+        self.kept.append(reject)
+        if len(self.kept) >= self.limit + SHOWN:
+            raise self.too_many(more=True)
+
+    def restart(self, count: int) -> None:
+        """Forget all but the first `count`: a table is read again from its beginning."""
+        del self.kept[count:]
+
+    def check(self) -> None:
+        """Raise TooManyRejects if there are more than allowed."""
+        if len(self.kept) > self.limit:
+            raise self.too_many(more=False)
+
+    def save(self) -> str | None:
+        """Write them as JSON Lines into the file, 0600; return its path, None without rejects."""
+        if not self.kept:
+            return None
+        self.path.touch(mode=0o600)
+        with self.path.open("w", encoding="utf-8") as file:
+            for reject in self.kept:
+                file.write(json.dumps(asdict(reject), ensure_ascii=False) + "\n")
+        return str(self.path)
+
+    def too_many(self, *, more: bool) -> TooManyRejects:
+        """Return the error that shows the first rejects."""
+        shown = "\n".join(
+            f"  {reject.source}, line {reject.line}: {reject.reason}: {reject.raw[:80]!r}"
+            for reject in self.kept[:SHOWN]
+        )
+        count = f"{len(self.kept)}{' or more' if more else ''}"
+        return TooManyRejects(
+            f"{count} records do not fit, {self.limit} are allowed; nothing was changed:\n{shown}",
+            hint="Mend the source, or let them be left out and kept apart with --max-rejects N. "
+            f"They are in {self.save()}.",
+        )

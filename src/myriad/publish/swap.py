@@ -1,0 +1,200 @@
+"""Put new tables in the place of old ones, at once for everybody who reads."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from myriad.errors import SchemaRefused, SwapBlocked
+from myriad.model import Table
+from myriad.publish import ddl
+from myriad.publish.existing import Row, query
+
+# Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
+LOCK_WAIT_MS = 250
+PAUSE = 0.25
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A loaded table under its temporary name, and the table whose place it takes, if any.
+
+    Attributes:
+        renames: temporary → final names of the new table's indexes.
+    """
+
+    dataset: str
+    staged: str
+    table: Table
+    old: int | None
+    renames: dict[str, str]
+
+
+def swap(connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float) -> None:
+    """Give every new table its name; old ones go, what hangs on them moves over.
+
+    Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables.
+    Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+                _swap(connection, tables)
+                connection.execute("SET LOCAL lock_timeout = 0")
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            if time.monotonic() > until:
+                raise _blocked(connection, tables, timeout) from error
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def _blocked(
+    connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float
+) -> SwapBlocked:
+    rows = query(connection, "blockers", oids=_old(tables))
+    holders = ", ".join(f"{row['usename']} (pid {row['pid']}, for {row['since']})" for row in rows)
+    return SwapBlocked(
+        f"readers held the old table for {timeout:g} s: {holders or 'unknown'}; it stays",
+        hint="Publish again when their transactions have ended.",
+    )
+
+
+def _old(tables: Sequence[Replacement]) -> list[int]:
+    return [table.old for table in tables if table.old is not None]
+
+
+def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> None:
+    old = _old(tables)
+    _lock(connection, tables, old)
+    views = query(connection, "views", oids=old) if old else []
+    references = query(connection, "references", oids=old) if old else []
+    kept = [_kept(connection, view["oid"]) for view in views]
+    for reference in references:
+        _alter_holder(connection, reference, "DROP", "")
+    for view in reversed(views):
+        kind = "MATERIALIZED VIEW" if view["kind"] == "m" else "VIEW"
+        connection.execute(
+            sql.SQL("DROP {} {}").format(sql.SQL(kind), ddl.qualified(view["schema"], view["name"]))
+        )
+    inherited = [
+        _kept(connection, table.old) if table.old is not None else None for table in tables
+    ]
+    for table in tables:
+        if table.old is not None:
+            name = ddl.qualified(table.dataset, table.table.name)
+            connection.execute(sql.SQL("DROP TABLE {}").format(name))
+    for table, things in zip(tables, inherited, strict=True):
+        _rename(connection, table)
+        if things is not None:
+            columns = {column.name for column in table.table.columns}
+            _restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
+    for view, things in zip(views, kept, strict=True):
+        _recreate(connection, view, things)
+    for reference in references:
+        _alter_holder(connection, reference, "ADD", reference["definition"])
+
+
+def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: list[int]) -> None:
+    """Lock views before the tables below them: the order in which readers take their locks."""
+    if not old:
+        return
+    views = [row for row in query(connection, "views", oids=old) if row["kind"] == "v"]
+    names = [ddl.qualified(view["schema"], view["name"]) for view in reversed(views)]
+    names += [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
+    connection.execute(
+        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(names))
+    )
+
+
+def _kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:
+    return {
+        "grants": query(connection, "grants", oid=oid),
+        "comments": query(connection, "comments", oid=oid),
+    }
+
+
+def _alter_holder(
+    connection: psycopg.Connection, reference: Row, action: str, definition: str
+) -> None:
+    # PostgreSQL wrote the holder's name and the definition itself: quoted and qualified.
+    holder, constraint = sql.SQL(reference["holder"]), sql.Identifier(reference["name"])
+    parts = [holder, sql.SQL(f"{action} CONSTRAINT"), constraint, sql.SQL(definition)]
+    connection.execute(sql.SQL("ALTER TABLE ") + sql.SQL(" ").join(parts))
+
+
+def _rename(connection: psycopg.Connection, table: Replacement) -> None:
+    for before, after in table.renames.items():
+        connection.execute(
+            sql.SQL("ALTER INDEX {} RENAME TO {}").format(
+                ddl.qualified(table.dataset, before), sql.Identifier(after)
+            )
+        )
+    connection.execute(
+        sql.SQL("ALTER TABLE {} RENAME TO {}").format(
+            ddl.qualified(table.dataset, table.staged), sql.Identifier(table.table.name)
+        )
+    )
+
+
+def _restore(
+    connection: psycopg.Connection,
+    kind: str,
+    schema: str,
+    name: str,
+    things: dict[str, list[Row]],
+    columns: set[str] | None,
+) -> None:
+    """Give a relation the grants and comments of the one before; only for columns it has."""
+    target = ddl.qualified(schema, name)
+    for grant in things["grants"]:
+        if columns is None or grant["column"] is None or grant["column"] in columns:
+            connection.execute(_grant(target, grant))
+    for comment in things["comments"]:
+        column = comment["column"]
+        if comment["comment"] is None or (column and columns is not None and column not in columns):
+            continue
+        place = target + sql.SQL(".") + sql.Identifier(column) if column else target
+        connection.execute(
+            sql.SQL("COMMENT ON {} {} IS {}").format(
+                sql.SQL("COLUMN" if column else kind), place, sql.Literal(comment["comment"])
+            )
+        )
+
+
+def _grant(target: sql.Composable, grant: Row) -> sql.Composed:
+    column = [] if grant["column"] is None else [sql.Identifier(grant["column"])]
+    where = sql.SQL("").join([sql.SQL(" ("), *column, sql.SQL(")")]) if column else sql.SQL("")
+    grantee = sql.SQL("PUBLIC") if grant["is_public"] else sql.Identifier(grant["grantee"])
+    option = sql.SQL(" WITH GRANT OPTION" if grant["grantable"] else "")
+    return sql.SQL("GRANT {}{} ON {} TO {}{}").format(
+        sql.SQL(grant["privilege"]), where, target, grantee, option
+    )
+
+
+def _recreate(connection: psycopg.Connection, view: Row, things: dict[str, list[Row]]) -> None:
+    name = ddl.qualified(view["schema"], view["name"])
+    kind = "MATERIALIZED VIEW" if view["kind"] == "m" else "VIEW"
+    options = f" WITH ({', '.join(view['options'])})" if view["options"] else ""
+    body = view["definition"].rstrip().rstrip(";")
+    no_data = " WITH NO DATA" if view["kind"] == "m" else ""
+    try:
+        head = sql.SQL("CREATE {} {}").format(sql.SQL(kind), name).as_string()
+        connection.execute(f"{head}{options} AS {body}{no_data}".encode())
+    except (psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+        raise SchemaRefused(
+            f"view {view['schema']}.{view['name']} cannot survive the new table: {error}",
+            hint="Drop or change the view, or publish under another name with --table.",
+        ) from error
+    owner = sql.SQL("ALTER {} {} OWNER TO {}")
+    connection.execute(owner.format(sql.SQL(kind), name, sql.Identifier(view["owner"])))
+    _restore(connection, kind, view["schema"], view["name"], things, None)
+    for definition in view["indexes"] or ():
+        connection.execute(definition.encode())
+    if view["kind"] == "m":
+        # As its owner, in a restricted operation: never run a view's functions as administrator.
+        connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(name))
