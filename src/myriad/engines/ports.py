@@ -62,6 +62,8 @@ def _check_loopback(host: str) -> None:
 
 def refused(host: str, port: int) -> str | None:
     """Return why nobody can listen there now, None if one can."""
+    if port > HIGHEST:
+        return f"ports end at {HIGHEST}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -70,9 +72,8 @@ def refused(host: str, port: int) -> str | None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return f"{reason}{_holder(port)}"
+    except OSError as error:
+        return f"{error.strerror}{_holder(port)}"
     return None
 
 

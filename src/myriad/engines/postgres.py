@@ -145,6 +145,8 @@ class EmbeddedPostgres:
             )
         sockets.chmod(0o700)
         self._hand_over(sockets)
+        for stale in sockets.glob(".s.PGSQL.*"):  # no server runs on our data any more
+            stale.unlink()
 
     def _hand_over(self, path: Path) -> None:
         if self._user:

@@ -211,8 +211,12 @@ def end(processes: Iterable[psutil.Process], *, grace: float) -> None:
 
 
 def clear(data: Path, *, grace: float) -> bool:
-    """End every server process left on `data` by a run that was killed; say if there were any."""
-    if not (data / "postmaster.pid").exists():
+    """End every server process left on `data` by a run that was killed; say if there were any.
+
+    The caller holds the home, so nobody starts one meanwhile.
+    """
+    pid_file = data / "postmaster.pid"
+    if not pid_file.exists():
         return False
     head = postmaster(data)
     if head:
@@ -220,4 +224,6 @@ def clear(data: Path, *, grace: float) -> bool:
     orphans = servers(data)
     if orphans:
         end(orphans, grace=0)  # without a postmaster only the immediate shutdown is right
+    # Proven stale. PostgreSQL would refuse where the number now is a stranger's, or a zombie's.
+    pid_file.unlink(missing_ok=True)
     return bool(head or orphans)

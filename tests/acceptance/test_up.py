@@ -1,0 +1,267 @@
+"""The real command: started, signalled, killed, and started again."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+import myriad
+from myriad.engines import process
+from myriad.engines.postgres import EmbeddedPostgres
+from myriad.errors import HomeLocked, StartFailed
+from myriad.home import Home, process_started
+from myriad.settings import Settings
+from tests.harness import COMMAND, Up, postmaster, run, unprivileged_python, up, wait_until
+
+
+def ask(home: Home, query: str) -> object:
+    with closing(myriad.open(home).server().connect("main", autocommit=True)) as connection:
+        cursor = connection.execute(query)
+        row = cursor.fetchone() if cursor.description else None
+    return row[0] if row else None
+
+
+def answers(home: Home) -> bool:
+    try:
+        return ask(home, "SELECT 1") == 1
+    except (psycopg.OperationalError, myriad.errors.NotRunning):
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_cleanly(made_home: Home, number: signal.Signals) -> None:
+    with up(made_home) as started:
+        started.wait_ready()
+        assert started.end(number) == 0
+        assert process.servers(made_home.postgres) == []
+    assert "ready on 127.0.0.1 port" in started.said()
+    assert started.said().endswith("stopped\n")
+    assert "database system is shut down" in (made_home.logs / "postgres.log").read_text()
+
+
+def test_a_signal_during_the_first_start_leaves_nothing_half_made(home: Home) -> None:
+    with up(home) as started:
+        wait_until(lambda: list(home.folder.glob(".postgres-*/base")))
+        assert started.end(signal.SIGTERM) == 0
+        assert started.said().endswith("stopped while it started\n")
+        assert not home.postgres.exists()
+        assert list(home.folder.glob(".postgres-*")) == []
+
+
+def test_a_second_up_says_who_holds_the_home(made_home: Home) -> None:
+    with up(made_home) as first:
+        first.wait_ready()
+        for arguments in (["up"], ["up", "--detach"]):
+            second = run(made_home, *arguments)
+            assert second.returncode == 1
+            assert f"is in use by process {first.process.pid}" in second.stderr
+            assert "hint: Stop it with `myriad down`" in second.stderr
+        with pytest.raises(HomeLocked):
+            myriad.open(made_home).up_detached()
+        assert answers(made_home)
+
+
+def test_detached_it_stays_up_until_down(made_home: Home) -> None:
+    began = run(made_home, "up", "--detach", "--json")
+    assert began.returncode == 0, began.stderr
+    try:
+        where = json.loads(began.stdout)
+        shown = json.loads(run(made_home, "status", "--json").stdout)
+        assert shown["state"] == "up"
+        assert shown["engine"] == "embedded"
+        assert shown["port"] == where["port"]
+        assert {"main", "myriad"} <= {entry["name"] for entry in shown["databases"]}
+        assert shown["size"] > 10_000_000
+        assert 0 <= shown["uptime"] < 60
+        assert "ready to accept connections" in run(made_home, "logs", "-n", "50").stdout
+    finally:
+        assert run(made_home, "down").stdout == "stopped\n"
+    assert process_started(shown["pid"]) is None
+    assert run(made_home, "down").stdout == "nothing was up\n"
+    after = run(made_home, "status", "--json")
+    assert (after.returncode, json.loads(after.stdout)["state"]) == (0, "down")
+
+
+def test_settings_given_in_python_reach_the_detached_process(made_home: Home) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    installed = myriad.open(made_home, port=port, max_connections=33)
+    try:
+        assert installed.up_detached().port == port
+        assert ask(made_home, "SHOW max_connections") == "33"
+    finally:
+        installed.down()
+
+
+def test_a_failed_detached_start_shows_the_engines_words_and_leaves_nothing(
+    made_home: Home,
+) -> None:
+    with (made_home.postgres / "postgresql.conf").open("a") as file:
+        file.write("work_mem = 'plenty'\n")
+    failed = run(made_home, "up", "--detach")
+    assert failed.returncode == 1
+    assert 'invalid value for parameter "work_mem": "plenty"' in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert process.servers(made_home.postgres) == []
+    assert made_home.holder() is None
+    with pytest.raises(StartFailed):
+        myriad.open(made_home).up_detached()
+
+
+def test_an_interrupted_detached_start_leaves_nothing(home: Home) -> None:
+    command = [*COMMAND, "up", "--detach", "--home", str(home.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+        wait_until(lambda: list(home.folder.glob(".postgres-*/base")))
+        starting.send_signal(signal.SIGINT)
+        _, said = starting.communicate(timeout=30)
+    assert (starting.returncode, said) == (130, "interrupted\n")
+    assert home.holder() is None
+    assert not home.postgres.exists()
+
+
+def test_after_a_kill_of_the_supervisor_the_next_up_works(made_home: Home) -> None:
+    with up(made_home) as first:
+        first.wait_ready()
+        old = postmaster(made_home)
+        first.process.kill()
+        first.process.wait()
+        assert not process.gone(old)
+        status = run(made_home, "status")
+        assert status.returncode == 1
+        assert "abandoned" in status.stdout
+        with up(made_home) as second:
+            second.wait_ready()
+            assert process.gone(old)
+            assert answers(made_home)
+
+
+def test_down_stops_what_a_killed_supervisor_left(made_home: Home) -> None:
+    with up(made_home) as first:
+        first.wait_ready()
+        first.process.kill()
+        first.process.wait()
+        assert run(made_home, "down").stdout == "stopped\n"
+        assert process.servers(made_home.postgres) == []
+
+
+def _restarted(started: Up, times: int) -> bool:
+    said = started.said()
+    return said.count("PostgreSQL is down") == times and said.count("ready on") == times + 1
+
+
+def test_a_killed_engine_is_started_again_and_said_so(made_home: Home) -> None:
+    with up(made_home) as started:
+        started.wait_ready()
+        ask(made_home, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        postmaster(made_home).kill()
+        wait_until(lambda: _restarted(started, 1))
+        assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
+
+        with closing(myriad.open(made_home).server().connect("main")) as session:
+            psutil.Process(session.info.backend_pid).kill()
+            wait_until(lambda: _restarted(started, 2))
+        assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
+        assert "starting it again in 0.5 s" in started.said()
+        assert "starting it again in 1 s" in started.said()
+        assert started.end() == 0
+
+
+def test_committed_rows_survive_the_kill_of_everything(made_home: Home) -> None:
+    with up(made_home) as started:
+        started.wait_ready()
+        ask(made_home, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        started.process.kill()
+        for each in process.servers(made_home.postgres):
+            if psutil.pid_exists(each.pid):
+                each.kill()
+        started.process.wait()
+    with up(made_home) as again:
+        again.wait_ready()
+        assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
+
+
+def test_a_lock_left_by_a_power_cut_is_stale(made_home: Home) -> None:
+    (made_home.folder / "lock").write_text("")
+    stale = {"pid": os.getpid(), "started": 1.0}
+    (made_home.folder / "lock.holder").write_text(json.dumps(stale))
+    state = {"engine": "embedded", "host": "127.0.0.1", "port": 1, "dsn": "host=/nowhere"}
+    (made_home.folder / "running.json").write_text(json.dumps({**stale, **state}))
+    assert json.loads(run(made_home, "status", "--json").stdout)["state"] == "down"
+    with up(made_home) as started:
+        started.wait_ready()
+        assert answers(made_home)
+
+
+def test_an_attached_server_outlives_us_and_its_password_stays_private(
+    made_home: Home, folder: Path
+) -> None:
+    other = EmbeddedPostgres(made_home, Settings())
+    server = other.start()
+    mine = Home(folder / "mine")
+    try:
+        with closing(server.connect(autocommit=True)) as connection:
+            connection.execute("CREATE ROLE operator LOGIN SUPERUSER PASSWORD 'very-hidden'")
+        dsn = make_conninfo(
+            host=server.host, port=server.port, user="operator", password="very-hidden"
+        )
+        with up(mine, MYRIAD_POSTGRES_AT=dsn) as started:
+            started.wait_ready()
+            assert ask(mine, "SELECT current_user") == "operator"
+            state = mine.folder / "running.json"
+            assert stat.S_IMODE(state.stat().st_mode) == 0o600
+            logs = run(mine, "logs")
+            assert logs.returncode == 1
+            assert "attached PostgreSQL writes its log where it runs" in logs.stderr
+            said = started.said() + run(mine, "status").stdout
+            assert started.end() == 0
+        assert other.failure() is None
+        files = [path for path in mine.folder.rglob("*") if path.is_file()]
+        written = "".join(path.read_text(errors="replace") for path in files)
+        assert "very-hidden" not in said + written
+    finally:
+        other.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_runs_without_root(folder: Path) -> None:
+    try:
+        python, environment = unprivileged_python()
+    except LookupError as reason:
+        pytest.skip(str(reason))
+    home = Home(folder / "nobody" / "home")
+    home.folder.parent.mkdir()
+    os.chown(home.folder.parent, 65534, 65534)
+
+    def nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, "-m", "myriad", *arguments, "--home", home.folder],
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            env={"PATH": os.environ["PATH"], "HOME": str(home.folder.parent), **environment},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    began = nobody("up", "--detach", "--json")
+    assert began.returncode == 0, began.stderr
+    try:
+        shown = json.loads(nobody("status", "--json").stdout)
+        assert shown["state"] == "up"
+        assert postmaster(home).username() == "nobody"
+        assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
+    finally:
+        assert nobody("down").stdout == "stopped\n"

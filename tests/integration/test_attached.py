@@ -1,0 +1,151 @@
+"""A PostgreSQL that somebody else runs: here a second one, reached as people reach it."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from myriad.engines import attached
+from myriad.engines.attached import AttachedPostgres
+from myriad.engines.base import Server
+from myriad.engines.postgres import EmbeddedPostgres
+from myriad.errors import MyriadError, StartFailed, Unsupported
+from myriad.home import Home
+from myriad.settings import Settings
+
+PASSWORD = "pa55 'word'"
+
+
+@dataclass
+class Elsewhere:
+    """A server of somebody else's: `server` is how its owner reaches it."""
+
+    engine: EmbeddedPostgres
+    server: Server
+
+    def role(self, rights: str) -> str:
+        """Make a role and return a DSN of it."""
+        name = f"role_{uuid.uuid4().hex[:8]}"
+        make = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} {}").format(
+            sql.Identifier(name), PASSWORD, sql.SQL(rights)
+        )
+        connect = sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(name))
+        self.ask(make)
+        self.ask(connect)
+        host, port = self.server.host, self.server.port
+        return make_conninfo("", host=host, port=port, user=name, password=PASSWORD)
+
+    def ask(self, query: sql.Composed | sql.SQL) -> None:
+        with closing(self.server.connect("postgres", autocommit=True)) as connection:
+            connection.execute(query)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    folder = Path(tempfile.mkdtemp(prefix="myriad-test-"))
+    folder.chmod(0o755)
+    engine = EmbeddedPostgres(Home(folder / "home"), Settings())
+    found = Elsewhere(engine, engine.start())
+    for name in ("main", "myriad"):  # as nobody's of Myriad
+        found.ask(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+    yield found
+    engine.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def empty(elsewhere: Elsewhere) -> Iterator[Elsewhere]:
+    yield elsewhere
+    for name in ("main", "myriad"):
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        elsewhere.ask(drop.format(sql.Identifier(name)))
+
+
+def test_a_role_that_may_make_roles_and_databases_is_enough(empty: Elsewhere) -> None:
+    engine = AttachedPostgres(empty.role("CREATEROLE CREATEDB"), Settings())
+    server = engine.start()
+    assert server.kind == "attached"
+    assert (server.host, server.port) == (empty.server.host, empty.server.port)
+    for name in ("myriad", "main"):
+        with closing(server.connect(name)) as connection:
+            query = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
+            assert connection.execute(query).fetchone() == (False,)
+    AttachedPostgres(empty.role("SUPERUSER"), Settings()).start()
+
+
+def test_stopping_leaves_the_server_alone(empty: Elsewhere) -> None:
+    engine = AttachedPostgres(empty.role("CREATEROLE CREATEDB"), Settings())
+    engine.start()
+    assert engine.failure() is None
+    engine.stop()
+    assert empty.engine.failure() is None
+
+
+@pytest.mark.parametrize(
+    ("rights", "missing"),
+    [
+        ("CREATEDB", "lacks CREATEROLE"),
+        ("CREATEROLE", "lacks CREATEDB"),
+        ("", "lacks CREATEROLE and CREATEDB"),
+    ],
+)
+def test_missing_rights_are_named(elsewhere: Elsewhere, rights: str, missing: str) -> None:
+    with pytest.raises(Unsupported, match=missing) as caught:
+        AttachedPostgres(elsewhere.role(rights), Settings()).start()
+    assert "ALTER ROLE" in caught.value.hint
+
+
+def test_an_old_server_is_refused(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached, "OLDEST", 99)
+    with pytest.raises(Unsupported, match="is older than 99"):
+        AttachedPostgres(elsewhere.role("CREATEROLE CREATEDB"), Settings()).start()
+
+
+def test_its_log_cannot_be_read_and_the_error_says_why(elsewhere: Elsewhere) -> None:
+    with pytest.raises(Unsupported, match="writes its log where it runs"):
+        AttachedPostgres(elsewhere.role(""), Settings()).log_tail(10)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "postgresql://somebody:hidden@127.0.0.1:1/",
+        "postgresql://somebody:hid den@[127.0.0.1/",
+        "host=127.0.0.1 port=1 password=hidden user",
+        "password hidden",
+    ],
+)
+def test_an_error_never_shows_the_password(broken: str) -> None:
+    with pytest.raises(StartFailed) as caught:
+        AttachedPostgres(broken, Settings()).start()
+    error: MyriadError = caught.value
+    assert "hid" not in error.message + error.hint
+
+
+def test_a_wrong_password_is_said_without_showing_it(elsewhere: Elsewhere) -> None:
+    dsn = make_conninfo(elsewhere.role(""), password="hidden")
+    with pytest.raises(StartFailed, match="password authentication failed") as caught:
+        AttachedPostgres(dsn, Settings()).start()
+    assert "hidden" not in caught.value.message
+    assert isinstance(caught.value.__cause__, psycopg.Error)
+
+
+def test_a_server_that_goes_away_is_noticed(
+    made_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached, "CHECK_EVERY", 0.0)
+    other = EmbeddedPostgres(made_home, Settings())
+    server = other.start()
+    engine = AttachedPostgres(server.dsn, Settings())
+    engine.start()
+    assert engine.failure() is None
+    other.stop()
+    assert "No such file" in (engine.failure() or "")

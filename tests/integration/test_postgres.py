@@ -1,0 +1,271 @@
+"""PostgreSQL that Myriad itself starts and stops."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from myriad import settings as table
+from myriad.engines import process, programs
+from myriad.engines.base import Server
+from myriad.engines.postgres import EmbeddedPostgres
+from myriad.errors import HomeError, MyriadError, StartFailed
+from myriad.home import Home
+from myriad.settings import Settings
+from tests.harness import postmaster, wait_until
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@contextmanager
+def running(home: Home, settings: Settings | None = None) -> Iterator[Server]:
+    engine = EmbeddedPostgres(home, settings or Settings())
+    server = engine.start()
+    try:
+        yield server
+    finally:
+        engine.stop()
+
+
+def ask(server: Server, query: str, database: str = "main") -> object:
+    with closing(server.connect(database, autocommit=True)) as connection:
+        row = connection.execute(query).fetchone()
+    return row[0] if row else None
+
+
+def kill_all(home: Home) -> None:
+    found = process.servers(home.postgres)
+    assert found
+    for each in found:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    wait_until(lambda: all(process.gone(each) for each in found))
+
+
+def test_a_first_start_makes_a_cluster_that_loses_no_commit(home: Home) -> None:
+    with running(home) as server:
+        for name in ("fsync", "full_page_writes", "synchronous_commit", "data_checksums"):
+            assert ask(server, f"SHOW {name}") == "on"
+        assert ask(server, "SHOW password_encryption") == "scram-sha-256"
+        assert ask(server, "SHOW server_encoding") == "UTF8"
+        assert ask(server, "SELECT lower('ÄÖ') || initcap('été')") == "äöÉté"
+
+
+def test_an_existing_home_is_ready_within_three_seconds(made_home: Home) -> None:
+    began = time.monotonic()
+    with running(made_home):
+        assert time.monotonic() - began < 3
+
+
+def test_a_stopped_engine_leaves_no_process(made_home: Home) -> None:
+    with running(made_home):
+        assert process.servers(made_home.postgres)
+    assert process.servers(made_home.postgres) == []
+
+
+def test_an_interrupted_first_start_leaves_nothing_half_made(home: Home) -> None:
+    cancelled = threading.Event()
+    failed: list[MyriadError] = []
+
+    def start() -> None:
+        try:
+            EmbeddedPostgres(home, Settings(), cancelled).start()
+        except MyriadError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    wait_until(lambda: list(home.folder.glob(".postgres-*/base")))
+    cancelled.set()
+    thread.join()
+    assert failed
+    assert not home.postgres.exists()
+    assert list(home.folder.glob(".postgres-*")) == []
+
+
+def test_debris_of_a_killed_first_start_is_removed(home: Home) -> None:
+    home.create()
+    debris = home.folder / ".postgres-debris"
+    debris.mkdir()
+    with running(home):
+        assert not debris.exists()
+
+
+def test_people_log_in_over_tcp_with_a_password_and_the_administrator_does_not(
+    made_home: Home,
+) -> None:
+    with running(made_home) as server:
+        with closing(server.connect("main", autocommit=True)) as connection:
+            connection.execute("CREATE ROLE rose LOGIN PASSWORD 'secret'")
+            connection.execute("GRANT CONNECT ON DATABASE main TO rose")
+            connection.execute("ALTER ROLE myriad PASSWORD 'known'")
+        dsn = make_conninfo(host=server.host, port=server.port, dbname="main")
+        with closing(psycopg.connect(dsn, user="rose", password="secret")) as rose:
+            assert rose.info.user == "rose"
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(dsn, user="rose", password="wrong")
+        with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects"):
+            psycopg.connect(dsn, user="myriad", password="known")
+
+
+@only_root
+def test_another_user_of_the_system_is_not_let_in_over_the_socket(made_home: Home) -> None:
+    with running(made_home) as server:
+        user = process.engine_user(made_home.postgres)
+        assert user is not None
+        found = programs.find("", made_home.folder / "programs", user)
+        dsn = make_conninfo(server.dsn, dbname="main")
+        code, said = process.run([found.path("psql"), dsn, "-c", "SELECT 1"], user)
+    assert code != 0
+    assert "peer authentication failed" in said.lower()
+
+
+def test_a_taken_port_is_avoided_unless_it_was_set_by_hand(made_home: Home) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with running(made_home, Settings(port=taken)) as server:
+            assert server.port > taken
+        by_hand = table.load(made_home.folder, {"port": taken})
+        with pytest.raises(StartFailed, match=rf"port {taken}.*process {os.getpid()}") as caught:
+            EmbeddedPostgres(made_home, by_hand).start()
+        assert "--port" in caught.value.hint
+    assert process.servers(made_home.postgres) == []
+
+
+def test_an_address_that_others_reach_is_refused(made_home: Home) -> None:
+    with pytest.raises(StartFailed, match="no TLS"):
+        EmbeddedPostgres(made_home, Settings(host="0.0.0.0")).start()
+
+
+def test_data_of_another_major_version_is_refused_with_what_to_do(made_home: Home) -> None:
+    (made_home.postgres / "PG_VERSION").write_text("14\n")
+    with pytest.raises(StartFailed, match="is of PostgreSQL 14") as caught:
+        EmbeddedPostgres(made_home, Settings()).start()
+    assert "Install PostgreSQL 14" in caught.value.hint
+
+
+def test_a_failed_start_shows_the_engines_own_words_and_leaves_nothing(made_home: Home) -> None:
+    with (made_home.postgres / "postgresql.conf").open("a") as file:
+        file.write("work_mem = 'plenty'\n")
+    with pytest.raises(StartFailed, match='invalid value for parameter "work_mem"'):
+        EmbeddedPostgres(made_home, Settings()).start()
+    assert process.servers(made_home.postgres) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with spaces, a comma, 'quotes' and \"more\"",
+        "δεδομένα 🐘",
+        "very-long-" * 20 + "/" + "even-longer-" * 16,
+    ],
+)
+def test_any_path_will_do_as_home(made: Path, folder: Path, name: str) -> None:
+    home = Home(folder / name)
+    home.folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", made, home.folder], check=True)
+    with running(home) as server:
+        assert ask(server, "SELECT 1") == 1
+    assert process.postmaster(home.postgres) is None
+
+
+@only_root
+def test_a_home_that_the_engines_user_cannot_reach_is_refused(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(HomeError, match=f"may not pass {closed}"):
+        EmbeddedPostgres(Home(closed / "home"), Settings()).start()
+
+
+@only_root
+def test_a_full_disk_is_said_and_nothing_is_left(folder: Path) -> None:
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m,mode=755", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    try:
+        home = Home(disk / "home")
+        with pytest.raises(StartFailed, match="No space left on device"):
+            EmbeddedPostgres(home, Settings()).start()
+        assert not home.postgres.exists()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_committed_rows_survive_the_kill_of_every_process(made_home: Home) -> None:
+    with running(made_home) as server, closing(server.connect("main")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        connection.commit()
+        connection.execute("INSERT INTO kept SELECT 0")
+        kill_all(made_home)
+    with running(made_home) as server:
+        assert ask(server, "SELECT sum(n) FROM kept") == 500500
+        assert ask(server, "SELECT count(*) FROM kept") == 1000
+
+
+def test_sessions_that_outlive_a_killed_server_do_not_hinder_the_next(made_home: Home) -> None:
+    engine = EmbeddedPostgres(made_home, Settings())
+    server = engine.start()
+    with closing(server.connect("main", autocommit=True)) as connection:
+        pid = connection.info.backend_pid
+        busy = threading.Thread(target=_ignore, args=(_busy, connection))
+        busy.start()
+        wait_until(lambda: psutil.Process(pid).cpu_times().user > 0.1)
+        head = postmaster(made_home)
+        head.kill()
+        wait_until(lambda: process.gone(head))
+        assert psutil.pid_exists(pid)
+        with running(made_home) as again:
+            assert ask(again, "SELECT 1") == 1
+            assert not psutil.pid_exists(pid) or process.gone(psutil.Process(pid))
+        busy.join()
+    engine.stop()
+
+
+def _ignore(work: Callable[[psycopg.Connection], None], connection: psycopg.Connection) -> None:
+    with suppress(psycopg.OperationalError):
+        work(connection)
+
+
+def _busy(connection: psycopg.Connection) -> None:
+    connection.execute("SELECT count(*) FROM generate_series(1, 2000000000)")
+
+
+def test_a_server_left_by_a_killed_supervisor_is_stopped_before_a_new_start(
+    made_home: Home,
+) -> None:
+    left = EmbeddedPostgres(made_home, Settings())
+    left.start()
+    old = postmaster(made_home)
+    with running(made_home) as server:
+        assert process.gone(old)
+        assert ask(server, "SELECT 1") == 1
+    left.stop()
+
+
+def test_a_recycled_process_number_is_not_taken_for_our_server(made_home: Home) -> None:
+    stranger = subprocess.Popen(["sleep", "60"], cwd=made_home.postgres)
+    try:
+        lines = [str(stranger.pid), str(made_home.postgres), str(int(time.time())), "6432"]
+        pid_file = made_home.postgres / "postmaster.pid"
+        pid_file.write_text("\n".join([*lines, ""]))
+        shutil.copystat(made_home.postgres / "PG_VERSION", pid_file)
+        assert process.postmaster(made_home.postgres) is None
+        process.clear(made_home.postgres, grace=1)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
