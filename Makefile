@@ -30,10 +30,10 @@ lint: setup
 	@.venv/bin/python tools/lock.py --check
 
 bench: setup
-	@.venv/bin/python benchmarks/bench_publish.py
+	@.venv/bin/python -m benchmarks.bench_publish
 
 docs: setup
-	@.venv/bin/python docs/generate.py
+	@.venv/bin/python -m docs.generate
 
 lock: setup
 	@.venv/bin/python tools/lock.py

