@@ -60,7 +60,17 @@ class Bench:
         dsn = make_conninfo(self.installation.server().dsn, dbname="main")
         create = f"CREATE TABLE {table} ({source.columns})"
         copy = f"\\copy {table} FROM '{source.path}' (FORMAT csv, HEADER)"
-        command = [self.psql, "-X", "-v", "ON_ERROR_STOP=1", *options, "-c", create, "-c", copy]
+        command = [
+            str(self.psql),
+            "-X",
+            "-v",
+            "ON_ERROR_STOP=1",
+            *options,
+            "-c",
+            create,
+            "-c",
+            copy,
+        ]
         return measure.run([*command, dsn])
 
     def check_and_drop(self, table: str) -> tuple[int, list[tuple[str, str]]]:
