@@ -130,7 +130,13 @@ def targets(sources: Sequence[TableSource], options: Options) -> list[Target]:
     else:
         groups = {}
         for source in sources:
-            groups.setdefault(source.table.name, []).append(source)
+            name = source.table.name
+            if name in groups:
+                raise UsageError(
+                    f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",
+                    hint=f"--table {name} puts them together into one; else publish one by one.",
+                )
+            groups[name] = [source]
         named = naming.unique(list(groups), keep=options.keep_names)
     if options.table is not None and naming.shorten(options.table) != options.table:
         raise UsageError(f"{options.table!r} is over 63 bytes", hint="Choose a shorter name.")

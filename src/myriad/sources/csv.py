@@ -60,7 +60,8 @@ class CsvSource(TableSource):
 
     def _begin(self) -> None:
         """Look at the file's beginning and make the first guess."""
-        self.size = self._path.stat().st_size
+        self._opened = _state(self._path)
+        self.size = self._opened[0]
         start = spool.head(self._path, SAMPLE_HEAD)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceError(
@@ -194,6 +195,12 @@ class CsvSource(TableSource):
             yield from self._read_fast(types, reject)
         else:
             yield from self._read_careful(self._numbered, types, reject)
+        if _state(self._path) != self._opened:
+            # Half of a last record may have been read as a whole one.
+            self._begin()
+            raise SourceError(
+                f"{self.origin} was written to while it was read", hint="Publish a copy of it."
+            )
 
     def _query(self, types: Sequence[Type], relation: str, *more: str) -> str:
         pairs = list(zip(self._names, types, strict=True))
@@ -301,6 +308,11 @@ class CsvSource(TableSource):
     def close(self) -> None:
         """Let go of the file."""
         self._con.close()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _has_nul(values: pa.RecordBatch) -> bool:
