@@ -7,15 +7,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Any
 
 import click
 import psycopg
 
 import myriad
-from myriad.errors import EngineError, MyriadError
+from myriad.errors import EngineError, MyriadError, NotRunning
 
-P = ParamSpec("P")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
 
@@ -43,8 +42,11 @@ class Session:
         click.echo(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)
 
 
-def common(function: Callable[Concatenate[Session, P], None]) -> Callable[P, None]:
-    """Give a command the options that all have, and turn its errors into messages."""
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that all have, and turn its errors into messages.
+
+    `function` takes a Session first, then its own arguments and options.
+    """
 
     @click.option("--home", type=click.Path(path_type=Path), help="Folder of the installation.")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
@@ -52,23 +54,36 @@ def common(function: Callable[Concatenate[Session, P], None]) -> Callable[P, Non
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @functools.wraps(function)
     def run(
-        *args: P.args,
+        *arguments: Any,  # noqa: ANN401 - click passes what the command declares
         home: Path | None,
         as_json: bool,
         quiet: bool,
         debug: bool,
-        **options: P.kwargs,
+        **options: Any,  # noqa: ANN401
     ) -> None:
         session = Session(home, as_json, quiet, debug)
         try:
-            function(session, *args, **options)
+            function(session, *arguments, **options)
         except Exception as error:  # noqa: BLE001 - no traceback reaches a person
             sys.exit(_fail(session, error))
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
 
-    return run  # type: ignore[return-value]
+    return run
+
+
+def start_if_needed(session: Session, installation: "myriad.Myriad") -> bool:
+    """Start the engine in the background where nothing is up; say whether that was needed."""
+    try:
+        installation.server()
+        return False
+    except NotRunning:
+        session.say(
+            "Nothing is up: starting PostgreSQL in the background (`myriad down` stops it)."
+        )
+        installation.up_detached()
+        return True
 
 
 def _fail(session: Session, error: Exception) -> int:

@@ -1,22 +1,14 @@
 """`myriad publish`: files become tables."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from myriad import Myriad
-from myriad.cli.common import EXIT_REJECTS, Session, common
-from myriad.errors import NotRunning
-from myriad.publish import Options, Report, Step, TableReport, parse_keys
-from myriad.publish import Progress as Callback
+from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
+from myriad.cli.progress import progress
+from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.sources.base import ReadOptions
-
-MEGABYTE = 1_000_000
 
 
 @click.command("publish")
@@ -54,9 +46,9 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
         **{name: given[name] for name in names},
     )
     installation = session.open()
-    _start_if_needed(session, installation)
-    with _progress(session) as progress:
-        report = installation.publish(sources, options, progress)
+    start_if_needed(session, installation)
+    with progress(session) as tell:
+        report = installation.publish(sources, options, tell)
     session.result(report.as_data(), _text(report, full=not session.quiet))
     if report.rejects:
         sys.exit(EXIT_REJECTS)
@@ -66,46 +58,6 @@ def _one(text: str | None, option: str) -> str | None:
     if text is not None and (len(text) != 1 or len(text.encode()) != 1 or text in "\r\n\0"):
         raise click.BadParameter("one ASCII character is needed", param_hint=option)
     return text
-
-
-def _start_if_needed(session: Session, installation: Myriad) -> None:
-    try:
-        installation.server()
-    except NotRunning:
-        session.say(
-            "Nothing is up: starting PostgreSQL in the background (`myriad down` stops it)."
-        )
-        installation.up_detached()
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Callback | None]:
-    """Show how far it is on standard error, where that is a terminal."""
-    console = Console(stderr=True)
-    if session.quiet or session.as_json or not console.is_terminal:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}% {task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def show(step: Step) -> None:
-            if step.table not in tasks:
-                tasks[step.table] = bars.add_task(step.table, total=1.0, speed="")
-            task = bars.tasks[tasks[step.table]]
-            seconds = max(task.elapsed or 0, 0.001)
-            speed = f"{step.rows:,} rows, {step.rows / seconds:,.0f} rows/s"
-            if step.size:
-                speed += f", {step.share * step.size / seconds / MEGABYTE:,.1f} MB/s"
-            name = f"{step.table} {step.phase}".strip()
-            bars.update(task.id, description=name, completed=step.share, speed=speed)
-
-        yield show
 
 
 def _text(report: Report, *, full: bool) -> str:
