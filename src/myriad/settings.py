@@ -17,8 +17,12 @@ from myriad.errors import SettingsError
 FILE = "myriad.toml"
 
 
-def _setting(default: Any, help_text: str, *, low: float | None = None) -> Any:  # noqa: ANN401 - a field's default has the field's type
-    return field(default=default, metadata={"help": help_text, "low": low})
+_MOST = 10**9  # of any number: enough for every count, size in MB and time in seconds here
+_NAMES = {int: "a whole number", float: "a number", str: "text"}
+
+
+def _setting(default: Any, help_text: str, *, low: float = 0, high: float = _MOST) -> Any:  # noqa: ANN401 - a field's default has the field's type
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,13 @@ class Settings:
         6432,
         "port that people connect to; if it is taken and was not set, the next free one",
         low=1,
+        high=65535,
     )
     database: str = _setting("main", "database that `publish` and `grant` use unless told")
     dataset: str = _setting("public", "dataset (schema) that `publish` uses unless told")
-    max_connections: int = _setting(200, "connections that PostgreSQL accepts at once", low=10)
+    max_connections: int = _setting(
+        200, "connections that PostgreSQL accepts at once", low=10, high=10**5
+    )
     shared_buffers_mb: int = _setting(
         0, "memory for PostgreSQL's page cache in MB; 0: a quarter of the machine's", low=0
     )
@@ -105,19 +112,24 @@ def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this 
         known = ", ".join(entry.name for entry in TABLE)
         raise SettingsError(f"{origin}: there is no setting {name!r}", hint=f"Known: {known}.")
     wanted = type(entry.default)
+    low, high = entry.metadata["low"], entry.metadata["high"]
     try:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise TypeError  # noqa: TRY301 - one place says what is wrong
-        if wanted is str and not isinstance(value, str):
-            raise TypeError  # noqa: TRY301
-        converted = wanted(value)
-        low = entry.metadata["low"]
-        if low is not None and not low <= converted < float("inf"):
-            raise ValueError  # noqa: TRY301
+        converted = _as(wanted, value)
+        if wanted is not str and not low <= converted <= high:
+            raise ValueError  # noqa: TRY301 - one place says what is wrong
     except (TypeError, ValueError):
-        limit = "" if entry.metadata["low"] is None else f" of at least {entry.metadata['low']:g}"
+        limit = "" if wanted is str else f" from {low:g} to {high:g}"
         raise SettingsError(
-            f"{origin}: {name} = {value!r} is not a {wanted.__name__}{limit}",
+            f"{origin}: {name} = {value!r} is not {_NAMES[wanted]}{limit}",
             hint=f"{name}: {entry.metadata['help']}.",
         ) from None
     return converted
+
+
+def _as(wanted: type, value: Any) -> Any:  # noqa: ANN401
+    """Return `value` as `wanted`; a flag is no number, and nothing is rounded."""
+    if isinstance(value, bool) or (wanted is int and isinstance(value, float)):
+        raise TypeError
+    if not isinstance(value, (str, int, float)) or (wanted is str and not isinstance(value, str)):
+        raise TypeError
+    return wanted(value)
