@@ -49,6 +49,8 @@ def values(settings: Settings, port: int, sockets: Path, have: Machine) -> dict[
         "unix_socket_permissions": "0700",
         "max_connections": settings.max_connections,
         "password_encryption": "scram-sha-256",
+        # Each role made holds a lock until the commit: room for 50,000 people at once.
+        "max_locks_per_transaction": _between(256, 51_200 // settings.max_connections, 5120),
         "shared_buffers": f"{shared}MB",
         "effective_cache_size": f"{_between(256, memory * 2 // 3, 1 << 20)}MB",
         "maintenance_work_mem": f"{_between(64, memory // 16, GB_IN_MB)}MB",

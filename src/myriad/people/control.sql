@@ -1,0 +1,117 @@
+-- People, groups and grants, in the control database. Who is in which group stands in PostgreSQL's
+-- own catalog (pg_auth_members).
+
+-- name: there
+SELECT to_regclass('public.grants') IS NOT NULL;
+
+-- name: make
+CREATE TABLE person (
+    name text PRIMARY KEY,
+    owner boolean NOT NULL,
+    created timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE grp (
+    name text PRIMARY KEY,
+    created timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE grants (
+    grp text NOT NULL REFERENCES grp ON DELETE CASCADE,
+    database text NOT NULL,
+    dataset text NOT NULL,
+    write boolean NOT NULL,
+    PRIMARY KEY (grp, database, dataset)
+);
+
+-- name: lock
+-- One change at a time; reading goes on.
+LOCK TABLE person IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: quiet
+-- No verifier in a log, whatever the server logs.
+SELECT set_config(name, value, true)
+FROM (VALUES
+    ('log_statement', 'none'),
+    ('log_min_duration_statement', '-1'),
+    ('log_min_duration_sample', '-1'),
+    ('log_transaction_sample_rate', '0'),
+    ('log_min_error_statement', 'panic'),
+    ('log_parameter_max_length', '0'),
+    ('log_parameter_max_length_on_error', '0')
+) AS quiet (name, value);
+
+-- name: taken
+SELECT rolname,
+       CASE WHEN rolname IN (SELECT name FROM person) THEN 'person'
+            WHEN rolname IN (SELECT name FROM grp) THEN 'group'
+            ELSE 'role' END
+FROM pg_roles WHERE rolname = ANY(%(names)s)
+ORDER BY rolname;
+
+-- name: set_verifiers
+-- A superuser may write the catalog. CREATE ROLE ... PASSWORD first tries the empty password
+-- against the verifier: 4.6 ms a person, 46 s for 10,000; this takes 0.2 s.
+UPDATE pg_authid SET rolpassword = verifier
+FROM unnest(%(names)s::text[], %(verifiers)s::text[]) AS given (name, verifier)
+WHERE rolname = given.name;
+
+-- name: people
+SELECT p.name, p.owner, p.created,
+       array(
+           SELECT g.rolname::text
+           FROM pg_roles m
+           JOIN pg_auth_members am ON am.member = m.oid
+           JOIN pg_roles g ON g.oid = am.roleid
+           JOIN grp ON grp.name = g.rolname
+           WHERE m.rolname = p.name
+           ORDER BY 1
+       )
+FROM person p
+ORDER BY p.name;
+
+-- name: groups
+SELECT grp.name,
+       (
+           SELECT count(*)
+           FROM pg_roles g
+           JOIN pg_auth_members am ON am.roleid = g.oid
+           JOIN pg_roles m ON m.oid = am.member
+           JOIN person ON person.name = m.rolname
+           WHERE g.rolname = grp.name
+       )
+FROM grp
+ORDER BY grp.name;
+
+-- name: grants
+SELECT grp, database, dataset, write FROM grants ORDER BY grp, database, dataset;
+
+-- name: owned
+-- What roles own: (role, what). Default privileges count as owned, but go with the role.
+SELECT r.rolname,
+       CASE WHEN s.dbid <> 0 THEN format('%%s objects in database "%%s"', count(*), d.datname)
+            WHEN s.classid = 'pg_database'::regclass THEN
+                format('database %%s', string_agg(format('"%%s"', own.datname), ', '))
+            ELSE format('%%s tablespaces', count(*)) END
+FROM pg_shdepend s
+JOIN pg_roles r ON r.oid = s.refobjid
+LEFT JOIN pg_database d ON d.oid = s.dbid
+LEFT JOIN pg_database own ON s.classid = 'pg_database'::regclass AND own.oid = s.objid
+WHERE s.refclassid = 'pg_authid'::regclass
+  AND s.deptype = 'o'
+  AND s.classid <> 'pg_default_acl'::regclass
+  AND r.rolname = ANY(%(names)s)
+GROUP BY r.rolname, s.dbid, d.datname, CASE WHEN s.dbid = 0 THEN s.classid END, s.classid = 'pg_database'::regclass
+ORDER BY 1, 2;
+
+-- name: traces
+-- Databases in which something names these roles: a grant, default privileges, a policy.
+SELECT DISTINCT d.datname, r.rolname
+FROM pg_shdepend s
+JOIN pg_roles r ON r.oid = s.refobjid
+JOIN pg_database d ON d.oid = CASE WHEN s.dbid = 0 THEN
+    (SELECT oid FROM pg_database WHERE datname = current_database()) ELSE s.dbid END
+WHERE s.refclassid = 'pg_authid'::regclass
+  AND s.classid <> 'pg_auth_members'::regclass
+  AND r.rolname = ANY(%(names)s);
+
+-- name: end_sessions
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%(names)s);

@@ -1,0 +1,147 @@
+"""People and groups as PostgreSQL's roles: made, and removed with every trace."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from myriad.engines.base import CONTROL_DATABASE, Server
+from myriad.engines.databases import MAINTENANCE
+from myriad.engines.hardening import OWNERS
+from myriad.errors import PeopleError
+from myriad.people.control import SQL, identifiers, is_superuser, run_all
+from myriad.people.names import SHOWN
+
+SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
+POLL = 0.02
+
+
+def create_people(
+    connection: psycopg.Connection, verifiers: dict[str, str], owners: set[str]
+) -> None:
+    """Create a role that may log in for each name; raises PeopleError if they are too many."""
+    names = {"names": list(verifiers), "verifiers": list(verifiers.values())}
+    at_once = is_superuser(connection)
+    statements = []
+    for name, verifier in verifiers.items():
+        rights = sql.SQL("LOGIN INHERIT CREATEDB" if name in owners else "LOGIN INHERIT")
+        password = sql.SQL("") if at_once else sql.SQL(" PASSWORD {}").format(verifier)
+        role = sql.Identifier(name)
+        statements.append(sql.SQL("CREATE ROLE {} {}{}").format(role, rights, password))
+    try:
+        run_all(connection, statements)
+    except psycopg.errors.OutOfMemory as error:  # each new role is a lock until the commit
+        raise PeopleError(
+            f"PostgreSQL cannot add {len(verifiers)} people at once",
+            hint="Nothing was changed. Add them in parts, of 10,000 for example.",
+        ) from error
+    if at_once:
+        connection.execute(SQL["set_verifiers"], names)
+
+
+def open_to_owners(connection: psycopg.Connection, server: Server, database: str) -> None:
+    """Make the group of owners, and let it connect where databases are created from.
+
+    That is `database`, and where `psql -l`, `createdb` and pgAdmin connect by default.
+    """
+    if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNERS]).fetchall():
+        connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(OWNERS)))
+    for name in {database, MAINTENANCE} if server.kind == "embedded" else {database}:
+        text = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        connection.execute(text.format(sql.Identifier(name), sql.Identifier(OWNERS)))
+
+
+def put_into(connection: psycopg.Connection, group: str, names: Sequence[str]) -> None:
+    """Make people members of a group; those who are already stay."""
+    if names:
+        text = sql.SQL("GRANT {} TO {}")
+        connection.execute(text.format(sql.Identifier(group), identifiers(names)))
+
+
+def take_out(connection: psycopg.Connection, group: str, names: Sequence[str]) -> None:
+    """End people's membership of a group; those who are none stay so."""
+    if names:
+        text = sql.SQL("REVOKE {} FROM {}")
+        connection.execute(text.format(sql.Identifier(group), identifiers(names)))
+
+
+def create_groups(connection: psycopg.Connection, groups: Sequence[str]) -> None:
+    """Create a role that nobody logs in as for each group."""
+    run_all(
+        connection,
+        [sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)) for name in groups],
+    )
+
+
+def set_verifier(connection: psycopg.Connection, name: str, verifier: str) -> None:
+    """Let somebody log in with another password."""
+    text = sql.SQL("ALTER ROLE {} PASSWORD {}")
+    connection.execute(text.format(sql.Identifier(name), verifier))
+
+
+def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
+    """Raise PeopleError that lists what `names` own: it would be lost with them."""
+    found = connection.execute(SQL["owned"], {"names": list(names)}).fetchall()
+    if found:
+        owned = "; ".join(f"{name!r} owns {what}" for name, what in found[:SHOWN])
+        raise PeopleError(
+            f"nobody was removed: {owned}",
+            hint="Drop that first, or hand it over with ALTER ... OWNER TO, as its owner"
+            " (`myriad person password` gives a way in) or as PostgreSQL's administrator.",
+        )
+
+
+@contextmanager
+def shut_out(server: Server, names: Sequence[str]) -> Iterator[None]:
+    """End the sessions of `names`; meanwhile, and if all goes well ever after, none can begin.
+
+    Raises PeopleError if a session does not end.
+    """
+    _let_log_in(server, names, "NOLOGIN")
+    try:
+        _end_sessions(server, names)
+        yield
+    except BaseException:
+        _let_log_in(server, names, "LOGIN")
+        raise
+
+
+def _let_log_in(server: Server, names: Sequence[str], right: LiteralString) -> None:
+    text = sql.SQL("ALTER ROLE {} " + right)
+    with server.connect() as connection:
+        run_all(connection, [text.format(sql.Identifier(name)) for name in names])
+        if not is_superuser(connection):  # one may end the sessions of roles one is a member of
+            become = sql.SQL("GRANT {} TO CURRENT_USER").format(identifiers(names))
+            connection.execute(become)
+
+
+def _end_sessions(server: Server, names: Sequence[str]) -> None:
+    deadline = time.monotonic() + SESSIONS_END_WITHIN
+    with server.connect(autocommit=True) as connection:
+        while left := connection.execute(SQL["end_sessions"], {"names": list(names)}).fetchall():
+            if time.monotonic() > deadline:
+                raise PeopleError(
+                    f"{len(left)} sessions did not end within {SESSIONS_END_WITHIN:g} seconds",
+                    hint="Nobody was removed. Try again.",
+                )
+            time.sleep(POLL)
+
+
+def forget(server: Server, names: Sequence[str]) -> None:
+    """Take away every right that `names` hold anywhere, so that their roles can be dropped."""
+    with server.connect() as connection:
+        traces = connection.execute(SQL["traces"], {"names": list(names)}).fetchall()
+    places: dict[str, list[str]] = {}
+    for database, name in traces:
+        places.setdefault(database, []).append(name)
+    for database, some in sorted(places.items(), key=lambda place: place[0] != CONTROL_DATABASE):
+        with server.connect(database) as connection:
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(identifiers(some)))
+
+
+def drop(connection: psycopg.Connection, names: Sequence[str]) -> None:
+    """Drop roles that nothing names any more."""
+    run_all(connection, [sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in names])
