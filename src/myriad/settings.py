@@ -4,6 +4,7 @@ The dataclass below *is* the table: add a field with its help and everything els
 (`myriad settings`, the environment variable, the file, the documentation).
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -29,7 +30,7 @@ def _setting(default: Any, help_text: str, *, low: float = 0, high: float = _MOS
 class Settings:
     """Every setting of one home, with where each value came from in `origins`."""
 
-    host: str = _setting("127.0.0.1", "address that people connect to; only loopback until TLS")
+    host: str = _setting("127.0.0.1", "address that people connect to: a loopback address, there is no TLS yet")
     port: int = _setting(
         6432,
         "port that people connect to; if it is taken and was not set, the next free one",
@@ -77,6 +78,8 @@ def load(folder: Path, flags: Mapping[str, Any] | None = None) -> Settings:
         for name, value in found.items():
             values[name] = _convert(name, value, origin)
             origins[name] = origin
+    if "host" in values:
+        _check_host(values["host"], origins["host"])
     return Settings(**values, origins=origins)
 
 
@@ -133,3 +136,16 @@ def _as(wanted: type, value: Any) -> Any:  # noqa: ANN401
     if not isinstance(value, (str, int, float)) or (wanted is str and not isinstance(value, str)):
         raise TypeError
     return wanted(value)
+
+
+def _check_host(host: str, origin: str) -> None:
+    """Refuse addresses that other machines reach: there is no TLS yet, and queries are private."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise SettingsError(
+            f"{origin}: host = {host!r} is no loopback address",
+            hint="Give 127.0.0.1, ::1 or localhost; let people of other machines in by a tunnel.",
+        )

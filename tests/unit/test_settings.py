@@ -84,3 +84,14 @@ def test_a_bad_environment_variable_is_named(
     monkeypatch.setenv("MYRIAD_PORT", "many")
     with pytest.raises(SettingsError, match="environment variable MYRIAD_PORT: port = 'many'"):
         settings.load(tmp_path)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com", "", "*"])
+def test_an_address_that_other_machines_reach_is_refused(tmp_path: Path, host: str) -> None:
+    with pytest.raises(SettingsError, match="loopback"):
+        settings.load(tmp_path, {"host": host})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.7", "::1", "localhost"])
+def test_a_loopback_address_is_taken(tmp_path: Path, host: str) -> None:
+    assert settings.load(tmp_path, {"host": host}).host == host
