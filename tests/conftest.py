@@ -1,9 +1,7 @@
 """One real installation for all tests, and fresh databases in it."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -19,6 +17,7 @@ from myriad.engines.databases import create_database
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
 from myriad.settings import Settings
+from tests.harness import reachable_folder
 
 LOG_LINES = 60
 
@@ -36,10 +35,8 @@ def plain_environment() -> Iterator[None]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that the engine's user can reach; pytest's own is closed to it."""
-    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with reachable_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -50,13 +47,11 @@ def home(folder: Path) -> Home:
 @pytest.fixture(scope="session")
 def made() -> Iterator[Path]:
     """The home of an installation that was up once, to copy from: saves initdb's second."""
-    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
-    path.chmod(0o755)
-    engine = EmbeddedPostgres(Home(path / "home"), Settings())
-    engine.start()
-    engine.stop()
-    yield path / "home"
-    shutil.rmtree(path)
+    with reachable_folder() as path:
+        engine = EmbeddedPostgres(Home(path / "home"), Settings())
+        engine.start()
+        engine.stop()
+        yield path / "home"
 
 
 @pytest.fixture
@@ -69,13 +64,11 @@ def made_home(made: Path, home: Home) -> Home:
 @pytest.fixture(scope="session")
 def installation() -> Iterator[Myriad]:
     """Up for the whole run, started as `myriad up --detach` does."""
-    path = Path(tempfile.mkdtemp(prefix="myriad-test-"))
-    path.chmod(0o755)
-    installed = myriad.open(path / "home")
-    installed.up_detached()
-    yield installed
-    installed.down()
-    shutil.rmtree(path)
+    with reachable_folder() as path:
+        installed = myriad.open(path / "home")
+        installed.up_detached()
+        yield installed
+        installed.down()
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """A PostgreSQL that somebody else runs: here a second one, reached as people reach it."""
 
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,6 +17,7 @@ from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import MyriadError, StartFailed, Unsupported
 from myriad.home import Home
 from myriad.settings import Settings
+from tests.harness import reachable_folder
 
 PASSWORD = "pa55 'word'"
 
@@ -50,15 +48,13 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Elsewhere]:
-    folder = Path(tempfile.mkdtemp(prefix="myriad-test-"))
-    folder.chmod(0o755)
-    engine = EmbeddedPostgres(Home(folder / "home"), Settings())
-    found = Elsewhere(engine, engine.start())
-    for name in ("main", "myriad"):  # as nobody's of Myriad
-        found.ask(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
-    yield found
-    engine.stop()
-    shutil.rmtree(folder)
+    with reachable_folder() as folder:
+        engine = EmbeddedPostgres(Home(folder / "home"), Settings())
+        found = Elsewhere(engine, engine.start())
+        for name in ("main", "myriad"):  # as nobody's of Myriad
+            found.ask(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+        yield found
+        engine.stop()
 
 
 @pytest.fixture

@@ -235,6 +235,32 @@ def test_sessions_that_outlive_a_killed_server_do_not_hinder_the_next(made_home:
     engine.stop()
 
 
+def test_replaying_a_long_log_is_waited_for(made_home: Home) -> None:
+    with running(made_home) as server:
+        with closing(server.connect("main", autocommit=True)) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+            connection.execute("INSERT INTO kept SELECT generate_series(1, 1000000)")
+        kill_all(made_home)
+    engine = EmbeddedPostgres(made_home, Settings(start_timeout=1.0))
+    started: list[Server] = []
+    thread = threading.Thread(target=lambda: started.append(engine.start()))
+    thread.start()
+    wait_until(lambda: _startups(made_home))
+    replaying = _startups(made_home)
+    replaying[0].suspend()
+    thread.join(2.0)  # twice the time that a start may take
+    assert thread.is_alive()
+    replaying[0].resume()
+    thread.join()
+    assert ask(started[0], "SELECT count(*) FROM kept") == 1000000
+    engine.stop()
+
+
+def _startups(home: Home) -> list[psutil.Process]:
+    found = process.servers(home.postgres)
+    return [each for each in found if "startup" in " ".join(each.cmdline())]
+
+
 def _ignore(work: Callable[[psycopg.Connection], None], connection: psycopg.Connection) -> None:
     with suppress(psycopg.OperationalError):
         work(connection)

@@ -9,6 +9,7 @@ import psycopg
 
 from myriad.engines import process
 from myriad.engines.base import Server
+from myriad.engines.databases import create_database
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.engines.sweep import sweep
 from myriad.home import Home
@@ -91,6 +92,33 @@ def test_files_of_transactions_that_run_are_left_alone(made_home: Home) -> None:
             assert connection.execute("SELECT count(*) FROM now").fetchone() == (1000,)
     finally:
         engine.stop()
+
+
+def test_what_an_owner_set_on_a_database_neither_runs_nor_stops_the_sweep(made_home: Home) -> None:
+    engine = EmbeddedPostgres(made_home, Settings())
+    server = engine.start()
+    for name in ("trap", "slow"):
+        create_database(server, name)
+    with closing(server.connect("trap", autocommit=True)) as connection:
+        connection.execute("CREATE SCHEMA evil")
+        connection.execute(
+            "CREATE FUNCTION evil.pg_filenode_relation(oid, oid) RETURNS regclass LANGUAGE plpgsql"
+            " AS 'BEGIN CREATE TABLE evil.ran (); RETURN NULL; END'"
+        )
+        connection.execute("ALTER DATABASE trap SET search_path = evil, pg_catalog")
+        connection.execute("CREATE TABLE public.kept AS SELECT 1 AS n")
+        connection.execute("ALTER DATABASE slow SET statement_timeout = '1ms'")
+    _kill_everything(made_home)
+    engine.stop()
+
+    again = EmbeddedPostgres(made_home, Settings())
+    server = again.start()
+    try:
+        with closing(server.connect("trap")) as connection:
+            assert connection.execute("SELECT to_regclass('evil.ran')").fetchone() == (None,)
+            assert connection.execute("SELECT n FROM public.kept").fetchone() == (1,)
+    finally:
+        again.stop()
 
 
 def test_a_clean_start_sweeps_nothing(made_home: Home) -> None:

@@ -53,7 +53,10 @@ def bound(path: Path, limit: int = LIMIT) -> None:
     if not path.exists() or path.stat().st_size < limit:
         return
     old = path.with_name(path.name + ".1")
-    shutil.copyfile(path, old)
-    old.chmod(0o600)
+    try:
+        shutil.copyfile(path, old)
+        old.chmod(0o600)
+    except OSError:  # a full disk needs the space more than the old lines
+        old.unlink(missing_ok=True)
     with path.open("r+b") as file:
         file.truncate(0)

@@ -1,6 +1,7 @@
 """PostgreSQL that Myriad itself starts and stops."""
 
 import locale
+import logging
 import os
 import shutil
 import stat
@@ -28,6 +29,10 @@ SUPERUSER = "myriad"
 FIRST_BUILTIN_LOCALE = 17  # the version that brought the provider
 CONNECT_TIMEOUT = 5  # seconds
 PORT_RACES = 3  # times that somebody may take a port between our look and the server's
+# What it answers while it replays its log of changes after a crash; ending it would not help.
+REPLAYING = "the database system is"
+
+log = logging.getLogger("myriad.engines")
 
 
 class EmbeddedPostgres:
@@ -63,6 +68,8 @@ class EmbeddedPostgres:
         if not self._data.exists():
             self._initialise(found)
         crashed = self._crashed(found)
+        if crashed:
+            log.info("PostgreSQL was not stopped cleanly: it replays its log of changes first")
         try:
             server = self._serve(found)
             self._finish(server, crashed=crashed)
@@ -248,7 +255,7 @@ class EmbeddedPostgres:
     def _late(self, deadline: float, error: Exception) -> str | None:
         if self._cancelled.is_set():
             return "asked to stop while it started"
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline and REPLAYING not in str(error):
             return f"not ready after {self._settings.start_timeout:g} seconds ({error})"
         return None
 

@@ -71,10 +71,10 @@ def _begin(home: Home, engine: PostgresEngine, stop: threading.Event) -> bool:
     log.info("starting PostgreSQL")
     try:
         server = engine.start()
-    except MyriadError as error:
+    except (MyriadError, OSError) as error:
         if stop.is_set():
             return False
-        log.error("%s", error.message)  # noqa: TRY400 - the error is shown by whoever catches it
+        log.error("%s", error)  # noqa: TRY400 - the error is shown by whoever catches it
         raise
     home.announce(_announcement(server, engine.describe()))
     seconds = time.monotonic() - began
@@ -104,7 +104,7 @@ def _keep(home: Home, engine: PostgresEngine, stop: threading.Event) -> None:
         if stop.wait(pause):
             return
         # Logged; the next look finds it down, and the pause grows.
-        with suppress(MyriadError):
+        with suppress(MyriadError, OSError):
             engine.stop()
             _begin(home, engine, stop)
         fine_since = time.monotonic()

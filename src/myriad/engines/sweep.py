@@ -3,6 +3,7 @@
 PostgreSQL leaves them for ever: nothing in its catalog names them any more.
 """
 
+import logging
 import re
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from myriad.engines.base import Server
 RELATION_FILE = re.compile(r"(\d+)(?:_(?:fsm|vm|init))?(?:\.\d+)?")
 FIRST_OF_USERS = 16384  # PostgreSQL's FirstNormalObjectId; below are its own catalogs
 
+log = logging.getLogger("myriad.engines")
+
 
 def sweep(server: Server, data: Path) -> list[Path]:
     """Remove relation files that no catalog names and that are older than the server's start.
@@ -24,12 +27,7 @@ def sweep(server: Server, data: Path) -> list[Path]:
     """
     with closing(server.connect(autocommit=True)) as connection:
         names = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
-    return [path for (name,) in names for path in _sweep_database(server, name, data)]
-
-
-def _sweep_database(server: Server, database: str, data: Path) -> list[Path]:
-    with closing(server.connect(database, autocommit=True)) as connection:
-        debris = _debris(connection, data)
+        debris = [path for (name,) in names for path in _look(server, name, data)]
         if debris:
             # So that the checkpointer has nothing left to flush to a file that disappears.
             connection.execute("CHECKPOINT")
@@ -37,6 +35,18 @@ def _sweep_database(server: Server, database: str, data: Path) -> list[Path]:
         with suppress(FileNotFoundError):
             path.unlink()
     return debris
+
+
+def _look(server: Server, database: str, data: Path) -> list[Path]:
+    """Return one database's debris; what its owner did to it must not keep the server down."""
+    try:
+        with closing(server.connect(database, autocommit=True)) as connection:
+            # Its owner may have set one with functions of their own, and we are the administrator.
+            connection.execute("SET search_path TO pg_catalog, pg_temp")
+            return _debris(connection, data)
+    except psycopg.Error as error:
+        log.warning("files of database %s were not looked at after the crash: %s", database, error)
+        return []
 
 
 def _debris(connection: psycopg.Connection, data: Path) -> list[Path]:
