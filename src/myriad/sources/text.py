@@ -3,7 +3,7 @@
 All expressions are DuckDB's SQL over one VARCHAR column and treat null as fitting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ MEDIUM = 10**9
 BIG = 2**63
 MAX_DIGITS = 38  # of DECIMAL in DuckDB and of decimal128 in Arrow
 FAST_DIGITS = 18  # DECIMAL up to here is one machine word
+SURE_DIGITS = 15  # of decimal that every IEEE 754 double holds
 DOUBLE_DIGITS = 17  # enough to name every IEEE 754 double
 
 _WHOLE = r"-?(0|[1-9][0-9]*)"
@@ -64,13 +65,17 @@ def _matches(pattern: str, column: str) -> str:
 
 
 def _float_fits(column: str) -> str:
-    # Significant digits decide whether a double names the value; under- and overflow lose it.
+    # A double holds any 15 significant digits; of 16 and 17 only some, so those are written back.
     number = f"try_cast({column} AS DOUBLE)"
-    digits = rf"length(regexp_replace({column}, '^-?[0.]*|[eE].*$|\.', '', 'g'))"
+    digits = rf"regexp_replace({column}, '^-?[0.]*|[eE].*$|\.', '', 'g')"
+    shown = f"format('{{:.{{}}e}}', {number}, length({digits}) - 1)"
+    back = rf"regexp_replace({shown}, '-|e.*$|\.', '', 'g')"
     zero = _matches(r"-?0(\.0+)?([eE].*)?", column)
     return (
         f"({column} IN ('NaN', 'Infinity', '-Infinity') OR ({_matches(_FLOAT, column)}"
-        f" AND isfinite({number}) AND ({number} <> 0 OR {zero}) AND {digits} <= {DOUBLE_DIGITS}))"
+        f" AND isfinite({number}) AND ({number} <> 0 OR {zero})"
+        f" AND CASE WHEN length({digits}) <= {SURE_DIGITS} THEN true"
+        f" WHEN length({digits}) > {DOUBLE_DIGITS} THEN false ELSE {back} = {digits} END))"
     )
 
 
@@ -82,12 +87,16 @@ def _stamp_fits(kind: str, pattern: str, column: str) -> str:
 
 
 def _json_fits(column: str) -> str:
-    # jsonb keeps one of two equal keys and refuses \u0000: such values stay text.
-    keys = f"json_keys({column})"
+    # jsonb keeps one of two equal keys and refuses \u0000: such values stay text. DuckDB's own
+    # check lets NaN and trailing commas pass, which are looked for outside of strings.
+    bare = rf"""regexp_replace({column}, '"(?:[^"\\]|\\.)*"', '""', 'g')"""
+    doubled = "lambda keys: len(keys) <> len(list_distinct(keys))"
     return (
         rf"CASE WHEN NOT regexp_matches({column}, '^\s*[\[{{]') OR contains({column}, '\u0000')"
         f" OR NOT json_valid({column}) THEN false"
-        f" ELSE len({keys}) = len(list_distinct({keys})) END"
+        rf" WHEN regexp_matches({bare}, '(?i),\s*[\]}}]|nan|inf') THEN false"
+        f" ELSE len(list_filter(list_append(json_keys({column}, '$..*'), json_keys({column})),"
+        f" {doubled})) = 0 END"
     )
 
 
@@ -110,14 +119,15 @@ def _uuid_fits(column: str) -> str:
 
 def _format_fits(pattern: str, column: str) -> str:
     parsed = f"try_strptime({column}, {literal(pattern)})"
-    return f"(strftime({parsed}, {literal(pattern)}) IS NOT DISTINCT FROM {column})"
+    back = f"strftime({parsed}, {literal(pattern)}) IS NOT DISTINCT FROM {column}"
+    return f"({back} AND year({parsed}) > 0)"  # PostgreSQL has no year 0
 
 
 def _signed_zero(column: str) -> str:
     return _matches(r"-0(\.0+)?", column)
 
 
-TESTS = {
+TESTS: dict[str, Callable[[str], str]] = {
     "boolean": lambda c: f"({c} IN ('t', 'f') OR lower({c}) IN ('true', 'false'))",
     "whole": lambda c: f"({_matches(_WHOLE, c)} AND {c} <> '-0')",
     "decimal": lambda c: f"({_matches(_DECIMAL, c)} AND NOT {_signed_zero(c)})",
@@ -185,7 +195,8 @@ def _look(
         passed = {test: next(values) for test in sorted(tests)}
         numbers = [next(values) for _ in range(4)] if "decimal" in tests else [0, 0, 0, 0]
         marks = next(values) if "double" in tests else False
-        found.append(_Seen(count, passed, *(number or 0 for number in numbers), bool(marks)))
+        low, high, whole, places = (number or 0 for number in numbers)
+        found.append(_Seen(count, passed, low, high, whole, places, bool(marks)))
     return found
 
 
@@ -231,7 +242,7 @@ def _number(seen: _Seen, candidates: frozenset[str]) -> tuple[Type, str] | None:
         precision = FAST_DIGITS if fast else MAX_DIGITS
         return Type(Kind.NUMERIC, precision, scale), f"decimals with up to {scale} places, exact"
     if "double" in candidates and "decimal" not in candidates and seen.float_marks:
-        return Type(Kind.DOUBLE), "decimals with exponents"
+        return Type(Kind.DOUBLE), "floating-point numbers"
     return None
 
 
@@ -241,7 +252,7 @@ def _whole(seen: _Seen) -> tuple[Type, str]:
         kind = Kind.SMALLINT
     elif most < MEDIUM:
         kind = Kind.INTEGER
-    elif -BIG <= seen.lowest and seen.highest < BIG:
+    elif seen.lowest >= -BIG and seen.highest < BIG:
         kind = Kind.BIGINT
     else:
         return Type(
@@ -277,7 +288,9 @@ def _why_text(
 ) -> str:
     if {"%d/%m/%Y", "%m/%d/%Y"} & candidates or {"%d.%m.%Y", "%d-%m-%Y"} & candidates:
         return "dates whose day and month cannot be told apart"
-    best = max(seen.passed, key=lambda test: seen.passed[test], default="")
+    # Of tests that as many values pass, TESTS has the narrower one first.
+    tests = (test for test in TESTS if test in seen.passed)
+    best = max(tests, key=lambda test: seen.passed[test], default="")
     if not best or seen.passed[best] == 0 or best in candidates:
         return "text"
     column = quoted(name)
@@ -342,7 +355,11 @@ def _fits(column: str, kind: Type) -> str:
         case Kind.NUMERIC:
             return _decimal_fits(column, kind)
         case Kind.REAL | Kind.DOUBLE:
-            return _either(_cast_back_fits("DOUBLE", column), _float_fits(column))
+            # DuckDB also reads and writes inf and nan, which are not PostgreSQL's names.
+            back = (
+                f"({_cast_back_fits('DOUBLE', column)} AND {column} NOT IN ('inf', '-inf', 'nan'))"
+            )
+            return _either(back, _float_fits(column))
         case Kind.DATE if kind.format:
             return _format_fits(kind.format, column)
         case Kind.TIMESTAMP:
