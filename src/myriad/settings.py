@@ -30,7 +30,9 @@ def _setting(default: Any, help_text: str, *, low: float = 0, high: float = _MOS
 class Settings:
     """Every setting of one home, with where each value came from in `origins`."""
 
-    host: str = _setting("127.0.0.1", "address that people connect to: a loopback address, there is no TLS yet")
+    host: str = _setting(
+        "127.0.0.1", "address that people connect to: a loopback address, there is no TLS yet"
+    )
     port: int = _setting(
         6432,
         "port that people connect to; if it is taken and was not set, the next free one",

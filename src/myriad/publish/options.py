@@ -1,6 +1,6 @@
 """What a person may ask of `publish`, and how it tells how far it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from myriad.errors import UsageError
@@ -25,7 +25,7 @@ class Options:
     database: str | None = None
     dataset: str | None = None
     table: str | None = None
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     replace: bool = False
     append: bool = False
     dry_run: bool = False

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.errors import SourceError
-from myriad.model import Column, Reject, Table, Type
+from myriad.model import TEXT, Column, Reject, Table, Type
 from myriad.sources import csv_dialect, csv_records, engine, spool, text
 from myriad.sources.base import (
     BATCH_ROWS,
@@ -34,7 +34,7 @@ DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful p
 def open_tables(
     path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
 ) -> list[TableSource]:
-    """Open a plain CSV file; `name` is its table's. Raises SourceError if it is no table of text."""
+    """Open a plain CSV file as the table `name`; raises SourceError if it is no table of text."""
     spool.refuse_binary(path, origin)
     encoding = options.encoding or spool.wide_encoding(spool.head(path))
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
@@ -74,7 +74,7 @@ class CsvSource(TableSource):
             self._first_guess(start)
         except READER_ERRORS:  # not even the sample can be read: the careful path will say why
             self._candidates = [text.ALL_TESTS] * len(self._names)
-            self._believe([text.Finding(text.TEXT, "text", text.ALL_TESTS)] * len(self._names))
+            self._believe([text.Finding(TEXT, "text", text.ALL_TESTS)] * len(self._names))
 
     def _first_guess(self, start: bytes) -> None:
         head = self._sample("head.csv", start, pieces=0)
@@ -86,8 +86,7 @@ class CsvSource(TableSource):
         before = self._findings
         self._guess(self._sample("sample.csv", start, pieces=SAMPLE_PIECES), self._candidates)
         if any(
-            now.type == text.TEXT != then.type
-            for then, now in zip(before, self._findings, strict=True)
+            now.type == TEXT != then.type for then, now in zip(before, self._findings, strict=True)
         ):
             # A piece may have begun inside a quoted field: only the whole file can tell.
             self.prove()
@@ -256,18 +255,19 @@ class CsvSource(TableSource):
         seen: bytearray,
     ) -> pa.RecordBatch:
         """Return the rows whose values all fit; note the others in `problems`."""
-        wrong, lines = batch.column(len(types)), batch.column(len(types) + 1)
-        for line in lines.to_pylist():
+        wrong: list[int] = batch.column(len(types)).to_pylist()
+        lines: list[int] = batch.column(len(types) + 1).to_pylist()
+        for line in lines:
             seen[line] = 1
         self._rows_read += batch.num_rows
         values = batch.select(range(len(types)))
-        if not pc.max(wrong).as_py():
+        if not any(wrong):
             return values
-        for number, line in zip(wrong.to_pylist(), lines.to_pylist(), strict=True):
+        for number, line in zip(wrong, lines, strict=True):
             if number:
                 name, kind = self._dialect.names[number - 1], types[number - 1]
                 problems[line] = f"{name}: the value does not fit {kind}"
-        return values.filter(pc.equal(wrong, 0))
+        return values.filter(pa.array([not number for number in wrong]))
 
     def _collect_errors(self, problems: dict[int, str]) -> None:
         """Add what DuckDB could not read; its copy of the record begins with the line number."""

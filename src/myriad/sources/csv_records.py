@@ -87,7 +87,8 @@ def _defect(raw: bytes) -> str | None:
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, bytes]]:
     """Yield (1-based line, record without its newline) of all records; blank lines are skipped."""
     states = _States(dialect)
-    start, parts, inside = 0, [], False
+    start, inside = 0, False
+    parts: list[bytes] = []
     for number, line in enumerate(_lines(path, dialect.newline), 1):
         if not parts:
             if not line.strip(b"\r\n") and len(dialect.names) > 1:
