@@ -1,7 +1,8 @@
 """What a group's grant becomes in PostgreSQL, in one database and one dataset (schema)."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -36,19 +37,29 @@ _LOADERS = """
            AND pg_has_role(oid, 'USAGE'))"""
 
 
-def check_place(
-    server: Server, connection: psycopg.Connection, database: str, dataset: str, *, default: str
-) -> None:
-    """Raise PeopleError if there is no such database or dataset; `default` may come yet."""
-    databases = granted_in(connection)
-    if database not in databases:
+@contextmanager
+def inside(server: Server, database: str) -> Iterator[psycopg.Connection]:
+    """Connect as administrator where people may own things: none of theirs is found by its name."""
+    with server.connect(database) as connection:
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+        yield connection
+
+
+def check_database(connection: psycopg.Connection, database: str) -> None:
+    """Raise PeopleError if people can be given no rights in such a database."""
+    known = granted_in(connection)
+    if database not in known:
         raise PeopleError(
-            f"there is no database called {database!r} that can be granted",
-            hint=f"There are: {shown(databases)}.",
+            f"there is no database called {database!r} that people may use",
+            hint=f"There are: {shown(known)}.",
         )
-    with server.connect(database) as other:
-        datasets = [name for (name,) in other.execute(_DATASETS)]
-    if dataset not in datasets and dataset != default:
+
+
+def check_dataset(server: Server, database: str, dataset: str) -> None:
+    """Raise PeopleError if there is no such dataset."""
+    with inside(server, database) as connection:
+        datasets = [name for (name,) in connection.execute(_DATASETS)]
+    if dataset not in datasets:
         raise PeopleError(
             f"there is no dataset {dataset!r} in database {database!r}",
             hint=f"There are: {shown(datasets)}. `myriad publish SOURCE --dataset NAME` makes one.",
@@ -77,7 +88,7 @@ def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, boo
 
 
 def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
-    with server.connect(database) as connection:
+    with inside(server, database) as connection:
         if (dataset,) not in connection.execute(_DATASETS).fetchall():
             return
         loaders = [name for (name,) in connection.execute(_LOADERS)]
@@ -90,7 +101,7 @@ def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bo
 
 def holders(server: Server, database: str, dataset: str) -> list[str]:
     """Return the roles that hold a right to the dataset itself."""
-    with server.connect(database) as connection:
+    with inside(server, database) as connection:
         return [name for (name,) in connection.execute(_HOLDERS, [dataset])]
 
 

@@ -120,6 +120,12 @@ class People:
                 for name, owner, created, groups in connection.execute(SQL["people"])
             ]
 
+    def check_login(self, name: str | None, database: str) -> None:
+        """Raise PeopleError if there is no such person, or no such database for people."""
+        with reading(self._server) as connection:
+            control.require(connection, "person", [] if name is None else [name])
+            grants.check_database(connection, database)
+
     def remove(self, names: Sequence[str]) -> None:
         """Remove people; returns when their sessions have ended.
 
@@ -196,8 +202,9 @@ class People:
         """
         place = database or self._settings.database
         with self._changing("group", [group]) as connection:
-            default = self._settings.dataset
-            grants.check_place(self._server, connection, place, dataset, default=default)
+            grants.check_database(connection, place)
+            if dataset != self._settings.dataset:
+                grants.check_dataset(self._server, place, dataset)
             connection.execute(
                 "INSERT INTO grants VALUES (%s, %s, %s, %s)"
                 " ON CONFLICT (grp, database, dataset) DO UPDATE SET write = excluded.write",

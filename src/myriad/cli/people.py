@@ -1,0 +1,275 @@
+"""`myriad person`, `group`, `grant`, `revoke`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from myriad import Myriad
+from myriad.cli.common import Session, common
+from myriad.connect import Target
+from myriad.errors import UsageError
+from myriad.people import NewPerson
+from myriad.people.imports import read_people
+
+
+@click.group("person")
+def person_command() -> None:
+    """Accounts: who may log in."""
+
+
+@person_command.command("add")
+@click.argument("names", nargs=-1)
+@click.option("--group", "groups", multiple=True, metavar="G", help="Put them into this group.")
+@click.option("--owner", is_flag=True, help="They may create databases of their own.")
+@click.option(
+    "--from",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Add those in FILE (`-`: standard input): a name on each line, or CSV with a header"
+    " name,groups,owner (groups separated by semicolons).",
+)
+@click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read their passwords from standard input, a line for each name, in that order.",
+)
+@common
+def person_add(
+    session: Session,
+    *,
+    names: tuple[str, ...],
+    groups: tuple[str, ...],
+    owner: bool,
+    file: Path | None,
+    password_stdin: bool,
+) -> None:
+    """Add people, all or none. Groups that are missing are made.
+
+    Prints the passwords generated for them, once: only verifiers are stored.
+    """
+    installation = session.open()
+    installation.server()  # before anything is read
+    people = _given(names, groups, owner=owner, password_stdin=password_stdin)
+    if file:
+        if password_stdin:
+            raise UsageError("--from and --password-stdin cannot be used together")
+        people += read_people(_read(file), groups, owner=owner)
+    if not people:
+        raise UsageError("nobody to add", hint="Give names, or a file with --from.")
+    before = {group.name for group in installation.people.list_groups()}
+    added = installation.people.add(people)
+    wanted = dict.fromkeys(group for person in people for group in person.groups)
+    for group in wanted:
+        if group not in before:
+            session.say(f"made group {group!r}")
+    _show_added(session, installation, added, typed=password_stdin)
+
+
+def _given(
+    names: Sequence[str], groups: tuple[str, ...], *, owner: bool, password_stdin: bool
+) -> list[NewPerson]:
+    if not password_stdin:
+        return [NewPerson(name, groups, owner) for name in names]
+    lines = _passwords(len(names))
+    return [
+        NewPerson(name, groups, owner, password)
+        for name, password in zip(names, lines, strict=True)
+    ]
+
+
+def _passwords(wanted: int) -> list[str]:
+    lines = [line.removesuffix("\r") for line in _read(Path("-")).removesuffix("\n").split("\n")]
+    if len(lines) != wanted:
+        raise UsageError(
+            f"{wanted} passwords are needed, standard input has {len(lines)} lines",
+            hint="Write one password on each line, in the order of the names.",
+        )
+    return lines
+
+
+def _read(file: Path) -> str:
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
+
+
+def _show_added(
+    session: Session, installation: Myriad, added: Sequence[tuple[str, str]], *, typed: bool
+) -> None:
+    server, database = installation.server(), installation.settings.database
+    targets = [
+        Target(server.host, server.port, database, name, password) for name, password in added
+    ]
+    if typed:
+        names = [{"name": to.user, "uri": to.uri()} for to in targets]
+        session.result(names, "\n".join(f"added {to.user}" for to in targets))
+        return
+    answer = [
+        {"name": to.user, "password": to.password, "uri": to.uri(with_password=True)}
+        for to in targets
+    ]
+    if session.as_json:
+        session.result(answer, "")
+        return
+    _print(("name", "password"), [(to.user, to.password) for to in targets])
+    session.say("The passwords are shown only now. `myriad connect NAME` prints how to log in.")
+
+
+@person_command.command("list")
+@common
+def person_list(session: Session) -> None:
+    """Show everybody, their groups, and who may create databases."""
+    people = session.open().people.list_people()
+    if session.as_json:
+        session.result([asdict(person) for person in people], "")
+        return
+    rows = [
+        (
+            person.name,
+            ", ".join(person.groups),
+            "yes" if person.owner else "",
+            f"{person.created:%Y-%m-%d %H:%M}",
+        )
+        for person in people
+    ]
+    _print(("name", "groups", "owner", "added"), rows)
+
+
+@person_command.command("remove")
+@click.argument("names", nargs=-1, required=True)
+@common
+def person_remove(session: Session, *, names: tuple[str, ...]) -> None:
+    """Remove people and end their sessions; all or none."""
+    session.open().people.remove(names)
+    session.result({"removed": list(names)}, "\n".join(f"removed {name}" for name in names))
+
+
+@person_command.command("password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read it from standard input.")
+@common
+def person_password(session: Session, *, name: str, password_stdin: bool) -> None:
+    """Give somebody a new password: a generated one, printed once, or one you type."""
+    people = session.open().people
+    if password_stdin:
+        people.set_password(name, _passwords(1)[0])
+        session.result({"name": name}, f"changed the password of {name}")
+        return
+    password = people.set_password(name)
+    session.result({"name": name, "password": password}, password)
+
+
+@click.group("group")
+def group_command() -> None:
+    """Groups: people get their rights through them."""
+
+
+@group_command.command("add")
+@click.argument("names", nargs=-1, required=True)
+@common
+def group_add(session: Session, *, names: tuple[str, ...]) -> None:
+    """Add groups."""
+    session.open().people.add_groups(names)
+    session.result({"added": list(names)}, "\n".join(f"added {name}" for name in names))
+
+
+@group_command.command("list")
+@common
+def group_list(session: Session) -> None:
+    """Show every group, how many are in it, and what it may reach."""
+    groups = session.open().people.list_groups()
+    if session.as_json:
+        session.result([asdict(group) for group in groups], "")
+        return
+    rows = [
+        (
+            group.name,
+            str(group.members),
+            "; ".join(
+                f"{grant.dataset} in {grant.database} ({'write' if grant.write else 'read'})"
+                for grant in group.grants
+            ),
+        )
+        for group in groups
+    ]
+    _print(("group", "people", "grants"), rows)
+
+
+@group_command.command("remove")
+@click.argument("name")
+@common
+def group_remove(session: Session, *, name: str) -> None:
+    """Remove a group and its grants; its people stay."""
+    session.open().people.remove_group(name)
+    session.result({"removed": [name]}, f"removed {name}")
+
+
+@group_command.command("join")
+@click.argument("group")
+@click.argument("names", nargs=-1, required=True)
+@common
+def group_join(session: Session, *, group: str, names: tuple[str, ...]) -> None:
+    """Put people into a group."""
+    session.open().people.join(group, names)
+    session.result({"group": group, "joined": list(names)}, f"{', '.join(names)} joined {group}")
+
+
+@group_command.command("leave")
+@click.argument("group")
+@click.argument("names", nargs=-1, required=True)
+@common
+def group_leave(session: Session, *, group: str, names: tuple[str, ...]) -> None:
+    """Take people out of a group."""
+    session.open().people.leave(group, names)
+    session.result({"group": group, "left": list(names)}, f"{', '.join(names)} left {group}")
+
+
+@click.command("grant")
+@click.argument("group")
+@click.argument("dataset")
+@click.option("--write", is_flag=True, help="They may also change what is in it.")
+@click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
+@common
+def grant_command(
+    session: Session, *, group: str, dataset: str, write: bool, database: str | None
+) -> None:
+    """Let the people of GROUP read DATASET, and all that is published there later."""
+    installation = session.open()
+    installation.people.grant(group, dataset, database, write=write)
+    place = database or installation.settings.database
+    right = "write" if write else "read"
+    session.result(
+        {"group": group, "dataset": dataset, "database": place, "right": right},
+        f"{group} may {right} {dataset} in {place}",
+    )
+
+
+@click.command("revoke")
+@click.argument("group")
+@click.argument("dataset")
+@click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
+@common
+def revoke_command(session: Session, *, group: str, dataset: str, database: str | None) -> None:
+    """Take from GROUP what `grant` gave."""
+    installation = session.open()
+    installation.people.revoke(group, dataset, database)
+    place = database or installation.settings.database
+    session.result(
+        {"group": group, "dataset": dataset, "database": place},
+        f"{group} has no right to {dataset} in {place} any more",
+    )
+
+
+def _print(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print aligned columns; nothing is cut or wrapped, so that a password stays whole."""
+    lines = [titles, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

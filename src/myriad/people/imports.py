@@ -1,0 +1,59 @@
+"""Lists of people: a name on each line, or CSV with the header name,groups,owner."""
+
+import csv
+import io
+
+from myriad.errors import UsageError
+from myriad.people.people import NewPerson
+
+COLUMNS = ("name", "groups", "owner")
+TRUE = ("true", "yes", "1", "t", "y")
+FALSE = ("false", "no", "0", "f", "n", "")
+
+
+def read_people(text: str, groups: tuple[str, ...] = (), *, owner: bool = False) -> list[NewPerson]:
+    """Return who is in `text`, each also in `groups` and an owner if `owner` says so.
+
+    Empty lines, and spaces around a name, count for nothing. Raises UsageError with the line.
+    """
+    lines = list(io.StringIO(text))
+    header = [title.strip().lower() for title in next(csv.reader(lines[:1]), [])]
+    if "name" in header:
+        return _read_csv(text, header, groups, owner=owner)
+    return [NewPerson(line.strip(), groups, owner) for line in lines if line.strip()]
+
+
+def _read_csv(
+    text: str, header: list[str], groups: tuple[str, ...], *, owner: bool
+) -> list[NewPerson]:
+    unknown = [title for title in header if title not in COLUMNS]
+    if unknown or len(set(header)) < len(header):
+        raise UsageError(
+            f"the list of people has the header {','.join(header)}",
+            hint=f"It may have these columns, once each: {', '.join(COLUMNS)}.",
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    next(reader)
+    try:
+        rows = (row for row in reader if any(cell.strip() for cell in row))
+        return [_person(_cells(header, row), groups, owner=owner) for row in rows]
+    except (csv.Error, ValueError) as error:
+        raise UsageError(
+            f"line {reader.line_num} of the list of people: {error}",
+            hint='A name with commas or quotes is quoted: "Smith, Jo". owner is yes or no.',
+        ) from error
+
+
+def _cells(header: list[str], row: list[str]) -> dict[str, str]:
+    if len(row) != len(header):
+        raise ValueError(f"it has {len(row)} columns, the header {len(header)}")
+    return dict(zip(header, row, strict=True))
+
+
+def _person(cells: dict[str, str], groups: tuple[str, ...], *, owner: bool) -> NewPerson:
+    own = (group.strip() for group in cells.get("groups", "").split(";"))
+    flag = cells.get("owner", "").strip().lower()
+    if flag not in TRUE + FALSE:
+        raise ValueError(f"owner is {flag!r}")
+    every = dict.fromkeys([*groups, *(group for group in own if group)])
+    return NewPerson(cells["name"].strip(), tuple(every), owner or flag in TRUE)
