@@ -1,0 +1,153 @@
+"""JSON Lines, or one array of objects: a column for each key, in order of first appearance."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from myriad.errors import SourceError
+from myriad.model import Column, Table, Type
+from myriad.sources import jsonl_records
+from myriad.sources.base import (
+    BATCH_ROWS,
+    ReadOptions,
+    RejectSink,
+    TableSource,
+    TypeMismatch,
+    Workspace,
+)
+from myriad.sources.batches import Sieve
+from myriad.sources.jsonl_records import Chunk
+from myriad.sources.jsonl_types import Evidence, encode
+from myriad.sources.values import Encoder
+
+SAMPLE_CHUNKS = 4
+SAMPLE_PIECES = 16
+SAMPLE_PIECE = 64 << 10
+PROOF_ROWS = 16_384  # planning a test of texts costs as much as testing 10,000
+MAX_KEYS = 1_600  # columns of a table in PostgreSQL
+
+
+def open_jsonl(
+    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
+) -> list[TableSource]:
+    """Open a plain UTF-8 file of JSON records; `name` is the table's. Raises SourceError."""
+    del options  # JSON leaves nothing open
+    source = JsonlSource(path, origin, workspace, name)
+    try:
+        source.guess()
+    except BaseException:
+        source.close()
+        raise
+    return [source]
+
+
+class JsonlSource(TableSource):
+    """One file of records."""
+
+    def __init__(self, path: Path, origin: str, workspace: Workspace, name: str) -> None:
+        self.origin, self._path, self._name = origin, path, name
+        self.size = path.stat().st_size
+        # Parsed, a line takes several times its bytes.
+        self._longest = workspace.memory_mb * 2**20 // 8
+        self._position = 0
+        self._keys: dict[str, Evidence] = {}
+        self._encoder = Encoder(workspace)
+
+    def guess(self) -> None:
+        """Look at the beginning and at pieces from all over the file."""
+        chunks = self._chunks(BATCH_ROWS)
+        sample = list(islice(chunks, SAMPLE_CHUNKS))
+        for chunk in (*sample, *self._pieces(sample[-1].position)):
+            self._look(chunk)
+        if not self._keys:
+            self.prove()
+        self._believe()
+
+    def _pieces(self, begin: int) -> Iterator[Chunk]:
+        """Yield lines from all over the file behind `begin`; an array has none that parse."""
+        step = (self.size - begin) // SAMPLE_PIECES
+        if step < SAMPLE_PIECE:
+            return
+        with self._path.open("rb") as file:
+            for piece in range(SAMPLE_PIECES):
+                file.seek(begin + piece * step)
+                lines = file.read(SAMPLE_PIECE).split(b"\n")[1:-1]
+                yield jsonl_records.parsed(lines)
+
+    def _chunks(self, rows: int) -> Iterator[Chunk]:
+        return jsonl_records.chunks(self._path, self.origin, rows, self._longest)
+
+    def prove(self) -> None:
+        """Look at every value; see TableSource."""
+        self._keys = {}
+        broken: tuple[int, str, str] | None = None
+        for chunk in self._chunks(PROOF_ROWS):
+            self._look(chunk)
+            broken = broken or next(iter(chunk.broken), None)
+        if not self._keys:
+            self._refuse_empty(broken)
+        self._believe()
+
+    def _refuse_empty(self, broken: tuple[int, str, str] | None) -> None:
+        if broken:
+            raise SourceError(
+                f"{self.origin}, line {broken[0]}: {broken[2]}",
+                hint="Each line must hold one object, or the file one array of objects.",
+            )
+        raise SourceError(
+            f"{self.origin}: there is no record with a key in it",
+            hint="There is nothing to publish.",
+        )
+
+    def _look(self, chunk: Chunk) -> None:
+        for record in chunk.records:
+            for key in record:
+                if key not in self._keys:
+                    self._keys[key] = Evidence()
+        if len(self._keys) > MAX_KEYS:
+            raise SourceError(
+                f"{self.origin}: it has more than {MAX_KEYS:,} different keys",
+                hint="A table has 1,600 columns at most. Nest what is keyed by name or number.",
+            )
+        for key, evidence in self._keys.items():
+            evidence.look([record.get(key) for record in chunk.records], self._encoder)
+
+    def _believe(self) -> None:
+        columns = tuple(
+            Column(key, key, *evidence.decide()) for key, evidence in self._keys.items()
+        )
+        self.table = Table(self._name, self._name, columns)
+
+    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
+        """Yield the file's records; see TableSource. An unknown key raises TypeMismatch."""
+        self._position = 0
+        sieve = Sieve(self.origin, self.table, types, reject, unit="line")
+        keys = [column.original for column in self.table.columns]
+        for chunk in self._chunks(BATCH_ROWS):
+            for line, raw, reason in chunk.broken:
+                sieve.refuse(line, raw, reason)
+            unknown = set().union(*chunk.records).difference(keys)
+            if unknown:
+                raise TypeMismatch(min(unknown))
+            if chunk.records:
+                columns = ([record.get(key) for record in chunk.records] for key in keys)
+                encoded = [
+                    encode(values, kind, self._encoder)
+                    for values, kind in zip(columns, types, strict=True)
+                ]
+                yield sieve.batch(encoded, _places(chunk))
+            self._position = chunk.position
+
+    def progress(self) -> float:
+        """Return the share of the file read so far."""
+        return self._position / max(self.size, 1)
+
+    def close(self) -> None:
+        """Let go of what converts text."""
+        self._encoder.close()
+
+
+def _places(chunk: Chunk) -> Callable[[int], tuple[int, str]]:
+    return lambda at: (chunk.lines[at], chunk.raws[at])

@@ -1,0 +1,196 @@
+"""What a JSON key's values have in common, and how they become a column."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from myriad.model import TEXT, Kind, Type
+from myriad.sources import text
+from myriad.sources.base import arrow_type
+from myriad.sources.jsonl_records import Number
+from myriad.sources.values import Encoded, Encoder
+
+_FORMS = tuple(Type(kind) for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID))
+_WHY = {
+    Kind.DATE: "dates (ISO 8601)",
+    Kind.TIMESTAMP: "timestamps without a time zone",
+    Kind.TIMESTAMPTZ: "timestamps with an offset",
+    Kind.UUID: "UUIDs",
+}
+_LABELS: dict[type, str] = {
+    bool: "true or false",
+    int: "whole numbers",
+    Number: "decimals",
+    str: "texts",
+    dict: "objects",
+    list: "arrays",
+}
+JSONB_VERSION = b"\x01"
+# `json.dumps` with its C speed; it writes text as it is, not as ASCII.
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass
+class Evidence:
+    """All that is known of one key's values; `look` adds to it.
+
+    Attributes:
+        digits, scale: most digits before and behind the point.
+        exponents: a number has one, or is a negative zero, which only a double keeps.
+        doubles: every number is the shortest or exact text of a double.
+        forms: types that all texts fit.
+    """
+
+    counts: Counter[type] = field(default_factory=Counter)
+    low: int = 0
+    high: int = 0
+    digits: int = 0
+    scale: int = 0
+    exponents: bool = False
+    doubles: bool = True
+    forms: list[Type] = field(default_factory=lambda: list(_FORMS))
+
+    def look(self, values: Sequence[Any], encoder: Encoder) -> None:
+        """Take in more values."""
+        classes = Counter(map(type, values))
+        del classes[type(None)]
+        self.counts += classes
+        if int in classes:
+            self._look_at_whole([value for value in values if type(value) is int])
+        if Number in classes:
+            for value in values:
+                if type(value) is Number:
+                    self._look_at_decimal(value)
+        if str in classes and self.forms:
+            texts = pa.array([v if type(v) is str else None for v in values], pa.string())
+            fitting = encoder.fitting(texts, self.forms)
+            self.forms = [form for form in self.forms if form in fitting]
+
+    def _look_at_whole(self, values: Sequence[int]) -> None:
+        self.low, self.high = min(self.low, *values), max(self.high, *values)
+        self.digits = len(str(max(-self.low, self.high)))
+        self.doubles = self.doubles and self.low >= -(2**53) and self.high <= 2**53
+
+    def _look_at_decimal(self, value: Number) -> None:
+        plain = value.lstrip("-")
+        mantissa, _, exponent = plain.lower().partition("e")
+        whole, _, fraction = mantissa.partition(".")
+        self.digits = max(self.digits, len(whole))
+        self.scale = max(self.scale, len(fraction))
+        zero = not (whole + fraction).strip("0")
+        self.exponents = self.exponents or bool(exponent) or (zero and plain != value)
+        self.doubles = self.doubles and is_double(value)
+
+    def decide(self) -> tuple[Type, str]:
+        """Return the narrowest type that all values fit, and why."""
+        kinds = set(self.counts)
+        if not kinds:
+            return TEXT, "no values"
+        if kinds & {dict, list}:
+            return Type(Kind.JSONB), self._named()
+        if kinds == {bool}:
+            return Type(Kind.BOOLEAN), "true or false"
+        if kinds <= {int, Number}:
+            return self._number()
+        if kinds == {str}:
+            form = self.forms[0] if self.forms else TEXT
+            return form, _WHY.get(form.kind, "text")
+        return TEXT, f"mixed: {self._named()}"
+
+    def _named(self) -> str:
+        if len(self.counts) == 1:
+            return _LABELS[next(iter(self.counts))]
+        return ", ".join(f"{count} {_LABELS[kind]}" for kind, count in self.counts.most_common())
+
+    def _number(self) -> tuple[Type, str]:
+        if set(self.counts) == {int}:
+            return self._whole()
+        if not self.exponents and self.digits + self.scale <= text.MAX_DIGITS:
+            # One more digit than seen where there is room, on either side of the point.
+            fast = self.digits + 2 + self.scale <= text.FAST_DIGITS
+            precision = text.FAST_DIGITS if fast else text.MAX_DIGITS
+            why = f"decimals with up to {self.scale} places, exact"
+            return Type(Kind.NUMERIC, precision, self.scale), why
+        if self.doubles:
+            return Type(Kind.DOUBLE), "decimals with exponents"
+        return TEXT, "numbers that no number type here holds exactly"
+
+    def _whole(self) -> tuple[Type, str]:
+        most = max(-self.low, self.high)
+        why = f"whole numbers of up to {self.digits} digits"
+        if most < text.SMALL:
+            return Type(Kind.SMALLINT), why
+        if most < text.MEDIUM:
+            return Type(Kind.INTEGER), why
+        if self.low >= -text.BIG and self.high < text.BIG:
+            return Type(Kind.BIGINT), why
+        if self.digits <= text.MAX_DIGITS:
+            return Type(Kind.NUMERIC, text.MAX_DIGITS, 0), why
+        return TEXT, why
+
+
+def is_double(value: str) -> bool:
+    """Say whether a double names this number: 17 digits do, unless it over- or underflows."""
+    number = float(value)
+    mantissa = value.lower().partition("e")[0].replace("-", "").replace(".", "").lstrip("0")
+    return (
+        math.isfinite(number)
+        and (number != 0 or not mantissa)
+        and len(mantissa) <= text.DOUBLE_DIGITS
+    )
+
+
+def encode(values: Sequence[Any], kind: Type, encoder: Encoder) -> Encoded:
+    """Return parsed JSON values as a column of `kind`."""
+    match kind.kind:
+        case Kind.JSONB:
+            made = [None if v is None else JSONB_VERSION + dumps(v).encode() for v in values]
+            return Encoded(pa.array(made, pa.binary()))
+        case Kind.BOOLEAN:
+            flags = [v if type(v) is bool else None for v in values]
+            return Encoded(pa.array(flags, pa.bool_()), _others(values, bool))
+        case Kind.DOUBLE:
+            return encoder.encode([_as_float(value) for value in values], kind)
+        case Kind.NUMERIC:
+            return _decimals(values, kind) or encoder.encode(values, kind)
+        case _:
+            return encoder.encode(values, kind)
+
+
+def _others(values: Sequence[Any], wanted: type) -> list[int]:
+    return [at for at, v in enumerate(values) if v is not None and type(v) is not wanted]
+
+
+def _as_float(value: object) -> object:
+    if type(value) is Number and is_double(value):
+        return float(value)
+    return value
+
+
+def _decimals(values: Sequence[Any], kind: Type) -> Encoded | None:
+    """Return numbers as decimals at once; None if one of them does not fit."""
+    if not set(map(type, values)) <= {int, Number, type(None)}:
+        return None
+    tokens = [None if value is None else str(value) for value in values]
+    try:
+        return Encoded(pa.array(tokens, pa.string()).cast(arrow_type(kind)))
+    except pa.ArrowInvalid:
+        return None
+
+
+def dumps(value: object) -> str:
+    """Return a parsed value as JSON again, with every number as it was written."""
+    if type(value) is str:
+        return _quoted(value)
+    if type(value) is dict:
+        return "{" + ",".join(f"{_quoted(k)}:{dumps(v)}" for k, v in value.items()) + "}"
+    if type(value) is list:
+        return "[" + ",".join(map(dumps, value)) + "]"
+    if value is None:
+        return "null"
+    return ("true" if value else "false") if type(value) is bool else str(value)

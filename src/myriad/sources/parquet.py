@@ -1,0 +1,139 @@
+"""Parquet: one table a file; the schema says the types, and only some must be proven."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from myriad.errors import SourceError
+from myriad.model import TEXT, Column, Table, Type
+from myriad.sources.base import BATCH_ROWS, ReadOptions, RejectSink, TableSource, Workspace
+from myriad.sources.batches import Sieve
+from myriad.sources.parquet_types import convert, may_not_fit, type_of
+from myriad.sources.values import Encoder
+
+READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
+
+
+def open_parquet(
+    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
+) -> list[TableSource]:
+    """Open a Parquet file; `name` is the table's. Raises SourceError if it cannot be read."""
+    del options  # Parquet leaves nothing open
+    return [ParquetSource(path, origin, workspace, name)]
+
+
+@contextmanager
+def _explained(origin: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"{origin}: cannot be read as Parquet: {error}",
+            hint="It is damaged, cut off or encrypted. Fetch it again, or write it anew.",
+        ) from error
+
+
+class ParquetSource(TableSource):
+    """One file."""
+
+    def __init__(self, path: Path, origin: str, workspace: Workspace, name: str) -> None:
+        self.origin, self._name = origin, name
+        self.size = path.stat().st_size
+        if self.size == 0:
+            raise SourceError(f"{origin}: the file is empty", hint="There is nothing to publish.")
+        with _explained(origin):
+            self._file = pq.ParquetFile(
+                path,
+                pre_buffer=False,
+                buffer_size=READ_BYTES,
+                page_checksum_verification=True,
+                arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
+            )
+            self._schema = self._file.schema_arrow
+        if not len(self._schema):
+            self._file.close()
+            raise SourceError(f"{origin}: it has no columns", hint="There is nothing to publish.")
+        self._rows_read = 0
+        self._batch_rows = self._fitting_rows(workspace.memory_mb * 2**20 // 8)
+        self._types = [type_of(field.type) for field in self._schema]
+        self._believe()
+        self._encoder = Encoder(workspace)
+
+    def _fitting_rows(self, budget: int) -> int:
+        """Return how many rows a batch may have, by the widest row group's average row."""
+        metadata = self._file.metadata
+        groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+        widest = max((g.total_byte_size // max(g.num_rows, 1) for g in groups), default=0)
+        return max(1, min(BATCH_ROWS, budget // max(widest, 1)))
+
+    def _believe(self) -> None:
+        columns = tuple(
+            Column(field.name, field.name, kind, why, not_null=not field.nullable)
+            for field, (kind, why) in zip(self._schema, self._types, strict=True)
+        )
+        self.table = Table(self._name, self._name, columns)
+
+    def prove(self) -> None:
+        """Look at the values of columns whose type does not vouch for them; see TableSource."""
+        first = 1
+        for batch in self._batches():
+            for at, field in enumerate(self._schema):
+                kind, why = self._types[at]
+                if may_not_fit(field.type, kind):
+                    misfits = convert(batch.column(at), kind, self._encoder).misfits
+                    if misfits:
+                        row = first + misfits[0]
+                        self._types[at] = (TEXT, f"{why}, but {kind} cannot hold row {row}")
+            first += batch.num_rows
+        self._believe()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        with _explained(self.origin):
+            batches = self._file.iter_batches(self._batch_rows, use_threads=False)
+        while True:
+            with _explained(self.origin):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
+        """Yield the file's rows; see TableSource."""
+        self._rows_read = 0
+        sieve = Sieve(self.origin, self.table, types, reject)
+        for batch in self._batches():
+            encoded = [
+                convert(column, kind, self._encoder)
+                for column, kind in zip(batch.columns, types, strict=True)
+            ]
+            yield sieve.batch(encoded, _places(batch, self._rows_read + 1))
+            self._rows_read += batch.num_rows
+
+    def progress(self) -> float:
+        """Return the share of the rows read so far."""
+        share: float = self._rows_read / max(self._file.metadata.num_rows, 1)
+        return share
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+        self._encoder.close()
+
+
+def _places(batch: pa.RecordBatch, first: int) -> Callable[[int], tuple[int, str]]:
+    def place(at: int) -> tuple[int, str]:
+        values = (_shown(column[at : at + 1]) for column in batch.columns)
+        return first + at, f"({', '.join(values)})"
+
+    return place
+
+
+def _shown(value: "pa.Array[Any]") -> str:
+    try:
+        return repr(value.to_pylist()[0])
+    except (ValueError, UnicodeDecodeError):  # nanoseconds, or text that is not UTF-8
+        return "…"

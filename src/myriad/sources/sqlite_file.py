@@ -1,0 +1,108 @@
+"""Open a SQLite file that somebody else owns: read-only, trusting nothing in it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from myriad.errors import SourceError
+
+MAGIC = b"SQLite format 3\0"
+BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
+OLDEST = (3, 37, 0)  # PRAGMA table_list, which tells shadow tables from tables
+
+_HARDENED = (
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA query_only = ON",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA cache_size = -16000",
+)
+
+
+def connect(path: Path, origin: str) -> sqlite3.Connection:
+    """Open `path` and begin one read transaction; all that is read later is of that moment.
+
+    Raises SourceError if it is no SQLite database, damaged, encrypted, or locked by a writer.
+    """
+    _check(path, origin)
+    with explained(origin):
+        try:
+            return _begin(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if _errorname(error) != "SQLITE_CANTOPEN" or _companion(path, "-wal").exists():
+                raise
+            # In WAL mode SQLite makes a file beside it, which a read-only folder refuses.
+            # Without a -wal nothing is pending, and nobody can be writing there.
+            return _begin(path, "mode=ro&immutable=1")
+
+
+@contextmanager
+def explained(origin: str) -> Iterator[None]:
+    """Turn what SQLite says into SourceError."""
+    try:
+        yield
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        name = _errorname(error)
+        message = f"{origin}: SQLite cannot read it: {error}"
+        raise SourceError(message, hint=_hint(name, origin)) from error
+
+
+def _errorname(error: Exception) -> str:
+    return getattr(error, "sqlite_errorname", "")
+
+
+def _hint(name: str, origin: str) -> str:
+    copy = f"sqlite3 {Path(origin).name} '.backup copy.db'"
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"Another program is writing to it. Try again later, or publish a copy: {copy}"
+    if name.startswith("SQLITE_CANTOPEN"):
+        return "The folder must allow reading, or writing if a -wal file lies beside it."
+    if name.startswith("SQLITE_READONLY"):
+        return "A writer was interrupted. Open it once with sqlite3 so that it recovers."
+    if name.startswith("SQLITE_NOTADB"):
+        return "It is damaged or encrypted. Decrypt it first, or export its tables."
+    if name.startswith("SQLITE_CORRUPT"):
+        return "It is damaged. Try sqlite3's .recover, and publish what that gives."
+    return ""
+
+
+def _check(path: Path, origin: str) -> None:
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise SourceError(
+            f"{origin}: Python's SQLite is {sqlite3.sqlite_version}, which is too old",
+            hint="Use a Python whose SQLite is 3.37 or newer.",
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+    except OSError as error:
+        raise SourceError(f"{origin}: {error.strerror}", hint="Check the path.") from error
+    if not start:
+        raise SourceError(f"{origin}: the file is empty", hint="There is nothing to publish.")
+    if start != MAGIC:
+        raise SourceError(
+            f"{origin}: this is no SQLite database, or it is encrypted",
+            hint="It must begin with 'SQLite format 3'. Decrypt it first, or check the ending.",
+        )
+
+
+def _companion(path: Path, ending: str) -> Path:
+    real = path.resolve()
+    return real.with_name(real.name + ending)
+
+
+def _begin(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"file:{quote(os.fsencode(path.resolve()))}?{how}"
+    con = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        con.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        for statement in (*_HARDENED, "BEGIN", "SELECT count(*) FROM sqlite_schema"):
+            con.execute(statement).fetchall()
+    except BaseException:
+        con.close()
+        raise
+    return con
