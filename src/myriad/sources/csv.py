@@ -121,6 +121,7 @@ class CsvSource(TableSource):
             "auto_detect=false",
             f"columns={{{columns}}}",
             f"header={'false' if numbered else str(self._dialect.header).lower()}",
+            f"skip={0 if numbered else self._dialect.blank}",
             f"delim={text.literal(self._dialect.delimiter)}",
             f"quote={text.literal(self._dialect.quote)}",
             f"escape={text.literal(self._dialect.quote)}",
@@ -183,6 +184,7 @@ class CsvSource(TableSource):
             self._numbered.path,
             "store_rejects=true",
             "rejects_limit=0",
+            r"new_line='\n'",  # as the copy was written, whatever its fields hold
             *(sizes if longest > DEFAULT_LINE else []),
             numbered=True,
         )

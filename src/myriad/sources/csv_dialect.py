@@ -22,11 +22,12 @@ _YEAR = re.compile(r"(1[5-9]|2[01])[0-9]{2}")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written.
+    r"""How a CSV file is written.
 
     Attributes:
         names: the header's fields as they stand, or `column_1`… where there is none.
-        newline: what ends a record; files of `\\r` alone exist.
+        newline: what ends a record; files of `\r` alone exist.
+        blank: how many blank lines come before the first record.
     """
 
     delimiter: str
@@ -34,6 +35,7 @@ class Dialect:
     header: bool
     names: tuple[str, ...]
     newline: bytes
+    blank: int = 0
 
 
 def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
@@ -56,7 +58,12 @@ def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
             Counter(map(len, records)).items(), key=lambda item: item[1], default=(width, 0)
         )[0]
         names = tuple(f"column_{number}" for number in range(1, width + 1))
-    return Dialect(delimiter, quote, header, names, newline)
+    return Dialect(delimiter, quote, header, names, newline, _blank_lines(text))
+
+
+def _blank_lines(text: str) -> int:
+    blank = text[: len(text) - len(text.lstrip("\r\n"))]
+    return len(blank.splitlines())
 
 
 def _records(text: str, delimiter: str, quote: str) -> list[list[str]]:

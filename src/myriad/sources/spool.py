@@ -143,17 +143,20 @@ def wide_encoding(start: bytes) -> str | None:
 def legacy_encoding(path: Path) -> str | None:
     """Return the one-byte encoding of a file that is not valid UTF-8.
 
-    None if it holds UTF-8's longer sequences besides the broken bytes: then it is UTF-8 with
-    broken records. Bytes that Windows-1252 leaves open make it Latin-1.
+    None if UTF-8's longer sequences are no rarer than broken bytes: then it is UTF-8 with broken
+    records. Bytes that Windows-1252 leaves open make it Latin-1.
     """
-    undefined = False
+    undefined, whole, broken = False, 0, 0
     with path.open("rb") as file:
         while data := file.read(CHUNK):
+            # A sequence cut by the chunk's end counts as broken: one of very many.
             text = data.decode("utf-8", "surrogateescape")
-            # A sequence cut by the chunk's end counts as broken; one whole one decides.
-            if any("\x7f" < character < "\ud800" for character in set(text)):
-                return None
+            valid = len(text.encode("utf-8", "ignore").decode("utf-8"))
+            broken += len(text) - valid
+            whole += valid - len(text.encode("ascii", "ignore"))
             undefined = undefined or any(byte in data for byte in b"\x81\x8d\x8f\x90\x9d")
+    if whole >= broken:
+        return None
     return "latin-1" if undefined else "windows-1252"
 
 

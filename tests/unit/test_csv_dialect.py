@@ -1,0 +1,241 @@
+"""How a CSV file is written, worked out from its beginning."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from myriad.errors import SourceError
+from myriad.sources import csv_dialect
+from myriad.sources.base import ReadOptions
+from tests.csv_source import by_python, opened, sortable, texts
+
+WITH_HEADER = {
+    "commas": ("a,b\n1,2\n", ",", '"', ("a", "b")),
+    "semicolons": ("a;b\n1,5;2,5\n", ";", '"', ("a", "b")),
+    "tabs": ("a\tb\n1,2\t3\n", "\t", '"', ("a", "b")),
+    "pipes": ("a|b\n1|2\n", "|", '"', ("a", "b")),
+    "semicolons in fields": ('a,b\n"1;2;3",x\n"4;5;6",y\n', ",", '"', ("a", "b")),
+    "single quotes": ("a,b\n'1,5','x'\n'2,5','y'\n", ",", "'", ("a", "b")),
+    "an apostrophe is no quote": ("a,b\nit's,won't\n", ",", '"', ("a", "b")),
+    "one column": ("name\nx\ny\n", ",", '"', ("name",)),
+    "a header alone": ("a,b\n", ",", '"', ("a", "b")),
+    "a header without its newline": ("a,b", ",", '"', ("a", "b")),
+    "names with numbers in them": ("id,2nd,3rd\n1,2,3\n", ",", '"', ("id", "2nd", "3rd")),
+    "years as names": ("country,2019,2020\nx,1,2\n", ",", '"', ("country", "2019", "2020")),
+    "empty names": ("a,,\n1,2,3\n", ",", '"', ("a", "column_2", "column_3")),
+    "equal names": ("a,a\n1,2\n", ",", '"', ("a", "a")),
+    "quoted names": ('"a,b","c ""d"""\n1,2\n', ",", '"', ("a,b", 'c "d"')),
+    "a newline in a name": ('"a\nb",c\n1,2\n', ",", '"', ("a\nb", "c")),
+    "a byte order mark": ("\ufeffa,b\n1,2\n", ",", '"', ("a", "b")),
+    "blank lines first": ("\n\na,b\n1,2\n", ",", '"', ("a", "b")),
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "delimiter", "quote", "names"), WITH_HEADER.values(), ids=WITH_HEADER
+)
+def test_the_dialect_is_worked_out(
+    data: str, delimiter: str, quote: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    dialect = csv_dialect.detect(data.encode(), ReadOptions(), tabs=False)
+    assert (dialect.delimiter, dialect.quote, dialect.header) == (delimiter, quote, True)
+    assert dialect.names == names
+    path = tmp_path / "t.csv"
+    path.write_text(data, newline="")
+    source = opened(path, tmp_path)
+    expected = by_python(data.removeprefix("\ufeff"), delimiter, quote)
+    assert sortable(texts(source)) == sortable(expected)
+
+
+WITHOUT = {
+    "numbers": "1,2\n3,4\n",
+    "years in all columns": "2019,2020\n1,2\n",
+    "one year and a name": "x,2019\ny,2020\n",
+    "equal years": "x,2019,2019\ny,1,2\n",
+    "dates": "x,2024-01-01\ny,2024-01-02\n",
+    "flags": "x,true\ny,false\n",
+    "UUIDs": "x,6ba7b810-9dad-11d1-80b4-00c04fd430c8\n",
+    "decimals": "x,1.5\ny,2.5\n",
+}
+
+
+@pytest.mark.parametrize("data", WITHOUT.values(), ids=WITHOUT)
+def test_a_first_record_with_values_is_no_header(data: str, tmp_path: Path) -> None:
+    dialect = csv_dialect.detect(data.encode(), ReadOptions(), tabs=False)
+    assert not dialect.header
+    assert dialect.names == tuple(f"column_{n + 1}" for n in range(len(dialect.names)))
+    path = tmp_path / "t.csv"
+    path.write_text(data)
+    source = opened(path, tmp_path)
+    assert sortable(texts(source)) == sortable(by_python(data, header=False))
+
+
+def test_what_a_person_says_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("~a;b~,c\n~d;e~,-\n")
+    source = opened(path, tmp_path, delimiter=",", quote="~", header=False, nulls=("", "-"))
+    assert sorted(texts(source), key=str) == [("a;b", "c"), ("d;e", None)]
+
+
+def test_a_file_called_tsv_has_tabs(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("a,b\n1,2\n")
+    assert texts(opened(path, tmp_path)) == [("1,2",)]
+
+
+NEWLINES = {
+    "unix": "a,b\n1,x\n2,y\n",
+    "windows": "a,b\r\n1,x\r\n2,y\r\n",
+    "old macintosh": "a,b\r1,x\r2,y\r",
+    "none at the end": "a,b\r\n1,x\r\n2,y",
+    "old macintosh, none at the end": "a,b\r1,x\r2,y",
+    "unix and windows mixed": "a,b\r\n1,x\n2,y\r\n",
+    "windows in quoted fields": 'a,b\n1,"x\r\nz"\n2,y\n',
+    "old macintosh with quoted fields": 'a,b\r1,"x\rz"\r2,y\r',
+    "unix in quoted fields of windows": 'a,b\r\n1,"x\nz"\r\n2,y\r\n',
+    "blank lines": "a,b\n\n1,x\n\n\n2,y\n\n",
+    "blank lines of windows": "a,b\r\n\r\n1,x\r\n\r\n2,y\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", NEWLINES.values(), ids=NEWLINES)
+def test_every_kind_of_newline_ends_a_record(data: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(data, newline="")
+    assert sortable(texts(opened(path, tmp_path))) == sortable(by_python(data))
+
+
+TEXT = 'name;town\n"Jörg ""J"" Weiß";Zürich\nÅsa;Malmö\n'
+ENCODINGS = {
+    "utf-8": TEXT.encode(),
+    "utf-8 with a mark": TEXT.encode("utf-8-sig"),
+    "utf-16 with a mark": TEXT.encode("utf-16"),
+    "utf-16-le": TEXT.encode("utf-16-le"),
+    "utf-16-le with a mark": ("\ufeff" + TEXT).encode("utf-16-le"),
+    "utf-16-be": TEXT.encode("utf-16-be"),
+    "utf-16-be with a mark": ("\ufeff" + TEXT).encode("utf-16-be"),
+    "utf-32 with a mark": TEXT.encode("utf-32"),
+    "latin-1": TEXT.encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("data", ENCODINGS.values(), ids=ENCODINGS)
+def test_encodings_are_recognised(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    source = opened(path, tmp_path)
+    assert [column.original for column in source.table.columns] == ["name", "town"]
+    assert sortable(texts(source)) == sortable(by_python(TEXT, ";"))
+
+
+def test_windows_characters_are_recognised_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("name,price\nCafé “Ö”,5 €\n".encode("windows-1252"))
+    source = opened(path, tmp_path)
+    assert texts(source) == [("Café “Ö”", "5 €")]
+    assert any("windows-1252" in note for note in source.table.notes)
+
+
+def test_an_encoding_that_is_named_wins(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("a,b\nж,я\n".encode("koi8-r"))
+    assert texts(opened(path, tmp_path, encoding="koi8-r")) == [("ж", "я")]
+
+
+def test_a_wrong_encoding_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n\xff\xfe,x\n")
+    with pytest.raises(SourceError, match="this is not ascii"):
+        opened(path, tmp_path, encoding="ascii")
+    with pytest.raises(SourceError, match="no encoding 'klingon'") as caught:
+        opened(path, tmp_path, encoding="klingon")
+    assert "utf-16" in caught.value.hint
+
+
+def test_legacy_encodings_beyond_the_beginning_are_found_while_reading(tmp_path: Path) -> None:
+    lines = [f"{n},plain ascii\n" for n in range(100_000)]
+    data = "id,t\n" + "".join(lines) + "100000,Größe\n"
+    path = tmp_path / "t.csv"
+    path.write_bytes(data.encode("latin-1"))
+    source = opened(path, tmp_path)
+    rows = texts(source)
+    assert len(rows) == 100_001
+    assert ("100000", "Größe") in rows
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compressed_files_of_several_members_are_read_whole(ending: str, tmp_path: Path) -> None:
+    press = gzip.compress if ending == "gz" else zstandard.ZstdCompressor().compress
+    path = tmp_path / f"t.csv.{ending}"
+    path.write_bytes(press(b"a,b\n1,2\n") + press(b"3,4\n"))
+    source = opened(path, tmp_path)
+    assert source.table.name == "t"
+    assert sorted(texts(source)) == [("1", "2"), ("3", "4")]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_compressed_file_that_is_cut_short_is_an_error(
+    ending: str, keep: float, tmp_path: Path
+) -> None:
+    press = gzip.compress if ending == "gz" else zstandard.ZstdCompressor().compress
+    whole = press(b"".join(b"%d,%d\n" % (n, n * n) for n in range(5000)))
+    path = tmp_path / f"t.csv.{ending}"
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(SourceError, match="cut short or broken"):
+        opened(path, tmp_path)
+
+
+def test_a_compressed_file_with_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
+    whole = bytearray(gzip.compress(b"".join(b"%d,%d\n" % (n, n * n) for n in range(5000))))
+    whole[len(whole) // 2] ^= 1
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(whole)
+    with pytest.raises(SourceError, match="cut short or broken"):
+        opened(path, tmp_path)
+
+
+NOT_TEXT = {
+    "a PNG image": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+    "a JPEG image": b"\xff\xd8\xff\xe0" + bytes(100),
+    "a PDF document": b"%PDF-1.7\n%\xe2\xe3",
+    "an Excel workbook": b"PK\x03\x04" + bytes(40),
+    "an xz archive": b"\xfd7zXZ\x00" + bytes(40),
+    "not text": bytes(range(256)) * 20,
+}
+
+
+@pytest.mark.parametrize(("said", "data"), NOT_TEXT.items(), ids=NOT_TEXT)
+def test_what_is_no_text_is_named(said: str, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=said):
+        opened(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n\n", b"  \n\t\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"]
+)
+def test_an_empty_file_is_an_error(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match="the file is empty"):
+        opened(path, tmp_path)
+
+
+HOSTILE_FOLDERS = ["a[b]*?", "x=1", "it's", 'q"q', "täst \n", "%s{}"]
+
+
+@pytest.mark.parametrize("name", HOSTILE_FOLDERS)
+def test_names_of_folders_are_just_names(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    path = folder / f"{name} t.csv"
+    path.write_text("a,b\n1,2\n")
+    work = folder / "work"
+    work.mkdir()
+    source = opened(path, work)
+    assert texts(source) == [("1", "2")]
+    assert len(source.table.columns) == 2
