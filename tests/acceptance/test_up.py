@@ -6,7 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -21,6 +21,8 @@ from myriad.errors import HomeLocked, StartFailed
 from myriad.home import Home, process_started
 from myriad.settings import Settings
 from tests.harness import COMMAND, Up, postmaster, run, unprivileged_python, up, wait_until
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
 def ask(home: Home, query: str) -> object:
@@ -232,36 +234,70 @@ def test_an_attached_server_outlives_us_and_its_password_stays_private(
         other.stop()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_it_runs_without_root(folder: Path) -> None:
+def as_nobody(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         python, environment = unprivileged_python()
     except LookupError as reason:
         pytest.skip(str(reason))
-    home = Home(folder / "nobody" / "home")
-    home.folder.parent.mkdir()
-    os.chown(home.folder.parent, 65534, 65534)
+    return subprocess.run(
+        [python, "-m", "myriad", *arguments, "--home", home.folder],
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        env={"PATH": os.environ["PATH"], "HOME": str(home.folder.parent), **environment},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
-    def nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [python, "-m", "myriad", *arguments, "--home", home.folder],
-            user=65534,
-            group=65534,
-            extra_groups=[],
-            env={"PATH": os.environ["PATH"], "HOME": str(home.folder.parent), **environment},
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
 
-    began = nobody("up", "--detach", "--json")
+@only_root
+def test_it_runs_without_root(home: Home) -> None:
+    home.folder.mkdir()
+    os.chown(home.folder, 65534, 65534)
+    began = as_nobody(home, "up", "--detach", "--json")
     assert began.returncode == 0, began.stderr
     try:
-        shown = json.loads(nobody("status", "--json").stdout)
+        shown = json.loads(as_nobody(home, "status", "--json").stdout)
         assert shown["state"] == "up"
         assert postmaster(home).username() == "nobody"
         assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
     finally:
-        assert nobody("down").stdout == "stopped\n"
+        assert as_nobody(home, "down").stdout == "stopped\n"
+
+
+@only_root
+def test_a_home_that_may_not_be_written_is_said_plainly(home: Home) -> None:
+    failed = as_nobody(home, "up", "--detach")
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        f"error: cannot use {home.folder} as home: Permission denied\n"
+        "hint: Give another folder with --home or MYRIAD_HOME.\n"
+    )
+    findings = json.loads(as_nobody(home, "doctor", "--json").stdout)
+    assert "permissions" in {entry["check"] for entry in findings if entry["state"] == "wrong"}
+
+
+def test_logs_follow_what_the_engine_says(made_home: Home) -> None:
+    with up(made_home) as started:
+        started.wait_ready()
+        output = made_home.folder.parent / "followed"
+        command = [*COMMAND, "logs", "--follow", "--home", str(made_home.folder)]
+        with output.open("wb") as file:
+            following = subprocess.Popen(command, stdout=file)
+        try:
+            # It begins at the end of what it finds: only what is said later shows that it follows.
+            wait_until(lambda: "ready to accept connections" in output.read_text())
+            wait_until(lambda: _complained(made_home) and "nowhere" in output.read_text())
+            following.send_signal(signal.SIGINT)
+            assert following.wait(10) == 130
+        finally:
+            following.kill()
+
+
+def _complained(home: Home) -> bool:
+    with suppress(psycopg.errors.UndefinedTable):
+        ask(home, "SELECT FROM nowhere")
+    return True

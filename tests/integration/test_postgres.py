@@ -178,7 +178,8 @@ def test_any_path_will_do_as_home(made: Path, folder: Path, name: str) -> None:
     subprocess.run(["cp", "-a", made, home.folder], check=True)
     with running(home) as server:
         assert ask(server, "SELECT 1") == 1
-    assert process.postmaster(home.postgres) is None
+    assert process.servers(home.postgres) == []
+    assert not home.socket_folder().exists()
 
 
 @only_root

@@ -8,6 +8,7 @@ import stat
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,8 @@ class EmbeddedPostgres:
         if child.poll() is None:
             process.end([psutil.Process(child.pid)], grace=self._settings.stop_timeout)
         child.wait()
+        with suppress(OSError):
+            self._home.socket_folder().rmdir()  # it may lie outside the home
 
     def failure(self) -> str | None:
         """Return why it does not run any more, None while it does."""
