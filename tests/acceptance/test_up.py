@@ -59,6 +59,34 @@ def test_a_signal_during_the_first_start_leaves_nothing_half_made(home: Home) ->
         assert list(home.folder.glob(".postgres-*")) == []
 
 
+@pytest.mark.parametrize("databases", [3, 4, 5])  # initdb makes three, Myriad two
+def test_a_first_start_killed_at_any_point_is_completed_by_the_next(
+    home: Home, databases: int
+) -> None:
+    with up(home) as first:
+        base = home.postgres / "base"
+        wait_until(lambda: base.exists() and len(list(base.iterdir())) >= databases)
+        kill_everything(first)
+    with up(home) as second:
+        second.wait_ready()
+        with closing(myriad.open(home).server().connect()) as connection:
+            found = connection.execute(
+                "SELECT datname FROM pg_database"
+                " WHERE NOT has_database_privilege('public', oid, 'CONNECT') ORDER BY datname"
+            ).fetchall()
+            assert {"main", "myriad", "postgres", "template1"} <= {name for (name,) in found}
+            left = connection.execute("SELECT FROM pg_database WHERE datname LIKE 'new-%'")
+            assert left.fetchall() == []
+
+
+def kill_everything(started: Up) -> None:
+    started.process.kill()
+    for each in process.servers(started.home.postgres):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    started.process.wait()
+
+
 def test_a_second_up_says_who_holds_the_home(made_home: Home) -> None:
     with up(made_home) as first:
         first.wait_ready()
@@ -182,11 +210,7 @@ def test_committed_rows_survive_the_kill_of_everything(made_home: Home) -> None:
     with up(made_home) as started:
         started.wait_ready()
         ask(made_home, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
-        started.process.kill()
-        for each in process.servers(made_home.postgres):
-            if psutil.pid_exists(each.pid):
-                each.kill()
-        started.process.wait()
+        kill_everything(started)
     with up(made_home) as again:
         again.wait_ready()
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
