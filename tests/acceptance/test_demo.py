@@ -1,0 +1,127 @@
+"""`myriad demo`, as a newcomer runs it."""
+
+import csv
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import myriad
+from myriad.demo import data, tour
+from myriad.home import Home
+from tests import harness
+
+SECONDS = 10  # in which a newcomer with one CSV has a served database
+
+
+def _demo(home: Home, *arguments: str) -> dict[str, list[dict[str, object]]]:
+    done = harness.run(home, "demo", "--exit", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_demo_shows_a_join_an_aggregation_and_a_refusal(made_home: Home) -> None:
+    join, aggregation, refused = _demo(made_home)["answers"]
+    with (made_home.folder / "demo" / data.PAYMENTS_FILE).open() as file:
+        payments = list(csv.DictReader(file))
+    with (made_home.folder / "demo" / data.ACCOUNTS_FILE).open() as file:
+        accounts = list(csv.DictReader(file))
+    assert len(accounts) == 10_000
+    assert join["person"] == tour.ROSE
+    assert sum(row[1] for row in join["rows"]) == len(payments)  # type: ignore[attr-defined]
+    years = Counter(int(account["joined"][:4]) for account in accounts)
+    shown = {row[0]: row[1] for row in aggregation["rows"]}  # type: ignore[attr-defined]
+    assert shown == {year: years[year] for year in sorted(years)[-5:]}
+    assert refused["person"] == tour.BRUNO
+    assert refused["refused"] == "ERROR:  permission denied for schema finance"
+
+
+def test_the_demo_takes_down_what_it_started_and_runs_again(made_home: Home) -> None:
+    first, second = (_demo(made_home)["logins"] for _ in range(2))
+    assert made_home.running() is None
+    assert [login["user"] for login in second] == [login["user"] for login in first]
+    assert [login["password"] for login in second] != [login["password"] for login in first]
+
+
+def test_the_demos_files_are_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        data.write(tmp_path / name)
+    for name in data.COLUMNS:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.fixture
+def own(made_home: Home) -> Iterator[myriad.Myriad]:
+    """An installation of one's own that is up: the demo adds people to it."""
+    installed = myriad.open(made_home)
+    installed.up_detached()
+    yield installed
+    installed.down()
+
+
+def test_the_demo_leaves_up_what_was_up(own: myriad.Myriad, folder: Path) -> None:
+    file = folder / "numbers.csv"
+    file.write_text("n\n1\n")
+    [answer] = _demo(own.home, str(file))["answers"]
+    assert answer["rows"] == [[1]]
+    assert own.server()
+
+
+def test_somebody_real_called_rose_keeps_the_password(own: myriad.Myriad, folder: Path) -> None:
+    file = folder / "numbers.csv"
+    file.write_text("n\n1\n")
+    [(_, password)] = own.people.add_people([tour.ROSE], ["real"])
+    own.people.grant("real", "public")
+    done = harness.run(own.home, "demo", "--exit", str(file))
+    assert done.returncode == 1
+    assert "who is not of the demo" in done.stderr
+    assert "hint: Run the demo in another home" in done.stderr
+    server = own.server()
+    login = {"host": server.host, "port": server.port, "dbname": "main", "user": tour.ROSE}
+    with psycopg.connect(**login, password=password) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@contextmanager
+def _staying(home: Home, file: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [*harness.COMMAND, "demo", str(file), "--json", "--home", str(home.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_file_is_served_within_seconds_and_until_a_signal(
+    home: Home, folder: Path, number: signal.Signals
+) -> None:
+    file = folder / "Sales 2024.csv"
+    file.write_text("day,amount\n2024-01-01,1.50\n2024-01-02,2.25\n")
+    with _staying(home, file) as process:
+        assert process.stdout is not None
+        answer = json.loads(process.stdout.readline())
+        assert answer["seconds"] < SECONDS
+        uri = answer["logins"][0]["uri"]
+        with psycopg.connect(uri) as connection:
+            rows = connection.execute("SELECT sum(amount) FROM sales_2024").fetchall()
+        assert str(rows[0][0]) == "3.75"
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert home.running() is None
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(uri)
+
+
+def test_a_file_that_is_not_there_leaves_nothing_up(made_home: Home) -> None:
+    done = harness.run(made_home, "demo", "/nowhere/at-all.csv")
+    assert done.returncode == 1
+    assert "/nowhere/at-all.csv: no such file" in done.stderr
+    assert made_home.running() is None
