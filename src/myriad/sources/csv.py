@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -257,8 +258,8 @@ class CsvSource(TableSource):
         seen: bytearray,
     ) -> pa.RecordBatch:
         """Return the rows whose values all fit; note the others in `problems`."""
-        wrong: list[int] = batch.column(len(types)).to_pylist()
-        lines: list[int] = batch.column(len(types) + 1).to_pylist()
+        wrong = _integers(batch.column(len(types)))
+        lines = _integers(batch.column(len(types) + 1))
         for line in lines:
             seen[line] = 1
         self._rows_read += batch.num_rows
@@ -310,6 +311,10 @@ class CsvSource(TableSource):
     def close(self) -> None:
         """Let go of the file."""
         self._con.close()
+
+
+def _integers(column: pa.Array[Any]) -> list[int]:
+    return [int(value) for value in column.to_pylist()]
 
 
 def _state(path: Path) -> tuple[int, int]:
