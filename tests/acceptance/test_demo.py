@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 import myriad
+from myriad.connect import Target
 from myriad.demo import data, tour
 from myriad.home import Home
 from tests import harness
@@ -84,8 +85,8 @@ def test_somebody_real_called_rose_keeps_the_password(own: myriad.Myriad, folder
     assert "who is not of the demo" in done.stderr
     assert "hint: Run the demo in another home" in done.stderr
     server = own.server()
-    login = {"host": server.host, "port": server.port, "dbname": "main", "user": tour.ROSE}
-    with psycopg.connect(**login, password=password) as connection:
+    target = Target(server.host, server.port, "main", tour.ROSE, password)
+    with psycopg.connect(target.uri(with_password=True)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

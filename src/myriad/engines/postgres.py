@@ -65,7 +65,6 @@ class EmbeddedPostgres:
         self._user = process.engine_user(self._data)
         found = self._find_programs()
         self._check_reach()
-        self._make_folders()
         if not self._data.exists():
             self._initialise(found)
         crashed = self._crashed(found)
@@ -223,6 +222,7 @@ class EmbeddedPostgres:
         return self._launch(found, port)
 
     def _launch(self, found: programs.Programs, port: int) -> Server:
+        self._make_folders()  # each time: a stop before took the sockets' away
         logs.bound(self._log)
         with self._log.open("ab") as log:
             begin = log.tell()
