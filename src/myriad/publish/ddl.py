@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from myriad.model import Column, ForeignKey, Table
+from myriad.model import Column, Table
 from myriad.publish.naming import shorten
 
 PRIMARY = "pkey"
@@ -78,12 +78,19 @@ def create_index(table: Table, number: int, name: sql.Identifier, index: str) ->
     )
 
 
-def foreign_key(name: sql.Identifier, target: sql.Identifier, key: ForeignKey) -> sql.Composed:
-    """ALTER TABLE … ADD FOREIGN KEY from table `name` to table `target`."""
+def foreign_key(
+    table: Table, number: int, name: sql.Identifier, target: sql.Identifier
+) -> sql.Composed:
+    """ALTER TABLE … ADD FOREIGN KEY `number` of `table` from table `name` to table `target`."""
+    key = table.foreign_keys[number]
+    stem = "_".join((table.name, *key.columns))
+    suffix = "_fkey" if number == 0 else f"_fkey{number}"
     return sql.SQL(
-        "ALTER TABLE {} ADD FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}"
+        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})"
+        " ON DELETE {} ON UPDATE {}"
     ).format(
         name,
+        sql.Identifier(shorten(stem, suffix)),
         names(key.columns),
         target,
         names(key.target),
@@ -101,6 +108,7 @@ def text(dataset: str, table: Table) -> str:
     for number, index in enumerate(index_names(table)):
         statements.append(create_index(table, number, name, index))
     statements += [
-        foreign_key(name, qualified(dataset, key.table), key) for key in table.foreign_keys
+        foreign_key(table, number, name, qualified(dataset, key.table))
+        for number, key in enumerate(table.foreign_keys)
     ]
     return "".join(f"{statement.as_string()};\n" for statement in statements)

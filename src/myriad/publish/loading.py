@@ -242,7 +242,7 @@ def add_foreign_keys(
     """
     notes: dict[str, list[str]] = {}
     for final, replacement in tables.items():
-        for key in replacement.table.foreign_keys:
+        for number, key in enumerate(replacement.table.foreign_keys):
             there = tables.get(key.table)
             label = f"foreign key ({', '.join(key.columns)}) → {key.table}"
             if there is None:
@@ -252,7 +252,8 @@ def add_foreign_keys(
             target = ddl.qualified(there.dataset, there.staged)
             try:
                 with connection.transaction():
-                    connection.execute(ddl.foreign_key(name, target, key))
+                    statement = ddl.foreign_key(replacement.table, number, name, target)
+                    connection.execute(statement)
             except (psycopg.IntegrityError, psycopg.ProgrammingError) as error:
                 reason = error.diag.message_detail or error.diag.message_primary
                 notes.setdefault(final, []).append(f"{label} not carried over: {reason}")

@@ -84,10 +84,9 @@ def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> None
     inherited = [
         _kept(connection, table.old) if table.old is not None else None for table in tables
     ]
-    for table in tables:
-        if table.old is not None:
-            name = ddl.qualified(table.dataset, table.table.name)
-            connection.execute(sql.SQL("DROP TABLE {}").format(name))
+    dropped = [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
+    if dropped:  # in one statement: they may point to each other
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(dropped)))
     for table, things in zip(tables, inherited, strict=True):
         _rename(connection, table)
         if things is not None:

@@ -32,7 +32,7 @@ READER_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful path takes over
 
 
-def open_tables(
+def open_csv(
     path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
 ) -> list[TableSource]:
     """Open a plain CSV file as the table `name`; raises SourceError if it is no table of text."""
@@ -313,8 +313,8 @@ class CsvSource(TableSource):
         self._con.close()
 
 
-def _integers(column: pa.Array[Any]) -> list[int]:
-    return [int(value) for value in column.to_pylist()]
+def _integers(column: "pa.Array[Any]") -> list[int]:
+    return [int(value) for value in column.to_pylist() if value is not None]
 
 
 def _state(path: Path) -> tuple[int, int]:

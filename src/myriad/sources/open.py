@@ -70,8 +70,9 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
         raise SourceError(
             f"{origin}: {ending or 'no ending'} is no known format", hint=f"Known: {known}."
         )
-    module = importlib.import_module(f"myriad.sources.{FORMATS[ending]}")
-    opened: list[TableSource] = module.open_tables(plain, origin, options, workspace, name=name)
+    kind = FORMATS[ending]
+    open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")
+    opened: list[TableSource] = open_format(plain, origin, options, workspace, name=name)
     return opened
 
 
