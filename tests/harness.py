@@ -17,7 +17,7 @@ import myriad
 from myriad.engines import process
 from myriad.home import Home
 
-POLL = 0.02
+POLL = 0.01
 MEMORY_WANTED = 4 << 30
 COMMAND = (sys.executable, "-m", "myriad")
 

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from myriad import settings as table
-from myriad.engines import process, programs
+from myriad.engines import ports, process, programs
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import HomeError, MyriadError, StartFailed
@@ -142,6 +142,25 @@ def test_a_taken_port_is_avoided_unless_it_was_set_by_hand(made_home: Home) -> N
             EmbeddedPostgres(made_home, by_hand).start()
         assert "--port" in caught.value.hint
     assert process.servers(made_home.postgres) == []
+
+
+def test_a_port_that_somebody_takes_meanwhile_is_avoided_too(made_home: Home) -> None:
+    free = ports.choose(Settings(), 20000)
+    configuration = made_home.postgres / "myriad.conf"
+    with socket.socket() as other:
+
+        def snatch() -> None:
+            wait_until(lambda: f"port = {free}\n" in configuration.read_text())
+            other.bind(("127.0.0.1", free))
+            other.listen()
+
+        thread = threading.Thread(target=snatch)
+        thread.start()
+        with running(made_home, Settings(port=free)) as server:
+            thread.join()
+            assert server.port > free
+            assert ask(server, "SELECT 1") == 1
+    assert "could not bind" in (made_home.logs / "postgres.log").read_text()
 
 
 def test_an_address_that_others_reach_is_refused(made_home: Home) -> None:
