@@ -111,7 +111,9 @@ def use_pips_index() -> None:
 def install_all() -> None:
     """Make `.venv` hold what the lock lists and the project itself, and nothing else."""
     uv, where = [PYTHON, "-m", "uv", "pip"], ["--quiet", "--python", PYTHON]
-    subprocess.run([*uv, "sync", *where, "--require-hashes", str(LOCK)], check=True)
+    # Compiled now: the first command a person types starts seconds sooner.
+    sync = [*uv, "sync", *where, "--compile-bytecode", "--require-hashes", str(LOCK)]
+    subprocess.run(sync, check=True)
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     subprocess.run([*uv, "install", *where, *project], check=True)
 
