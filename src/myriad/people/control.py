@@ -13,20 +13,26 @@ from myriad.people.names import shown
 
 SQL = named_sql.load("myriad.people", "control.sql")
 STATEMENTS_AT_ONCE = 500  # each round trip costs; a single text for 10,000 people costs memory
-# Two that use an installation for the first time must not both make the tables. Any number.
-_FIRST_USE = 0x6D797269
 
 
 @contextmanager
 def reading(server: Server) -> Iterator[psycopg.Connection]:
     """Connect to the control database in a transaction; its tables are there."""
     with server.connect() as connection:
-        if not _is_there(connection):
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_FIRST_USE])
-            if not _is_there(connection):
-                connection.execute(SQL["make"])
-            connection.commit()
+        _make_tables(connection)
         yield connection
+
+
+def _make_tables(connection: psycopg.Connection) -> None:
+    row = connection.execute(SQL["there"]).fetchone()
+    if row and row[0]:
+        return
+    try:
+        connection.execute(SQL["make"])
+    except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation):
+        connection.rollback()  # somebody else made them at this moment
+    else:
+        connection.commit()
 
 
 @contextmanager
@@ -37,11 +43,6 @@ def changing(server: Server) -> Iterator[psycopg.Connection]:
         if is_superuser(connection):
             connection.execute(SQL["quiet"])
         yield connection
-
-
-def _is_there(connection: psycopg.Connection) -> bool:
-    row = connection.execute(SQL["there"]).fetchone()
-    return bool(row and row[0])
 
 
 def is_superuser(connection: psycopg.Connection) -> bool:

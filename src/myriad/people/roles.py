@@ -114,9 +114,13 @@ def _let_log_in(server: Server, names: Sequence[str], right: LiteralString) -> N
     text = sql.SQL("ALTER ROLE {} " + right)
     with server.connect() as connection:
         run_all(connection, [text.format(sql.Identifier(name)) for name in names])
-        if not is_superuser(connection):  # one may end the sessions of roles one is a member of
-            become = sql.SQL("GRANT {} TO CURRENT_USER").format(identifiers(names))
-            connection.execute(become)
+        _become(connection, names)
+
+
+def _become(connection: psycopg.Connection, names: Sequence[str]) -> None:
+    """Make Myriad a member: who is no superuser may end sessions and drop rights only so."""
+    if not is_superuser(connection):
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifiers(names)))
 
 
 def _end_sessions(server: Server, names: Sequence[str]) -> None:
@@ -134,6 +138,7 @@ def _end_sessions(server: Server, names: Sequence[str]) -> None:
 def forget(server: Server, names: Sequence[str]) -> None:
     """Take away every right that `names` hold anywhere, so that their roles can be dropped."""
     with server.connect() as connection:
+        _become(connection, names)
         traces = connection.execute(SQL["traces"], {"names": list(names)}).fetchall()
     places: dict[str, list[str]] = {}
     for database, name in traces:

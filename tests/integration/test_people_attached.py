@@ -1,0 +1,100 @@
+"""People on a PostgreSQL where Myriad is no superuser: CREATEROLE and CREATEDB are enough."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from threading import Thread
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from myriad.engines.attached import AttachedPostgres
+from myriad.engines.base import Server
+from myriad.engines.hardening import harden
+from myriad.engines.postgres import EmbeddedPostgres
+from myriad.errors import PeopleError
+from myriad.home import Home
+from myriad.people import People
+from myriad.settings import Settings
+from tests.harness import reachable_folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with reachable_folder() as folder:
+        engine = EmbeddedPostgres(Home(folder / "home"), Settings())
+        theirs = engine.start()
+        with closing(theirs.connect("template1", autocommit=True)) as connection:
+            harden(connection, owners_may_use=False)  # nothing there is for owners, as elsewhere
+            connection.execute("DROP ROLE myriad_owner")
+            connection.execute("GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC")
+        with closing(theirs.connect("postgres", autocommit=True)) as connection:
+            for statement in (
+                "DROP DATABASE main",
+                "DROP DATABASE myriad",
+                "CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'",
+                "GRANT CONNECT ON DATABASE postgres TO boss",
+            ):
+                connection.execute(statement)
+        dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
+        yield AttachedPostgres(dsn, Settings()).start()
+        engine.stop()
+
+
+def log_in(server: Server, name: str, password: str, database: str) -> psycopg.Connection:
+    return psycopg.connect(
+        host=server.host, port=server.port, user=name, password=password, dbname=database
+    )
+
+
+def test_people_come_read_write_and_go(server: Server) -> None:
+    people = People(server, Settings())
+    with closing(server.connect("main", autocommit=True)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+    [(rose, password)] = people.add_people(["Rose"], ["analysts"], passwords={"Rose": "pässword"})
+    [(bruno, other)] = people.add_people(["Bruno"])
+    people.grant("analysts", "public", write=True)
+    with closing(server.connect("main", autocommit=True)) as connection:
+        connection.execute("CREATE TABLE later AS SELECT 2 AS a")
+    session = log_in(server, rose, password, "main")
+    session.execute("UPDATE t SET a = later.a FROM later")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        log_in(server, bruno, other, "main")
+    people.revoke("analysts", "public")
+    people.grant("analysts", "public")
+    people.remove(["Rose"])
+    with pytest.raises(psycopg.OperationalError):
+        session.execute("SELECT 1")
+    people.remove_group("analysts")
+    assert [person.name for person in people.list_people()] == ["Bruno"]
+
+
+def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) -> None:
+    people = People(server, Settings())
+    [(name, password)] = people.add_people(["Ada"], owner=True)
+    with closing(log_in(server, name, password, "main")) as connection:
+        connection.autocommit = True
+        connection.execute("CREATE DATABASE adas")
+        with pytest.raises(PeopleError, match='owns database "adas"'):
+            people.remove(["Ada"])
+        connection.execute("DROP DATABASE adas")
+    people.remove(["Ada"])
+
+
+def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> None:
+    with closing(server.connect(autocommit=True)) as connection:
+        connection.execute("DROP TABLE IF EXISTS grants, grp, person")
+    failures: list[Exception] = []
+
+    def look() -> None:
+        try:
+            People(server, Settings()).list_people()
+        except Exception as error:  # noqa: BLE001 - any is one too many
+            failures.append(error)
+
+    threads = [Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
