@@ -54,6 +54,7 @@ class Database:
         self.origin, self.size = origin, path.stat().st_size
         # Python's objects and Arrow's copy of a batch together take a few times its bytes.
         self.batch_bytes = workspace.memory_mb * 2**20 // 8
+        self._path, self._had_wal = path, sqlite_file.has_wal(path)
         self.con = sqlite_file.connect(path, origin)
         self.encoder = Encoder(workspace)
         self.sources: list[SqliteSource] = []
@@ -105,6 +106,8 @@ class Database:
         """End the transaction and let go of the file."""
         self.con.close()
         self.encoder.close()
+        if not self._had_wal and sqlite_file.has_wal(self._path):
+            sqlite_file.tidy(self._path)
 
 
 class SqliteSource(TableSource):

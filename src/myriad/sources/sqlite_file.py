@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,15 +27,30 @@ def connect(path: Path, origin: str) -> sqlite3.Connection:
     Raises SourceError if it is no SQLite database, damaged, encrypted, or locked by a writer.
     """
     _check(path, origin)
+    pending = has_wal(path)
     with explained(origin):
         try:
             return _begin(path, "mode=ro")
         except sqlite3.OperationalError as error:
-            if _errorname(error) != "SQLITE_CANTOPEN" or _companion(path, "-wal").exists():
+            if _errorname(error) != "SQLITE_CANTOPEN" or pending:
                 raise
             # In WAL mode SQLite makes a file beside it, which a read-only folder refuses.
             # Without a -wal nothing is pending, and nobody can be writing there.
             return _begin(path, "mode=ro&immutable=1")
+
+
+def has_wal(path: Path) -> bool:
+    """Say whether a write-ahead log lies beside the file."""
+    return _companion(path, "-wal").exists()
+
+
+def tidy(path: Path) -> None:
+    """Have SQLite remove the empty -wal and -shm that reading in WAL mode made.
+
+    Only a connection that may write removes them, and only if nobody else has the file open.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(_uri(path, "mode=rw"), uri=True)) as con:
+        con.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
 @contextmanager
@@ -93,10 +108,17 @@ def _companion(path: Path, ending: str) -> Path:
     return real.with_name(real.name + ending)
 
 
+def _uri(path: Path, how: str) -> str:
+    return f"file:{quote(os.fsencode(path.resolve()))}?{how}"
+
+
 def _begin(path: Path, how: str) -> sqlite3.Connection:
-    uri = f"file:{quote(os.fsencode(path.resolve()))}?{how}"
     con = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        _uri(path, how),
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         con.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
