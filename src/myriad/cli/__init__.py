@@ -38,7 +38,10 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(myriad.__version__, prog_name="myriad")
 def main() -> None:
     """Publish an organisation's data once; ten thousand people reach it."""
