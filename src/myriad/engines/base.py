@@ -33,6 +33,17 @@ class Server:
         """
         return psycopg.connect(make_conninfo(self.dsn, dbname=database), autocommit=autocommit)
 
+    def enter(self, database: str, *, autocommit: bool = False) -> psycopg.Connection:
+        """Open an administrator's connection to a database in which people own things.
+
+        No function or operator of theirs is found by an unqualified name, whatever search path
+        the database's owner set. The caller closes it. Raises psycopg.OperationalError.
+        """
+        connection = self.connect(database, autocommit=True)
+        connection.execute("SET search_path = pg_catalog, pg_temp")
+        connection.autocommit = autocommit
+        return connection
+
 
 class PostgresEngine(Protocol):
     """What the supervisor does with a PostgreSQL, whoever runs it."""

@@ -1,8 +1,7 @@
 """What a group's grant becomes in PostgreSQL, in one database and one dataset (schema)."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
 import psycopg
 from psycopg import sql
@@ -37,14 +36,6 @@ _LOADERS = """
            AND pg_has_role(oid, 'USAGE'))"""
 
 
-@contextmanager
-def inside(server: Server, database: str) -> Iterator[psycopg.Connection]:
-    """Connect as administrator where people may own things: none of theirs is found by its name."""
-    with server.connect(database) as connection:
-        connection.execute("SET search_path = pg_catalog, pg_temp")
-        yield connection
-
-
 def check_database(connection: psycopg.Connection, database: str) -> None:
     """Raise PeopleError if people can be given no rights in such a database."""
     known = granted_in(connection)
@@ -57,7 +48,7 @@ def check_database(connection: psycopg.Connection, database: str) -> None:
 
 def check_dataset(server: Server, database: str, dataset: str) -> None:
     """Raise PeopleError if there is no such dataset."""
-    with inside(server, database) as connection:
+    with server.enter(database) as connection:
         datasets = [name for (name,) in connection.execute(_DATASETS)]
     if dataset not in datasets:
         raise PeopleError(
@@ -88,7 +79,7 @@ def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, boo
 
 
 def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
-    with inside(server, database) as connection:
+    with server.enter(database) as connection:
         if (dataset,) not in connection.execute(_DATASETS).fetchall():
             return
         loaders = [name for (name,) in connection.execute(_LOADERS)]
@@ -101,7 +92,7 @@ def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bo
 
 def holders(server: Server, database: str, dataset: str) -> list[str]:
     """Return the roles that hold a right to the dataset itself."""
-    with inside(server, database) as connection:
+    with server.enter(database) as connection:
         return [name for (name,) in connection.execute(_HOLDERS, [dataset])]
 
 

@@ -13,7 +13,6 @@ from myriad.engines.databases import MAINTENANCE
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
 from myriad.people.control import SQL, identifiers, is_superuser, run_all
-from myriad.people.grants import inside
 from myriad.people.names import SHOWN
 
 SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
@@ -144,7 +143,7 @@ def forget(server: Server, names: Sequence[str]) -> None:
     for database, name in traces:
         places.setdefault(database, []).append(name)
     for database, some in sorted(places.items(), key=lambda place: place[0] != CONTROL_DATABASE):
-        with inside(server, database) as connection:
+        with server.enter(database) as connection:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(identifiers(some)))
 
 

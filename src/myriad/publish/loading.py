@@ -113,7 +113,7 @@ class Loader:
         columns = {column.name: column for column in target.table.columns}
         if name not in columns or columns[name].type.kind in (Kind.TEXT, Kind.BYTEA):
             raise PublishError(
-                f"{target.name}: PostgreSQL refused a value: {error}",
+                f"{target.name}: PostgreSQL refused a value: {error.diag.message_primary}",
                 hint="The record is named above; mend it in the source.",
             ) from error
         target.text_columns.add(columns[name].original)
@@ -217,8 +217,9 @@ class Loader:
                 with self.connection.transaction():
                     self.connection.execute(head + sql.SQL(index["rest"]))
             except psycopg.Error as error:
+                reason = error.diag.message_primary
                 raise PublishError(
-                    f"index {index['name']} does not fit the new {table.name}: {error}",
+                    f"index {index['name']} does not fit the new {table.name}: {reason}",
                     hint="Drop the index first. Nothing was changed.",
                 ) from error
             renames[temporary] = index["name"]

@@ -85,9 +85,7 @@ def _connect(server: Server, database: str, *, create: bool) -> psycopg.Connecti
         if not create:
             raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
         databases.create_database(server, database)
-    connection = server.connect(database, autocommit=True)
-    # Other people own things in this database: nothing of theirs is found by an unqualified name.
-    connection.execute("SET search_path = pg_catalog")
+    connection = server.enter(database, autocommit=True)
     copy.widen_socket(connection)
     return connection
 

@@ -17,8 +17,7 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
         ).fetchall()
     found = []
     for (name,) in names:
-        with closing(server.connect(name, autocommit=True)) as connection:
-            connection.execute("SET search_path = pg_catalog")
+        with closing(server.enter(name, autocommit=True)) as connection:
             found += [{"database": name, **row} for row in record.published(connection)]
     return found
 
@@ -32,8 +31,7 @@ def describe(
     if "." in table:
         dataset, _, name = table.partition(".")
         choices.append((dataset, name))
-    with closing(server.connect(place, autocommit=True)) as connection:
-        connection.execute("SET search_path = pg_catalog")
+    with closing(server.enter(place, autocommit=True)) as connection:
         for dataset, name in choices:
             found = record.details(connection, dataset, name)
             if found:

@@ -185,8 +185,9 @@ def _recreate(connection: psycopg.Connection, view: Row, things: dict[str, list[
         head = sql.SQL("CREATE {} {}").format(sql.SQL(kind), name).as_string()
         connection.execute(f"{head}{options} AS {body}{no_data}".encode())
     except (psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+        full = f"{view['schema']}.{view['name']}"
         raise SchemaRefused(
-            f"view {view['schema']}.{view['name']} cannot survive the new table: {error}",
+            f"view {full} cannot survive the new table: {error.diag.message_primary}",
             hint="Drop or change the view, or publish under another name with --table.",
         ) from error
     owner = sql.SQL("ALTER {} {} OWNER TO {}")
