@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from myriad.sources.values import Values
 
 Texts = list[str | None]
+_OUT_OF_RANGE = r"^<value out of range: (-?\d+)>$"  # years beyond 32,767 either way
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # `json.dumps` with its C speed; it writes text as it is, not as ASCII.
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
@@ -119,8 +120,16 @@ def _leaves(array: Values) -> Texts:
         convert = _float
     elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         convert = str
-    texts = array.cast(pa.string()).to_pylist()
+    texts = plain_texts(array).to_pylist()
     return [None if text is None else convert(text) for text in texts]
+
+
+def plain_texts(array: Values) -> "pa.StringArray":
+    """Return scalars as Arrow writes them; a time beyond its calendar is the bare number."""
+    texts = array.cast(pa.string())
+    if pa.types.is_temporal(array.type):
+        texts = pc.replace_substring_regex(texts, _OUT_OF_RANGE, r"\1")
+    return cast("pa.StringArray", texts)
 
 
 def is_bytes(kind: pa.DataType) -> bool:

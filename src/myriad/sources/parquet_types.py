@@ -38,7 +38,7 @@ _NOT_UTF8 = "holds text that is not valid UTF-8"
 def type_of(kind: pa.DataType) -> tuple[Type, str]:
     """Return the type for a Parquet column, and why; `may_not_fit` says if it must be proven."""
     said = str(kind)[:_LONGEST_TYPE_NAME]
-    if isinstance(kind, pa.ExtensionType):
+    if isinstance(kind, pa.BaseExtensionType):
         named = {"arrow.uuid": Kind.UUID, "arrow.json": Kind.JSONB}.get(kind.extension_name)
         return (Type(named), said) if named else type_of(kind.storage_type)
     if pa.types.is_dictionary(kind):
@@ -68,7 +68,7 @@ def _scalar(kind: pa.DataType) -> Type:
 
 def may_not_fit(kind: pa.DataType, chosen: Type) -> bool:
     """Say whether only the values tell that they fit: nanoseconds, far-off years, JSON."""
-    if isinstance(kind, pa.ExtensionType):
+    if isinstance(kind, pa.BaseExtensionType):
         return chosen.kind is Kind.JSONB
     return chosen.kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 
@@ -202,7 +202,7 @@ def _texts(array: Values) -> Values:
     if pa.types.is_decimal(array.type):
         values = (None if v is None else format(v, "f") for v in array.to_pylist())
         return pa.array(values, pa.string())
-    return array.cast(pa.string())
+    return parquet_nested.plain_texts(array)
 
 
 def _bytes(array: Values, kind: Type) -> Encoded:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import Any, TypeAlias, cast
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,13 +53,22 @@ class Encoder:
     """Makes Arrow columns; holds a small DuckDB, which converts text as it does for CSV."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._con = engine.connect(workspace)
-        # Results must come in the order of the batch, and a batch is too small to share out.
-        self._con.execute("SET preserve_insertion_order = true; SET threads = 1")
+        self._workspace = workspace
+        self._opened: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def _con(self) -> duckdb.DuckDBPyConnection:
+        if self._opened is None:  # most files have no text to convert
+            self._opened = engine.connect(self._workspace)
+            # Results must come in the order of the batch, which is too small to share out.
+            self._opened.execute("SET preserve_insertion_order = true; SET threads = 1")
+        return self._opened
 
     def close(self) -> None:
         """Let go of DuckDB."""
-        self._con.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def encode(self, values: Sequence[object], kind: Type) -> Encoded:
         """Return Python values (None, bool, int, float, str, bytes) as `kind`."""
@@ -205,11 +215,14 @@ def as_bytes(value: object) -> bytes:
 
 def _plain(value: object) -> str:
     """Return a scalar as `text` reads it: 2.0 is the whole number 2, and 1e-05 is 0.00001."""
-    if not isinstance(value, float) or not math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
+        value = Decimal(repr(value))
+    if not isinstance(value, Decimal):
         return written(value)
     if value == 0:
         return "0"
-    return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
+    shown = format(value, "f")
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def _digits(value: object) -> str:
