@@ -1,0 +1,107 @@
+"""What the documentation shows in `console` blocks is true.
+
+Each page is one person's session in a fresh home and folder. Lines with `$ ` are run in order;
+each must end with exit code 0, or with the one its comment `# exit N` says. The lines below must
+come in its output, in that order; `…` stands for any text. What a page needs but does not show
+stands in a comment that begins with `<!--console`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import myriad
+from myriad.home import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"^(?:```|<!--)console\n(.*?)^(?:```|-->)", re.MULTILINE | re.DOTALL)
+EXIT = re.compile(r"# exit (\d+)$")
+PAGES = [
+    path
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if BLOCK.search(path.read_text("utf-8"))
+]
+
+
+@dataclass
+class Example:
+    """A command, the exit code it ends with, and lines of its output."""
+
+    command: str
+    code: int
+    shown: list[str] = field(default_factory=list)
+
+
+def examples(page: str) -> Iterator[Example]:
+    for block in BLOCK.findall(page):
+        example = None
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                if example:
+                    yield example
+                code = EXIT.search(line)
+                example = Example(line[2:], int(code[1]) if code else 0)
+            else:
+                assert example, f"output before any command: {line}"
+                example.shown.append(line)
+        if example:
+            yield example
+
+
+def in_order(shown: list[str], output: str) -> str | None:
+    """Return the first of the `shown` lines that does not come in its place, None if all do."""
+    lines = iter(output.splitlines())
+    for wanted in shown:
+        pattern = re.compile(".*".join(re.escape(part) for part in wanted.rstrip().split("…")))
+        if not any(pattern.fullmatch(line.rstrip()) for line in lines):
+            return wanted
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_pages_examples_do_what_it_shows(page: Path, made_home: Home, folder: Path) -> None:
+    place = folder / "work"
+    place.mkdir()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {"PATH": path, "HOME": str(place), "MYRIAD_HOME": str(made_home.folder)}
+    try:
+        for example in examples(page.read_text("utf-8")):
+            done = subprocess.run(
+                ["bash", "-o", "pipefail", "-c", example.command],
+                cwd=place,
+                env=os.environ | own,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == example.code, f"$ {example.command}\n{done.stdout}"
+            missing = in_order(example.shown, done.stdout)
+            assert missing is None, f"$ {example.command}\nno line {missing!r} in:\n{done.stdout}"
+    finally:
+        myriad.open(made_home).down()
+
+
+def test_a_line_that_is_not_in_the_output_is_found() -> None:
+    output = "main.t: created, 2 rows (from a.csv)\n  id  smallint\n"
+    assert in_order(["main.t: created, 2 rows …", "  id  …"], output) is None
+    assert in_order(["main.t: created, 3 rows …"], output) == "main.t: created, 3 rows …"
+    assert in_order(["  id  …", "main.t…"], output) == "main.t…"
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
