@@ -18,18 +18,21 @@ from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.home import Home, process_started
+from myriad.model import Kind
 from myriad.publish import copy, ddl, existing, loading, plan, record
 from myriad.publish.existing import Existing
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport
-from myriad.publish.swap import swap
+from myriad.publish.swap import Replacement, swap
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
 
 FORBIDDEN_DATASETS = ("myriad", "information_schema")
 KEY_CANDIDATES = 5
+# Unique perhaps, but nothing that anybody would look a row up by.
+NO_KEYS = (Kind.REAL, Kind.DOUBLE, Kind.JSONB, Kind.BYTEA, Kind.BOOLEAN)
 
 
 def publish(
@@ -201,7 +204,7 @@ class _Job:
             if loaded.replacement is not None:
                 replacements[target.name] = loaded.replacement
                 if not target.table.primary_key:
-                    table.key_candidates = self._key_candidates(loaded.replacement.staged)
+                    table.key_candidates = self._key_candidates(loaded.replacement)
             report.tables.append(table)
         notes = loading.add_foreign_keys(self.connection, replacements)
         for table in report.tables:
@@ -209,11 +212,13 @@ class _Job:
         self.progress(Step("", "replacing", report.rows, 1.0))
         swap(self.connection, list(replacements.values()), self.settings.swap_timeout)
 
-    def _key_candidates(self, staged: str) -> list[str]:
+    def _key_candidates(self, loaded: Replacement) -> list[str]:
         """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""
+        sensible = [c.name for c in loaded.table.columns if c.type.kind not in NO_KEYS]
         rows = self.connection.execute(
             "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = %s"
-            " AND n_distinct = -1 AND null_frac = 0 LIMIT %s",
-            [self.dataset, staged, KEY_CANDIDATES],
+            " AND n_distinct = -1 AND null_frac = 0 AND attname = ANY(%s)",
+            [self.dataset, loaded.staged, sensible],
         )
-        return [row[0] for row in rows]
+        unique = {row[0] for row in rows}
+        return [name for name in sensible if name in unique][:KEY_CANDIDATES]
