@@ -137,6 +137,8 @@ class Evidence:
 def is_double(value: str) -> bool:
     """Say whether a double names this number: 17 digits do, unless it over- or underflows."""
     number = float(value)
+    if number != 0 and len(value) <= text.DOUBLE_DIGITS and math.isfinite(number):
+        return True
     mantissa = value.lower().partition("e")[0].replace("-", "").replace(".", "").lstrip("0")
     return (
         math.isfinite(number)

@@ -107,9 +107,13 @@ def _undecimal(column: str, kind: Declared) -> str:
     if kind.decimal is None:
         return "0"
     # If rounding gives the same double, its shortest decimal has no more places than that.
-    limit = 10 ** (kind.decimal.precision - kind.decimal.scale)
-    fits = f"abs({column}) < {limit} AND round({column}, {kind.decimal.scale}) = {column}"
-    return f"count(CASE WHEN typeof({column}) IN ('integer', 'real') AND NOT ({fits}) THEN 1 END)"
+    # SQLite's own arithmetic is sure of 15 digits only.
+    scale, whole = kind.decimal.scale, kind.decimal.precision - kind.decimal.scale
+    sure = f"abs({column}) < 1e{max(min(whole, 15 - scale), 0)}"
+    real = f"typeof({column}) = 'real' AND {sure} AND round({column}, {scale}) = {column}"
+    integer = f"typeof({column}) = 'integer' AND {column} > -1e{whole} AND {column} < 1e{whole}"
+    numbers = f"typeof({column}) IN ('integer', 'real')"
+    return f"count(CASE WHEN {numbers} AND NOT ({real}) AND NOT ({integer}) THEN 1 END)"
 
 
 def decide(kind: Declared, facts: Facts, *, rowid: bool = False) -> tuple[Type, str]:

@@ -91,6 +91,8 @@ class Encoder:
                 return Encoded(_decimals(values, kind))
             except _REFUSED:
                 pass
+        if classes == {str} and kind.kind not in NUMBERS:
+            return self.from_text(pa.array(values, pa.string()), kind)
         # Text stays text: "5" is no number, however much it looks like one.
         written_out = _collect(values, TEXT, _digits if kind.kind in NUMBERS else _plain)
         encoded = self.from_text(written_out.array, kind)
