@@ -195,7 +195,15 @@ class Loader:
         renames = {}
         for number, final in enumerate(ddl.index_names(table)):
             temporary = f"index_{secrets.token_hex(8)}"
-            self.connection.execute(ddl.create_index(table, number, name, temporary))
+            try:
+                with self.connection.transaction():
+                    self.connection.execute(ddl.create_index(table, number, name, temporary))
+            except psycopg.Error as error:  # values that were different in the source, or too long
+                raise PublishError(
+                    f"index ({', '.join(table.indexes[number].columns)}) of {table.name}: "
+                    f"{error.diag.message_primary}. {error.diag.message_detail or ''}".strip(),
+                    hint="Mend the values in the source, or drop the index there.",
+                ) from error
             renames[temporary] = final
         return renames
 
