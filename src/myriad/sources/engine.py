@@ -22,4 +22,5 @@ def connect(workspace: Workspace, *, extra_mb: int = 0) -> duckdb.DuckDBPyConnec
         }
     )
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of `--json`
     return con
