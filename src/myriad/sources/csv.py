@@ -72,7 +72,7 @@ class CsvSource(TableSource):
             )
         self._dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
         self._names = [f"c{number}" for number in range(len(self._dialect.names))]
-        self._con = engine.connect(self._workspace)
+        self._con = engine.connect(self._workspace, columns=len(self._names))
         try:
             self._first_guess(start)
         except READER_ERRORS:  # not even the sample can be read: the careful path will say why
@@ -177,7 +177,7 @@ class CsvSource(TableSource):
         self.records = self._numbered.records + len(self._numbered.set_aside)
         extra_mb = max(0, self._numbered.longest - DEFAULT_LINE) * 8 >> 20
         self._con.close()
-        self._con = engine.connect(self._workspace, extra_mb=extra_mb)
+        self._con = engine.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
 
     def _careful_relation(self) -> str:
         assert self._numbered is not None  # noqa: S101 - prove made it
