@@ -22,6 +22,12 @@ from myriad.sources.base import TypeMismatch
 # First guess, proven types, and once more for values that only the server refuses, per column.
 ATTEMPTS = 8
 SHOWN_DUPLICATES = 5
+# What the server raises about a value: odd ones, too deep ones (JSON), and rows beyond a page.
+REFUSALS = (
+    psycopg.DataError,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.ProgramLimitExceeded,
+)
 MAINTENANCE_MB = 256
 
 
@@ -99,7 +105,7 @@ class Loader:
                 self.progress(Step(target.name, "proving types"))
                 for source in target.sources:
                     source.prove()
-            except psycopg.DataError as error:
+            except REFUSALS as error:
                 self._make_text(target, error)
             target.refresh()
         raise PublishError(
@@ -107,7 +113,7 @@ class Loader:
             hint="Publish a copy that nobody writes to.",
         )
 
-    def _make_text(self, target: Target, error: psycopg.DataError) -> None:
+    def _make_text(self, target: Target, error: psycopg.Error) -> None:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
         name = copy.refused_column(error)
         columns = {column.name: column for column in target.table.columns}

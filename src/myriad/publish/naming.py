@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from myriad.errors import UsageError
+
 MAX_BYTES = 63  # NAMEDATALEN - 1
 
 
@@ -40,3 +42,12 @@ def shorten(name: str, suffix: str = "") -> str:
     """Return `name` + `suffix` cut to 63 bytes of UTF-8, never inside a character."""
     room = MAX_BYTES - len(suffix.encode())
     return name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + suffix
+
+
+def check(what: str, name: str) -> None:
+    """Raise UsageError if PostgreSQL cannot name a database, dataset or table so."""
+    if not name or "\0" in name or shorten(name) != name:
+        raise UsageError(
+            f"a {what} cannot be called {name!r}",
+            hint=f"Names have 1 to {MAX_BYTES} bytes and no NUL.",
+        )

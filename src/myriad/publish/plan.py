@@ -11,7 +11,10 @@ from myriad.sources.base import TableSource
 
 MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
 
+MAX_DIGITS = 38  # of Arrow's decimal128
+
 _WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
+_WHOLE_DIGITS = (5, 10, 19)
 
 
 @dataclass
@@ -108,16 +111,29 @@ def _wider(one: Column, two: Column) -> Column:
         return one
     kinds = {one.type.kind, two.type.kind}
     if kinds <= {*_WHOLE, Kind.NUMERIC}:
-        return replace(one, type=_wider_number(one.type, two.type))
+        kind = _wider_number(one.type, two.type)
+        why = f"{one.type} in one file, {two.type} in another"
+        return replace(one, type=kind, why=one.why if kind == one.type else why)
     if "no values" in (one.why, two.why):
         return two if one.why == "no values" else one
     return replace(one, type=TEXT, why=f"{one.type} in one file, {two.type} in another")
 
 
 def _wider_number(one: Type, two: Type) -> Type:
-    if Kind.NUMERIC in (one.kind, two.kind):
-        return Type(Kind.NUMERIC, 38, max(one.scale, two.scale))
-    return max(one, two, key=lambda kind: _WHOLE.index(kind.kind))
+    if Kind.NUMERIC not in (one.kind, two.kind):
+        return max(one, two, key=lambda kind: _WHOLE.index(kind.kind))
+    scale = max(_places(one)[1], _places(two)[1])
+    whole = max(_places(one)[0], _places(two)[0])
+    if whole + scale > MAX_DIGITS:
+        return TEXT  # each file's numbers are exact, but no type carries those of both
+    return Type(Kind.NUMERIC, MAX_DIGITS, scale)
+
+
+def _places(kind: Type) -> tuple[int, int]:
+    """Return how many digits fit before and after the point."""
+    if kind.kind is Kind.NUMERIC:
+        return kind.precision - kind.scale, kind.scale
+    return _WHOLE_DIGITS[_WHOLE.index(kind.kind)], 0
 
 
 def targets(sources: Sequence[TableSource], options: Options) -> list[Target]:
@@ -138,8 +154,8 @@ def targets(sources: Sequence[TableSource], options: Options) -> list[Target]:
                 )
             groups[name] = [source]
         named = naming.unique(list(groups), keep=options.keep_names)
-    if options.table is not None and naming.shorten(options.table) != options.table:
-        raise UsageError(f"{options.table!r} is over 63 bytes", hint="Choose a shorter name.")
+    if options.table is not None:
+        naming.check("table", options.table)
     made = [
         Target(list(group), name, keep_names=options.keep_names, key=options.key_for(name))
         for name, group in zip(named, groups.values(), strict=True)

@@ -19,7 +19,7 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.home import Home, process_started
 from myriad.model import Kind
-from myriad.publish import copy, ddl, existing, loading, plan, record
+from myriad.publish import copy, ddl, existing, loading, naming, plan, record
 from myriad.publish.existing import Existing
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
@@ -51,6 +51,7 @@ def publish(
     began, started = time.monotonic(), datetime.now(UTC)
     database = options.database or settings.database
     dataset = options.dataset or settings.dataset
+    naming.check("database", database)
     _check_dataset(dataset)
     run = str(uuid.uuid4())
     with _workspace(home, settings) as workspace:
@@ -73,7 +74,8 @@ def _silent(step: Step) -> None:
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_") or not dataset:
+    naming.check("dataset", dataset)
+    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_"):
         raise PublishError(
             f"the dataset cannot be called {dataset!r}", hint="Choose another with --dataset."
         )

@@ -59,7 +59,7 @@ def _expand(name: str | Path) -> Iterator[Path]:
 
 
 def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableSource]:
-    origin = str(path)
+    origin = _readable(str(path))
     if origin == STDIN:
         origin, path = "standard input", spool.spooled(sys.stdin.buffer, workspace.folder)
     _check(path, origin)
@@ -102,4 +102,9 @@ def _name_and_ending(path: Path, plain: Path, origin: str) -> tuple[str, str]:
         ) else ".csv"
     while path.suffix.lower() in COMPRESSED:
         path = path.with_suffix("")
-    return path.stem, path.suffix.lower()
+    return _readable(path.stem), path.suffix.lower()
+
+
+def _readable(name: str) -> str:
+    """Return a file's name as text: bytes that are no UTF-8 as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
