@@ -158,7 +158,19 @@ class CsvSource(TableSource):
                 self._become_careful(error)
                 self.prove()
         else:
+            self._leave_out_tests_of_long_values(self._numbered)
             self._guess(self._careful_relation(), self._candidates)
+
+    def _leave_out_tests_of_long_values(self, numbered: csv_records.Numbered) -> None:
+        # Each test of a field of 100 MB takes a second; only text and JSON are so long.
+        if numbered.longest <= DEFAULT_LINE:
+            return
+        longest = ", ".join(f"max(strlen({name}))" for name in self._names)
+        (row,) = self._con.execute(f"SELECT {longest} FROM {self._careful_relation()}").fetchall()
+        self._candidates = [
+            tests & {"jsonb"} if (length or 0) > DEFAULT_LINE else tests
+            for tests, length in zip(self._candidates, row, strict=True)
+        ]
 
     def _become_careful(self, error: Exception | None) -> None:
         if error and "unicode" in str(error) and not self._options.encoding:
