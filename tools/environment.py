@@ -106,6 +106,7 @@ def use_pips_index() -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if index := os.environ.get("PIP_INDEX_URL", told):
         os.environ.setdefault("UV_DEFAULT_INDEX", index)
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")  # as pip: whom the machine trusts
 
 
 def install_all() -> None:

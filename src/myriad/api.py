@@ -72,9 +72,12 @@ class Myriad:
         """Publish files as tables; see `publish.publish`."""
         from myriad.publish import Options, publish  # noqa: PLC0415
 
-        return publish(
+        report = publish(
             self.server(), self.home, self.settings, sources, options or Options(), progress
         )
+        if not report.dry_run:  # a dataset that was just made gets the rights granted before
+            self.people.apply(report.database, report.dataset)
+        return report
 
     def published(self) -> list[dict[str, Any]]:
         """Return the published tables of all databases; raises NotRunning."""

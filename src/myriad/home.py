@@ -18,6 +18,8 @@ from myriad.errors import HomeError, HomeLocked
 
 # A Unix socket's path may have 107 bytes (unix(7)); PostgreSQL adds "/.s.PGSQL.65535".
 SOCKET_FOLDER_BYTES = 90
+# What a home holds besides its data and lock, which mark it as one.
+OWN_NAMES = {"logs", "tmp", "rejects", "secrets", "run", "programs", "demo", "myriad.toml"}
 
 
 def default_folder() -> Path:
@@ -87,6 +89,7 @@ class Home:
 
     def create(self) -> None:
         """Make the folders that are missing, closed to others; raises HomeError if impossible."""
+        self._refuse_foreign()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # As root the engine runs as another user, who must pass through but not look.
@@ -99,6 +102,17 @@ class Home:
                 f"cannot use {self.folder} as home: {error.strerror}",
                 hint="Give another folder with --home or MYRIAD_HOME.",
             ) from error
+
+    def _refuse_foreign(self) -> None:
+        """Raise HomeError for a folder with other things in it: its rights would be changed."""
+        if self._lock.exists() or self.postgres.exists() or not self.folder.is_dir():
+            return
+        foreign = sorted({path.name for path in self.folder.iterdir()} - OWN_NAMES)
+        if foreign:
+            raise HomeError(
+                f"{self.folder} is no home of Myriad and not empty: it has {foreign[0]}",
+                hint="Give an empty or new folder with --home or MYRIAD_HOME.",
+            )
 
     def socket_folder(self) -> Path:
         """Return a folder for Unix sockets, in the home unless its path is too long for one."""

@@ -1,5 +1,6 @@
 """The command line: a thin layer over the Python API, one file per group of commands."""
 
+import difflib
 import importlib
 
 import click
@@ -30,9 +31,11 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=2)
+            meant = f" Did you mean {' or '.join(close)}?" if close else " See `myriad --help`."
+            raise click.UsageError(f"There is no command {cmd_name!r}.{meant}", ctx)
         module = importlib.import_module(f"myriad.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command

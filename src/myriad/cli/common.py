@@ -11,12 +11,14 @@ from typing import Any
 
 import click
 import psycopg
+from rich.console import Console
 
 import myriad
 from myriad.errors import EngineError, MyriadError, NotRunning
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
+PIPED_WIDTH = 1000
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Session:
     def result(self, data: object, text: str) -> None:
         """Print the command's answer: `data` for machines, `text` for people."""
         click.echo(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)
+
+
+def console() -> Console:
+    """Return where tables are printed; what is piped is not cut at a terminal's width."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:

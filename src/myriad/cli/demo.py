@@ -1,5 +1,6 @@
 """`myriad demo`: from a file to people who query it, in one go."""
 
+import os
 import shlex
 import signal
 import threading
@@ -21,6 +22,7 @@ from myriad.cli.progress import progress
 from myriad.connect import CLIENTS, Target
 from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
+from myriad.home import default_folder
 
 LOOK = 1.0  # seconds between looks whether the engine is still up
 MOST_COLUMNS = 8  # more do not fit side by side
@@ -33,7 +35,11 @@ MOST_COLUMNS = 8  # more do not fit side by side
 def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
     """Serve invented accounts, or FILE, to two people, Rose and Bruno; stay up until Ctrl-C."""
     began = time.monotonic()
+    if session.folder is None and "MYRIAD_HOME" not in os.environ:
+        # Its people and grants are invented: they have no place in anybody's real installation.
+        session.folder = default_folder().with_name("myriad-demo")
     installation = session.open()
+    session.say(f"The demo's home: {installation.home.folder} (for other commands: --home).")
     with _engine(session, installation) as ours:
         with progress(session) as tell:
             served = (

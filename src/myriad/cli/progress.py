@@ -21,7 +21,7 @@ def progress(session: Session) -> Iterator[Callback | None]:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a table may be called [red]
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}% {task.fields[speed]}"),
         TimeRemainingColumn(),

@@ -9,6 +9,7 @@ from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
 from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.sources.base import ReadOptions
+from myriad.sources.open import check
 
 
 @click.command("publish")
@@ -46,6 +47,7 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
         **{name: given[name] for name in names},
     )
     installation = session.open()
+    check(sources)  # before anything is started for a name that is mistyped
     start_if_needed(session, installation)
     with progress(session) as tell:
         report = installation.publish(sources, options, tell)

@@ -1,11 +1,10 @@
 """`myriad settings`: every setting, its value and where that came from."""
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from myriad import settings as table
-from myriad.cli.common import Session, common
+from myriad.cli.common import Session, common, console
 
 
 @click.command("settings")
@@ -29,4 +28,4 @@ def settings_command(session: Session) -> None:
     shown = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(row["name"], str(row["value"]), row["origin"], row["help"])
-    Console().print(shown)
+    console().print(shown)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from myriad.cli.common import Session, common
+from myriad.cli.common import Session, common, console
 
 
 @click.command("list")
@@ -25,8 +25,9 @@ def list_command(session: Session) -> None:
         when = f"{row['finished']:%Y-%m-%d %H:%M}"
         numbers = f"{row['rows']:,}", f"{row['bytes']:,}"
         names = row["database"], row["dataset"], row["name"]
-        shown.add_row(*names, *numbers, when, row["source"])
-    Console(soft_wrap=True).print(shown)
+        cells = (*names, *numbers, when, row["source"])
+        shown.add_row(*map(Text, cells))  # never markup: names and files are anybody's
+    console().print(shown)
 
 
 @click.command("show")

@@ -1,6 +1,7 @@
 """The configuration of the embedded PostgreSQL, sized from the machine; rewritten at each start."""
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,15 @@ def render(settings: dict[str, str | int]) -> str:
     """Return the text of a PostgreSQL configuration file."""
     lines = (f"{name} = {_literal(value)}\n" for name, value in settings.items())
     return NOTE + "".join(lines)
+
+
+def last_port(data: Path) -> int | None:
+    """Return the port of the last start on this data, None if there was none."""
+    try:
+        found = re.search(r"^port = (\d+)$", (data / FILE).read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
 
 
 def _literal(value: str | int) -> str:

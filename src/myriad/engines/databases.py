@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from contextlib import closing
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -38,6 +39,24 @@ def exists(connection: psycopg.Connection, database: str) -> bool:
     """Say whether there is such a database."""
     found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
     return found.fetchone() is not None
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a database is; `ours`: of the role that Myriad connects as."""
+
+    name: str
+    ours: bool
+
+
+def owner(connection: psycopg.Connection, database: str) -> Owner | None:
+    """Return whose that database is, None if there is no such database."""
+    row = connection.execute(
+        "SELECT pg_get_userbyid(datdba), pg_get_userbyid(datdba) = current_user"
+        " FROM pg_database WHERE datname = %s",
+        [database],
+    ).fetchone()
+    return Owner(*row) if row else None
 
 
 def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABASE) -> None:

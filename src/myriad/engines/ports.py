@@ -31,7 +31,7 @@ def choose(settings: Settings, preferred: int) -> int:
                 f"cannot listen on {settings.host} port {settings.port}: {problem}",
                 hint="Stop what has it, or choose another with --port or the setting `port`.",
             )
-        return preferred
+        return settings.port
     candidates: list[int] = [
         preferred,
         *range(settings.port, min(settings.port + TRIES, HIGHEST + 1)),

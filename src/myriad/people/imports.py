@@ -20,7 +20,14 @@ def read_people(text: str, groups: tuple[str, ...] = (), *, owner: bool = False)
     header = [title.strip().lower() for title in next(csv.reader(lines[:1]), [])]
     if "name" in header:
         return _read_csv(text, header, groups, owner=owner)
-    return [NewPerson(line.strip(), groups, owner) for line in lines if line.strip()]
+    names = [line.strip() for line in lines if line.strip()]
+    for mark in ",;\t":
+        if len(names) > 1 and all(mark in name for name in names):
+            raise UsageError(
+                f"every line of the list of people has {mark!r}: a table without a column name?",
+                hint=f"A CSV needs commas and a header of {', '.join(COLUMNS)}.",
+            )
+    return [NewPerson(name, groups, owner) for name in names]
 
 
 def _read_csv(

@@ -78,19 +78,25 @@ def create_index(table: Table, number: int, name: sql.Identifier, index: str) ->
     )
 
 
+def foreign_key_names(table: Table) -> list[str]:
+    """Return the names of the table's foreign keys; they need to be unique in their table only."""
+    return [
+        shorten("_".join((table.name, *key.columns)), f"_fkey{number or ''}")
+        for number, key in enumerate(table.foreign_keys)
+    ]
+
+
 def foreign_key(
     table: Table, number: int, name: sql.Identifier, target: sql.Identifier
 ) -> sql.Composed:
     """ALTER TABLE … ADD FOREIGN KEY `number` of `table` from table `name` to table `target`."""
     key = table.foreign_keys[number]
-    stem = "_".join((table.name, *key.columns))
-    suffix = "_fkey" if number == 0 else f"_fkey{number}"
     return sql.SQL(
         "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})"
         " ON DELETE {} ON UPDATE {}"
     ).format(
         name,
-        sql.Identifier(shorten(stem, suffix)),
+        sql.Identifier(foreign_key_names(table)[number]),
         names(key.columns),
         target,
         names(key.target),

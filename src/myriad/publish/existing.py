@@ -1,5 +1,6 @@
 """Look at a table that is there already, and at everything that hangs on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +34,11 @@ class ExistingColumn:
 
 @dataclass(frozen=True)
 class Existing:
-    """A table that is there: its oid, owner and columns."""
+    """A table that is there, and ours: its oid, columns and primary key."""
 
     oid: int
-    owner: str
     columns: tuple[ExistingColumn, ...]
+    key: tuple[str, ...]
 
 
 def query(connection: psycopg.Connection, name: str, **values: object) -> list[Row]:
@@ -49,7 +50,8 @@ def query(connection: psycopg.Connection, name: str, **values: object) -> list[R
 def find(connection: psycopg.Connection, dataset: str, name: str) -> Existing | None:
     """Return the table of that name, None if there is none.
 
-    Raises SchemaRefused if the name belongs to something that is no plain table.
+    Raises SchemaRefused if the name belongs to something that is no plain table, or to somebody
+    else's: defaults, triggers and index expressions of others never run with our rights.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_SQL["table"], [dataset, name]).fetchone()
@@ -60,14 +62,26 @@ def find(connection: psycopg.Connection, dataset: str, name: str) -> Existing | 
                 f"{dataset}.{name} is there and is no plain table",
                 hint="Publish under another name with --table.",
             )
+        if not row["ours"]:
+            raise SchemaRefused(
+                f"{dataset}.{name} belongs to {row['owner']}, not to Myriad",
+                hint="Publish under another name with --table.",
+            )
         columns = cursor.execute(_SQL["columns"], [row["oid"]]).fetchall()
     found = (ExistingColumn(c["name"], c["type"], c["not_null"], c["has_default"]) for c in columns)
-    return Existing(row["oid"], row["owner"], tuple(found))
+    key = tuple(part["attname"] for part in query(connection, "key", oid=row["oid"]))
+    return Existing(row["oid"], tuple(found), key)
 
 
-def refuse_obstacles(connection: psycopg.Connection, name: str, oid: int) -> None:
-    """Raise SchemaRefused, naming it, if replacing the table would lose what hangs on it."""
-    obstacles = [row["?column?"] for row in query(connection, "obstacles", oid=oid)]
+def refuse_obstacles(
+    connection: psycopg.Connection, name: str, oid: int, made: Sequence[str]
+) -> None:
+    """Raise SchemaRefused, naming it, if replacing the table would lose what hangs on it.
+
+    `made` are the constraints that Myriad made itself with the table.
+    """
+    found = query(connection, "obstacles", oid=oid, made=list(made))
+    obstacles = [row["?column?"] for row in found]
     special = [
         f"{(view['kind'] == 'm' and 'materialized ') or ''}view {view['schema']}.{view['name']}"
         for view in query(connection, "views", oids=[oid])

@@ -1,7 +1,7 @@
 """Load one table beside the old one: read, prove, copy, count, build keys."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -11,7 +11,7 @@ from psycopg import sql
 from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
 from myriad.publish import copy, ddl
-from myriad.publish.existing import query
+from myriad.publish.existing import Existing, append_types, query
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
@@ -49,8 +49,11 @@ class Loader:
     rejects: Rejects
     progress: Progress
 
-    def create(self, target: Target, old: int | None) -> Loaded:
+    def create(self, target: Target, old: int | None, made: Sequence[str]) -> Loaded:
         """Load `target` into a new table under a temporary name, with its keys and indexes.
+
+        `old` is the table that it will replace; of its indexes those not in `made`, which people
+        added, are made again. An index that the values contradict becomes a note.
 
         Raises KeyRefused, TooManyRejects, SourceError, PublishError, psycopg.Error.
         """
@@ -68,18 +71,21 @@ class Loader:
             self.connection.execute(comment)
         self.progress(Step(target.name, "building keys", rows, 1.0))
         self.connection.execute(f"SET LOCAL maintenance_work_mem = '{MAINTENANCE_MB}MB'")
-        renames = self._build_key(target.table, name) | self._build_indexes(target.table, name)
-        if old is not None:
-            renames |= self._carry_indexes(target.table, name, old, set(renames.values()))
+        notes: list[str] = []
+        renames = self._build_key(target.table, name)
+        renames |= self._build_indexes(target.table, name, notes)
+        carried = {} if old is None else self._carry_indexes(target.table, name, old, made)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
-        return Loaded(rows, Replacement(self.dataset, staged, target.table, old, renames))
+        place = Replacement(self.dataset, staged, target.table, old, renames, carried)
+        return Loaded(rows, place, notes)
 
-    def append(self, target: Target, types: list[Type]) -> Loaded:
-        """Add the records of `target` to the table that is there; values arrive as `types`."""
+    def append(self, target: Target, there: Existing) -> Loaded:
+        """Add the records of `target` to the table that is there, in the types that it has."""
         name = ddl.qualified(self.dataset, target.name)
         columns = [column.name for column in target.table.columns]
 
         def attempt() -> int:
+            types = append_types(there, target.table, f"{self.dataset}.{target.name}")
             return self._copy(target, name, columns, types, freeze=False)
 
         try:
@@ -197,7 +203,9 @@ class Loader:
                 )
         return KeyRefused(f"the key of {table.name} has nulls", hint="Choose another --key.")
 
-    def _build_indexes(self, table: Table, name: sql.Identifier) -> dict[str, str]:
+    def _build_indexes(
+        self, table: Table, name: sql.Identifier, notes: list[str]
+    ) -> dict[str, str]:
         renames = {}
         for number, final in enumerate(ddl.index_names(table)):
             temporary = f"index_{secrets.token_hex(8)}"
@@ -205,21 +213,20 @@ class Loader:
                 with self.connection.transaction():
                     self.connection.execute(ddl.create_index(table, number, name, temporary))
             except psycopg.Error as error:  # values that were different in the source, or too long
-                raise PublishError(
-                    f"index ({', '.join(table.indexes[number].columns)}) of {table.name}: "
-                    f"{error.diag.message_primary}. {error.diag.message_detail or ''}".strip(),
-                    hint="Mend the values in the source, or drop the index there.",
-                ) from error
+                columns = ", ".join(table.indexes[number].columns)
+                reason = error.diag.message_detail or error.diag.message_primary
+                notes.append(f"index ({columns}) not carried over: {reason}")
+                continue
             renames[temporary] = final
         return renames
 
     def _carry_indexes(
-        self, table: Table, name: sql.Identifier, old: int, taken: set[str]
+        self, table: Table, name: sql.Identifier, old: int, made: Sequence[str]
     ) -> dict[str, str]:
         """Make the indexes again that people added to the old table by hand."""
         renames = {}
         for index in query(self.connection, "indexes", oid=old):
-            if index["name"] in taken:
+            if index["name"] in made:
                 continue
             temporary = f"index_{secrets.token_hex(8)}"
             head = sql.SQL("CREATE {} {} ON {} ").format(

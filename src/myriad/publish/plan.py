@@ -64,6 +64,12 @@ class Target:
             notes=first.notes,
         )
 
+    def keep_key(self, key: tuple[str, ...]) -> None:
+        """Keep the key that the table had, if nobody said another and the columns are there."""
+        if not self.table.primary_key and {c.name for c in self.table.columns} >= set(key):
+            self.key = key
+            self.refresh()
+
     def _merged(self) -> list[Column]:
         merged = list(self.sources[0].table.columns)
         for source in self.sources[1:]:
@@ -108,7 +114,7 @@ class Target:
 
 def _wider(one: Column, two: Column) -> Column:
     if one.type == two.type:
-        return one
+        return one if one.why == two.why else replace(one, why=f"{one.type} in every file")
     kinds = {one.type.kind, two.type.kind}
     if kinds <= {*_WHOLE, Kind.NUMERIC}:
         kind = _wider_number(one.type, two.type)

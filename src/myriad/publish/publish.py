@@ -24,7 +24,7 @@ from myriad.publish.existing import Existing
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport
-from myriad.publish.swap import Replacement, swap
+from myriad.publish.swap import Replacement, rehearse, swap
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
@@ -85,11 +85,18 @@ def _connect(server: Server, database: str, *, create: bool) -> psycopg.Connecti
     if database in (databases.MAINTENANCE, "myriad", "template0", "template1"):
         raise PublishError(f"{database} is not for data", hint="Choose another with --database.")
     with closing(server.connect(autocommit=True)) as control:
-        there = databases.exists(control, database)
-    if not there:
-        if not create:
+        # Two that publish into the same new database at once: the second waits for the first.
+        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
+        owner = databases.owner(control, database)
+        if owner is None and not create:
             raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
-        databases.create_database(server, database)
+        if owner is None:
+            databases.create_database(server, database)
+        elif not owner.ours:
+            raise PublishError(
+                f"database {database} belongs to {owner.name}, not to Myriad",
+                hint="Choose another with --database; a new one is made.",
+            )
     connection = server.enter(database, autocommit=True)
     copy.widen_socket(connection)
     return connection
@@ -134,14 +141,23 @@ class _Job:
         with self.connection.transaction():
             self._claim(targets)
             there = {target.name: self._existing(target) for target in targets}
-            schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
-            self.connection.execute(schema)
-            record.prepare(self.connection)
+            self._make_places()
             self._load(targets, there, report)
-            self.rejects.check()
             report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
             report.seconds = time.monotonic() - began
             record.save(self.connection, report, started)
+
+    def _make_places(self) -> None:
+        """Make the dataset and the record where they are missing; one at a time makes them."""
+        known = "SELECT FROM pg_namespace WHERE nspname = %s"
+        if self.connection.execute(known, [self.dataset]).fetchone() and record.there(
+            self.connection
+        ):
+            return
+        self.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('make', 0))")
+        schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
+        self.connection.execute(schema)
+        record.prepare(self.connection)
 
     def _claim(self, targets: list[plan.Target]) -> None:
         """Let nobody else publish the same tables meanwhile."""
@@ -161,16 +177,17 @@ class _Job:
         found = existing.find(self.connection, self.dataset, target.name)
         if found is None or self.options.append:
             return found
-        known = self.connection.execute("SELECT to_regclass('myriad.published')").fetchone()
-        ours = (
-            known and known[0] and record.is_published(self.connection, self.dataset, target.name)
-        )
-        if not (ours or self.options.replace):
+        name = f"{self.dataset}.{target.name}"
+        made = record.made(self.connection, self.dataset, target.name)
+        if made is None and not self.options.replace:
             raise SchemaRefused(
-                f"{self.dataset}.{target.name} is there and Myriad did not publish it",
+                f"{name} is there and Myriad did not publish it",
                 hint="Choose another --table, or say --replace: its rows will be gone.",
             )
-        existing.refuse_obstacles(self.connection, f"{self.dataset}.{target.name}", found.oid)
+        existing.refuse_obstacles(self.connection, name, found.oid, made or [])
+        if not self.options.replace:
+            target.keep_key(found.key)
+        rehearse(self.connection, self.dataset, target.table, found.oid)
         return found
 
     def _planned(self, target: plan.Target) -> TableReport:
@@ -196,13 +213,14 @@ class _Job:
         for target in targets:
             before, found = len(self.rejects.kept), there[target.name]
             if found is not None and self.options.append:
-                name = f"{self.dataset}.{target.name}"
-                loaded = loader.append(target, existing.append_types(found, target.table, name))
+                loaded = loader.append(target, found)
             else:
-                loaded = loader.create(target, found.oid if found else None)
+                made = record.made(self.connection, self.dataset, target.name) or []
+                loaded = loader.create(target, found.oid if found else None, made)
             table = self._report(target, found)
             table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
             table.ddl = ddl.text(self.dataset, target.table)
+            table.notes += loaded.notes
             if loaded.replacement is not None:
                 replacements[target.name] = loaded.replacement
                 if not target.table.primary_key:
@@ -211,8 +229,11 @@ class _Job:
         notes = loading.add_foreign_keys(self.connection, replacements)
         for table in report.tables:
             table.notes += notes.get(table.table.name, [])
+        self.rejects.check()
         self.progress(Step("", "replacing", report.rows, 1.0))
-        swap(self.connection, list(replacements.values()), self.settings.swap_timeout)
+        made_names = swap(self.connection, list(replacements.values()), self.settings.swap_timeout)
+        for table in report.tables:
+            table.made = made_names.get(table.table.name, [])
 
     def _key_candidates(self, loaded: Replacement) -> list[str]:
         """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""

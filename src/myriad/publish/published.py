@@ -13,7 +13,8 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
     """Return a row for each published table: database, dataset, name, rows, bytes, source."""
     with closing(server.connect(autocommit=True)) as control:
         names = control.execute(
-            "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
+            "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+            " WHERE datallowconn AND NOT datistemplate AND rolname = current_user ORDER BY 1"
         ).fetchall()
     found = []
     for (name,) in names:
@@ -28,6 +29,8 @@ def describe(
     """Return the last report of `table` (`name` or `dataset.name`); raises PublishError."""
     place = database or settings.database
     choices = [(settings.dataset, table)]
+    if table.startswith(f"{place}."):  # as `publish` writes it
+        table = table.removeprefix(f"{place}.")
     if "." in table:
         dataset, _, name = table.partition(".")
         choices.append((dataset, name))

@@ -14,13 +14,24 @@ _SQL = named_sql.load("myriad.publish", "record.sql")
 
 def prepare(connection: psycopg.Connection) -> None:
     """Make the tables of the record where they are missing."""
-    if not _one(connection, "there"):
+    if not there(connection):
         connection.execute(_SQL["create"])
 
 
-def is_published(connection: psycopg.Connection, dataset: str, name: str) -> bool:
-    """Say whether Myriad published the table called so."""
-    return bool(_one(connection, "is_published", [dataset, name]))
+def there(connection: psycopg.Connection) -> bool:
+    """Say whether this database has a record, made by us."""
+    return bool(_one(connection, "there"))
+
+
+def made(connection: psycopg.Connection, dataset: str, name: str) -> list[str] | None:
+    """Return the indexes and constraints that Myriad made with a table it published.
+
+    None if it did not publish a table of that name.
+    """
+    if not there(connection):
+        return None
+    found: list[str] | None = _one(connection, "made", [dataset, name])
+    return found
 
 
 def save(connection: psycopg.Connection, report: Report, started: datetime) -> None:
@@ -32,18 +43,19 @@ def save(connection: psycopg.Connection, report: Report, started: datetime) -> N
             "started": started,
             "dataset": report.dataset,
             "sources": [table.source for table in report.tables],
-            "outcome": "done",
             "report": Jsonb(report.as_data()),
         },
     )
     for table in report.tables:
+        statement = "append_table" if table.action == "appended" else "publish_table"
         connection.execute(
-            _SQL["publish_table"],
+            _SQL[statement],
             {
                 "dataset": report.dataset,
                 "name": table.table.name,
                 "run": report.run,
                 "rows": table.rows,
+                "source": table.source,
                 "report": Jsonb(table.as_data()),
             },
         )
@@ -65,7 +77,7 @@ def _save_rejects(connection: psycopg.Connection, report: Report) -> None:
 
 def published(connection: psycopg.Connection) -> list[dict[str, Any]]:
     """Return what is published in this database: dataset, name, rows, bytes, finished, source."""
-    if not _one(connection, "there"):
+    if not there(connection):
         return []
     cursor = connection.execute(_SQL["list"])
     names = [column.name for column in cursor.description or ()]
@@ -74,7 +86,7 @@ def published(connection: psycopg.Connection) -> list[dict[str, Any]]:
 
 def details(connection: psycopg.Connection, dataset: str, name: str) -> dict[str, Any] | None:
     """Return the last report of one table and its first rejects, None if it is not published."""
-    if not _one(connection, "there"):
+    if not there(connection):
         return None
     row = connection.execute(_SQL["show"], [dataset, name]).fetchone()
     if row is None:

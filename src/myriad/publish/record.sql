@@ -1,18 +1,17 @@
 -- name: create
 -- What was published stands in the same database as the data, so that one transaction
 -- changes both. Only Myriad may look.
-CREATE SCHEMA IF NOT EXISTS myriad;
+CREATE SCHEMA myriad;
 REVOKE ALL ON SCHEMA myriad FROM PUBLIC;
-CREATE TABLE IF NOT EXISTS myriad.run (
+CREATE TABLE myriad.run (
     run uuid PRIMARY KEY,
     started timestamptz NOT NULL,
     finished timestamptz NOT NULL DEFAULT clock_timestamp(),
     dataset text NOT NULL,
     sources text[] NOT NULL,
-    outcome text NOT NULL,
     report jsonb NOT NULL
 );
-CREATE TABLE IF NOT EXISTS myriad.published (
+CREATE TABLE myriad.published (
     dataset text NOT NULL,
     name text NOT NULL,
     run uuid NOT NULL REFERENCES myriad.run,
@@ -20,7 +19,7 @@ CREATE TABLE IF NOT EXISTS myriad.published (
     report jsonb NOT NULL,
     PRIMARY KEY (dataset, name)
 );
-CREATE TABLE IF NOT EXISTS myriad.reject (
+CREATE TABLE myriad.reject (
     run uuid NOT NULL REFERENCES myriad.run,
     source text NOT NULL,
     table_name text NOT NULL,
@@ -30,11 +29,16 @@ CREATE TABLE IF NOT EXISTS myriad.reject (
 );
 
 -- name: there
-SELECT to_regclass('myriad.reject') IS NOT NULL;
+-- Tables of somebody else under these names are not the record: their triggers would run as us.
+SELECT count(*) = 3 FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles r ON r.oid = c.relowner AND r.oid = n.nspowner
+WHERE n.nspname = 'myriad' AND c.relname IN ('run', 'published', 'reject')
+  AND c.relkind = 'r' AND r.rolname = current_user;
 
 -- name: insert_run
-INSERT INTO myriad.run (run, started, dataset, sources, outcome, report)
-VALUES (%(run)s, %(started)s, %(dataset)s, %(sources)s, %(outcome)s, %(report)s);
+INSERT INTO myriad.run (run, started, dataset, sources, report)
+VALUES (%(run)s, %(started)s, %(dataset)s, %(sources)s, %(report)s);
 
 -- name: publish_table
 INSERT INTO myriad.published (dataset, name, run, rows, report)
@@ -42,8 +46,15 @@ VALUES (%(dataset)s, %(name)s, %(run)s, %(rows)s, %(report)s)
 ON CONFLICT (dataset, name) DO UPDATE
 SET run = excluded.run, rows = excluded.rows, report = excluded.report;
 
--- name: is_published
-SELECT EXISTS (SELECT FROM myriad.published WHERE dataset = %s AND name = %s);
+-- name: append_table
+-- What came with the table stays; the rows add up. Nothing happens to a table not published.
+UPDATE myriad.published SET run = %(run)s, rows = rows + %(rows)s,
+    report = report || jsonb_build_object(
+        'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
+WHERE dataset = %(dataset)s AND name = %(name)s;
+
+-- name: made
+SELECT report -> 'made' FROM myriad.published WHERE dataset = %s AND name = %s;
 
 -- name: list
 -- Tables that somebody dropped by hand are not listed.

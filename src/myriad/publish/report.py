@@ -14,6 +14,7 @@ class TableReport:
         difference: how the schema differs from the table that was there; empty: not at all.
         key_candidates: columns that could serve as key, where none was asked for.
         ddl: the statements that make the table.
+        made: names of the indexes and constraints that came with it.
     """
 
     source: str
@@ -25,6 +26,7 @@ class TableReport:
     key_candidates: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ddl: str = ""
+    made: list[str] = field(default_factory=list)
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
@@ -42,6 +44,7 @@ class TableReport:
             "key_candidates": self.key_candidates,
             "notes": [*self.table.notes, *self.notes],
             "ddl": self.ddl,
+            "made": self.made,
         }
 
 

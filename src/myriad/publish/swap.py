@@ -1,8 +1,10 @@
 """Put new tables in the place of old ones, at once for everybody who reads."""
 
+import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
@@ -11,6 +13,7 @@ from myriad.errors import SchemaRefused, SwapBlocked
 from myriad.model import Table
 from myriad.publish import ddl
 from myriad.publish.existing import Row, query
+from myriad.publish.naming import shorten
 
 # Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
 LOCK_WAIT_MS = 250
@@ -22,20 +25,25 @@ class Replacement:
     """A loaded table under its temporary name, and the table whose place it takes, if any.
 
     Attributes:
-        renames: temporary → final names of the new table's indexes.
+        renames: temporary → final names of the indexes that Myriad makes with the table.
+        carried: the same of indexes that people had added to the old table.
     """
 
     dataset: str
     staged: str
     table: Table
     old: int | None
-    renames: dict[str, str]
+    renames: dict[str, str] = field(default_factory=dict)
+    carried: dict[str, str] = field(default_factory=dict)
 
 
-def swap(connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float) -> None:
+def swap(
+    connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float
+) -> dict[str, list[str]]:
     """Give every new table its name; old ones go, what hangs on them moves over.
 
     Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables.
+    Returns by table the names of the indexes and constraints that Myriad made with it.
     Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
     """
     until = time.monotonic() + timeout
@@ -43,14 +51,37 @@ def swap(connection: psycopg.Connection, tables: Sequence[Replacement], timeout:
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-                _swap(connection, tables)
+                made = _swap(connection, tables)
                 connection.execute("SET LOCAL lock_timeout = 0")
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             if time.monotonic() > until:
                 raise _blocked(connection, tables, timeout) from error
             time.sleep(PAUSE)
         else:
-            return
+            return made
+
+
+def rehearse(connection: psycopg.Connection, dataset: str, table: Table, old: int) -> None:
+    """Swap in an empty table and take it back: says before the load what could not survive it.
+
+    Only where views hang on the old table. If it is locked just now, the real swap will tell.
+    Raises SchemaRefused.
+    """
+    if not query(connection, "views", oids=[old]):
+        return
+    staged = f"new_{secrets.token_hex(8)}"
+    # The empty table has no rows and no key for foreign keys of others to point to.
+    expected = (
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.ForeignKeyViolation,
+        psycopg.errors.InvalidForeignKey,
+    )
+    with suppress(*expected), connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+        connection.execute(ddl.create_table(table, ddl.qualified(dataset, staged)))
+        _swap(connection, [Replacement(dataset, staged, table, old)])
+        raise psycopg.Rollback
 
 
 def _blocked(
@@ -68,7 +99,7 @@ def _old(tables: Sequence[Replacement]) -> list[int]:
     return [table.old for table in tables if table.old is not None]
 
 
-def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> None:
+def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> dict[str, list[str]]:
     old = _old(tables)
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
@@ -87,15 +118,17 @@ def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> None
     dropped = [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
     if dropped:  # in one statement: they may point to each other
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(dropped)))
+    made = {table.table.name: _rename(connection, table) for table in tables}
     for table, things in zip(tables, inherited, strict=True):
-        _rename(connection, table)
         if things is not None:
+            _strip(connection, table.dataset, table.table.name)
             columns = {column.name for column in table.table.columns}
             _restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
     for view, things in zip(views, kept, strict=True):
         _recreate(connection, view, things)
     for reference in references:
         _alter_holder(connection, reference, "ADD", reference["definition"])
+    return made
 
 
 def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: list[int]) -> None:
@@ -126,18 +159,45 @@ def _alter_holder(
     connection.execute(sql.SQL("ALTER TABLE ") + sql.SQL(" ").join(parts))
 
 
-def _rename(connection: psycopg.Connection, table: Replacement) -> None:
-    for before, after in table.renames.items():
-        connection.execute(
-            sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-                ddl.qualified(table.dataset, before), sql.Identifier(after)
-            )
-        )
+def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
+    """Give table and indexes their names; return those of what Myriad made with the table.
+
+    Indexes share their names with all tables of a dataset: a name that is taken gets a number.
+    """
     connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(
             ddl.qualified(table.dataset, table.staged), sql.Identifier(table.table.name)
         )
     )
+    taken = {row["relname"] for row in query(connection, "taken", dataset=table.dataset)}
+    made = ddl.foreign_key_names(table.table)
+    for before, wanted in (table.renames | table.carried).items():
+        after, number = wanted, 1
+        while after in taken:
+            number += 1
+            after = shorten(wanted, f"_{number}")
+        taken.add(after)
+        connection.execute(
+            sql.SQL("ALTER INDEX {} RENAME TO {}").format(
+                ddl.qualified(table.dataset, before), sql.Identifier(after)
+            )
+        )
+        if before in table.renames:
+            made.append(after)
+    return made
+
+
+def _strip(connection: psycopg.Connection, dataset: str, name: str) -> None:
+    """Take from a new table what default privileges gave: the old table's grants are the truth."""
+    oid = connection.execute(
+        "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s",
+        [dataset, name],
+    ).fetchall()[0][0]
+    target = ddl.qualified(dataset, name)
+    for grant in query(connection, "grants", oid=oid):
+        grantee = sql.SQL("PUBLIC") if grant["is_public"] else sql.Identifier(grant["grantee"])
+        connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(target, grantee))
 
 
 def _restore(

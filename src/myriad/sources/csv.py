@@ -29,6 +29,7 @@ SAMPLE_PIECES = 16
 LINE_COLUMN = "line"
 # Arrow's reader hands DuckDB's errors on as its own.
 READER_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
+OUT_OF_MEMORY = "Out of Memory"
 DEFAULT_LINE = 2 << 20  # DuckDB's own limit on a record; above it the careful path takes over
 # DuckDB's own is 32 MB. With 3,000,000 rows, 2 cores: 80 MB less at the peak, the same CPU seconds.
 BUFFER = f"buffer_size={2 * DEFAULT_LINE}"
@@ -75,7 +76,10 @@ class CsvSource(TableSource):
         self._con = engine.connect(self._workspace, columns=len(self._names))
         try:
             self._first_guess(start)
-        except READER_ERRORS:  # not even the sample can be read: the careful path will say why
+        except READER_ERRORS as error:
+            if OUT_OF_MEMORY in str(error):
+                raise
+            # Not even the sample can be read: the careful path will say why.
             self._candidates = [text.ALL_TESTS] * len(self._names)
             self._believe([text.Finding(TEXT, "text", text.ALL_TESTS)] * len(self._names))
 
@@ -249,7 +253,7 @@ class CsvSource(TableSource):
                 self._rows_read += batch.num_rows
                 yield values
         except READER_ERRORS as error:
-            if "Out of Memory" in str(error):
+            if OUT_OF_MEMORY in str(error):
                 raise
             # Whatever the reader dislikes, the careful path names line by line.
             self._become_careful(error)
@@ -265,8 +269,14 @@ class CsvSource(TableSource):
         query = self._query(types, self._careful_relation(), f"{LINE_COLUMN}::BIGINT AS line")
         problems: dict[int, str] = {}
         seen = bytearray(numbered.last_line + 1)
-        for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
-            yield self._fitting(batch, types, problems, seen)
+        try:
+            for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
+                yield self._fitting(batch, types, problems, seen)
+        except READER_ERRORS as error:
+            raise SourceError(
+                f"{self.origin} cannot be read as CSV: {str(error).splitlines()[0]}",
+                hint="Name its --delimiter, --quote or --encoding, or write it anew.",
+            ) from error
         self._collect_errors(problems)
         for record in self._unloaded(numbered, problems, seen):
             refuse(record)

@@ -49,7 +49,7 @@ def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
     delimiter = options.delimiter or ("\t" if tabs else _delimiter(text, quote))
     records = _records(text, delimiter, quote)
     first = records[0] if records else []
-    header = options.header if options.header is not None else _is_header(first)
+    header = options.header if options.header is not None else _is_header(records)
     width = len(first)
     if header:
         names = tuple(name or f"column_{number}" for number, name in enumerate(first, 1))
@@ -90,10 +90,15 @@ def _delimiter(text: str, quote: str) -> str:
     return max(DELIMITERS, key=score)
 
 
-def _is_header(first: list[str]) -> bool:
-    # A table of years has numbers for names; any other number, date or flag is a value.
+def _is_header(records: list[list[str]]) -> bool:
+    # A table of years has numbers for names, unless years stand below them too; any other
+    # number, date or flag is a value.
+    first = records[0] if records else []
     values = [field for field in first if _VALUE.fullmatch(field.strip())]
-    years = [field for field in values if _YEAR.fullmatch(field)]
-    return not values or (
-        len(values) == len(years) == len(set(years)) and len(first) > len(years) and len(years) > 1
-    )
+    at = [place for place, field in enumerate(first) if _YEAR.fullmatch(field)]
+    if not values:
+        return True
+    if not len(values) == len(at) == len({first[place] for place in at}) or len(at) == len(first):
+        return False
+    below = [row[place] for row in records[1:] for place in at if place < len(row)]
+    return not below or not all(map(_YEAR.fullmatch, below))

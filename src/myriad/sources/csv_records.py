@@ -43,13 +43,14 @@ class Numbered:
 def number(path: Path, target: Path, dialect: Dialect) -> Numbered:
     """Copy `path` to `target` with line numbers as first fields; the header is left out."""
     result = Numbered(target)
-    delimiter = dialect.delimiter.encode()
+    delimiter, quote = dialect.delimiter.encode(), re.escape(dialect.quote.encode())
+    quoted = re.compile(b"%s(?:[^%s]|%s%s)*+%s" % (quote, quote, quote, quote, quote))
     found = records(path, dialect)
     if dialect.header:
         next(found, None)
     with target.open("wb") as output:
         for line, raw in found:
-            reason = _defect(raw)
+            reason = _defect(raw, quoted)
             if reason:
                 result.set_aside.append((line, shown(raw), reason))
                 if len(result.set_aside) > MAX_SET_ASIDE:
@@ -72,9 +73,11 @@ def shown(raw: bytes) -> str:
     return text if len(raw) <= SHOWN else f"{text}… ({len(raw)} bytes)"
 
 
-def _defect(raw: bytes) -> str | None:
+def _defect(raw: bytes, quoted: re.Pattern[bytes]) -> str | None:
     if len(raw) > MAX_RECORD:
         return f"the record has {len(raw):,} bytes, the limit is {MAX_RECORD:,}"
+    if b"\r" in raw and b"\r" in quoted.sub(b"", raw):
+        return "a carriage return outside of quotes, in the middle of the record"
     if b"\0" in raw:
         return f"NUL byte at byte {raw.index(0) + 1}; PostgreSQL's text cannot hold it"
     try:

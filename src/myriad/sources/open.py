@@ -47,6 +47,14 @@ def open_sources(
     return opened
 
 
+def check(names: Sequence[str | Path]) -> None:
+    """Raise SourceError for the first that is missing, a folder or not to be read."""
+    for name in names:
+        for path in _expand(name):
+            if str(path) != STDIN:
+                _check(path, _readable(str(path)))
+
+
 def _expand(name: str | Path) -> Iterator[Path]:
     path = Path(name)
     if str(name) == STDIN or os.path.lexists(path):
@@ -66,9 +74,10 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
     plain = spool.decompressed(path, workspace.folder)
     name, ending = _name_and_ending(path, plain, origin)
     if ending not in FORMATS:
-        known = ", ".join(FORMATS)
+        what = f"the ending {ending} is not known" if ending else "the name has no ending"
         raise SourceError(
-            f"{origin}: {ending or 'no ending'} is no known format", hint=f"Known: {known}."
+            f"{origin}: {what}",
+            hint=f"Known: {', '.join(FORMATS)}. Save a workbook as CSV; rename what is text.",
         )
     kind = FORMATS[ending]
     open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")

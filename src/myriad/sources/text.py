@@ -398,9 +398,7 @@ def _fits(column: str, kind: Type, value: str) -> str:
         case Kind.NUMERIC:
             return _either(same, _decimal_fits(column, kind))
         case Kind.REAL | Kind.DOUBLE:
-            # DuckDB also reads and writes inf and nan, which are not PostgreSQL's names.
-            named = f"{column} NOT IN ('inf', '-inf', 'nan')"
-            return _either(f"({same} AND {named})", _float_fits(column))
+            return _float_survives(column, kind, value, same)
         case Kind.DATE:
             plain = f"(length({column}) = 10 AND {same})"
             return _format_fits(kind.format, column) if kind.format else plain
@@ -412,6 +410,15 @@ def _fits(column: str, kind: Type, value: str) -> str:
             return _uuid_fits(column, value)
         case _:
             return TESTS[str(kind.kind)](column)
+
+
+def _float_survives(column: str, kind: Type, value: str, same: str) -> str:
+    if kind.kind is Kind.REAL:
+        back = f"try_cast({value}::VARCHAR AS DOUBLE) = try_cast({column} AS DOUBLE)"
+        return f"({_float_fits(column)} AND {back})"
+    # DuckDB also reads and writes inf and nan, which are not PostgreSQL's names.
+    named = f"{column} NOT IN ('inf', '-inf', 'nan')"
+    return _either(f"({same} AND {named})", _float_fits(column))
 
 
 def _decimal_fits(column: str, kind: Type) -> str:
