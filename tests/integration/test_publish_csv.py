@@ -268,8 +268,8 @@ MISSING = {
     "a missing file": ("none.csv", "no such file"),
     "a glob without files": ("none*.csv", "no such file"),
     "a folder": (".", "is a folder"),
-    "an unknown ending": ("t.xyz", r"\.xyz is no known format"),
-    "no ending": ("plain", "no ending is no known format"),
+    "an unknown ending": ("t.xyz", r"the ending \.xyz is not known"),
+    "no ending": ("plain", "the name has no ending"),
 }
 
 

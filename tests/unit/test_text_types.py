@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from myriad.model import Kind, Type
-from myriad.sources import engine, text
+from myriad.sources import engine, text, text_sql
 from myriad.sources.base import Workspace
 
 YEARS = 60_000  # days, beginning in 1900
@@ -162,8 +162,8 @@ def test_the_proof_while_reading_agrees_with_the_choice(
 ) -> None:
     fill(con, values)
     (found,) = text.guess(con, "probe", [COLUMN])
-    name = text.quoted(COLUMN)
-    query = f"SELECT count(*) FROM probe WHERE {text.mismatch(name, found.type)}"
+    name = text_sql.quoted(COLUMN)
+    query = f"SELECT count(*) FROM probe WHERE {text_sql.mismatch(name, found.type)}"
     assert con.execute(query).fetchall() == [(0,)], expected
 
 
@@ -243,8 +243,8 @@ def test_every_value_comes_back_from_the_type_that_was_chosen(
     fill(con, values)
     (found,) = text.guess(con, "probe", [COLUMN])
     assert found.type.kind is kind, found.why
-    name = text.quoted(COLUMN)
-    query = f"SELECT {name} AS source, {text.cast(name, found.type)} AS arrived FROM probe"
+    name = text_sql.quoted(COLUMN)
+    query = f"SELECT {name} AS source, {text_sql.cast(name, found.type)} AS arrived FROM probe"
     table = con.sql(query).to_arrow_table()
     rows = list(zip(table["source"].to_pylist(), table["arrived"].to_pylist(), strict=True))
     assert len(rows) == len(values)
@@ -264,9 +264,9 @@ def test_what_the_choice_accepts_is_what_the_proof_accepts(con: duckdb.DuckDBPyC
     for values in columns:
         fill(con, values)
         (found,) = text.guess(con, "probe", [COLUMN])
-        name = text.quoted(COLUMN)
+        name = text_sql.quoted(COLUMN)
         wrong = con.execute(
-            f"SELECT {name} FROM probe WHERE {text.mismatch(name, found.type)}"
+            f"SELECT {name} FROM probe WHERE {text_sql.mismatch(name, found.type)}"
         ).fetchall()
         assert wrong == [], (values, found)
 
@@ -310,8 +310,8 @@ def test_a_value_that_the_type_would_change_is_a_mismatch(
 ) -> None:
     values = WRONG[kind]
     fill(con, [*values, None])
-    name = text.quoted(COLUMN)
-    query = f"SELECT {name} FROM probe WHERE {text.mismatch(name, kind)}"
+    name = text_sql.quoted(COLUMN)
+    query = f"SELECT {name} FROM probe WHERE {text_sql.mismatch(name, kind)}"
     assert {row[0] for row in con.execute(query).fetchall()} == set(values)
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
-from myriad.sources import csv_dialect, csv_records, engine, spool, text
+from myriad.sources import csv_dialect, csv_records, engine, spool, text, text_sql
 from myriad.sources.base import (
     BATCH_ROWS,
     ReadOptions,
@@ -80,8 +80,8 @@ class CsvSource(TableSource):
             if OUT_OF_MEMORY in str(error):
                 raise
             # Not even the sample can be read: the careful path will say why.
-            self._candidates = [text.ALL_TESTS] * len(self._names)
-            self._believe([text.Finding(TEXT, "text", text.ALL_TESTS)] * len(self._names))
+            self._candidates = [text_sql.ALL_TESTS] * len(self._names)
+            self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
 
     def _first_guess(self, start: bytes) -> None:
         head = self._sample("head.csv", start, pieces=0)
@@ -123,22 +123,22 @@ class CsvSource(TableSource):
                 path.symlink_to(self._path.absolute())
         names = [LINE_COLUMN, *self._names] if numbered else self._names
         columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-        nulls = ", ".join(text.literal(value) for value in self._options.nulls)
+        nulls = ", ".join(text_sql.literal(value) for value in self._options.nulls)
         settings = (
             "auto_detect=false",
             f"columns={{{columns}}}",
             f"header={'false' if numbered else str(self._dialect.header).lower()}",
             f"skip={0 if numbered else self._dialect.blank}",
-            f"delim={text.literal(self._dialect.delimiter)}",
-            f"quote={text.literal(self._dialect.quote)}",
-            f"escape={text.literal(self._dialect.quote)}",
+            f"delim={text_sql.literal(self._dialect.delimiter)}",
+            f"quote={text_sql.literal(self._dialect.quote)}",
+            f"escape={text_sql.literal(self._dialect.quote)}",
             f"nullstr=[{nulls}]",
             "allow_quoted_nulls=false",
             "strict_mode=true",
             "comment=''",
             *extra,
         )
-        return f"read_csv({text.literal(str(path))}, {', '.join(settings)})"
+        return f"read_csv({text_sql.literal(str(path))}, {', '.join(settings)})"
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
         self._believe(text.guess(self._con, relation, self._names, among))
@@ -228,8 +228,8 @@ class CsvSource(TableSource):
         Values are cast in a query of their own: DuckDB would cast again for each CASE.
         """
         pairs = list(zip(self._names, types, strict=True))
-        values = [f"{text.cast(name, kind)} AS v{at}" for at, (name, kind) in enumerate(pairs)]
-        tests = (text.mismatch(name, kind, f"v{at}") for at, (name, kind) in enumerate(pairs))
+        values = [f"{text_sql.cast(name, kind)} AS v{at}" for at, (name, kind) in enumerate(pairs)]
+        tests = (text_sql.mismatch(name, kind, f"v{at}") for at, (name, kind) in enumerate(pairs))
         whens = " ".join(
             f"WHEN {test} THEN {number}" for number, test in enumerate(tests, 1) if test != "false"
         )

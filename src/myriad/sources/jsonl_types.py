@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from myriad.model import TEXT, Kind, Type
-from myriad.sources import text
+from myriad.sources import text, text_sql
 from myriad.sources.base import arrow_type
 from myriad.sources.jsonl_records import Number
 from myriad.sources.values import Encoded, Encoder
@@ -110,10 +110,10 @@ class Evidence:
     def _number(self) -> tuple[Type, str]:
         if set(self.counts) == {int}:
             return self._whole()
-        if not self.exponents and self.digits + self.scale <= text.MAX_DIGITS:
+        if not self.exponents and self.digits + self.scale <= text_sql.MAX_DIGITS:
             # One more digit than seen where there is room, on either side of the point.
             fast = self.digits + 2 + self.scale <= text.FAST_DIGITS
-            precision = text.FAST_DIGITS if fast else text.MAX_DIGITS
+            precision = text.FAST_DIGITS if fast else text_sql.MAX_DIGITS
             why = f"decimals with up to {self.scale} places, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
         if self.doubles:
@@ -129,21 +129,21 @@ class Evidence:
             return Type(Kind.INTEGER), why
         if self.low >= -text.BIG and self.high < text.BIG:
             return Type(Kind.BIGINT), why
-        if self.digits <= text.MAX_DIGITS:
-            return Type(Kind.NUMERIC, text.MAX_DIGITS, 0), why
+        if self.digits <= text_sql.MAX_DIGITS:
+            return Type(Kind.NUMERIC, text_sql.MAX_DIGITS, 0), why
         return TEXT, why
 
 
 def is_double(value: str) -> bool:
     """Say whether a double names this number: 17 digits do, unless it over- or underflows."""
     number = float(value)
-    if number != 0 and len(value) <= text.DOUBLE_DIGITS and math.isfinite(number):
+    if number != 0 and len(value) <= text_sql.DOUBLE_DIGITS and math.isfinite(number):
         return True
     mantissa = value.lower().partition("e")[0].replace("-", "").replace(".", "").lstrip("0")
     return (
         math.isfinite(number)
         and (number != 0 or not mantissa)
-        and len(mantissa) <= text.DOUBLE_DIGITS
+        and len(mantissa) <= text_sql.DOUBLE_DIGITS
     )
 
 

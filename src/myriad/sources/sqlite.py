@@ -22,7 +22,7 @@ from myriad.sources.base import (
 from myriad.sources.batches import Sieve
 from myriad.sources.sqlite_schema import DeclaredTable
 from myriad.sources.sqlite_types import Facts
-from myriad.sources.text import quoted
+from myriad.sources.text_sql import quoted
 from myriad.sources.values import Encoder
 
 SAMPLE_ROWS = 10_000  # looked at on either end of a table for the first guess

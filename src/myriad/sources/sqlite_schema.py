@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from myriad.model import ForeignKey, Index
-from myriad.sources.text import quoted
+from myriad.sources.text_sql import quoted
 
 _GENERATED = (2, 3)
 _HIDDEN = 1

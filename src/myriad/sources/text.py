@@ -1,42 +1,25 @@
-"""Types for columns of text: a type narrower than text only if every value survives the round trip.
+"""Types for columns of text: one narrower than text only if every value survives the round trip."""
 
-All expressions are DuckDB's SQL over one VARCHAR column and treat null as fitting.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import duckdb
 
 from myriad.model import TEXT, Kind, Type
+from myriad.sources.text_sql import ALL_TESTS, DATE_FORMATS, MAX_DIGITS, TESTS, quoted
 
 # A type is chosen one decimal digit wider than what was seen, so that growth does not change it.
 SMALL = 10**4
 MEDIUM = 10**9
 BIG = 2**63
-MAX_DIGITS = 38  # of DECIMAL in DuckDB and of decimal128 in Arrow
 FAST_DIGITS = 18  # DECIMAL up to here is one machine word
-SURE_DIGITS = 15  # of decimal that every IEEE 754 double holds
 # DuckDB plans a statement in a time that grows with the square of its expressions: from here on
 # columns are looked at as rows. 400 columns: 0.1 s instead of 6 s.
 WIDE = 50
-DOUBLE_DIGITS = 17  # enough to name every IEEE 754 double
-
-_WHOLE = r"-?(0|[1-9][0-9]*)"
-_DECIMAL = rf"{_WHOLE}(\.[0-9]+)?"
-_FLOAT = rf"{_DECIMAL}([eE][+-]?[0-9]{{1,3}})?"
-_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
-_STAMP = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T]{_CLOCK}"
-_OFFSET = r" ?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
-
-DATE_FORMATS = tuple(
-    shape.replace("/", mark)
-    for mark in "/.-"
-    for shape in ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
-    if (shape, mark) != ("%Y/%m/%d", "-")
-)
+# All tests on 10,000 rows of 12 columns take 2 s of one core; on these first, then what is left
+# on all, a fifth of that.
+FIRST_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -52,101 +35,6 @@ class Finding:
     type: Type
     why: str
     candidates: frozenset[str]
-
-
-def quoted(name: str) -> str:
-    """Return `name` as an identifier of DuckDB's SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """Return `value` as a string of DuckDB's SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _matches(pattern: str, column: str) -> str:
-    return f"regexp_full_match({column}, {literal(pattern)})"
-
-
-def _float_fits(column: str) -> str:
-    # A double holds any 15 significant digits; of 16 and 17 only some, so those are written back.
-    number = f"try_cast({column} AS DOUBLE)"
-    digits = rf"regexp_replace({column}, '^-?[0.]*|[eE].*$|\.', '', 'g')"
-    shown = f"format('{{:.{{}}e}}', {number}, length({digits}) - 1)"
-    back = rf"regexp_replace({shown}, '-|e.*$|\.', '', 'g')"
-    zero = _matches(r"-?0(\.0+)?([eE].*)?", column)
-    return (
-        f"({column} IN ('NaN', 'Infinity', '-Infinity') OR ({_matches(_FLOAT, column)}"
-        f" AND isfinite({number}) AND ({number} <> 0 OR {zero})"
-        f" AND CASE WHEN length({digits}) <= {SURE_DIGITS} THEN true"
-        f" WHEN length({digits}) > {DOUBLE_DIGITS} THEN false ELSE {back} = {digits} END))"
-    )
-
-
-def _stamp_fits(kind: str, pattern: str, column: str) -> str:
-    return (
-        f"({_matches(pattern, column)} AND NOT starts_with({column}, '0000')"
-        f" AND try_cast({column} AS {kind}) IS NOT NULL)"
-    )
-
-
-def _json_fits(column: str) -> str:
-    # jsonb keeps one of two equal keys and refuses \u0000: such values stay text. DuckDB's own
-    # check lets NaN and trailing commas pass, which are looked for outside of strings.
-    bare = rf"""regexp_replace({column}, '"(?:[^"\\]|\\.)*"', '""', 'g')"""
-    doubled = "lambda keys: len(keys) <> len(list_distinct(keys))"
-    return (
-        rf"CASE WHEN NOT regexp_matches({column}, '^\s*[\[{{]') OR contains({column}, '\u0000')"
-        f" OR NOT json_valid({column}) THEN false"
-        rf" WHEN regexp_matches({bare}, '(?i),\s*[\]}}]|nan|inf') THEN false"
-        f" ELSE len(list_filter(list_append(json_keys({column}, '$..*'), json_keys({column})),"
-        f" {doubled})) = 0 END"
-    )
-
-
-def _cast_back_fits(kind: str, column: str) -> str:
-    return f"(try_cast({column} AS {kind})::VARCHAR IS NOT DISTINCT FROM {column})"
-
-
-def _uuid_bytes(column: str) -> str:
-    return f"try(unhex(replace({column}, '-', '')))"
-
-
-def _uuid_fits(column: str, value: str = "") -> str:
-    # A third of the cost of casting to UUID and back.
-    dashes = "________-____-____-____-____________"
-    return (
-        f"({column} LIKE '{dashes}' AND {column} = lower({column})"
-        f" AND octet_length({value or _uuid_bytes(column)}) IS NOT DISTINCT FROM 16)"
-    )
-
-
-def _format_fits(pattern: str, column: str) -> str:
-    parsed = f"try_strptime({column}, {literal(pattern)})"
-    back = f"strftime({parsed}, {literal(pattern)}) IS NOT DISTINCT FROM {column}"
-    return f"({back} AND year({parsed}) > 0)"  # PostgreSQL has no year 0
-
-
-def _signed_zero(column: str) -> str:
-    return _matches(r"-0(\.0+)?", column)
-
-
-TESTS: dict[str, Callable[[str], str]] = {
-    "boolean": lambda c: f"({c} IN ('t', 'f') OR lower({c}) IN ('true', 'false'))",
-    "whole": lambda c: f"({_matches(_WHOLE, c)} AND {c} <> '-0')",
-    "decimal": lambda c: f"({_matches(_DECIMAL, c)} AND NOT {_signed_zero(c)})",
-    "double": _float_fits,
-    "date": lambda c: f"(length({c}) = 10 AND {_cast_back_fits('DATE', c)})",
-    "timestamp": partial(_stamp_fits, "TIMESTAMP", _STAMP),
-    "timestamptz": partial(_stamp_fits, "TIMESTAMPTZ", _STAMP + _OFFSET),
-    "uuid": _uuid_fits,
-    "jsonb": _json_fits,
-    **{pattern: partial(_format_fits, pattern) for pattern in DATE_FORMATS},
-}
-ALL_TESTS = frozenset(TESTS)
-# All tests on 10,000 rows of 12 columns take 2 s of one core; on these first, then what is left
-# on all, a fifth of that.
-FIRST_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -343,90 +231,3 @@ def _why_text(
     others = seen.values - seen.passed[best]
     label = {"whole": "whole numbers", "decimal": "decimals"}.get(best, best)
     return f"{seen.passed[best]} of {seen.values} are {label}, {others} are not, such as {example}"
-
-
-_DUCKDB = {
-    Kind.SMALLINT: "SMALLINT",
-    Kind.INTEGER: "INTEGER",
-    Kind.BIGINT: "BIGINT",
-    Kind.REAL: "FLOAT",
-    Kind.DOUBLE: "DOUBLE",
-    Kind.DATE: "DATE",
-    Kind.TIME: "TIME",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
-}
-
-
-def cast(column: str, kind: Type) -> str:
-    """Return the SQL that turns text into what batches carry for `kind`; null if it cannot."""
-    match kind.kind:
-        case Kind.TEXT:
-            return column
-        case Kind.BOOLEAN:
-            return f"try_cast({column} AS BOOLEAN)"
-        case Kind.NUMERIC:
-            return f"try_cast({column} AS DECIMAL({kind.precision},{kind.scale}))"
-        case Kind.UUID:
-            return _uuid_bytes(column)
-        case Kind.JSONB:
-            return rf"'\x01'::BLOB || encode({column})"
-        case Kind.BYTEA:
-            return f"encode({column})"
-        case Kind.DATE if kind.format:
-            return f"try_strptime({column}, {literal(kind.format)})::DATE"
-        case _:
-            return f"try_cast({column} AS {_DUCKDB[kind.kind]})"
-
-
-def mismatch(column: str, kind: Type, value: str = "") -> str:
-    """Return the SQL that is true for a value that would not come back from `kind` as it was.
-
-    False for null. `value` is where the result of `cast` stands already, if it does: to cast once
-    instead of twice saves a fifth of all work. The cheap test, casting back, comes first.
-    """
-    if kind.kind in (Kind.TEXT, Kind.BYTEA):
-        return "false"
-    return f"({column} IS NOT NULL AND NOT {_fits(column, kind, value or cast(column, kind))})"
-
-
-def _fits(column: str, kind: Type, value: str) -> str:
-    same = f"({value}::VARCHAR IS NOT DISTINCT FROM {column})"
-    match kind.kind:
-        case Kind.SMALLINT | Kind.INTEGER | Kind.BIGINT:
-            return same
-        case Kind.NUMERIC:
-            return _either(same, _decimal_fits(column, kind))
-        case Kind.REAL | Kind.DOUBLE:
-            return _float_survives(column, kind, value, same)
-        case Kind.DATE:
-            plain = f"(length({column}) = 10 AND {same})"
-            return _format_fits(kind.format, column) if kind.format else plain
-        case Kind.TIMESTAMP:
-            return _either(f"(length({column}) = 19 AND {same})", TESTS["timestamp"](column))
-        case Kind.TIME:
-            return f"({_matches(_CLOCK, column)} AND {value} IS NOT NULL)"
-        case Kind.UUID:
-            return _uuid_fits(column, value)
-        case _:
-            return TESTS[str(kind.kind)](column)
-
-
-def _float_survives(column: str, kind: Type, value: str, same: str) -> str:
-    if kind.kind is Kind.REAL:
-        back = f"try_cast({value}::VARCHAR AS DOUBLE) = try_cast({column} AS DOUBLE)"
-        return f"({_float_fits(column)} AND {back})"
-    # DuckDB also reads and writes inf and nan, which are not PostgreSQL's names.
-    named = f"{column} NOT IN ('inf', '-inf', 'nan')"
-    return _either(f"({same} AND {named})", _float_fits(column))
-
-
-def _decimal_fits(column: str, kind: Type) -> str:
-    places = rf"(\.[0-9]{{1,{kind.scale}}})?" if kind.scale else ""
-    shape = rf"-?(0|[1-9][0-9]{{0,{max(kind.precision - kind.scale - 1, 0)}}}){places}"
-    return f"({_matches(shape, column)} AND NOT {_signed_zero(column)})"
-
-
-def _either(cheap: str, costly: str) -> str:
-    # CASE looks at the costly test only where the cheap one failed; OR would for every value.
-    return f"CASE WHEN {cheap} THEN true ELSE {costly} END"

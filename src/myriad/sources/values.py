@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.model import TEXT, Kind, Type
-from myriad.sources import engine, text
+from myriad.sources import engine, text_sql
 from myriad.sources.base import Workspace, arrow_type
 
 # Classes of values that Arrow takes for a kind as they are; Arrow itself refuses overflow.
@@ -107,7 +107,8 @@ class Encoder:
         at_once = _calendar(array, kind)
         if at_once is not None:
             return Encoded(at_once)
-        query = f"SELECT {text.cast('v', kind)} AS v, {text.mismatch('v', kind)} AS wrong FROM b"
+        value, wrong = text_sql.cast("v", kind), text_sql.mismatch("v", kind)
+        query = f"SELECT {value} AS v, {wrong} AS wrong FROM b"
         values, wrong = self._ask(query, v=array)
         made = values.cast(arrow_type(kind))
         # A null made of something is a misfit, whatever the test said.
@@ -119,7 +120,7 @@ class Encoder:
         asked = list(kinds)
         if not asked or array.null_count == len(array):
             return set(asked)
-        tests = (f"coalesce(bool_or({text.mismatch('v', kind)}), false)" for kind in asked)
+        tests = (f"coalesce(bool_or({text_sql.mismatch('v', kind)}), false)" for kind in asked)
         wrong = self._ask(f"SELECT {', '.join(tests)} FROM b", v=array)
         return {kind for kind, flag in zip(asked, wrong, strict=True) if not flag[0].as_py()}
 
