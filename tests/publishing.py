@@ -42,7 +42,11 @@ class Place:
 
     def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
         """Connect as administrator."""
-        return self.installation.server().connect(self.database, autocommit=autocommit)
+        connection = self.installation.server().connect(self.database, autocommit=autocommit)
+        connection.execute("SET search_path = public")  # not the one called as its user: the record
+        if not autocommit:
+            connection.commit()
+        return connection
 
     def ask(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows that `query` gives; none where it gives no rows."""
