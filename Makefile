@@ -10,7 +10,7 @@ help:
 	@echo 'make run FILE=path    set everything up and serve that file'
 	@echo 'make test             set everything up and run the tests (ARGS="-k name" for some)'
 	@echo 'make lint             formatting, lint rules, types, the lock'
-	@echo 'make bench            measure publishing against psql'
+	@echo 'make bench            measure publishing against psql, and what people wait for'
 	@echo 'make docs             write the generated pages of docs/'
 	@echo 'make lock             bring requirements.lock up to date with pyproject.toml'
 
@@ -30,6 +30,7 @@ lint: setup
 	@.venv/bin/python tools/lock.py --check
 
 bench: setup
+	@.venv/bin/python -m benchmarks.bench_goals
 	@.venv/bin/python -m benchmarks.bench_publish
 
 docs: setup

@@ -107,8 +107,8 @@ class Encoder:
         at_once = _calendar(array, kind)
         if at_once is not None:
             return Encoded(at_once)
-        value, wrong = text_sql.cast("v", kind), text_sql.mismatch("v", kind)
-        query = f"SELECT {value} AS v, {wrong} AS wrong FROM b"
+        value, test = text_sql.cast("v", kind), text_sql.mismatch("v", kind)
+        query = f"SELECT {value} AS v, {test} AS wrong FROM b"
         values, wrong = self._ask(query, v=array)
         made = values.cast(arrow_type(kind))
         # A null made of something is a misfit, whatever the test said.
