@@ -54,6 +54,7 @@ class ParquetSource(TableSource):
                 arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
             )
             self._schema = self._file.schema_arrow
+            self.records = self._file.metadata.num_rows
         if not len(self._schema):
             self._file.close()
             raise SourceError(f"{origin}: it has no columns", hint="There is nothing to publish.")

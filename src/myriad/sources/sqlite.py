@@ -118,6 +118,7 @@ class SqliteSource(TableSource):
         self._kinds = [sqlite_types.declared(column.declared) for column in declared.columns]
         self._from = f"main.{quoted(declared.name)}"
         self.rows: int = self._one(f"SELECT count(*) FROM {self._from}")[0]
+        self.records = self.rows
         self._rows_read = 0
         self._facts: list[Facts] = []
         self._examples: dict[str, str] = {}
