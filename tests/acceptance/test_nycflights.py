@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
