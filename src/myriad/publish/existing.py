@@ -106,7 +106,15 @@ def difference(existing: Existing, table: Table) -> list[str]:
             for name, kind in after.items()
             if name in before and before[name] != kind
         ),
+        *_key_difference(existing.key, table.primary_key),
     ]
+
+
+def _key_difference(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+    if before == after:
+        return []
+    pairs = (("-", before), ("+", after))
+    return [f"{sign} primary key ({', '.join(key)})" for sign, key in pairs if key]
 
 
 def _written(kind: Type) -> str:

@@ -89,15 +89,24 @@ class Loader:
             return self._copy(target, name, columns, types, freeze=False)
 
         try:
-            return Loaded(self._retrying(target, attempt), None)
+            return Loaded(self._retrying(target, attempt, fixed=True), None)
         except psycopg.errors.UniqueViolation as error:
             raise KeyRefused(
                 f"{target.name} has such a row already: {error.diag.message_detail}",
                 hint="Leave those records out of the source, or replace the table.",
             ) from error
+        except psycopg.IntegrityError as error:
+            raise PublishError(
+                f"{target.name} refuses a row: {error.diag.message_primary}."
+                f" {error.diag.message_detail}",
+                hint="Leave such records out of the source, or replace the table.",
+            ) from error
 
-    def _retrying(self, target: Target, attempt: Callable[[], int]) -> int:
-        """Run `attempt` until the types hold; a failed one leaves nothing behind."""
+    def _retrying(self, target: Target, attempt: Callable[[], int], *, fixed: bool = False) -> int:
+        """Run `attempt` until the types hold; a failed one leaves nothing behind.
+
+        `fixed`: the table was there before, no column of it can become text.
+        """
         before = len(self.rejects.kept)
         for number in range(ATTEMPTS):
             self.rejects.restart(before)
@@ -112,21 +121,22 @@ class Loader:
                 for source in target.sources:
                     source.prove()
             except REFUSALS as error:
-                self._make_text(target, error)
+                self._make_text(target, error, fixed=fixed)
             target.refresh()
         raise PublishError(
             f"{target.name}: the source does not hold still: its values keep changing their types",
             hint="Publish a copy that nobody writes to.",
         )
 
-    def _make_text(self, target: Target, error: psycopg.Error) -> None:
+    def _make_text(self, target: Target, error: psycopg.Error, *, fixed: bool) -> None:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
         name = copy.refused_column(error)
         columns = {column.name: column for column in target.table.columns}
-        if name not in columns or columns[name].type.kind in (Kind.TEXT, Kind.BYTEA):
+        if fixed or name not in columns or columns[name].type.kind in (Kind.TEXT, Kind.BYTEA):
             raise PublishError(
-                f"{target.name}: PostgreSQL refused a value: {error.diag.message_primary}",
-                hint="The record is named above; mend it in the source.",
+                f"{target.name}: PostgreSQL refused a value: {error.diag.message_primary}"
+                f" ({error.diag.context})",
+                hint="Mend that record in the source.",
             ) from error
         target.text_columns.add(columns[name].original)
 

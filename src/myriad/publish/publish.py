@@ -6,7 +6,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,29 +135,34 @@ class _Job:
     ) -> None:
         """Load all targets and swap them in, in one transaction."""
         if self.options.dry_run:
-            report.tables = [self._planned(target) for target in targets]
+            there = self._look(targets)
+            report.tables = [self._planned(target, there[target.name]) for target in targets]
             report.seconds = time.monotonic() - began
             return
+        record.prepare(self.connection)
         with self.connection.transaction():
             self._claim(targets)
-            there = {target.name: self._existing(target) for target in targets}
-            self._make_places()
+            there = self._look(targets)
+            self._make_dataset()
             self._load(targets, there, report)
             report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
             report.seconds = time.monotonic() - began
             record.save(self.connection, report, started)
 
-    def _make_places(self) -> None:
-        """Make the dataset and the record where they are missing; one at a time makes them."""
-        known = "SELECT FROM pg_namespace WHERE nspname = %s"
-        if self.connection.execute(known, [self.dataset]).fetchone() and record.there(
-            self.connection
-        ):
-            return
-        self.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('make', 0))")
+    def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
+        """Return the tables that are there; raises SchemaRefused for what must not be lost."""
+        there = {target.name: self._existing(target) for target in targets}
+        if any(there.values()) and not self.options.append:
+            pairs = [(target.table, there[target.name]) for target in targets]
+            tables = [(table, old.oid if old else None) for table, old in pairs]
+            rehearse(self.connection, self.dataset, tables)
+        return there
+
+    def _make_dataset(self) -> None:
         schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
-        self.connection.execute(schema)
-        record.prepare(self.connection)
+        # If another publish is making it we wait for that one, and then it is there.
+        with suppress(psycopg.errors.UniqueViolation), self.connection.transaction():
+            self.connection.execute(schema)
 
     def _claim(self, targets: list[plan.Target]) -> None:
         """Let nobody else publish the same tables meanwhile."""
@@ -187,11 +192,9 @@ class _Job:
         existing.refuse_obstacles(self.connection, name, found.oid, made or [])
         if not self.options.replace:
             target.keep_key(found.key)
-        rehearse(self.connection, self.dataset, target.table, found.oid)
         return found
 
-    def _planned(self, target: plan.Target) -> TableReport:
-        there = self._existing(target)
+    def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)
         table.ddl = ddl.text(self.dataset, target.table)
         if there is not None and self.options.append:
@@ -202,7 +205,8 @@ class _Job:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         if there is not None:
             table.action = "appended" if self.options.append else "replaced"
-            table.difference = existing.difference(there, target.table)
+            if not self.options.append:
+                table.difference = existing.difference(there, target.table)
         return table
 
     def _load(

@@ -13,9 +13,16 @@ _SQL = named_sql.load("myriad.publish", "record.sql")
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the tables of the record where they are missing."""
-    if not there(connection):
-        connection.execute(_SQL["create"])
+    """Make the tables of the record where they are missing, in a transaction of its own.
+
+    In the transaction of a publish, another one would wait for the end of its load.
+    """
+    if there(connection):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('make record', 0))")
+        if not there(connection):
+            connection.execute(_SQL["create"])
 
 
 def there(connection: psycopg.Connection) -> bool:

@@ -18,6 +18,9 @@ from myriad.publish.naming import shorten
 # Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
 LOCK_WAIT_MS = 250
 PAUSE = 0.25
+WAITED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+# An autovacuum gives way to whoever waited this long, and never to those who give up before.
+GIVE_WAY_MS = 100
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,10 @@ def swap(
     while True:
         try:
             with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+                _wait_briefly(connection)
                 made = _swap(connection, tables)
                 connection.execute("SET LOCAL lock_timeout = 0")
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        except WAITED as error:
             if time.monotonic() > until:
                 raise _blocked(connection, tables, timeout) from error
             time.sleep(PAUSE)
@@ -61,33 +64,49 @@ def swap(
             return made
 
 
-def rehearse(connection: psycopg.Connection, dataset: str, table: Table, old: int) -> None:
-    """Swap in an empty table and take it back: says before the load what could not survive it.
+def rehearse(
+    connection: psycopg.Connection, dataset: str, tables: Sequence[tuple[Table, int | None]]
+) -> None:
+    """Swap in empty tables and take it back: says before the load what could not survive it.
 
-    Only where views hang on the old table. If it is locked just now, the real swap will tell.
+    `tables` come with the oid of the old one. If one is locked just now, the real swap will tell.
     Raises SchemaRefused.
     """
-    if not query(connection, "views", oids=[old]):
-        return
+    # An index made by hand, which a foreign key may point to, comes with the rows only.
+    unknown = (*WAITED, psycopg.errors.InvalidForeignKey)
+    with suppress(*unknown), connection.transaction(force_rollback=True):
+        _wait_briefly(connection)
+        empty = [_empty(connection, dataset, table, old) for table, old in tables]
+        _swap(connection, empty, rehearsal=True)
+
+
+def _empty(
+    connection: psycopg.Connection, dataset: str, table: Table, old: int | None
+) -> Replacement:
     staged = f"new_{secrets.token_hex(8)}"
-    # The empty table has no rows and no key for foreign keys of others to point to.
-    expected = (
-        psycopg.errors.LockNotAvailable,
-        psycopg.errors.DeadlockDetected,
-        psycopg.errors.ForeignKeyViolation,
-        psycopg.errors.InvalidForeignKey,
+    name = ddl.qualified(dataset, staged)
+    connection.execute(ddl.create_table(table, name))
+    if table.primary_key:
+        connection.execute(ddl.primary_key(table, name, f"{staged}_key"))
+    for number in range(len(table.indexes)):
+        connection.execute(ddl.create_index(table, number, name, f"{staged}_{number}"))
+    return Replacement(dataset, staged, table, old)
+
+
+def _wait_briefly(connection: psycopg.Connection) -> None:
+    connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+    connection.execute(  # only a superuser may
+        f"SELECT set_config('deadlock_timeout', '{GIVE_WAY_MS}ms', true)"
+        " FROM pg_roles WHERE rolname = current_user AND rolsuper"
     )
-    with suppress(*expected), connection.transaction():
-        connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-        connection.execute(ddl.create_table(table, ddl.qualified(dataset, staged)))
-        _swap(connection, [Replacement(dataset, staged, table, old)])
-        raise psycopg.Rollback
 
 
 def _blocked(
     connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float
 ) -> SwapBlocked:
-    rows = query(connection, "blockers", oids=_old(tables))
+    old = _old(tables)
+    views = [view["oid"] for view in query(connection, "views", oids=old)]
+    rows = query(connection, "blockers", oids=old + views)
     holders = ", ".join(f"{row['usename']} (pid {row['pid']}, for {row['since']})" for row in rows)
     return SwapBlocked(
         f"readers held the old table for {timeout:g} s: {holders or 'unknown'}; it stays",
@@ -99,7 +118,9 @@ def _old(tables: Sequence[Replacement]) -> list[int]:
     return [table.old for table in tables if table.old is not None]
 
 
-def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> dict[str, list[str]]:
+def _swap(
+    connection: psycopg.Connection, tables: Sequence[Replacement], *, rehearsal: bool = False
+) -> dict[str, list[str]]:
     old = _old(tables)
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
@@ -108,16 +129,13 @@ def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> dict
     for reference in references:
         _alter_holder(connection, reference, "DROP", "")
     for view in reversed(views):
-        kind = "MATERIALIZED VIEW" if view["kind"] == "m" else "VIEW"
-        connection.execute(
-            sql.SQL("DROP {} {}").format(sql.SQL(kind), ddl.qualified(view["schema"], view["name"]))
-        )
+        _drop(connection, _kind(view), ddl.qualified(view["schema"], view["name"]))
     inherited = [
         _kept(connection, table.old) if table.old is not None else None for table in tables
     ]
     dropped = [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
     if dropped:  # in one statement: they may point to each other
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.SQL(", ").join(dropped)))
+        _drop(connection, "TABLE", sql.SQL(", ").join(dropped))
     made = {table.table.name: _rename(connection, table) for table in tables}
     for table, things in zip(tables, inherited, strict=True):
         if things is not None:
@@ -125,9 +143,9 @@ def _swap(connection: psycopg.Connection, tables: Sequence[Replacement]) -> dict
             columns = {column.name for column in table.table.columns}
             _restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
     for view, things in zip(views, kept, strict=True):
-        _recreate(connection, view, things)
+        _recreate(connection, view, things, fill=not rehearsal)
     for reference in references:
-        _alter_holder(connection, reference, "ADD", reference["definition"])
+        _refer_again(connection, reference, rehearsal=rehearsal)
     return made
 
 
@@ -135,12 +153,34 @@ def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: li
     """Lock views before the tables below them: the order in which readers take their locks."""
     if not old:
         return
-    views = [row for row in query(connection, "views", oids=old) if row["kind"] == "v"]
-    names = [ddl.qualified(view["schema"], view["name"]) for view in reversed(views)]
-    names += [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
+    for view in reversed(query(connection, "views", oids=old)):
+        # LOCK TABLE would lock all that is below a view, with the rights of the view's owner.
+        _give(connection, view)
+    names = [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
     connection.execute(
         sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(names))
     )
+
+
+def _kind(view: Row) -> str:
+    return "MATERIALIZED VIEW" if view["kind"] == "m" else "VIEW"
+
+
+def _give(connection: psycopg.Connection, view: Row) -> None:
+    """Make the view's owner its owner, which also locks it."""
+    name = ddl.qualified(view["schema"], view["name"])
+    owner = sql.SQL("ALTER {} {} OWNER TO {}")
+    connection.execute(owner.format(sql.SQL(_kind(view)), name, sql.Identifier(view["owner"])))
+
+
+def _drop(connection: psycopg.Connection, kind: str, name: sql.Composable) -> None:
+    try:
+        connection.execute(sql.SQL("DROP {} {}").format(sql.SQL(kind), name))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise SchemaRefused(
+            f"replacing the table would lose what hangs on it: {error.diag.message_detail}",
+            hint="Drop it first, or publish under another name with --table.",
+        ) from error
 
 
 def _kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:
@@ -157,6 +197,22 @@ def _alter_holder(
     holder, constraint = sql.SQL(reference["holder"]), sql.Identifier(reference["name"])
     parts = [holder, sql.SQL(f"{action} CONSTRAINT"), constraint, sql.SQL(definition)]
     connection.execute(sql.SQL("ALTER TABLE ") + sql.SQL(" ").join(parts))
+
+
+def _refer_again(connection: psycopg.Connection, reference: Row, *, rehearsal: bool) -> None:
+    definition = reference["definition"]
+    if rehearsal and not definition.endswith(" NOT VALID"):
+        definition += " NOT VALID"  # an empty table has none of the rows
+    try:
+        _alter_holder(connection, reference, "ADD", definition)
+    except (psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+        if rehearsal and isinstance(error, psycopg.errors.InvalidForeignKey):
+            raise
+        raise SchemaRefused(
+            f"foreign key {reference['name']} of {reference['holder']} cannot survive the new"
+            f" table: {error.diag.message_detail or error.diag.message_primary}",
+            hint="Drop the foreign key first, or publish what it points to.",
+        ) from error
 
 
 def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
@@ -235,9 +291,11 @@ def _grant(target: sql.Composable, grant: Row) -> sql.Composed:
     )
 
 
-def _recreate(connection: psycopg.Connection, view: Row, things: dict[str, list[Row]]) -> None:
+def _recreate(
+    connection: psycopg.Connection, view: Row, things: dict[str, list[Row]], *, fill: bool
+) -> None:
     name = ddl.qualified(view["schema"], view["name"])
-    kind = "MATERIALIZED VIEW" if view["kind"] == "m" else "VIEW"
+    kind = _kind(view)
     options = f" WITH ({', '.join(view['options'])})" if view["options"] else ""
     body = view["definition"].rstrip().rstrip(";")
     no_data = " WITH NO DATA" if view["kind"] == "m" else ""
@@ -250,11 +308,11 @@ def _recreate(connection: psycopg.Connection, view: Row, things: dict[str, list[
             f"view {full} cannot survive the new table: {error.diag.message_primary}",
             hint="Drop or change the view, or publish under another name with --table.",
         ) from error
-    owner = sql.SQL("ALTER {} {} OWNER TO {}")
-    connection.execute(owner.format(sql.SQL(kind), name, sql.Identifier(view["owner"])))
+    _give(connection, view)
+    _strip(connection, view["schema"], view["name"])
     _restore(connection, kind, view["schema"], view["name"], things, None)
     for definition in view["indexes"] or ():
         connection.execute(definition.encode())
-    if view["kind"] == "m":
+    if view["kind"] == "m" and fill:
         # As its owner, in a restricted operation: never run a view's functions as administrator.
         connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(name))

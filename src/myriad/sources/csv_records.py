@@ -30,7 +30,7 @@ class Numbered:
             over the size limit.
         longest: bytes of the longest record in the copy.
         records: how many records the copy has.
-        last_line: the highest line number in it.
+        last_line: the highest line number, of these too.
     """
 
     path: Path
@@ -50,6 +50,7 @@ def number(path: Path, target: Path, dialect: Dialect) -> Numbered:
         next(found, None)
     with target.open("wb") as output:
         for line, raw in found:
+            result.last_line = line
             reason = _defect(raw, quoted)
             if reason:
                 result.set_aside.append((line, shown(raw), reason))
@@ -62,7 +63,6 @@ def number(path: Path, target: Path, dialect: Dialect) -> Numbered:
             record = b"%d%s%s\n" % (line, delimiter, raw)
             result.longest = max(result.longest, len(record))
             result.records += 1
-            result.last_line = line
             output.write(record)
     return result
 
