@@ -11,7 +11,7 @@ SHOWN = 10
 
 
 class Rejects:
-    """Collects the rejects of one publish and keeps them in a file as they come.
+    """Collects the rejects of one publish; `save` keeps them in a file.
 
     Raises TooManyRejects, showing the first, once there are more than `limit` and enough to show.
     """
