@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from myriad.errors import SourceError
 from myriad.model import Column, Table, Type
-from myriad.sources import jsonl_records
+from myriad.sources import jsonl_records, spool
 from myriad.sources.base import (
     BATCH_ROWS,
     ReadOptions,
@@ -34,6 +34,7 @@ def open_jsonl(
 ) -> list[TableSource]:
     """Open a plain UTF-8 file of JSON records; `name` is the table's. Raises SourceError."""
     del options  # JSON leaves nothing open
+    spool.refuse_binary(path, origin)
     source = JsonlSource(path, origin, workspace, name)
     try:
         source.guess()
