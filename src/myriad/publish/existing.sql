@@ -96,8 +96,10 @@ WHERE x.indrelid = %(oid)s
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid);
 
 -- name: blockers
-SELECT a.pid, a.usename, a.application_name, now() - a.xact_start AS since
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.relation = ANY(%(oids)s) AND l.granted AND a.pid <> pg_backend_pid()
+SELECT a.pid, a.usename, a.application_name, clock_timestamp() - a.xact_start AS since
+FROM pg_stat_activity a
+WHERE a.pid <> pg_backend_pid() AND a.pid IN (
+    SELECT l.pid FROM pg_locks l
+    WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.relation = ANY(%(oids)s) AND l.granted)
 ORDER BY a.xact_start LIMIT 3;
