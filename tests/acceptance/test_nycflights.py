@@ -158,6 +158,16 @@ def test_counts_types_and_values_equal_the_source(published: Place, table: str) 
         assert loaded[name] == values, name
 
 
+def test_every_row_keeps_its_values_together(published: Place) -> None:
+    """Columns that are right one by one could still be shifted against each other."""
+    names = ("year", "month", "day", "carrier", "flight", "tailnum", "origin", "dest", "minute")
+    with (published.folder / "flights.csv").open(newline="", encoding="utf-8") as file:
+        source = Counter("|".join(row[name] for name in names) for row in csv.DictReader(file))
+    written = ", ".join(f"coalesce({name}::text, 'NA')" for name in names)
+    rows = published.ask(f"SELECT concat_ws('|', {written}), count(*) FROM flights GROUP BY 1")
+    assert Counter(dict(rows)) == source
+
+
 def test_the_keys_are_there(published: Place) -> None:
     for table, columns in KEYS.items():
         definition = published.one(
