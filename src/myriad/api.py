@@ -1,7 +1,6 @@
 """The Python API: `myriad.open(home)` gives one installation and what can be done with it."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ class Myriad:
             )
         return Server(running.engine, running.dsn, running.host, running.port)
 
-    @cached_property
+    @property
     def people(self) -> "People":
         """People, groups and grants of the running server; raises NotRunning."""
         from myriad.people import People  # noqa: PLC0415
