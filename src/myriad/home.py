@@ -107,7 +107,9 @@ class Home:
         """Raise HomeError for a folder with other things in it: its rights would be changed."""
         if self._lock.exists() or self.postgres.exists() or not self.folder.is_dir():
             return
-        foreign = sorted({path.name for path in self.folder.iterdir()} - OWN_NAMES)
+        names = {path.name for path in self.folder.iterdir()} - OWN_NAMES
+        # A first start that was killed leaves a half-made data folder.
+        foreign = sorted(name for name in names if not name.startswith(".postgres-"))
         if foreign:
             raise HomeError(
                 f"{self.folder} is no home of Myriad and not empty: it has {foreign[0]}",

@@ -201,7 +201,7 @@ def test_opening_the_own_database_to_public_lets_nobody_in(
         let_in = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
         connection.execute(let_in.format(sql.Identifier(f"own_{tag}"), sql.Identifier(reader.name)))
         reader.connect(f"own_{tag}").close()
-        connection.execute(f"DROP DATABASE own_{tag} WITH (FORCE)")
+        connection.execute(f"DROP DATABASE own_{tag}")  # waits for who is leaving
 
 
 def test_hardening_again_changes_nothing_and_says_that_nothing_is_open(

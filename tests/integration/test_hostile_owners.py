@@ -56,7 +56,7 @@ class Owner:
     def remove(self) -> None:
         with closing(self.connect("main")) as connection:
             name = sql.Identifier(self.database)
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            connection.execute(sql.SQL("DROP DATABASE {}").format(name))
         self.installation.people.remove([self.name])
 
 

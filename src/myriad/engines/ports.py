@@ -18,6 +18,13 @@ def by_hand(settings: Settings) -> bool:
     return "port" in settings.origins
 
 
+def preferred(settings: Settings, last: int | None) -> int:
+    """Return the port to try first: the last one, which people wrote down, if it was chosen."""
+    if last is None or by_hand(settings) or not 0 <= last - settings.port < TRIES:
+        return settings.port
+    return last
+
+
 def choose(settings: Settings, preferred: int) -> int:
     """Return a port to listen on: the one set by hand, or a free one, first `preferred`.
 

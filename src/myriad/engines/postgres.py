@@ -51,7 +51,7 @@ class EmbeddedPostgres:
         self._data = home.postgres
         self._log = log_path(home)
         self._child: subprocess.Popen[bytes] | None = None
-        self._port = configuration.last_port(self._data) or settings.port  # people wrote it down
+        self._port = ports.preferred(settings, configuration.last_port(self._data))
         self._user: process.EngineUser | None = None
         self._programs: programs.Programs | None = None
 
