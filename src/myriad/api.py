@@ -74,7 +74,7 @@ class Myriad:
         report = publish(
             self.server(), self.home, self.settings, sources, options or Options(), progress
         )
-        if not report.dry_run:  # a dataset that was just made gets the rights granted before
+        if report.first_in_dataset:  # it may have been granted before it was there
             self.people.apply(report.database, report.dataset)
         return report
 

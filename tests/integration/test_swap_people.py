@@ -253,7 +253,6 @@ def test_publishes_that_race_never_mix(place: Place) -> None:
     assert place.relations() == {"public.a", "public.b"}
 
 
-@pytest.mark.xfail(strict=True, reason="publish settles the group's grant anew on all tables")
 def test_what_was_taken_from_a_group_by_hand_stays_taken(place: Place, reader: Reader) -> None:
     secret, menu = place.write("salary.csv", "a\n1\n"), place.write("menu.csv", "a\n1\n")
     place.publish(secret, menu)

@@ -69,6 +69,8 @@ def values(settings: Settings, port: int, sockets: Path, have: Machine) -> dict[
         "max_wal_size": f"{_between(256, have.free_mb // 10, 8 * GB_IN_MB)}MB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
+        # A killed client's statement ends soon, and with it the locks that it holds.
+        "client_connection_check_interval": "1s",
         # Myriad starts it again: one place handles every crash, and sweeps after it.
         "restart_after_crash": "off",
         "logging_collector": "off",

@@ -20,7 +20,7 @@ from myriad.errors import PublishError, SchemaRefused
 from myriad.home import Home, process_started
 from myriad.model import Kind
 from myriad.publish import copy, ddl, existing, loading, naming, plan, record
-from myriad.publish.existing import Existing
+from myriad.publish.existing import Existing, query
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport
@@ -143,7 +143,7 @@ class _Job:
         with self.connection.transaction():
             self._claim(targets)
             there = self._look(targets)
-            self._make_dataset()
+            report.first_in_dataset = self._make_dataset()
             self._load(targets, there, report)
             report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
             report.seconds = time.monotonic() - began
@@ -158,11 +158,13 @@ class _Job:
             rehearse(self.connection, self.dataset, tables)
         return there
 
-    def _make_dataset(self) -> None:
+    def _make_dataset(self) -> bool:
+        """Make the dataset where it is missing; say whether it had no table yet."""
         schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
         # If another publish is making it we wait for that one, and then it is there.
         with suppress(psycopg.errors.UniqueViolation), self.connection.transaction():
             self.connection.execute(schema)
+        return not query(self.connection, "taken", dataset=self.dataset)
 
     def _claim(self, targets: list[plan.Target]) -> None:
         """Let nobody else publish the same tables meanwhile."""

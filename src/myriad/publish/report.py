@@ -50,7 +50,11 @@ class TableReport:
 
 @dataclass
 class Report:
-    """A publish that is done, or was only tried (`dry_run`)."""
+    """A publish that is done, or was only tried (`dry_run`).
+
+    Attributes:
+        first_in_dataset: the dataset had no table before.
+    """
 
     run: str
     database: str
@@ -60,6 +64,7 @@ class Report:
     seconds: float = 0.0
     rejects: list[Reject] = field(default_factory=list)
     rejects_file: str | None = None
+    first_in_dataset: bool = False
 
     @property
     def rows(self) -> int:

@@ -50,18 +50,27 @@ def swap(
     Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
     """
     until = time.monotonic() + timeout
+    turn = 0
     while True:
         try:
             with connection.transaction():
                 _wait_briefly(connection)
-                made = _swap(connection, tables)
+                # Readers who join tables lock them in an order of their own: try each in turn.
+                made = _swap(connection, _turned(tables, turn))
                 connection.execute("SET LOCAL lock_timeout = 0")
         except WAITED as error:
             if time.monotonic() > until:
                 raise _blocked(connection, tables, timeout) from error
-            time.sleep(PAUSE)
+            turn += 1
+            time.sleep(PAUSE / (1 + turn % 3))
         else:
             return made
+
+
+def _turned(tables: Sequence[Replacement], turn: int) -> Sequence[Replacement]:
+    place = turn // 2 % max(len(tables), 1)
+    turned = [*tables[place:], *tables[:place]]
+    return turned[::-1] if turn % 2 else turned
 
 
 def rehearse(
