@@ -2,12 +2,14 @@
 
 import platform
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -24,8 +26,13 @@ class Run:
 
 def run(command: Sequence[str | Path]) -> Run:
     """Run a command and watch it; raises subprocess.CalledProcessError with what it said."""
+    with tempfile.TemporaryFile("w+") as output:  # a pipe that nobody empties would stop it
+        return _watch(command, output)
+
+
+def _watch(command: Sequence[str | Path], output: IO[str]) -> Run:
     began = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     watched = psutil.Process(child.pid)
     peak = 0
     while child.poll() is None:
@@ -33,9 +40,9 @@ def run(command: Sequence[str | Path]) -> Run:
         with suppress(subprocess.TimeoutExpired):
             child.wait(LOOK)
     seconds = time.perf_counter() - began
-    said = child.stdout.read() if child.stdout else ""
     if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command, said)
+        output.seek(0)
+        raise subprocess.CalledProcessError(child.returncode, command, output.read())
     return Run(seconds, peak)
 
 
