@@ -92,7 +92,7 @@ def pytest_runtest_makereport(
     installed, place = arguments.get("installation"), arguments.get("home")
     folder = installed.home if isinstance(installed, Myriad) else place
     if report.failed and isinstance(folder, Home):
-        for name in ("myriad.log", "postgres.log"):
+        for name in ("myriad.log", "door.log", "postgres.log"):
             lines = logs.tail(folder.logs / name, LOG_LINES)
             report.sections.append((name, "\n".join(lines)))
     return report

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 import myriad
-from myriad.engines import process
+from myriad.engines import door, process
 from myriad.home import Home
 
 POLL = 0.01
@@ -103,6 +103,7 @@ def up(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
         if started.process.poll() is None:
             started.process.kill()
             started.process.wait()
+        door.clear(home)
         process.clear(home.postgres, grace=5)
 
 

@@ -4,12 +4,11 @@ The dataclass below *is* the table: add a field with its help and everything els
 (`myriad settings`, the environment variable, the file, the documentation).
 """
 
-import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,19 @@ FILE = "myriad.toml"
 
 _MOST = 10**9  # of any number: enough for every count, size in MB and time in seconds here
 _NAMES = {int: "a whole number", float: "a number", str: "text"}
+OWN_CONNECTIONS = 20  # of PostgreSQL's, that the door leaves to Myriad's commands and to itself
 
 
-def _setting(default: Any, help_text: str, *, low: float = 0, high: float = _MOST) -> Any:  # noqa: ANN401 - a field's default has the field's type
-    return field(default=default, metadata={"help": help_text, "low": low, "high": high})
+def _setting(
+    default: Any,  # noqa: ANN401 - a field's default has the field's type
+    help_text: str,
+    *,
+    low: float = 0,
+    high: float = _MOST,
+    choices: tuple[str, ...] = (),
+) -> Any:  # noqa: ANN401
+    table = {"help": help_text, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=table)
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class Settings:
     """Every setting of one home, with where each value came from in `origins`."""
 
     host: str = _setting(
-        "127.0.0.1", "address that people connect to: a loopback address, there is no TLS yet"
+        "127.0.0.1",
+        "address that people connect to; one that other machines reach only with `tls` = require",
     )
     port: int = _setting(
         6432,
@@ -39,10 +48,49 @@ class Settings:
         low=1,
         high=65535,
     )
+    tls: str = _setting(
+        "allow",
+        "whether connections are encrypted: off, allow (as the client likes) or require",
+        choices=("off", "allow", "require"),
+    )
+    tls_certificate: str = _setting(
+        "", "file with the certificate (PEM); empty: a self-signed one, made at the first start"
+    )
+    tls_key: str = _setting("", "file with the certificate's private key (PEM)")
     database: str = _setting("main", "database that `publish` and `grant` use unless told")
     dataset: str = _setting("public", "dataset (schema) that `publish` uses unless told")
+    login_timeout: float = _setting(15.0, "seconds that a person may take to log in", low=1)
+    max_clients: int = _setting(
+        15_000, "connections of people that the door holds at once", low=1, high=10**6
+    )
+    pool_size: int = _setting(
+        0, "connections to PostgreSQL of people with the same rights; 0: from the cores"
+    )
+    server_connections: int = _setting(
+        0,
+        "connections to PostgreSQL of all people; 0: from the cores; at most"
+        f" {OWN_CONNECTIONS} less than max_connections",
+    )
+    drain_timeout: float = _setting(
+        10.0, "seconds that running transactions get to end when the door stops"
+    )
+    audit: str = _setting(
+        "on", "whether the door writes down who ran what: on or off", choices=("on", "off")
+    )
+    audit_rows: int = _setting(1_000_000, "statements that the audit keeps", low=1000)
+    limit_statement_seconds: float = _setting(600.0, "seconds that a statement may take; 0: any")
+    limit_rows: int = _setting(0, "rows that a transaction may return; 0: any")
+    limit_megabytes: float = _setting(0.0, "MB that a transaction may return; 0: any")
+    limit_concurrent: int = _setting(8, "statements of one person at once; 0: any")
+    limit_idle_seconds: float = _setting(
+        300.0, "seconds that a session may do nothing in a transaction; 0: any"
+    )
+    limit_queue_seconds: float = _setting(
+        60.0, "seconds that a statement may wait for its turn; 0: any"
+    )
+    limit_connections: int = _setting(1000, "connections of one person at once; 0: any")
     max_connections: int = _setting(
-        200, "connections that PostgreSQL accepts at once", low=10, high=10**5
+        200, "connections that PostgreSQL accepts at once", low=30, high=10**5
     )
     shared_buffers_mb: int = _setting(
         0, "memory for PostgreSQL's page cache in MB; 0: a quarter of the machine's", low=0
@@ -80,8 +128,6 @@ def load(folder: Path, flags: Mapping[str, Any] | None = None) -> Settings:
         for name, value in found.items():
             values[name] = _convert(name, value, origin)
             origins[name] = origin
-    if "host" in values:
-        _check_host(values["host"], origins["host"])
     return Settings(**values, origins=origins)
 
 
@@ -116,19 +162,34 @@ def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this 
     if entry is None:
         known = ", ".join(entry.name for entry in TABLE)
         raise SettingsError(f"{origin}: there is no setting {name!r}", hint=f"Known: {known}.")
-    wanted = type(entry.default)
-    low, high = entry.metadata["low"], entry.metadata["high"]
     try:
-        converted = _as(wanted, value)
-        if wanted is not str and not low <= converted <= high:
-            raise ValueError  # noqa: TRY301 - one place says what is wrong
+        return _within(entry, _as(type(entry.default), value))
     except (TypeError, ValueError):
-        limit = "" if wanted is str else f" from {low:g} to {high:g}"
         raise SettingsError(
-            f"{origin}: {name} = {value!r} is not {_NAMES[wanted]}{limit}",
+            f"{origin}: {name} = {value!r} is not {_wanted(entry)}",
             hint=f"{name}: {entry.metadata['help']}.",
         ) from None
-    return converted
+
+
+def _within(entry: Field[Any], value: Any) -> Any:  # noqa: ANN401
+    """Return `value`; raises ValueError if it lies outside the setting's bounds or choices."""
+    choices = entry.metadata["choices"]
+    if isinstance(value, str):
+        good = not choices or value in choices
+    else:
+        good = entry.metadata["low"] <= value <= entry.metadata["high"]
+    if not good:
+        raise ValueError
+    return value
+
+
+def _wanted(entry: Field[Any]) -> str:
+    kind, choices = type(entry.default), entry.metadata["choices"]
+    if choices:
+        return f"one of {', '.join(choices)}"
+    if kind is str:
+        return _NAMES[kind]
+    return f"{_NAMES[kind]} from {entry.metadata['low']:g} to {entry.metadata['high']:g}"
 
 
 def _as(wanted: type, value: Any) -> Any:  # noqa: ANN401
@@ -138,16 +199,3 @@ def _as(wanted: type, value: Any) -> Any:  # noqa: ANN401
     if not isinstance(value, (str, int, float)) or (wanted is str and not isinstance(value, str)):
         raise TypeError
     return wanted(value)
-
-
-def _check_host(host: str, origin: str) -> None:
-    """Refuse addresses that other machines reach: there is no TLS yet, and queries are private."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise SettingsError(
-            f"{origin}: host = {host!r} is no loopback address",
-            hint="Give 127.0.0.1, ::1 or localhost; let people of other machines in by a tunnel.",
-        )

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_good_machine_passes_and_nothing_is_made(home: Home) -> None:
     assert code == 0
     assert set(findings) == {
         *("versions", "user", "programs", "permissions", "disk", "memory"),
-        *("file descriptors", "locale", "clock", "ports"),
+        *("file descriptors", "locale", "clock", "ports", "certificate"),
     }
     assert not home.folder.exists()
 
@@ -72,6 +73,28 @@ def test_a_clock_that_is_behind_is_found(home: Home) -> None:
     code, findings = examine(home)
     assert code == 1
     assert findings["clock"]["state"] == "wrong"
+
+
+def test_a_certificate_that_ends_soon_or_is_missing_is_found(home: Home, folder: Path) -> None:
+    certificate, key = folder / "own.crt", folder / "own.key"
+    files = {"MYRIAD_TLS_CERTIFICATE": str(certificate), "MYRIAD_TLS_KEY": str(key)}
+    assert examine(home, **files)[1]["certificate"]["state"] == "wrong"
+    command = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=x"]
+    subprocess.run(
+        [*command, "-days", "3", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    code, findings = examine(home, **files)
+    assert code == 0
+    assert findings["certificate"]["state"] == "warning"
+
+
+def test_an_address_that_others_reach_is_found(home: Home) -> None:
+    code, findings = examine(home, MYRIAD_HOST="0.0.0.0")
+    assert code == 1
+    assert "other machines" in findings["ports"]["message"]
+    assert examine(home, MYRIAD_HOST="0.0.0.0", MYRIAD_TLS="require")[0] == 0
 
 
 def test_people_read_the_remedy_on_a_line_of_its_own(home: Home, folder: Path) -> None:

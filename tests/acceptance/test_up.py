@@ -12,14 +12,12 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad.engines import process
-from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import HomeLocked, StartFailed
 from myriad.home import Home, process_started
-from myriad.settings import Settings
+from tests.elsewhere import OWNER, PASSWORD, elsewhere
 from tests.harness import COMMAND, Up, postmaster, run, unprivileged_python, up, wait_until
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -228,34 +226,23 @@ def test_a_lock_left_by_a_power_cut_is_stale(made_home: Home) -> None:
         assert answers(made_home)
 
 
-def test_an_attached_server_outlives_us_and_its_password_stays_private(
-    made_home: Home, folder: Path
-) -> None:
-    other = EmbeddedPostgres(made_home, Settings())
-    server = other.start()
+def test_an_attached_server_outlives_us_and_its_password_stays_private(folder: Path) -> None:
     mine = Home(folder / "mine")
-    try:
-        with closing(server.connect(autocommit=True)) as connection:
-            connection.execute("CREATE ROLE operator LOGIN SUPERUSER PASSWORD 'very-hidden'")
-        dsn = make_conninfo(
-            host=server.host, port=server.port, user="operator", password="very-hidden"
-        )
-        with up(mine, MYRIAD_POSTGRES_AT=dsn) as started:
+    with elsewhere() as server:
+        with up(mine, MYRIAD_POSTGRES_AT=server.dsn) as started:
             started.wait_ready()
-            assert ask(mine, "SELECT current_user") == "operator"
+            assert ask(mine, "SELECT current_user") == OWNER
             state = mine.folder / "running.json"
             assert stat.S_IMODE(state.stat().st_mode) == 0o600
             logs = run(mine, "logs")
             assert logs.returncode == 1
             assert "attached PostgreSQL writes its log where it runs" in logs.stderr
-            said = started.said() + run(mine, "status").stdout
+            said = started.said() + run(mine, "status").stdout + run(mine, "logs", "--door").stdout
             assert started.end() == 0
-        assert other.failure() is None
+        server.connect("postgres").close()
         files = [path for path in mine.folder.rglob("*") if path.is_file()]
         written = "".join(path.read_text(errors="replace") for path in files)
-        assert "very-hidden" not in said + written
-    finally:
-        other.stop()
+        assert PASSWORD not in said + written
 
 
 def as_nobody(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:

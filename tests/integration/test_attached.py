@@ -1,4 +1,4 @@
-"""A PostgreSQL that somebody else runs: here a second one, reached as people reach it."""
+"""A PostgreSQL that somebody else runs, checked and prepared."""
 
 import uuid
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import MyriadError, StartFailed, Unsupported
 from myriad.home import Home
 from myriad.settings import Settings
-from tests.harness import reachable_folder
+from tests.elsewhere import elsewhere
 
 PASSWORD = "pa55 'word'"
 
@@ -26,7 +26,6 @@ PASSWORD = "pa55 'word'"
 class Elsewhere:
     """A server of somebody else's: `server` is how its owner reaches it."""
 
-    engine: EmbeddedPostgres
     server: Server
 
     def role(self, rights: str) -> str:
@@ -35,9 +34,7 @@ class Elsewhere:
         make = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} {}").format(
             sql.Identifier(name), PASSWORD, sql.SQL(rights)
         )
-        connect = sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(name))
         self.ask(make)
-        self.ask(connect)
         host, port = self.server.host, self.server.port
         return make_conninfo("", host=host, port=port, user=name, password=PASSWORD)
 
@@ -47,22 +44,17 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    with reachable_folder() as folder:
-        engine = EmbeddedPostgres(Home(folder / "home"), Settings())
-        found = Elsewhere(engine, engine.start())
-        for name in ("main", "myriad"):  # as nobody's of Myriad
-            found.ask(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
-        yield found
-        engine.stop()
+def there() -> Iterator[Elsewhere]:
+    with elsewhere() as server:
+        yield Elsewhere(server)
 
 
 @pytest.fixture
-def empty(elsewhere: Elsewhere) -> Iterator[Elsewhere]:
-    yield elsewhere
+def empty(there: Elsewhere) -> Iterator[Elsewhere]:
+    yield there
     for name in ("main", "myriad"):
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-        elsewhere.ask(drop.format(sql.Identifier(name)))
+        there.ask(drop.format(sql.Identifier(name)))
 
 
 def test_a_role_that_may_make_roles_and_databases_is_enough(empty: Elsewhere) -> None:
@@ -82,7 +74,7 @@ def test_stopping_leaves_the_server_alone(empty: Elsewhere) -> None:
     engine.start()
     assert engine.failure() is None
     engine.stop()
-    assert empty.engine.failure() is None
+    empty.server.connect("postgres").close()
 
 
 @pytest.mark.parametrize(
@@ -93,21 +85,21 @@ def test_stopping_leaves_the_server_alone(empty: Elsewhere) -> None:
         ("", "lacks CREATEROLE and CREATEDB"),
     ],
 )
-def test_missing_rights_are_named(elsewhere: Elsewhere, rights: str, missing: str) -> None:
+def test_missing_rights_are_named(there: Elsewhere, rights: str, missing: str) -> None:
     with pytest.raises(Unsupported, match=missing) as caught:
-        AttachedPostgres(elsewhere.role(rights), Settings()).start()
+        AttachedPostgres(there.role(rights), Settings()).start()
     assert "ALTER ROLE" in caught.value.hint
 
 
-def test_an_old_server_is_refused(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_server_is_refused(there: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached, "OLDEST", 99)
     with pytest.raises(Unsupported, match="is older than 99"):
-        AttachedPostgres(elsewhere.role("CREATEROLE CREATEDB"), Settings()).start()
+        AttachedPostgres(there.role("CREATEROLE CREATEDB"), Settings()).start()
 
 
-def test_its_log_cannot_be_read_and_the_error_says_why(elsewhere: Elsewhere) -> None:
+def test_its_log_cannot_be_read_and_the_error_says_why(there: Elsewhere) -> None:
     with pytest.raises(Unsupported, match="writes its log where it runs"):
-        AttachedPostgres(elsewhere.role(""), Settings()).log_tail(10)
+        AttachedPostgres(there.role(""), Settings()).log_tail(10)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +118,8 @@ def test_an_error_never_shows_the_password(broken: str) -> None:
     assert "hid" not in error.message + error.hint
 
 
-def test_a_wrong_password_is_said_without_showing_it(elsewhere: Elsewhere) -> None:
-    dsn = make_conninfo(elsewhere.role(""), password="hidden")
+def test_a_wrong_password_is_said_without_showing_it(there: Elsewhere) -> None:
+    dsn = make_conninfo(there.role(""), password="hidden")
     with pytest.raises(StartFailed, match="password authentication failed") as caught:
         AttachedPostgres(dsn, Settings()).start()
     assert "hidden" not in caught.value.message

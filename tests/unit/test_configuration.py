@@ -12,7 +12,7 @@ SOCKETS = Path("/run/some where")
 
 
 def values(machine: Machine, settings: Settings | None = None) -> dict[str, str | int]:
-    return configuration.values(settings or Settings(), 6432, SOCKETS, machine)
+    return configuration.values(settings or Settings(), SOCKETS, machine)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,27 @@ def test_quotes_in_a_path_stay_within_the_value() -> None:
     assert "name = 'it''s a \\\\ path'\nnumber = 3\n" in text
 
 
-def test_only_myriads_own_user_is_the_administrator() -> None:
-    assert configuration.ident('a "user"').endswith('myriad "a ""user""" myriad\n')
-    rules = [line for line in configuration.hba().splitlines() if not line.startswith("#")]
-    assert rules.index("host all myriad all reject") < rules.index("host all all all scram-sha-256")
-    assert not any("trust" in rule for rule in rules)
+def rules(major: int) -> list[str]:
+    return [line for line in configuration.hba(major).splitlines() if not line.startswith("#")]
+
+
+def test_only_myriads_own_user_comes_in_and_only_over_the_socket() -> None:
+    assert configuration.ident('a "user"').endswith('myriad "a ""user""" all\n')
+    assert rules(16) == ["local all all peer map=myriad", "host all all all reject"]
+    assert rules(15) == ["local all all trust", "host all all all reject"]
+    chosen = values(Machine(4096, 2, 100_000))
+    assert chosen["listen_addresses"] == ""
+    assert chosen["unix_socket_permissions"] == "0700"
+
+
+def test_what_one_person_spills_leaves_half_of_the_free_disk() -> None:
+    one = values(Machine(4096, 2, 60_000), Settings(limit_concurrent=1))
+    assert one["temp_file_limit"] == "10000MB"  # its own process and two workers
+    eight = values(Machine(4096, 2, 240_000))
+    assert eight["temp_file_limit"] == "5000MB"
+    assert values(Machine(4096, 2, 100))["temp_file_limit"] == "64MB"
+
+
+def test_some_connections_stay_for_the_administrator() -> None:
+    few = values(Machine(4096, 2, 100_000), Settings(max_connections=30))
+    assert 0 < int(few["superuser_reserved_connections"]) < 20

@@ -23,7 +23,7 @@ LAYERS = [
     {"api"},
     {"connect", "door", "people", "publish"},
     {"engines", "sources"},
-    {"model"},
+    {"limits", "model"},
     {"home", "named_sql", "settings"},
     {"errors"},
 ]

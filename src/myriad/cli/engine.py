@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import click
 
+from myriad.api import Myriad
 from myriad.cli.common import Session, common
-from myriad.engines import logs, status, supervisor
-from myriad.engines.postgres import log_path
+from myriad.engines import door, logs, postgres, status, supervisor
 from myriad.errors import EngineError
 
 MB = 1024 * 1024
@@ -80,17 +80,28 @@ def _status_text(now: status.Status) -> str:
         return f"{first}\nhint: start it with `myriad up --detach`"
     if now.state == status.STARTING:
         return f"{first}, process {now.pid}"
-    if now.state in (status.BROKEN, status.ABANDONED):
+    if now.state == status.ABANDONED:
         return f"{first}: {now.problem}\nhint: `myriad up` starts it again; see `myriad logs`"
+    if now.state == status.BROKEN:
+        return (
+            f"{first}: {now.problem}\nhint: `myriad up` still runs and starts again what ended;"
+            " see `myriad logs` and `myriad logs --door`"
+        )
     rows = [
         ("engine", now.about),
         ("address", f"{now.host} port {now.port}"),
+        ("door", _door_text(now)),
         ("up since", f"{timedelta(seconds=round(now.uptime))} (process {now.pid})"),
-        ("connections", f"{now.connections} of {now.max_connections}"),
+        ("connections", f"{now.connections} of {now.max_connections} to PostgreSQL"),
         ("size", f"{now.size / MB:,.1f} MB"),
         *(("database", f"{entry.name} {_size_text(entry.size)}") for entry in now.databases),
     ]
     return "\n".join([first, *(f"  {name:<12} {value}" for name, value in rows)])
+
+
+def _door_text(now: status.Status) -> str:
+    people = "" if now.clients is None else f", {now.clients} connections of people"
+    return f"process {now.door}{people}"
 
 
 def _size_text(size: int | None) -> str:
@@ -102,16 +113,22 @@ def _size_text(size: int | None) -> str:
     "-n", "lines", type=click.IntRange(min=0), default=LINES, show_default=True, help="Lines."
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("--door", "of_door", is_flag=True, help="The door's log instead of PostgreSQL's.")
 @common
-def logs_command(session: Session, *, lines: int, follow: bool) -> None:
-    """Show the last lines of PostgreSQL's log."""
+def logs_command(session: Session, *, lines: int, follow: bool, of_door: bool) -> None:
+    """Show the last lines of PostgreSQL's log, or of the door's."""
     installation = session.open()
-    running = installation.home.running()
-    attached = running.dsn if running and running.engine == "attached" else None
-    engine = supervisor.engine_for(installation.home, installation.settings, attached)
-    found = engine.log_tail(lines)
+    path = (door if of_door else postgres).log_path(installation.home)
+    found = logs.tail(path, lines) if of_door else _engine_log(installation, lines)
     session.result(found, "\n".join(found))
     if not follow:
         return
-    for line in logs.follow(log_path(installation.home)):
+    for line in logs.follow(path):
         click.echo(json.dumps(line, ensure_ascii=False) if session.as_json else line)
+
+
+def _engine_log(installation: Myriad, lines: int) -> list[str]:
+    running = installation.home.running()
+    attached = running.dsn if running and running.engine == "attached" else None
+    engine = supervisor.engine_for(installation.home, installation.settings, attached)
+    return engine.log_tail(lines)

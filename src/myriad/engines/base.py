@@ -16,7 +16,8 @@ class Server:
     Attributes:
         kind: `embedded` or `attached`.
         dsn: connects as administrator; has no database name.
-        host, port: where people connect.
+        host, port: where people connect: the door's address. An engine of which no door is told
+            yet gives its own.
     """
 
     kind: str

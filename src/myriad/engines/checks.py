@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from myriad.engines import configuration, ports, process, programs
+from myriad.engines import configuration, door, ports, process, programs, tls
 from myriad.errors import MyriadError
 from myriad.home import Home
 from myriad.settings import Settings
@@ -27,10 +27,9 @@ MB = 1024 * 1024
 DISK_WRONG_MB = 200  # initdb writes 40 MB and the first WAL
 DISK_LOW_MB = 2048
 MEMORY_LOW_MB = 512
-# Each connection of PostgreSQL is a process with files of its own; the system's usual 1,024 is few.
-FILES_LOW = 1024
 SHARED_LOW_MB = 64  # parallel queries exchange rows there; Docker's default is 64
 CLOCK_SLACK = 300  # seconds
+RENEW_BEFORE = 14 * 86400  # seconds before a certificate ends
 
 
 @dataclass(frozen=True)
@@ -183,14 +182,21 @@ def _shared_memory() -> Iterator[Finding]:
 
 
 def _files(place: _Place) -> Iterator[Finding]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = max(FILES_LOW, place.settings.max_connections)
-    low = soft != resource.RLIM_INFINITY and soft < wanted
+    """Each connection is a file; `myriad up` raises the soft limit to the hard one itself."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = process.MANY_FILES if hard == resource.RLIM_INFINITY else hard
+    wanted, fitting = place.settings.max_clients, door.clients_that_fit(place.settings, files)
+    shown = "any number of" if hard == resource.RLIM_INFINITY else f"{hard:,}"
+    text = f"a process may open {shown} files"
+    if fitting >= wanted:
+        yield Finding("file descriptors", GOOD, f"{text}: {wanted:,} connections of people fit")
+        return
     yield Finding(
         "file descriptors",
-        WARNING if low else GOOD,
-        f"a process may open {soft} files (hard limit {hard})",
-        f"ulimit -n {wanted}, or LimitNOFILE in the service's file." if low else "",
+        WARNING,
+        f"{text}: {fitting:,} connections of people fit, not max_clients = {wanted:,}",
+        f"ulimit -Hn {wanted + hard - fitting}, or LimitNOFILE in the service's file; or lower"
+        " max_clients.",
     )
 
 
@@ -236,20 +242,45 @@ def _clock(place: _Place) -> Iterator[Finding]:
 def _ports(place: _Place) -> Iterator[Finding]:
     running = place.home.running()
     if running:
-        yield Finding("ports", GOOD, f"port {running.port} is ours")
+        silent = ports.silent(running.host, running.port)
+        if silent:
+            yield Finding("ports", WRONG, silent, "See `myriad logs --door`.")
+        else:
+            yield Finding("ports", GOOD, f"port {running.port} is ours, and the door answers")
         return
-    wanted = place.settings.port
-    chosen = ports.choose(place.settings, wanted)
+    wanted = ports.preferred(place.settings, ports.last(place.home))
+    with ports.choose(place.settings, wanted) as listening:
+        chosen = listening.getsockname()[1]
     text = f"port {wanted} on {place.settings.host} is free"
     if chosen == wanted:
         yield Finding("ports", GOOD, text)
         return
-    problem = ports.refused(place.settings.host, wanted)
+    problem = ports.refused(place.settings, wanted)
     yield Finding(
         "ports",
         WARNING,
         f"port {wanted} on {place.settings.host} cannot be used: {problem}",
         f"Myriad will take {chosen}; choose one for good with the setting `port`.",
+    )
+
+
+def _certificate(place: _Place) -> Iterator[Finding]:
+    settings = place.settings
+    if settings.tls == "off":
+        yield Finding("certificate", GOOD, "none is needed: `tls` is off")
+        return
+    if not (settings.tls_certificate or settings.tls_key):
+        text = "Myriad makes its own; people who want to verify it need a copy of it"
+        yield Finding("certificate", GOOD, f"{text}: {place.home.secrets / tls.CERTIFICATE}")
+        return
+    certificate, key = tls.set_by_hand(settings)
+    until = tls.check(certificate, key).not_valid_after_utc
+    soon = until.timestamp() - time.time() < RENEW_BEFORE
+    yield Finding(
+        "certificate",
+        WARNING if soon else GOOD,
+        f"{certificate} is valid until {until:%Y-%m-%d}",
+        "Renew it; it is read when the door starts." if soon else "",
     )
 
 
@@ -264,4 +295,5 @@ CHECKS: dict[str, Callable[[_Place], Iterator[Finding]]] = {
     "locale": _locale,
     "clock": _clock,
     "ports": _ports,
+    "certificate": _certificate,
 }

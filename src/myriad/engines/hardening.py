@@ -4,6 +4,8 @@ The list is in `hardening.sql`, by name and prefix over PostgreSQL's own catalog
 overload of every version is covered.
 """
 
+import hashlib
+
 import psycopg
 from psycopg import sql
 
@@ -14,6 +16,8 @@ OWNERS = "myriad_owner"
 LOGIN_TRIGGERS = 170000
 
 _SQL = named_sql.load("myriad.engines", "hardening.sql")
+# What a database was hardened with: another one, and it is hardened again.
+VERSION = hashlib.sha256("".join(_SQL.values()).encode()).hexdigest()[:16]
 
 
 def harden(connection: psycopg.Connection, *, owners_may_use: bool) -> list[str]:
@@ -29,6 +33,7 @@ def harden(connection: psycopg.Connection, *, owners_may_use: bool) -> list[str]
     with connection.transaction():
         _take_away(connection, owners=owners_may_use)
         if _is_superuser(connection):
+            _answer_for_oneself(connection)
             _prepare_template(connection) if owners_may_use else _drop_guard(connection)
         return [what for what, _ in _open_rights(connection, owners=owners_may_use)]
 
@@ -42,6 +47,12 @@ def _take_away(connection: psycopg.Connection, *, owners: bool) -> None:
         if reachable:
             # The server quoted the names in it.
             connection.execute(sql.SQL("REVOKE {}").format(sql.SQL(what)))
+
+
+def _answer_for_oneself(connection: psycopg.Connection) -> None:
+    for (statement,) in connection.execute(_SQL["own_views"]).fetchall():
+        connection.execute("SET LOCAL allow_system_table_mods = on")
+        connection.execute(sql.SQL(statement))
 
 
 def _is_superuser(connection: psycopg.Connection) -> bool:

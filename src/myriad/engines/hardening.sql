@@ -18,17 +18,31 @@ WITH dangerous AS (
           OR p.proname IN ('pg_logical_emit_message', 'pg_export_snapshot')
           -- end the work of others who share a role
           OR p.proname IN ('pg_terminate_backend', 'pg_cancel_backend')
+          -- see the work of others who share a role or a connection: what they run, from where,
+          -- and what was prepared. The views over these ask with their reader's rights
+          OR p.proname IN ('pg_stat_get_activity', 'pg_stat_get_progress_info')
+          OR p.proname ~ '^pg_stat_get_backend_'
+          OR p.proname IN ('pg_prepared_statement', 'pg_cursor')
+          -- reach others who share a role or a connection
+          OR p.proname = 'pg_notify'
           -- run SQL that hides in a string
           OR p.proname ~ '^(query|cursor|table|schema|database)_to_xml'
           OR (p.proname IN ('ts_stat', 'ts_rewrite') AND p.provolatile = 'v')
       )
       -- reach other servers from this one
       OR p.proname ~ '^dblink'
+      -- what others ran who share a role
+      OR p.proname = 'pg_stat_statements'
 ),
 rights AS (
     SELECT 'EXECUTE ON ROUTINE ' || oid::regprocedure AS what, proowner AS owner,
            coalesce(proacl, acldefault('f', proowner)) AS acl, 'EXECUTE' AS privilege
     FROM dangerous
+    UNION ALL
+    -- its rule calls set_config out of the door's sight
+    SELECT 'UPDATE ON TABLE ' || oid::regclass, relowner,
+           coalesce(relacl, acldefault('r', relowner)), 'UPDATE'
+    FROM pg_class WHERE oid = 'pg_catalog.pg_settings'::regclass
     UNION ALL
     -- trusted languages run code by DO; SQL itself has no DO
     SELECT format('USAGE ON LANGUAGE %%I', lanname), lanowner,
@@ -42,6 +56,8 @@ rights AS (
            coalesce(datacl, acldefault('d', datdba)), privilege
     FROM pg_database, unnest(ARRAY['CREATE', 'TEMPORARY', 'CONNECT']) AS privilege
     WHERE datname = current_database()
+      -- whom owners let into their own database, and for what, is theirs to say
+      AND (datistemplate OR NOT %(owners)s)
 )
 SELECT DISTINCT
     format('%%s FROM %%s', what, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 'myriad_owner' END) AS what,
@@ -58,6 +74,28 @@ WHERE a.privilege_type = rights.privilege
   )
 ORDER BY what;
 
+-- name: own_views
+-- pgAdmin asks the first of these when it connects, and fails without an answer; both read
+-- pg_stat_get_activity, which nobody may. Where all connections come over the Unix socket the
+-- answer is always the same: no GSSAPI, no TLS. One statement for each that is not changed yet.
+SELECT format(
+    'CREATE OR REPLACE VIEW pg_catalog.%I AS SELECT %s',
+    c.relname,
+    string_agg(
+        CASE WHEN a.attname = 'pid' THEN 'pg_backend_pid()'
+             WHEN a.atttypid = 'bool'::regtype THEN 'false'
+             ELSE 'NULL::' || format_type(a.atttypid, a.atttypmod) END
+        || format(' AS %I', a.attname),
+        ', ' ORDER BY a.attnum
+    )
+)
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid IN ('pg_catalog.pg_stat_gssapi'::regclass, 'pg_catalog.pg_stat_ssl'::regclass)
+  AND current_setting('listen_addresses') = ''
+  AND pg_get_viewdef(c.oid) LIKE '%pg_stat_get_activity%'
+GROUP BY c.relname;
+
 -- name: missing_for_owners
 -- What owners lack of the above. Never what PostgreSQL itself gives to superusers only
 -- (lo_import reads the server's files): those have an entry in pg_init_privs.
@@ -71,6 +109,9 @@ WHERE n.nspname = 'pg_catalog'
   AND NOT EXISTS (
       SELECT FROM pg_init_privs WHERE classoid = 'pg_proc'::regclass AND objoid = p.oid
   )
+UNION ALL
+SELECT 'UPDATE ON TABLE pg_settings'
+WHERE NOT has_table_privilege('myriad_owner', 'pg_catalog.pg_settings', 'UPDATE')
 UNION ALL
 SELECT format('USAGE ON LANGUAGE %I', lanname)
 FROM pg_language

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines import configuration, databases, logs, ports, process, programs
+from myriad.engines import configuration, databases, logs, process, programs
 from myriad.engines.base import Server
 from myriad.engines.sweep import sweep
 from myriad.errors import HomeError, StartFailed
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SUPERUSER = "myriad"
 FIRST_BUILTIN_LOCALE = 17  # the version that brought the provider
 CONNECT_TIMEOUT = 5  # seconds
-PORT_RACES = 3  # times that somebody may take a port between our look and the server's
 # What it answers while it replays its log of changes after a crash; ending it would not help.
 REPLAYING = "the database system is"
 
@@ -51,12 +50,11 @@ class EmbeddedPostgres:
         self._data = home.postgres
         self._log = log_path(home)
         self._child: subprocess.Popen[bytes] | None = None
-        self._port = ports.preferred(settings, configuration.last_port(self._data))
         self._user: process.EngineUser | None = None
         self._programs: programs.Programs | None = None
 
     def start(self) -> Server:
-        """Make it ready.
+        """Make it ready; it listens on its Unix socket only.
 
         Raises ProgramMissing, HomeError, or StartFailed with the engine's own log lines.
         """
@@ -71,7 +69,8 @@ class EmbeddedPostgres:
         if crashed:
             log.info("PostgreSQL was not stopped cleanly: it replays its log of changes first")
         try:
-            server = self._serve(found)
+            self._configure(found)
+            server = self._launch(found)
             self._finish(server, crashed=crashed)
         except BaseException:
             self.stop()
@@ -188,13 +187,13 @@ class EmbeddedPostgres:
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
-    def _configure(self, port: int) -> None:
+    def _configure(self, found: programs.Programs) -> None:
         have = configuration.machine(self._home.folder)
         sockets = self._home.socket_folder()
-        chosen = configuration.values(self._settings, port, sockets, have)
+        chosen = configuration.values(self._settings, sockets, have)
         for name, text in (
             (configuration.FILE, configuration.render(chosen)),
-            ("pg_hba.conf", configuration.hba()),
+            ("pg_hba.conf", configuration.hba(found.major)),
             ("pg_ident.conf", configuration.ident(process.own_name())),
         ):
             path = self._data / name
@@ -206,41 +205,31 @@ class EmbeddedPostgres:
         states = [line for line in said.splitlines() if line.startswith("Database cluster state:")]
         return not any(state.endswith(" shut down") for state in states)
 
-    def _serve(self, found: programs.Programs) -> Server:
-        for _ in range(PORT_RACES):
-            port = ports.choose(self._settings, self._port)
-            self._configure(port)
-            try:
-                server = self._launch(found, port)
-            except StartFailed:
-                lost = ports.refused(self._settings.host, port)
-                if not lost or ports.by_hand(self._settings) or self._cancelled.is_set():
-                    raise
-            else:
-                self._port = port
-                return server
-        return self._launch(found, port)
-
-    def _launch(self, found: programs.Programs, port: int) -> Server:
-        self._make_folders()  # each time: a stop before took the sockets' away
+    def _launch(self, found: programs.Programs) -> Server:
+        self._make_folders()
         logs.bound(self._log)
         with self._log.open("ab") as log:
             begin = log.tell()
             self._child = process.spawn([found.path("postgres"), "-D", self._data], self._user, log)
-        dsn = make_conninfo(
-            host=str(self._home.socket_folder()),
-            port=port,
-            user=SUPERUSER,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name="myriad",
-        )
-        server = Server("embedded", dsn, self._settings.host, port)
+        server = self._server()
         try:
             self._await_ready(server, begin)
         except BaseException:
             self.stop()
             raise
         return server
+
+    def _server(self) -> Server:
+        sockets, port = str(self._home.socket_folder()), configuration.PORT
+        dsn = make_conninfo(
+            host=sockets,
+            port=port,
+            user=SUPERUSER,
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name="myriad",
+            options="-c temp_file_limit=-1",  # ours is for people; indexes are built by sorting
+        )
+        return Server("embedded", dsn, sockets, port)
 
     def _await_ready(self, server: Server, begin: int) -> None:
         deadline = time.monotonic() + self._settings.start_timeout

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import resource
 import signal
 import stat
 import subprocess
@@ -21,6 +22,7 @@ POLL = 0.02  # seconds; an engine's start takes tenths of one
 LAST_RESORT = 5.0  # seconds that an immediate shutdown, and then a kill, may take
 # The postmaster writes its start time after the kernel's, which psutil reckons from the boot time.
 START_TOLERANCE = 60.0
+MANY_FILES = 1 << 30  # stands for "no limit"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,15 @@ def _may_pass(user: EngineUser, folder: Path) -> bool:
     if state.st_gid == user.gid:
         return bool(state.st_mode & stat.S_IXGRP)
     return bool(state.st_mode & stat.S_IXOTH)
+
+
+def allow_files() -> int:
+    """Let this process, and those it starts, open as many files as it may; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return MANY_FILES if soft == resource.RLIM_INFINITY else soft
 
 
 def environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What is up on a home, as one look."""
 
+import re
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -8,11 +9,14 @@ from pathlib import Path
 import psycopg
 
 from myriad import named_sql
-from myriad.engines import process
+from myriad.engines import door, ports, process
 from myriad.engines.base import Server
 from myriad.home import Home, Running
 
 _SQL = named_sql.load("myriad.engines", "status.sql")
+
+CLIENTS_METRIC = r"^myriad_door_sessions ([0-9.e+]+)"
+FRESH = 60.0  # seconds; the door writes its measures more often
 
 UP = "up"
 DOWN = "down"
@@ -38,9 +42,11 @@ class Status:
             does not answer; `abandoned`: PostgreSQL runs, but what started it was killed.
         problem: why, where it is broken.
         pid: of the process that is `up`.
+        door: its process's number, 0 if it does not run.
+        clients: people's connections to the door, None where it does not say.
         uptime: seconds since PostgreSQL started.
         size: bytes of all databases that we may look at.
-        connections: clients now, of `max_connections`.
+        connections: PostgreSQL's now, of `max_connections`.
     """
 
     state: str
@@ -52,6 +58,8 @@ class Status:
     host: str = ""
     port: int = 0
     pid: int = 0
+    door: int = 0
+    clients: int | None = None
     uptime: float = 0.0
     size: int = 0
     connections: int = 0
@@ -75,19 +83,39 @@ def look(home: Home) -> Status:
 
 
 def _answered(home: Home, running: Running) -> Status:
-    known = {
+    guard = door.running(home)
+    known: dict[str, object] = {
+        "door": guard.pid if guard else 0,
+        "clients": _clients(home) if guard else None,
         "engine": running.engine,
         "about": running.about,
         "host": running.host,
         "port": running.port,
         "pid": running.pid,
     }
+    silent = ports.silent(running.host, running.port)
+    if silent:
+        problem = f"the door is down: {silent}" if guard is None else f"the door hangs: {silent}"
+        return Status(BROKEN, home.folder, problem=problem, **known)  # type: ignore[arg-type]
     server = Server(running.engine, running.dsn, running.host, running.port)
     try:
         with closing(server.connect(autocommit=True)) as connection:
             return _asked(home, known, connection)
     except psycopg.Error as error:
         return Status(BROKEN, home.folder, problem=str(error), **known)  # type: ignore[arg-type]
+
+
+def _clients(home: Home) -> int | None:
+    """Return how many connections people have, as the door last wrote down."""
+    path = home.folder / "metrics.prom"
+    try:
+        if time.time() - path.stat().st_mtime > FRESH:
+            return None
+        text = path.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+    found = re.search(CLIENTS_METRIC, text, re.MULTILINE)
+    return int(float(found[1])) if found else None
 
 
 def _asked(home: Home, known: dict[str, object], connection: psycopg.Connection) -> Status:
