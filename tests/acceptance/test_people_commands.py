@@ -1,10 +1,11 @@
-"""`myriad person`, `group`, `grant`, `revoke` and `connect`, as people type them."""
+"""`myriad person`, `group`, `grant`, `people` and `connect`, as people type them."""
 
 import json
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.connect import CLIENTS, Target
+from tests.harness import wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -156,3 +158,84 @@ def test_connect_prints_the_lines_of_every_client(run: Run, tag: str) -> None:
     assert unknown.returncode == 1
     assert "no person called" in unknown.stderr
     assert "no database called" in run("connect", "--database", "nowhere").stderr
+
+
+def test_limits_are_set_shown_and_taken_back(run: Run, tag: str) -> None:
+    run("person", "add", f"a{tag}", f"b{tag}", "--group", f"g{tag}")
+    changed = run("person", "limit", f"a{tag}", f"b{tag}", "--rows", "5000", "--megabytes", "none")
+    assert changed.stdout == "".join(f"{x}{tag}: rows 5,000, megabytes none\n" for x in "ab")
+    changed = run("group", "limit", f"g{tag}", "--idle-seconds", "1.5", "--pool", "session")
+    assert changed.stdout == f"g{tag}: idle-seconds 1.5, pool session\n"
+    lines = [line.split() for line in run("person", "limit", f"a{tag}").stdout.splitlines()]
+    assert lines[0] == [f"a{tag}", "limit", "from"]
+    assert ["rows", "5,000", "own"] in lines
+    assert ["idle-seconds", "1.5", "group", f"g{tag}"] in lines
+    assert ["concurrent", "8", "default"] in lines
+    assert run("group", "limit", f"g{tag}").stdout.splitlines()[-1].split()[:2] == [
+        "pool",
+        "session",
+    ]
+    [shown] = answer(run("person", "limit", f"a{tag}", "--json"))
+    assert shown["limits"]["rows"] == {"value": 5000, "from": "own"}
+    assert answer(run("person", "limit", f"a{tag}", "--reset", "--json"))["reset"] is True
+    assert answer(run("person", "limit", f"a{tag}", "--json"))[0]["limits"]["rows"] == {
+        "value": 0,
+        "from": "default",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("-1", "-1: it must not be negative; 0 or 'none' is no limit"),
+        ("many", "'many' is neither a number nor 'none'"),
+        ("1.5", "1.5: it must be a whole number"),
+        ("nan", "nan: it must be a number"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_bad_usage(run: Run, value: str, said: str) -> None:
+    done = run("person", "limit", "anybody", "--rows", value)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_who_does_what_is_shown_stopped_and_written_down(run: Run, tag: str) -> None:
+    [added] = answer(run("person", "add", f"a{tag}", "--owner", "--json"))
+    with psycopg.connect(added["uri"], autocommit=True) as connection:
+        connection.execute(f"SELECT 1 AS it_{tag}")
+        [session] = answer(run("people", "activity", f"a{tag}", "--json"))
+        assert session["person"] == f"a{tag}"
+        assert session["state"] == "idle"
+        assert session["database"] == "main"
+        shown = run("people", "activity").stdout.splitlines()
+        assert shown[0].split() == [
+            "person",
+            "database",
+            "state",
+            "seconds",
+            "from",
+            "statement",
+        ]
+        assert any(line.startswith(f"a{tag} ") for line in shown)
+        assert run("people", "stop", f"a{tag}").stdout == "stopped 0 statements\n"
+        running = Thread(target=_run_long, args=(connection,))
+        running.start()
+        wait_until(lambda: "active" in run("people", "activity", f"a{tag}").stdout)
+        assert run("people", "stop", f"a{tag}").stdout == "stopped 1 statement\n"
+        running.join(20)
+        assert not running.is_alive()
+        connection.execute("SELECT")  # the session goes on
+    wait_until(lambda: f"it_{tag}" in run("people", "audit", f"a{tag}").stdout)
+    ran = answer(run("people", "audit", f"a{tag}", "--json"))
+    assert [entry["at"] for entry in ran] == sorted((entry["at"] for entry in ran), reverse=True)
+    assert "57014" in {entry["outcome"] for entry in ran}
+    assert len(answer(run("people", "audit", f"a{tag}", "--last", "1", "--json"))) == 1
+    assert answer(run("people", "audit", f"a{tag}", "--since", "2999-01-01", "--json")) == []
+    unknown = run("people", "activity", f"nobody{tag}")
+    assert unknown.returncode == 1
+    assert "no person called" in unknown.stderr
+
+
+def _run_long(connection: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT count(*) FROM generate_series(1, 100000000000)")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from myriad import Myriad
 from myriad.engines.hardening import harden
@@ -42,6 +43,24 @@ REFUSED = """
     SET event_triggers = off; SET log_statement = 'none'; ALTER SYSTEM SET work_mem = '1GB';
     CHECKPOINT; VACUUM FULL pg_class
 """
+# Somebody who shares a role, and a connection, with others must not see what they do, nor change
+# settings where the door does not look.
+ALSO_REFUSED = """
+    SELECT * FROM pg_stat_activity; SELECT query FROM pg_stat_get_activity(NULL);
+    SELECT pid, query FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid();
+    SELECT * FROM pg_stat_replication; SELECT * FROM pg_stat_progress_copy;
+    SELECT * FROM pg_stat_progress_create_index; SELECT * FROM pg_stat_get_progress_info('VACUUM');
+    SELECT pg_stat_get_backend_idset(); SELECT pg_stat_get_backend_activity(1);
+    SELECT pg_stat_get_backend_client_addr(1); SELECT pg_stat_get_backend_userid(1);
+    SELECT pg_stat_get_backend_start(1); SELECT pg_stat_get_backend_wait_event(1);
+    SELECT * FROM pg_prepared_statements; SELECT * FROM pg_prepared_statement();
+    SELECT * FROM pg_cursors; SELECT * FROM pg_cursor(); SELECT pg_notify('channel', 'text');
+    UPDATE pg_settings SET setting = 'hidden' WHERE name = 'search_path';
+    UPDATE pg_catalog.pg_settings SET setting = '0' WHERE name = 'statement_timeout'
+"""
+ATTACKS = [line.strip() for line in f"{REFUSED};{ALSO_REFUSED}".split(";")]
+# Of the door, which says no to what could only reach others who share the connection.
+REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported)
 # PostgreSQL has them all refused or does nothing but warn.
 WARNS_ONLY = {"VACUUM FULL pg_class"}
 
@@ -65,6 +84,12 @@ class Reader:
             options=options,
         )
 
+    def direct(self) -> psycopg.Connection:
+        """Connect as this role without the door."""
+        dsn = self.installation.server().dsn
+        mine = make_conninfo(dsn, user=self.name, dbname=self.database, options="")
+        return psycopg.connect(mine, autocommit=True)
+
 
 @pytest.fixture(scope="module")
 def reader(installation: Myriad) -> Iterator[Reader]:
@@ -86,18 +111,32 @@ def reader(installation: Myriad) -> Iterator[Reader]:
         connection.execute("DROP TABLE given")
 
 
-@pytest.mark.parametrize("attack", [line.strip() for line in REFUSED.split(";")])
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_a_reader_is_refused(reader: Reader, attack: str) -> None:
     with closing(reader.connect()) as connection:
-        assert connection.execute("SELECT a FROM given").fetchone() == (1,)
-        if attack in WARNS_ONLY:
-            notices: list[str] = []
-            connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate or ""))
-            connection.execute(attack)
-            assert notices == ["01000"]
-            return
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(attack)
+        _refused(connection, attack)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_postgresql_refuses_a_reader_without_the_doors_help(reader: Reader, attack: str) -> None:
+    with closing(reader.direct()) as connection:
+        _refused(connection, attack, psycopg.errors.InsufficientPrivilege)
+
+
+def _refused(
+    connection: psycopg.Connection,
+    attack: str,
+    *errors: type[psycopg.Error],
+) -> None:
+    assert connection.execute("SELECT a FROM given").fetchone() == (1,)
+    if attack in WARNS_ONLY:
+        notices: list[str] = []
+        connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate or ""))
+        connection.execute(attack)
+        assert notices == ["01000"]
+        return
+    with pytest.raises(errors or REFUSALS):
+        connection.execute(attack)
 
 
 def test_no_overload_of_a_dangerous_function_is_left_to_readers(reader: Reader) -> None:
@@ -106,8 +145,8 @@ def test_no_overload_of_a_dangerous_function_is_left_to_readers(reader: Reader) 
             SELECT oid::regprocedure::text FROM pg_proc
             WHERE has_function_privilege(oid, 'EXECUTE')
               AND proname ~ '^(lo_|lo(read|write)$|pg_sleep|pg_(try_)?advisory|pg_.*backend$'
-                            '|pg_logical_|dblink|pg_read_|pg_ls_|.*_to_xml)'
-              AND proname NOT IN ('pg_stat_get_backend')
+                            '|pg_logical_|dblink|pg_read_|pg_ls_|.*_to_xml|pg_notify$'
+                            '|pg_stat_get_(activity|backend|progress)|pg_cursor$|pg_prepared_st)'
               AND NOT prosrc LIKE 'pg_logical_slot%'""").fetchall()
         every = connection.execute(
             "SELECT count(*) FROM pg_proc WHERE proname ~ '^(lo_|pg_sleep|pg_(try_)?advisory)'"
@@ -168,6 +207,9 @@ def test_an_owner_has_in_their_own_database_what_readers_lack(installation: Myri
             "DO 'BEGIN END'",
             "CREATE TEMP TABLE t (a int)",
             "CREATE TABLE t (a int)",
+            "SELECT pg_notify('a', 'b')",
+            "SELECT * FROM pg_stat_activity",
+            "UPDATE pg_settings SET setting = 'hex' WHERE name = 'bytea_output'",
         ):
             connection.execute(allowed)
         for refused in (

@@ -10,35 +10,19 @@ from psycopg.conninfo import make_conninfo
 
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
-from myriad.engines.hardening import harden
-from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import PeopleError
-from myriad.home import Home
 from myriad.people import People
 from myriad.settings import Settings
-from tests.harness import reachable_folder
+from tests.elsewhere import elsewhere
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with reachable_folder() as folder:
-        engine = EmbeddedPostgres(Home(folder / "home"), Settings())
-        theirs = engine.start()
-        with closing(theirs.connect("template1", autocommit=True)) as connection:
-            harden(connection, owners_may_use=False)  # nothing there is for owners, as elsewhere
-            connection.execute("DROP ROLE myriad_owner")
-            connection.execute("GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC")
+    with elsewhere() as theirs:
         with closing(theirs.connect("postgres", autocommit=True)) as connection:
-            for statement in (
-                "DROP DATABASE main",
-                "DROP DATABASE myriad",
-                "CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'",
-                "GRANT CONNECT ON DATABASE postgres TO boss",
-            ):
-                connection.execute(statement)
+            connection.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
         dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
         yield AttachedPostgres(dsn, Settings()).start()
-        engine.stop()
 
 
 def log_in(server: Server, name: str, password: str, database: str) -> psycopg.Connection:
@@ -83,7 +67,8 @@ def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) ->
 
 def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> None:
     with closing(server.connect(autocommit=True)) as connection:
-        connection.execute("DROP TABLE IF EXISTS grants, grp, person")
+        connection.execute("DROP VIEW audit")
+        connection.execute("DROP TABLE grants, grp, person, limits, audit_0, audit_1, request")
     failures: list[Exception] = []
 
     def look() -> None:

@@ -19,9 +19,10 @@ COMMANDS = {
     "list": "tables",
     "show": "tables",
     "person": "people",
-    "group": "people",
-    "grant": "people",
-    "revoke": "people",
+    "people": "activity",
+    "group": "groups",
+    "grant": "groups",
+    "revoke": "groups",
     "connect": "connect",
     "demo": "demo",
 }

@@ -1,4 +1,4 @@
-"""`myriad person`, `group`, `grant`, `revoke`."""
+"""`myriad person`."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from myriad import Myriad
+from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
+from myriad.cli.limits import given, limit_options, show_limits, told
 from myriad.connect import Target
 from myriad.errors import UsageError
 from myriad.people import NewPerson
@@ -117,7 +119,7 @@ def _show_added(
     if session.as_json:
         session.result(answer, "")
         return
-    _print(("name", "password"), [(to.user, to.password) for to in targets])
+    print_columns(("name", "password"), [(to.user, to.password) for to in targets])
     session.say("The passwords are shown only now. `myriad connect NAME` prints how to log in.")
 
 
@@ -138,7 +140,7 @@ def person_list(session: Session) -> None:
         )
         for person in people
     ]
-    _print(("name", "groups", "owner", "added"), rows)
+    print_columns(("name", "groups", "owner", "added"), rows)
 
 
 @person_command.command("remove")
@@ -165,111 +167,24 @@ def person_password(session: Session, *, name: str, password_stdin: bool) -> Non
     session.result({"name": name, "password": password}, password)
 
 
-@click.group("group")
-def group_command() -> None:
-    """Groups: people get their rights through them."""
-
-
-@group_command.command("add")
+@person_command.command("limit")
 @click.argument("names", nargs=-1, required=True)
+@limit_options
 @common
-def group_add(session: Session, *, names: tuple[str, ...]) -> None:
-    """Add groups."""
-    session.open().people.add_groups(names)
-    session.result({"added": list(names)}, "\n".join(f"added {name}" for name in names))
-
-
-@group_command.command("list")
-@common
-def group_list(session: Session) -> None:
-    """Show every group, how many are in it, and what it may reach."""
-    groups = session.open().people.list_groups()
-    if session.as_json:
-        session.result([asdict(group) for group in groups], "")
-        return
-    rows = [
-        (
-            group.name,
-            str(group.members),
-            "; ".join(
-                f"{grant.dataset} in {grant.database} ({'write' if grant.write else 'read'})"
-                for grant in group.grants
-            ),
-        )
-        for group in groups
-    ]
-    _print(("group", "people", "grants"), rows)
-
-
-@group_command.command("remove")
-@click.argument("name")
-@common
-def group_remove(session: Session, *, name: str) -> None:
-    """Remove a group and its grants; its people stay."""
-    session.open().people.remove_group(name)
-    session.result({"removed": [name]}, f"removed {name}")
-
-
-@group_command.command("join")
-@click.argument("group")
-@click.argument("names", nargs=-1, required=True)
-@common
-def group_join(session: Session, *, group: str, names: tuple[str, ...]) -> None:
-    """Put people into a group."""
-    session.open().people.join(group, names)
-    session.result({"group": group, "joined": list(names)}, f"{', '.join(names)} joined {group}")
-
-
-@group_command.command("leave")
-@click.argument("group")
-@click.argument("names", nargs=-1, required=True)
-@common
-def group_leave(session: Session, *, group: str, names: tuple[str, ...]) -> None:
-    """Take people out of a group."""
-    session.open().people.leave(group, names)
-    session.result({"group": group, "left": list(names)}, f"{', '.join(names)} left {group}")
-
-
-@click.command("grant")
-@click.argument("group")
-@click.argument("dataset")
-@click.option("--write", is_flag=True, help="They may also change what is in it.")
-@click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
-@common
-def grant_command(
-    session: Session, *, group: str, dataset: str, write: bool, database: str | None
+def person_limit(
+    session: Session, *, names: tuple[str, ...], reset: bool, **limits: float | None
 ) -> None:
-    """Let the people of GROUP read DATASET, and all that is published there later."""
-    installation = session.open()
-    installation.people.grant(group, dataset, database, write=write)
-    place = database or installation.settings.database
-    right = "write" if write else "read"
+    """Limit what people may use, at once; without options, show what holds and why.
+
+    A limit of their own counts before those of their groups and before the settings.
+    """
+    people = session.open().people
+    wanted = given(limits)
+    if not wanted and not reset:
+        show_limits(session, {name: people.limits(name) for name in names})
+        return
+    people.set_limits(names, wanted, reset=reset)
     session.result(
-        {"group": group, "dataset": dataset, "database": place, "right": right},
-        f"{group} may {right} {dataset} in {place}",
+        {"names": list(names), "limits": wanted, "reset": reset},
+        "\n".join(f"{name}: {told(wanted, reset=reset)}" for name in names),
     )
-
-
-@click.command("revoke")
-@click.argument("group")
-@click.argument("dataset")
-@click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
-@common
-def revoke_command(session: Session, *, group: str, dataset: str, database: str | None) -> None:
-    """Take from GROUP what `grant` gave."""
-    installation = session.open()
-    installation.people.revoke(group, dataset, database)
-    place = database or installation.settings.database
-    session.result(
-        {"group": group, "dataset": dataset, "database": place},
-        f"{group} has no right to {dataset} in {place} any more",
-    )
-
-
-def _print(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns; nothing is cut or wrapped, so that a password stays whole."""
-    lines = [titles, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

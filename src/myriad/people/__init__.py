@@ -1,5 +1,7 @@
-"""People, groups and grants; what they become in each engine."""
+"""People, groups, grants and limits; what they become in each engine."""
 
+from myriad.people.activity import Activity, Ran
+from myriad.people.limiting import LimitInForce
 from myriad.people.people import Grant, Group, NewPerson, People, Person
 
-__all__ = ["Grant", "Group", "NewPerson", "People", "Person"]
+__all__ = ["Activity", "Grant", "Group", "LimitInForce", "NewPerson", "People", "Person", "Ran"]

@@ -1,4 +1,4 @@
-"""The control database's tables of people, groups and grants, and its connection."""
+"""The control database's tables of people and what they may, and its connection."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from myriad.errors import PeopleError
 from myriad.people.names import shown
 
 SQL = named_sql.load("myriad.people", "control.sql")
+MADE_MEANWHILE = (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation)
 STATEMENTS_AT_ONCE = 500  # each round trip costs; a single text for 10,000 people costs memory
 
 
@@ -23,13 +24,21 @@ def reading(server: Server) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def prepare(server: Server) -> None:
+    """Make the tables where they are missing, also those that an older version did not have."""
+    with reading(server):
+        pass
+
+
 def _make_tables(connection: psycopg.Connection) -> None:
     row = connection.execute(SQL["there"]).fetchone()
     if row and row[0]:
         return
     try:
         connection.execute(SQL["make"])
-    except (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation):
+        if is_superuser(connection):
+            connection.execute(SQL["keep_verifiers"])
+    except MADE_MEANWHILE:
         connection.rollback()  # somebody else made them at this moment
     else:
         connection.commit()
@@ -37,11 +46,15 @@ def _make_tables(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def changing(server: Server) -> Iterator[psycopg.Connection]:
-    """As `reading`, but nobody else changes people, groups or grants until it ends."""
+    """As `reading`, but nobody else changes people, groups or grants until it ends.
+
+    The door is told when it is committed.
+    """
     with reading(server) as connection:
         connection.execute(SQL["lock"])
         if is_superuser(connection):
             connection.execute(SQL["quiet"])
+        connection.execute(SQL["tell"])
         yield connection
 
 

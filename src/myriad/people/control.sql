@@ -1,26 +1,70 @@
--- People, groups and grants, in the control database. Who is in which group stands in PostgreSQL's
--- own catalog (pg_auth_members).
+-- People, groups, grants and limits, what they ran, and what is asked of the door, in the control
+-- database. Who is in which group stands in PostgreSQL's own catalog (pg_auth_members).
 
 -- name: there
-SELECT to_regclass('public.grants') IS NOT NULL;
+-- The newest table: a home made by an older version gains what it lacks.
+SELECT to_regclass('public.request') IS NOT NULL;
 
 -- name: make
-CREATE TABLE person (
+CREATE TABLE IF NOT EXISTS person (
     name text PRIMARY KEY,
     owner boolean NOT NULL,
     created timestamptz NOT NULL DEFAULT now()
 );
-CREATE TABLE grp (
+-- The role's own verifier, for a door that may not read pg_authid.
+ALTER TABLE person ADD COLUMN IF NOT EXISTS verifier text;
+CREATE TABLE IF NOT EXISTS grp (
     name text PRIMARY KEY,
     created timestamptz NOT NULL DEFAULT now()
 );
-CREATE TABLE grants (
+-- How long the door leaves a server connection with a session: for a transaction, or to its end.
+ALTER TABLE grp ADD COLUMN IF NOT EXISTS pool text NOT NULL DEFAULT 'transaction'
+    CHECK (pool IN ('transaction', 'session'));
+CREATE TABLE IF NOT EXISTS grants (
     grp text NOT NULL REFERENCES grp ON DELETE CASCADE,
     database text NOT NULL,
     dataset text NOT NULL,
     write boolean NOT NULL,
     PRIMARY KEY (grp, database, dataset)
 );
+-- What a person or a group may use; 0 is no limit, no row leaves it to the groups or the settings.
+CREATE TABLE IF NOT EXISTS limits (
+    role text NOT NULL,
+    name text NOT NULL,
+    value double precision NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (role, name)
+);
+-- Who ran what: the door writes into one table, and empties the older one when that is full.
+CREATE TABLE IF NOT EXISTS audit_0 (
+    at timestamptz,
+    person text,
+    database text,
+    address text,
+    seconds double precision,
+    rows bigint,
+    bytes bigint,
+    outcome text,
+    statement text
+);
+CREATE TABLE IF NOT EXISTS audit_1 (LIKE audit_0);
+CREATE OR REPLACE VIEW audit AS SELECT * FROM audit_0 UNION ALL SELECT * FROM audit_1;
+-- A command asks; the door writes the answer; the command deletes the row.
+CREATE TABLE IF NOT EXISTS request (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    what text NOT NULL,
+    who text[] NOT NULL,
+    answer jsonb,
+    asked timestamptz DEFAULT now()
+);
+
+-- name: keep_verifiers
+-- Of people who were added before the table had them.
+UPDATE person SET verifier = rolpassword
+FROM pg_authid WHERE rolname = name AND verifier IS NULL;
+
+-- name: tell
+-- To the door, when the transaction is committed.
+NOTIFY myriad_people;
 
 -- name: lock
 -- One change at a time; reading goes on.
@@ -71,13 +115,15 @@ ORDER BY p.name;
 -- name: groups
 SELECT grp.name,
        (
+           -- of people: the door's pool roles are members too
            SELECT count(*)
            FROM pg_roles g
            JOIN pg_auth_members am ON am.roleid = g.oid
            JOIN pg_roles m ON m.oid = am.member
            JOIN person ON person.name = m.rolname
            WHERE g.rolname = grp.name
-       )
+       ),
+       grp.pool
 FROM grp
 ORDER BY grp.name;
 
@@ -115,3 +161,53 @@ WHERE s.refclassid = 'pg_authid'::regclass
 
 -- name: end_sessions
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%(names)s);
+
+-- name: set_limits
+INSERT INTO limits (role, name, value)
+SELECT role, name, value
+FROM unnest(%(roles)s::text[]) AS role,
+     unnest(%(names)s::text[], %(values)s::float8[]) AS given (name, value)
+ON CONFLICT (role, name) DO UPDATE SET value = excluded.value;
+
+-- name: drop_limits
+DELETE FROM limits WHERE role = ANY(%(roles)s) AND name = ANY(%(names)s);
+
+-- name: forget_limits
+DELETE FROM limits WHERE role = ANY(%(roles)s);
+
+-- name: limits
+SELECT role, name, value FROM limits WHERE role = ANY(%(roles)s);
+
+-- name: groups_of
+-- Whose limits hold for a person too.
+SELECT g.rolname
+FROM pg_roles m
+JOIN pg_auth_members am ON am.member = m.oid
+JOIN pg_roles g ON g.oid = am.roleid
+JOIN grp ON grp.name = g.rolname
+WHERE m.rolname = %(name)s
+ORDER BY 1;
+
+-- name: door_is_there
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'myriad door'
+);
+
+-- name: sweep_requests
+-- Whose asker died.
+DELETE FROM request WHERE asked < now() - interval '1 hour';
+
+-- name: ask
+INSERT INTO request (what, who) VALUES (%(what)s, %(who)s::text[]) RETURNING id;
+
+-- name: answer
+SELECT answer FROM request WHERE id = %(id)s AND answer IS NOT NULL;
+
+-- name: audit
+SELECT at, person, database, address, seconds, rows, bytes, outcome, statement
+FROM audit
+WHERE (%(name)s::text IS NULL OR person = %(name)s)
+  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+ORDER BY at DESC
+LIMIT %(last)s;

@@ -1,4 +1,4 @@
-"""People, groups and grants of one installation."""
+"""People, groups, grants and limits of one installation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,11 @@ import psycopg
 from myriad.engines.base import Server
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
-from myriad.people import control, grants, passwords, roles
+from myriad.people import activity, control, grants, limiting, passwords, roles
 from myriad.people import names as naming
+from myriad.people.activity import Activity, Ran
 from myriad.people.control import SQL, changing, reading
+from myriad.people.limiting import LimitInForce
 from myriad.settings import Settings
 
 
@@ -48,15 +50,20 @@ class Grant:
 
 @dataclass(frozen=True)
 class Group:
-    """A set of people: how many they are, and what they may reach."""
+    """A set of people: how many they are, and what they may reach.
+
+    Attributes:
+        pool: how long a session of theirs keeps a server connection: `transaction` or `session`.
+    """
 
     name: str
     members: int
     grants: tuple[Grant, ...]
+    pool: str = "transaction"
 
 
 class People:
-    """Accounts, groups and grants; every change is all or nothing, one at a time.
+    """Accounts, groups, grants and limits; every change is all or nothing, one at a time.
 
     All methods raise PeopleError for names that are not there, there already, or impossible.
     """
@@ -105,9 +112,11 @@ class People:
     ) -> None:
         owners = [person.name for person in people if person.owner]
         roles.create_people(connection, verifiers, set(owners))
-        with connection.cursor().copy("COPY person (name, owner) FROM STDIN") as copy:
+        limiting.forget(connection, list(verifiers))
+        text = "COPY person (name, owner, verifier) FROM STDIN"
+        with connection.cursor().copy(text) as copy:
             for person in people:
-                copy.write_row((person.name, person.owner))
+                copy.write_row((person.name, person.owner, verifiers[person.name]))
         if owners:
             roles.open_to_owners(connection, self._server, self._settings.database)
             roles.put_into(connection, OWNERS, owners)
@@ -137,6 +146,7 @@ class People:
             with roles.shut_out(self._server, some):
                 roles.refuse_owners(connection, some)  # what they made in the meantime
                 self._drop(connection, some)
+                limiting.forget(connection, some)
                 connection.execute("DELETE FROM person WHERE name = ANY(%s)", [some])
                 connection.commit()
 
@@ -145,6 +155,7 @@ class People:
         with self._changing("group", [name]) as connection:
             roles.refuse_owners(connection, [name])
             self._drop(connection, [name])
+            limiting.forget(connection, [name])
             connection.execute("DELETE FROM grp WHERE name = %s", [name])
 
     def _drop(self, connection: psycopg.Connection, some: Sequence[str]) -> None:
@@ -171,8 +182,8 @@ class People:
         with reading(self._server) as connection:
             held = _grants(connection)
             return [
-                Group(name, members, tuple(grant for grant in held if grant.group == name))
-                for name, members in connection.execute(SQL["groups"])
+                Group(name, members, tuple(grant for grant in held if grant.group == name), pool)
+                for name, members, pool in connection.execute(SQL["groups"])
             ]
 
     def join(self, group: str, names: Sequence[str]) -> None:
@@ -233,10 +244,78 @@ class People:
             if place not in {grant.database for grant in held}:
                 grants.keep_out(connection, place, group)
 
+    def set_limits(
+        self, names: str | Sequence[str], limits: Mapping[str, float | None], *, reset: bool = False
+    ) -> None:
+        """Set limits of people: name of the limit → value, 0 for no limit; see `myriad.limits`.
+
+        None leaves a limit to the groups and the settings again, `reset` all that were set before.
+        The door obeys at once.
+        """
+        limiting.check(limits)
+        some = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+        with self._changing("person", some) as connection:
+            limiting.change(connection, some, limits, reset=reset)
+
+    def limits(self, name: str) -> tuple[LimitInForce, ...]:
+        """Return the limits that hold for a person, and where each comes from."""
+        with reading(self._server) as connection:
+            control.require(connection, "person", [name])
+            return limiting.of_person(connection, name, self._settings)
+
+    def set_group_limits(
+        self,
+        group: str,
+        limits: Mapping[str, float | None],
+        *,
+        reset: bool = False,
+        pool: str | None = None,
+    ) -> None:
+        """Set limits of a group as `set_limits` does for people, and how its sessions are pooled.
+
+        They hold for each of its people who has no own: of several groups, the most generous.
+        """
+        limiting.check(limits)
+        if pool not in (None, *limiting.POOLS):
+            raise PeopleError(f"no way to pool: {pool!r}", hint="transaction or session.")
+        with self._changing("group", [group]) as connection:
+            limiting.change(connection, [group], limits, reset=reset)
+            if pool:
+                connection.execute("UPDATE grp SET pool = %s WHERE name = %s", [pool, group])
+
+    def group_limits(self, group: str) -> tuple[LimitInForce, ...]:
+        """Return the limits that a group gives to its people, and where each comes from."""
+        with reading(self._server) as connection:
+            control.require(connection, "group", [group])
+            return limiting.of_group(connection, group, self._settings)
+
+    def activity(self, names: Sequence[str] = ()) -> list[Activity]:
+        """Return what people do now, everybody without names; raises NotRunning without a door."""
+        self._require_people(names)
+        return activity.now(self._server, names)
+
+    def stop(self, names: Sequence[str]) -> int:
+        """Cancel what people run now; return how many statements that were. Sessions go on.
+
+        Raises NotRunning without a door.
+        """
+        self._require_people(names)
+        return activity.stop(self._server, names) if names else 0
+
+    def audit(
+        self, name: str | None = None, *, last: int = 50, since: datetime | None = None
+    ) -> list[Ran]:
+        """Return the last statements of everybody, or of one name (also removed), newest first."""
+        return activity.ran(self._server, name, last, since)
+
+    def _require_people(self, names: Sequence[str]) -> None:
+        with reading(self._server) as connection:
+            control.require(connection, "person", names)
+
     def apply(self, database: str, dataset: str) -> None:
         """Make rights in a dataset what the grants say; call it when the dataset was made."""
         with changing(self._server) as connection:
-            groups = {name for name, _ in connection.execute(SQL["groups"])}
+            groups = {name for name, *_ in connection.execute(SQL["groups"])}
             wanted: dict[str, bool | None] = {
                 name: None
                 for name in grants.holders(self._server, database, dataset)
@@ -279,7 +358,7 @@ def _verifiers(
 
 
 def _missing_groups(connection: psycopg.Connection, wanted: Mapping[str, object]) -> list[str]:
-    there = {name for name, _ in connection.execute(SQL["groups"])}
+    there = {name for name, *_ in connection.execute(SQL["groups"])}
     missing = [name for name in wanted if name not in there]
     control.refuse_taken(connection, missing)
     return missing
@@ -287,6 +366,7 @@ def _missing_groups(connection: psycopg.Connection, wanted: Mapping[str, object]
 
 def _create_groups(connection: psycopg.Connection, groups: Sequence[str]) -> None:
     roles.create_groups(connection, groups)
+    limiting.forget(connection, groups)
     connection.cursor().executemany(
         "INSERT INTO grp (name) VALUES (%s)", [[name] for name in groups]
     )

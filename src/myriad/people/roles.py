@@ -12,6 +12,7 @@ from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.databases import MAINTENANCE
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
+from myriad.people import asking
 from myriad.people.control import SQL, identifiers, is_superuser, run_all
 from myriad.people.names import SHOWN
 
@@ -80,6 +81,7 @@ def set_verifier(connection: psycopg.Connection, name: str, verifier: str) -> No
     """Let somebody log in with another password."""
     text = sql.SQL("ALTER ROLE {} PASSWORD {}")
     connection.execute(text.format(sql.Identifier(name), verifier))
+    connection.execute("UPDATE person SET verifier = %s WHERE name = %s", [verifier, name])
 
 
 def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
@@ -98,11 +100,13 @@ def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
 def shut_out(server: Server, names: Sequence[str]) -> Iterator[None]:
     """End the sessions of `names`; meanwhile, and if all goes well ever after, none can begin.
 
-    Raises PeopleError if a session does not end.
+    Raises PeopleError if a session does not end, NotRunning if a door does not answer.
     """
     _let_log_in(server, names, "NOLOGIN")
     try:
-        _end_sessions(server, names)
+        deadline = time.monotonic() + SESSIONS_END_WITHIN
+        _end_at_the_door(server, names, deadline)
+        _end_sessions(server, names, deadline)
         yield
     except BaseException:
         _let_log_in(server, names, "LOGIN")
@@ -114,6 +118,7 @@ def _let_log_in(server: Server, names: Sequence[str], right: LiteralString) -> N
     with server.connect() as connection:
         run_all(connection, [text.format(sql.Identifier(name)) for name in names])
         _become(connection, names)
+        connection.execute(SQL["tell"])  # the door lets nobody in whom it knew before
 
 
 def _become(connection: psycopg.Connection, names: Sequence[str]) -> None:
@@ -122,16 +127,34 @@ def _become(connection: psycopg.Connection, names: Sequence[str]) -> None:
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifiers(names)))
 
 
-def _end_sessions(server: Server, names: Sequence[str]) -> None:
-    deadline = time.monotonic() + SESSIONS_END_WITHIN
+def _end_at_the_door(server: Server, names: Sequence[str], deadline: float) -> None:
+    """End sessions whose work runs in the name of a pool's role."""
+    if not asking.is_there(server):
+        return
+    while left := _ended_at_the_door(server, names, deadline):
+        _give_up_after(deadline, left)
+        time.sleep(POLL)
+
+
+def _ended_at_the_door(server: Server, names: Sequence[str], deadline: float) -> int:
+    """Return how many sessions there were still; those that were logging in come later."""
+    within = max(POLL, deadline - time.monotonic())
+    return int(asking.ask(server, "end", names, within=within)["ended"])
+
+
+def _end_sessions(server: Server, names: Sequence[str], deadline: float) -> None:
     with server.connect(autocommit=True) as connection:
         while left := connection.execute(SQL["end_sessions"], {"names": list(names)}).fetchall():
-            if time.monotonic() > deadline:
-                raise PeopleError(
-                    f"{len(left)} sessions did not end within {SESSIONS_END_WITHIN:g} seconds",
-                    hint="Nobody was removed. Try again.",
-                )
+            _give_up_after(deadline, len(left))
             time.sleep(POLL)
+
+
+def _give_up_after(deadline: float, left: int) -> None:
+    if time.monotonic() > deadline:
+        raise PeopleError(
+            f"{left} sessions did not end within {SESSIONS_END_WITHIN:g} seconds",
+            hint="Nobody was removed. Try again.",
+        )
 
 
 def forget(server: Server, names: Sequence[str]) -> None:

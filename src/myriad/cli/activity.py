@@ -1,0 +1,91 @@
+"""`myriad people`: what they do now, and what they did."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import click
+
+from myriad.cli.columns import plain, print_columns
+from myriad.cli.common import Session, common
+from myriad.people import Activity, Ran
+
+STATEMENT = 100  # characters of one, in a table
+NAME = 63
+FINE = "00000"  # the SQLSTATE of what went well
+
+
+@click.group("people")
+def people_command() -> None:
+    """What people do now, and what they did."""
+
+
+@people_command.command("activity")
+@click.argument("names", nargs=-1)
+@common
+def people_activity(session: Session, *, names: tuple[str, ...]) -> None:
+    """Show who is connected and does what now: everybody, or NAMES."""
+    found = session.open().people.activity(names)
+    if session.as_json:
+        session.result([asdict(one) for one in found], "")
+        return
+    if not found:
+        session.say("Nobody is connected.")
+        return
+    titles = ("person", "database", "state", "seconds", "from", "statement")
+    print_columns(titles, [_doing(one) for one in found])
+
+
+def _doing(one: Activity) -> Sequence[str]:
+    names = plain(one.person, NAME), plain(one.database, NAME)
+    statement = plain(one.statement, STATEMENT)
+    return (*names, one.state, f"{one.seconds:.1f}", one.address, statement)
+
+
+@people_command.command("stop")
+@click.argument("names", nargs=-1, required=True)
+@common
+def people_stop(session: Session, *, names: tuple[str, ...]) -> None:
+    """Cancel what people run now. They stay connected."""
+    stopped = session.open().people.stop(names)
+    noun = "statement" if stopped == 1 else "statements"
+    session.result({"stopped": stopped}, f"stopped {stopped} {noun}")
+
+
+@people_command.command("audit")
+@click.argument("name", required=False)
+@click.option(
+    "--last", type=click.IntRange(1), default=50, show_default=True, help="At most that many."
+)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="TIME",
+    help="Only from then on: `2030-01-31`, or with a time, `'2030-01-31 17:30'`.",
+)
+@common
+def people_audit(session: Session, *, name: str | None, last: int, since: datetime | None) -> None:
+    """Show the last statements, the newest first: everybody's, or those of NAME."""
+    begin = since.astimezone() if since else None  # as the clock here says
+    found = session.open().people.audit(name, last=last, since=begin)
+    if session.as_json:
+        session.result([asdict(one) for one in found], "")
+        return
+    if not found:
+        session.say("Nothing is written down.")
+        return
+    titles = ("at", "person", "database", "seconds", "rows", "bytes", "outcome", "statement")
+    print_columns(titles, [_ran(one) for one in found])
+
+
+def _ran(one: Ran) -> Sequence[str]:
+    return (
+        f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
+        plain(one.person, NAME),
+        plain(one.database, NAME),
+        f"{one.seconds:.3f}",
+        f"{one.rows:,}",
+        f"{one.bytes:,}",
+        "ok" if one.outcome == FINE else one.outcome,
+        plain(one.statement, STATEMENT),
+    )

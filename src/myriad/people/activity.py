@@ -1,0 +1,70 @@
+"""What people do now, as the door tells it, and what they ran, as it wrote it down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from myriad.engines.base import Server
+from myriad.people import asking
+from myriad.people.control import SQL, reading
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one session of a person does now.
+
+    Attributes:
+        state: `active`, `waiting` (for its turn), `idle in transaction` or `idle`.
+        seconds: in that state.
+        statement: the last one, cut.
+        pool: the role of the server connections it shares.
+        rows, bytes: returned in this transaction.
+    """
+
+    person: str
+    database: str
+    address: str
+    state: str
+    seconds: float
+    statement: str
+    application: str
+    pool: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A statement that somebody ran; `outcome` is its SQLSTATE, 00000 when it went well."""
+
+    at: datetime
+    person: str
+    database: str
+    address: str
+    seconds: float
+    rows: int
+    bytes: int
+    outcome: str
+    statement: str
+
+
+def now(server: Server, names: Sequence[str]) -> list[Activity]:
+    """Return what people do now, everybody without names; see `asking.ask` for what it raises."""
+    known = [entry.name for entry in fields(Activity)]
+    found = [
+        Activity(**{name: session[name] for name in known})
+        for session in asking.ask(server, "activity", names)
+    ]
+    return sorted(found, key=lambda session: (session.person, -session.seconds))
+
+
+def stop(server: Server, names: Sequence[str]) -> int:
+    """Cancel what people run now; return how many statements that were."""
+    return int(asking.ask(server, "stop", names)["stopped"])
+
+
+def ran(server: Server, name: str | None, last: int, since: datetime | None) -> list[Ran]:
+    """Return what somebody ran, or everybody: the newest first."""
+    with reading(server) as connection:
+        given = {"name": name, "since": since, "last": last}
+        return [Ran(*row) for row in connection.execute(SQL["audit"], given)]
