@@ -27,8 +27,9 @@ class Myriad:
     def up(self, *, postgres_at: str | None = None) -> None:
         """Start the engines and stay until a signal; see `engines.supervisor.run`."""
         from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
+        from myriad.people import control  # noqa: PLC0415
 
-        supervisor.run(self.home, self.settings, postgres_at=postgres_at)
+        supervisor.run(self.home, self.settings, control.prepare, postgres_at=postgres_at)
 
     def up_detached(self, *, postgres_at: str | None = None) -> Server:
         """Start the engines in the background; return when ready.

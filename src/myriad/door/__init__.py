@@ -1,0 +1,1 @@
+"""The one address people connect to: authenticates, pools, limits, audits."""

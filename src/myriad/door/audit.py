@@ -1,0 +1,114 @@
+"""Who ran what: kept in memory for a moment, written to the control database in batches.
+
+A statement never waits for it. If the database cannot keep up, or is away, the oldest entries are
+dropped and counted.
+"""
+
+import asyncio
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from myriad.door.control import Control
+
+if TYPE_CHECKING:
+    from myriad.door.session import Session
+
+FLUSH_SECONDS = 1.0
+MOST_WAITING = 50_000
+BATCH = 500  # rows in one COPY: encoding them holds the door's loop for 2 ms
+MOST_TEXT_BYTES = 1000
+COLUMNS = [
+    "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
+]  # fmt: skip
+TABLES = ("audit_0", "audit_1")
+SUCCESS = "00000"  # SQLSTATE successful_completion
+
+_Entry = tuple[float, str, str, str, float, int, int, str, bytes]
+
+
+class Audit:
+    """The audit, and the counts of what was served.
+
+    Attributes:
+        statements, errors, rows, bytes, seconds: sums since the door's start, up to the last flush.
+        dropped: entries that were not written.
+    """
+
+    def __init__(self, control: Control, *, on: bool, most_rows: int) -> None:
+        self._control = control
+        self._on = on
+        self._most_in_one = max(1, most_rows // 2)
+        self._waiting: deque[_Entry] = deque(maxlen=MOST_WAITING)
+        self._table = 0
+        self._rows: int | None = None
+        self.statements = self.errors = self.rows = self.bytes = self.dropped = 0
+        self.seconds = 0.0
+
+    def add(self, session: "Session") -> None:
+        """Note a unit that has ended."""
+        waiting = self._waiting
+        if len(waiting) == MOST_WAITING:
+            self.dropped += 1
+        waiting.append(
+            (
+                time.time(),
+                session.account.name,
+                session.pool.database,
+                session.address,
+                time.monotonic() - session.began,
+                session.rows - session.rows_before,
+                session.bytes - session.bytes_before,
+                session.errors or SUCCESS,
+                session.text,
+            )
+        )
+
+    async def flush(self) -> None:
+        """Count what waits, and write it if the audit is on."""
+        while self._waiting:
+            some = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            self._count(some)
+            if self._on:
+                await self._write(some)
+            await asyncio.sleep(0)  # let others have a turn
+
+    def _count(self, some: list[_Entry]) -> None:
+        self.statements += len(some)
+        for entry in some:
+            self.seconds += entry[4]
+            self.rows += entry[5]
+            self.bytes += entry[6]
+            self.errors += entry[7] != SUCCESS
+
+    async def _write(self, some: list[_Entry]) -> None:
+        if self._rows is None:
+            self._rows = await self._find_table()
+        await self._control.copy(TABLES[self._table], COLUMNS, [_record(entry) for entry in some])
+        self._rows += len(some)
+        if self._rows >= self._most_in_one:
+            await self._rotate()
+
+    async def _find_table(self) -> int:
+        """Go on with the table that has the newest entry; return how many it has."""
+        [row] = await self._control.fetch(
+            "SELECT coalesce((SELECT max(at) FROM audit_1) > (SELECT max(at) FROM audit_0),"
+            " EXISTS (SELECT FROM audit_1)) AS second,"
+            " (SELECT count(*) FROM audit_0) AS zero, (SELECT count(*) FROM audit_1) AS one"
+        )
+        self._table = int(row["second"])
+        return int(row["one"] if row["second"] else row["zero"])
+
+    async def _rotate(self) -> None:
+        """Begin the other table anew: nothing is deleted row by row."""
+        self._table = 1 - self._table
+        await self._control.execute(f"TRUNCATE {TABLES[self._table]}")
+        self._rows = 0
+
+
+def _record(entry: _Entry) -> tuple[Any, ...]:
+    at, person, database, address, seconds, rows, size, outcome, text = entry
+    statement = text[:MOST_TEXT_BYTES].decode(errors="replace").replace("\0", "")
+    when = datetime.fromtimestamp(at, UTC)
+    return (when, person, database, address, seconds, rows, size, outcome, statement)

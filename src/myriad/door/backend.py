@@ -1,0 +1,331 @@
+"""One connection to the server: passes answers on, and runs what the door itself asks."""
+
+import asyncio
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from myriad.door import wire
+from myriad.door.values import NONE, Values
+from myriad.door.wire import HEADER_BYTES, Fault, header
+
+if TYPE_CHECKING:
+    from myriad.door.pool import Pool
+    from myriad.door.statements import Statement
+
+# Messages that are passed on as they are, whole or in parts: RowDescription, ParameterDescription,
+# NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone, Notice.
+QUIET = frozenset(b"Ttn2CIscN")
+ROWS = frozenset(b"Dd")  # DataRow, CopyData
+ROW, COPY_DATA, READY, ERROR, CHANGED = b"DdZES"
+COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
+# What we must see whole is short; only an error can quote what somebody sent.
+MOST_HELD_BYTES = 1 << 20
+CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
+LOST = Fault("57P01", "the server ended this connection", "Run it again.")
+
+
+class Lost(Exception):
+    """The server connection ended before it had answered."""
+
+
+class Refused(Exception):
+    """The server answered with an error."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class Listener(Protocol):
+    """Whose answers a server connection passes on: the session that holds it."""
+
+    special: bool
+    acked: int
+
+    def deliver(self, data: bytes, rows: int, begin: int = 0) -> None:
+        """Take a part of the answer that needs no look; its first message starts at `begin`."""
+
+    def notable(self, kind: int, message: bytes) -> None:
+        """Take a whole message that may need a look."""
+
+    def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
+        """Take the last part of an answer, which ends with ReadyForQuery."""
+
+    def lost(self, fault: Fault) -> None:
+        """Hear that the server connection is gone."""
+
+    def hold_back(self) -> None:
+        """Send no more to the server for now."""
+
+    def go_on(self) -> None:
+        """Send to the server again."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """A query of the door's own: its answer never reaches a client, but for changed settings."""
+
+    done: asyncio.Future[list[list[str | None]]]
+    tell: Callable[[bytes], None] | None
+    rows: list[list[str | None]] = field(default_factory=list)
+    fault: Fault | None = None
+
+
+class Backend(asyncio.Protocol):
+    """A server connection of a pool.
+
+    Attributes:
+        number, key: what cancels its statement.
+        parameters: what the server reported of its settings.
+        values: the settings that are in force beyond the server's own.
+        prepared: statements that are prepared here, the least recently used first.
+        unnamed: the session whose unnamed statement is here.
+        dirt: what must be reset before somebody else gets it.
+        cancels: requests to cancel that are under way and could still hit it.
+    """
+
+    __slots__ = (
+        "_held",
+        "_jobs",
+        "_last_fault",
+        "_rest",
+        "born",
+        "cancels",
+        "closed",
+        "dirt",
+        "idle_since",
+        "key",
+        "number",
+        "parameters",
+        "pool",
+        "prepared",
+        "session",
+        "transport",
+        "unnamed",
+        "values",
+    )
+
+    def __init__(self, pool: "Pool") -> None:
+        self.pool = pool
+        self.transport: Any = None  # set before anybody else sees it
+        self.session: Listener | None = None
+        self.number, self.key = 0, b""
+        self.parameters: dict[str, str] = {}
+        self.values: Values = NONE
+        self.prepared: OrderedDict[Statement, None] = OrderedDict()
+        self.unnamed: object = None
+        self.dirt = 0
+        self.born = self.idle_since = 0.0
+        self.closed = False
+        self.cancels = 0
+        self._held = b""
+        self._rest = 0
+        self._jobs: deque[_Job] = deque()
+        self._last_fault = LOST
+
+    # What the server sends
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what the server sent."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        position, end = 0, len(data)
+        while position < end:
+            if self._jobs:
+                position = self._answer_job(data, position)
+            elif self.session is None:
+                position = self._between(data, position)
+            else:
+                position = self._pass_on(self.session, data, position)
+
+    def _pass_on(self, session: Listener, data: bytes, start: int) -> int:
+        """Pass on what needs no look, and one message that does; return where the next begins."""
+        begin = self._rest
+        position = start + begin
+        rows = 0
+        try:
+            while True:  # until no header is left: an exception costs less than a look each time
+                kind, size = header(data, position)
+                if kind == ROW or kind == COPY_DATA:  # noqa: PLR1714, SIM109 - quickest
+                    rows += 1
+                elif kind not in QUIET:
+                    if kind not in COMPLETE or session.special:
+                        break
+                    session.acked += 1
+                position += size + 1
+        except struct.error:
+            return self._pass_all(session, data, start, position, rows)
+        end = len(data)
+        self._rest = 0
+        stop = position + size + 1
+        if kind == READY and stop == end:
+            session.finished(data[position + 5], data if start == 0 else data[start:], rows, begin)
+            return end
+        if position > start:
+            session.deliver(data[start:position], rows, begin)
+        if stop > end:
+            return self._hold(data, position, size)
+        self._show(session, kind, data[position:stop])
+        return int(stop)
+
+    def _pass_all(
+        self, session: Listener, data: bytes, start: int, position: int, rows: int
+    ) -> int:
+        """Pass on a part that ends within a message, or with one; return its end."""
+        end = len(data)
+        begin, self._rest = self._rest, max(0, position - end)
+        if position >= end:
+            session.deliver(data if start == 0 else data[start:], rows, begin)
+            return end
+        if position > start:
+            session.deliver(data[start:position], rows, begin)
+        self._held = data[position:]
+        return end
+
+    def _show(self, session: Listener, kind: int, message: bytes) -> None:
+        if kind == READY:
+            session.finished(message[5], message, 0)
+        elif kind != ERROR or not self._is_last_word(message[HEADER_BYTES:]):
+            if kind == CHANGED:
+                self._note_parameter(message[HEADER_BYTES:])
+            session.notable(kind, message)
+
+    def _hold(self, data: bytes, position: int, size: int) -> int:
+        """Keep the begin of a message until the rest of it is there; return the data's end."""
+        if size > MOST_HELD_BYTES:
+            self.abort(Fault("54000", "the server sent an error that is too long to pass on"))
+        else:
+            self._held = data[position:]
+        return len(data)
+
+    def _is_last_word(self, body: bytes) -> bool:
+        """Remember why the server is about to end this connection; say whether it is."""
+        fields = wire.error_fields(body)
+        if fields.get("V") not in {"FATAL", "PANIC"}:
+            return False
+        self._last_fault = Fault(fields.get("C", "57P01"), fields.get("M", ""), LOST.hint)
+        return True
+
+    def _note_parameter(self, body: bytes) -> None:
+        name, position = wire.cut(body)
+        value, _ = wire.cut(body, position)
+        self.parameters[name.decode(errors="replace")] = value.decode(errors="replace")
+
+    def _between(self, data: bytes, position: int) -> int:
+        """Take what the server says while nobody is here: changed settings, its last word."""
+        while len(data) - position >= HEADER_BYTES:
+            kind, size = header(data, position)
+            stop = position + size + 1
+            if stop > len(data):
+                break
+            if kind == CHANGED:
+                self._note_parameter(data[position + 5 : stop])
+            elif kind == ERROR:
+                self._is_last_word(data[position + 5 : stop])
+            position = stop
+        self._held = data[position:]
+        return len(data)
+
+    # What the door itself asks
+
+    def run(
+        self, sql: str, tell: Callable[[bytes], None] | None = None
+    ) -> asyncio.Future[list[list[str | None]]]:
+        """Run a query of the door's own and return its rows as text.
+
+        `tell` gets the messages about changed settings. Raises Refused, Lost.
+        """
+        done: asyncio.Future[list[list[str | None]]] = self.pool.loop.create_future()
+        if self.closed:
+            done.set_exception(Lost())
+            return done
+        self._jobs.append(_Job(done, tell))
+        self.transport.write(wire.query(sql))
+        return done
+
+    async def outlive_cancel(self) -> None:
+        """Return when no request to cancel can hit what runs here next; raises Lost."""
+        while self.cancels and not self.closed:  # noqa: ASYNC110 - seldom, and few looks
+            await asyncio.sleep(CANCEL_LOOK)
+        try:
+            await self.run("SELECT 1")
+        except Refused:  # it was hit by the last one
+            await self.run("SELECT 1")
+
+    def _answer_job(self, data: bytes, position: int) -> int:
+        """Take the answer of the first job; return where what is not part of it begins."""
+        job = self._jobs[0]
+        end = len(data)
+        while end - position >= HEADER_BYTES:
+            kind, size = header(data, position)
+            stop = position + size + 1
+            if stop > end:
+                break
+            self._answer_part(job, kind, data[position:stop])
+            position = stop
+            if kind == READY:
+                self._jobs.popleft()
+                self._settle(job)
+                return position
+        self._held = data[position:]
+        return end
+
+    def _answer_part(self, job: _Job, kind: int, message: bytes) -> None:
+        body = message[HEADER_BYTES:]
+        if kind == ROW:
+            job.rows.append(wire.row(body))
+        elif kind == ERROR and not self._is_last_word(body):
+            fields = wire.error_fields(body)
+            job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
+        elif kind == CHANGED:
+            self._note_parameter(body)
+            if job.tell:
+                job.tell(message)
+
+    def _settle(self, job: _Job) -> None:
+        if job.done.done():  # nobody waits for it any more
+            return
+        if job.fault:
+            job.done.set_exception(Refused(job.fault))
+        else:
+            job.done.set_result(job.rows)
+
+    # Its end, and its flow
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell whoever waits, and the pool."""
+        self.closed = True
+        jobs, self._jobs = self._jobs, deque()
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_exception(Lost())
+        session, self.session = self.session, None
+        self.pool.forget(self)
+        if session is not None:
+            session.lost(self._last_fault)
+
+    def abort(self, fault: Fault | None = None) -> None:
+        """End it at once; its session, if it has one, hears why."""
+        self.closed = True
+        if fault:
+            self._last_fault = fault
+        self.transport.abort()
+
+    def close(self) -> None:
+        """End it properly: whoever had it has let go."""
+        self.closed = True
+        self.transport.write(wire.TERMINATE)
+        self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Hold the client back: the server does not take more now."""
+        if self.session is not None:
+            self.session.hold_back()
+
+    def resume_writing(self) -> None:
+        """Let the client go on."""
+        if self.session is not None:
+            self.session.go_on()

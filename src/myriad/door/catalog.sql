@@ -1,0 +1,167 @@
+-- What the door asks the server, as administrator.
+
+-- name: logins
+-- For each name and database that somebody wants to log in with: who that is, and what they may.
+SELECT asked.number, r.rolname, r.rolcanlogin,
+       coalesce(r.rolvaliduntil > now(), true) AS valid,
+       {verifier} AS verifier,
+       (
+           r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls
+           OR NOT r.rolinherit OR r.rolconnlimit <> -1
+           OR p.name IS NULL
+           OR EXISTS (
+               SELECT FROM pg_shdepend AS s
+               WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+                 AND s.classid <> 'pg_auth_members'::regclass
+           )
+           OR EXISTS (SELECT FROM pg_db_role_setting AS s WHERE s.setrole = r.oid)
+           OR EXISTS (
+               SELECT FROM pg_auth_members AS m
+               JOIN pg_roles AS g ON g.oid = m.roleid
+               LEFT JOIN grp ON grp.name = g.rolname
+               WHERE m.member = r.oid
+                 AND (
+                     m.admin_option OR grp.name IS NULL
+                     OR NOT coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true)
+                 )
+           )
+       ) AS personal,
+       held.groups, held.whole_sessions, held.limits AS group_limits,
+       (SELECT json_object_agg(l.name, l.value) FROM limits AS l WHERE l.role = r.rolname) AS limits,
+       d.oid IS NOT NULL AS there,
+       coalesce(
+           d.datallowconn AND has_database_privilege(r.oid, d.oid, 'CONNECT'), false
+       ) AS may_connect
+FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, name, database)
+JOIN pg_roles AS r ON r.rolname = asked.name
+LEFT JOIN {roles} AS a ON a.oid = r.oid
+LEFT JOIN person AS p ON p.name = r.rolname
+LEFT JOIN pg_database AS d ON d.datname = asked.database
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(grp.name ORDER BY grp.name), '{{}}') AS groups,
+           coalesce(bool_or(grp.pool = 'session'), false) AS whole_sessions,
+           (
+               -- the most generous of the groups' limits; 0 is none at all
+               SELECT json_object_agg(l.name, l.value)
+               FROM (
+                   SELECT l.name, CASE WHEN min(l.value) = 0 THEN 0 ELSE max(l.value) END AS value
+                   FROM limits AS l
+                   WHERE l.role IN (
+                       SELECT g.rolname FROM pg_auth_members AS m
+                       JOIN pg_roles AS g ON g.oid = m.roleid
+                       WHERE m.member = r.oid
+                   )
+                   GROUP BY l.name
+               ) AS l
+           ) AS limits
+    FROM pg_auth_members AS m
+    JOIN pg_roles AS g ON g.oid = m.roleid
+    JOIN grp ON grp.name = g.rolname
+    WHERE m.member = r.oid
+) AS held;
+
+-- name: facts
+-- What decides in one database whether people may share server connections.
+WITH own AS (
+    SELECT n.oid, n.nspname, n.nspowner, n.nspacl
+    FROM pg_namespace AS n
+    WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'myriad_guard')
+),
+functions AS (
+    SELECT p.proname, p.provolatile, l.lanname
+    FROM pg_proc AS p
+    JOIN own ON own.oid = p.pronamespace
+    JOIN pg_language AS l ON l.oid = p.prolang
+),
+stored AS (
+    -- the expressions of views, defaults, policies, constraints and triggers
+    SELECT w.ev_action::text AS node
+    FROM pg_rewrite AS w JOIN pg_class AS c ON c.oid = w.ev_class
+    JOIN own ON own.oid = c.relnamespace
+    UNION ALL SELECT adbin::text FROM pg_attrdef
+    UNION ALL SELECT typdefaultbin::text FROM pg_type WHERE typdefaultbin IS NOT NULL
+    UNION ALL SELECT polqual::text FROM pg_policy
+    UNION ALL SELECT polwithcheck::text FROM pg_policy
+    UNION ALL
+    SELECT conbin::text FROM pg_constraint AS k JOIN own ON own.oid = k.connamespace
+    WHERE conbin IS NOT NULL
+    UNION ALL SELECT tgqual::text FROM pg_trigger WHERE tgqual IS NOT NULL
+),
+called AS (
+    SELECT DISTINCT (regexp_matches(node, ':(?:func|opfunc)id (\d+)', 'g'))[1]::oid AS oid FROM stored
+)
+SELECT
+    d.datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS ours,
+    -- what may do anything when it is called from a view or a default, or tells who asks
+    (
+        EXISTS (
+            SELECT FROM functions
+            WHERE lanname NOT IN ('c', 'internal') OR provolatile = 'v'
+        )
+        OR EXISTS (SELECT FROM stored WHERE node ~ 'SQLVALUEFUNCTION :op (9|10|11|12) ')
+        OR EXISTS (
+            SELECT FROM called JOIN pg_proc AS p ON p.oid = called.oid
+            WHERE p.proname IN ('getpgusername', 'system_user', 'pg_has_role')
+               OR (p.provolatile = 'v' AND p.proname <> ALL($1::text[]))
+        )
+        OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal)
+        OR EXISTS (SELECT FROM pg_event_trigger WHERE evtname <> 'myriad_guard')
+    ) AS opaque,
+    -- what would show one person another's doings, or change settings behind the door's back
+    EXISTS (
+        SELECT FROM pg_proc AS p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace
+          AND p.proname IN (
+              'pg_stat_get_activity', 'pg_stat_get_backend_activity', 'pg_prepared_statement',
+              'pg_cursor', 'query_to_xml', 'pg_notify', 'lo_open', 'pg_cancel_backend',
+              'pg_terminate_backend'
+          )
+          AND has_function_privilege('public', p.oid, 'EXECUTE')
+    )
+    OR has_table_privilege('public', 'pg_catalog.pg_settings', 'UPDATE')
+    OR EXISTS (
+        SELECT FROM pg_language
+        WHERE lanpltrusted AND lanname <> 'sql' AND has_language_privilege('public', oid, 'USAGE')
+    ) AS soft,
+    -- who may make things, and so would own them
+    (
+        SELECT coalesce(array_agg(DISTINCT coalesce(g.rolname, '')), '{}')
+        FROM (
+            SELECT (aclexplode(nspacl)).*, nspowner AS owner FROM own
+            UNION ALL
+            SELECT (aclexplode(datacl)).*, datdba FROM pg_database
+            WHERE datname = current_database()
+        ) AS a
+        LEFT JOIN pg_roles AS g ON g.oid = a.grantee
+        WHERE a.privilege_type = 'CREATE' AND a.grantee <> a.owner
+    ) AS creators,
+    (SELECT coalesce(array_agg(nspname::text), '{}') FROM own) AS schemas,
+    (
+        SELECT array_agg(proname::text) FROM (
+            SELECT proname FROM pg_proc
+            WHERE pronamespace = 'pg_catalog'::regnamespace
+               OR (
+                   pronamespace IN (SELECT oid FROM own)
+                   AND prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('c', 'internal'))
+               )
+            GROUP BY proname
+            HAVING bool_and(provolatile <> 'v')
+        ) AS calm
+    ) AS harmless
+FROM pg_database AS d
+WHERE d.datname = current_database();
+
+-- name: pool_role
+-- The groups that a pool's role is a member of; no row if there is no such role.
+SELECT coalesce(array_agg(g.rolname::text) FILTER (WHERE g.oid IS NOT NULL), '{}') AS groups
+FROM pg_roles AS r
+LEFT JOIN pg_auth_members AS m ON m.member = r.oid
+LEFT JOIN pg_roles AS g ON g.oid = m.roleid
+WHERE r.rolname = $1
+GROUP BY r.oid;
+
+-- name: capacity
+SELECT current_setting('max_connections')::int
+     - current_setting('superuser_reserved_connections')::int AS connections,
+       current_setting('server_version_num')::int / 10000 AS version,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser;

@@ -1,0 +1,81 @@
+"""What a text of SQL does, as it is found out: the collector behind `verdict.analyse`."""
+
+from dataclasses import dataclass, field
+
+NOT_PRIVILEGED = "42501"
+NOT_SUPPORTED = "0A000"
+TOO_DEEP = "54001"
+NOT_IN_REPERTOIRE = "22021"
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text: long tables of names are read most easily so."""
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a text must not run on a connection that people share."""
+
+    sqlstate: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One place of a text that names the person: bytes `start` to `end` of its UTF-8 form.
+
+    `alias` is the output name PostgreSQL would give it, in lower case, and so tells which function
+    it is. `form` is how a literal may stand there: "cast" (an expression), "query" (a scalar
+    sub-select, which carries the output name), "table" (an expression in FROM that needs an alias).
+    """
+
+    start: int
+    end: int
+    alias: str
+    form: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """The fields of a verdict while the text is walked; see `verdict.Verdict` for their meaning."""
+
+    source: bytes
+    harmless: frozenset[str]
+    refusal: Refusal | None = None
+    stateful: bool = False
+    opaque: bool = False
+    pins: str = ""
+    closes: bool = False
+    settings: set[str] = field(default_factory=set)
+    restores: set[str] = field(default_factory=set)
+    resets: bool = False
+    discards: bool = False
+    sequences: bool = False
+    reads_sequences: bool = False
+    recycles: bool = False
+    defines: bool = False
+    deallocates: str | None = None
+    deallocates_all: bool = False
+    identity: dict[int, Span] = field(default_factory=dict)
+    copies: bool = False
+
+    def refuse(self, message: str, hint: str, sqlstate: str = NOT_PRIVILEGED) -> None:
+        """Remember the first reason to refuse; PostgreSQL, too, reports the first error."""
+        if self.refusal is None:
+            self.refusal = Refusal(sqlstate, message, hint)
+
+    def pin(self, reason: str, *, closes: bool = False) -> None:
+        """State that stays with the server session and cannot be made again on another one."""
+        self.stateful = True
+        self.closes = self.closes or closes
+        self.pins = self.pins or reason
+
+    def close(self) -> None:
+        """State that DISCARD ALL does not undo."""
+        self.stateful = self.closes = True
+
+    def hide(self) -> None:
+        """Code that the text does not show: it may do anything the person may do."""
+        self.stateful = self.opaque = self.sequences = True

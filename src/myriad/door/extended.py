@@ -1,0 +1,280 @@
+"""The extended query protocol of one session: prepared statements that follow it about.
+
+A client's named statement is prepared, on whichever server connection it runs, under one name for
+the same text. What the client is not to see of that (an extra ParseComplete), or must see though
+nothing was parsed, is kept in `_acks`: one entry for each Parse and Close sent in this unit.
+"""
+
+from typing import TYPE_CHECKING
+
+from myriad.door import settle, wire
+from myriad.door.pool import EVERYTHING
+from myriad.door.refusals import refuse_rest, refuse_unit
+from myriad.door.statements import MOST_ON_A_CONNECTION, NOBODY, OURS, Statement
+from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut
+
+if TYPE_CHECKING:
+    from myriad.door.backend import Backend
+    from myriad.door.session import Session
+
+PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL = b"PBDECHF"
+STATEMENT = ord("S")
+
+PASS, SWALLOW, AS_PARSED = range(3)
+MOST_STATEMENTS = 10_000  # of one session
+_CALLS = Fault(
+    "0A000",
+    "function calls of the protocol are not possible here",
+    "Call the function with SELECT. Large objects need an account that owns its database.",
+)
+
+
+class Extended:
+    """Prepared statements and their messages, of one session.
+
+    Attributes:
+        in_unit: messages were sent that Sync has not ended.
+    """
+
+    __slots__ = ("_acks", "_fresh", "_named", "_session", "_unnamed", "in_unit")
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._named: dict[bytes, Statement] = {}
+        self._unnamed: Statement | None = None
+        self._fresh: dict[int, bytes] = {}
+        self._acks: list[tuple[int, Statement | None]] = []
+        self.in_unit = False
+
+    def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
+        """Handle one message; False if it must wait for a server connection."""
+        if kind == PARSE:
+            return self._parse(data, position, stop)
+        if kind == BIND:
+            return self._bind(data, position, stop)
+        if kind == DESCRIBE:
+            return self._describe(data, position, stop)
+        if kind == CLOSE:
+            return self._close(data, position, stop)
+        if kind == CALL:
+            return self._call(data[position:stop])
+        if kind == FLUSH and self._session.backend is None:
+            return True
+        return self._send(data[position:stop])
+
+    def unit_over(self) -> None:
+        """Forget the statements of this unit that the server did not accept."""
+        if self._acks:
+            for number in range(self._session.acked, len(self._acks)):
+                name = self._fresh.get(number)
+                if name is not None:
+                    self._named.pop(name, None)
+            self._acks.clear()
+            self._fresh.clear()
+        self._session.acked = 0
+        self._session.special = False
+        self.in_unit = False
+
+    def forget_unnamed(self) -> None:
+        """Forget the unnamed statement: a simple query ends it."""
+        self._unnamed = None
+
+    def forget_all(self) -> None:
+        """Forget every statement, as DEALLOCATE ALL does."""
+        self._named.clear()
+        self._unnamed = None
+
+    def acknowledged(self, kind: int, message: bytes) -> bytes:
+        """Return what the client shall see of a ParseComplete or CloseComplete."""
+        session = self._session
+        if session.acked >= len(self._acks):
+            return message
+        what, statement = self._acks[session.acked]
+        session.acked += 1
+        if statement is not None and kind == PARSED and session.backend is not None:
+            session.backend.prepared[statement] = None
+        if what == SWALLOW:
+            return b""
+        return wire.PARSE_COMPLETE if what == AS_PARSED else message
+
+    def name_of(self, ours: bytes) -> bytes:
+        """Return how the client calls a statement that the server knows by our name."""
+        return next((name for name, known in self._named.items() if known.name == ours), b"")
+
+    def deallocate(self, text: bytes, name: str) -> bytes:
+        """Return SQL that ends that statement: with its name in the server if we prepared it."""
+        statement = self._named.pop(name.encode(), None)
+        backend = self._session.backend
+        if statement is None or backend is None:
+            return text
+        if statement in backend.prepared:
+            del backend.prepared[statement]
+            return b'DEALLOCATE "' + statement.name + b'"'
+        backend.prepared.clear()  # it is not here: end all that are, which the client cannot tell
+        return b"DEALLOCATE ALL"
+
+    def _begin(self, text: bytes) -> bool:
+        """Have a server connection; False if that takes a while."""
+        session = self._session
+        if session.backend is None and session.acquire() is None:
+            return False
+        if not session.unit:
+            session.unit = True
+            session.start_unit(text)
+        self.in_unit = True
+        return True
+
+    def _send(self, message: bytes) -> bool:
+        if not self._begin(self._session.text):
+            return False
+        self._backend.transport.write(message)
+        return True
+
+    @property
+    def _backend(self) -> "Backend":
+        backend = self._session.backend
+        if backend is None:
+            raise ProtocolViolation("no server connection")
+        return backend
+
+    def _parse(self, data: bytes, position: int, stop: int) -> bool:
+        session = self._session
+        name, begin = cut(data, position + HEADER_BYTES)
+        text, end = cut(data, begin)
+        verdict = session.verdict_of(text)
+        if verdict is None:
+            return False
+        fault = None if verdict.plain else settle.objection(session, verdict)
+        if fault is None and name:
+            fault = self._name_problem(name)
+        if fault:
+            refuse_rest(session, fault)
+            return True
+        if not self._begin(text):
+            return False
+        sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
+        statement = session.door.statements.of(sql, data[end:stop], verdict)
+        if name:
+            self._fresh[len(self._acks)] = name
+            self._named[name] = statement
+            self._prepare(statement, PASS)
+            return True
+        self._unnamed = statement
+        self._parse_unnamed(statement, PASS)
+        return True
+
+    def _name_problem(self, name: bytes) -> Fault | None:
+        shown = name.decode(errors="replace")
+        if name in self._named:
+            return Fault("42P05", f'prepared statement "{shown}" already exists')
+        if len(self._named) >= MOST_STATEMENTS:
+            return Fault("54000", "too many prepared statements", "Close those not needed.")
+        return None
+
+    def _parse_unnamed(self, statement: Statement, what: int) -> None:
+        backend = self._backend
+        backend.unnamed = self
+        self._acks.append((what, None))
+        if what != PASS:
+            self._session.special = True
+        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
+
+    def _prepare(self, statement: Statement, what: int) -> None:
+        """Have a statement in the server; `what` is for the client's Parse, SWALLOW without one."""
+        backend = self._backend
+        coming = any(known is statement for _, known in self._acks)  # sent in this very unit
+        if coming or statement in backend.prepared:
+            if not coming:
+                backend.prepared.move_to_end(statement)
+            if what != SWALLOW:
+                self._acknowledge(AS_PARSED, None)
+                backend.transport.write(wire.close_statement(NOBODY))
+            return
+        if len(backend.prepared) >= MOST_ON_A_CONNECTION:
+            oldest, _ = backend.prepared.popitem(last=False)
+            self._acknowledge(SWALLOW, None)
+            backend.transport.write(wire.close_statement(oldest.name))
+        self._acknowledge(what, statement)
+        backend.transport.write(wire.parse(statement.name, statement.sql, statement.types))
+
+    def _acknowledge(self, what: int, statement: Statement | None) -> None:
+        self._acks.append((what, statement))
+        self._session.special = True
+
+    def _bind(self, data: bytes, position: int, stop: int) -> bool:
+        session = self._session
+        portal, begin = cut(data, position + HEADER_BYTES)
+        name, end = cut(data, begin)
+        statement = self._named.get(name) if name else self._unnamed
+        if statement is None:
+            return self._send(
+                data[position:stop]
+            )  # the server knows it by SQL, or says it does not
+        verdict = statement.verdict
+        fault = None if verdict.plain else settle.objection(session, verdict)
+        if fault:
+            refuse_rest(session, fault)
+            return True
+        if not self._begin(statement.sql):
+            return False
+        if not verdict.plain:
+            settle.leave_behind(session, verdict)
+        backend = self._backend
+        if name:
+            self._prepare(statement, SWALLOW)
+            body = portal + b"\0" + statement.name + b"\0" + data[end:stop]
+            backend.transport.write(wire.message(b"B", body))
+            return True
+        if backend.unnamed is not self:
+            self._parse_unnamed(statement, SWALLOW)
+        backend.transport.write(data[position:stop])
+        return True
+
+    def _describe(self, data: bytes, position: int, stop: int) -> bool:
+        name, _ = cut(data, position + HEADER_BYTES + 1)
+        is_statement = data[position + HEADER_BYTES] == STATEMENT
+        statement = (self._named.get(name) if name else self._unnamed) if is_statement else None
+        if statement is None:
+            return self._send(data[position:stop])
+        if not self._begin(statement.sql):
+            return False
+        if name:
+            self._prepare(statement, SWALLOW)
+            message = wire.message(b"D", b"S" + statement.name + b"\0")
+        else:
+            if self._backend.unnamed is not self:
+                self._parse_unnamed(statement, SWALLOW)
+            message = data[position:stop]
+        self._backend.transport.write(message)
+        return True
+
+    def _close(self, data: bytes, position: int, stop: int) -> bool:
+        name, _ = cut(data, position + HEADER_BYTES + 1)
+        message = data[position:stop]
+        if not self._begin(self._session.text):
+            return False
+        if data[position + HEADER_BYTES] == STATEMENT:
+            if not name:
+                self._unnamed = None
+            elif self._named.pop(name, None) is not None:
+                message = wire.close_statement(NOBODY)
+        self._acks.append((PASS, None))
+        self._backend.transport.write(message)
+        return True
+
+    def _call(self, message: bytes) -> bool:
+        session = self._session
+        if session.pool.shared:
+            refuse_unit(session, _CALLS, b"function call")
+            return True
+        if not self._begin(b"function call"):
+            return False
+        backend = self._backend
+        backend.dirt = max(backend.dirt, EVERYTHING)
+        session.wants_pin = session.wants_pin or "function call"
+        backend.transport.write(message)
+        session.awaiting, session.unit = True, False
+        return True
+
+
+PARSED = ord("1")

@@ -1,0 +1,203 @@
+"""The messages of one client, one after the other, each as soon as its turn has come."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
+
+if TYPE_CHECKING:
+    from myriad.door.backend import Backend
+
+MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
+MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
+QUERY, COPY_DATA = b"Qd"
+SIZE_BYTES = 4  # a message's size counts itself
+COPY_ENDS = frozenset(b"cf")  # CopyDone, CopyFail
+KINDS = frozenset(b"QPBDECHSFXcf")
+
+
+class Frontend(asyncio.Protocol):
+    """Cuts what a client sends into messages.
+
+    Attributes:
+        backend: the server connection that the session has now.
+        awaiting: a unit was sent whole, and its ReadyForQuery has not come.
+        paused: something must come first: a server connection, or the door's own query.
+        rest: bytes that are still to come of a long CopyData message.
+        stalled: the client does not read as fast as the server answers.
+        held: the server does not read as fast as the client sends.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_wanted",
+        "awaiting",
+        "backend",
+        "held",
+        "paused",
+        "rest",
+        "stalled",
+        "transport",
+    )
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.backend: Backend | None = None
+        self.awaiting = self.paused = self.stalled = self.held = False
+        self.rest = 0
+        self._buffer: bytes | bytearray = b""
+        self._wanted = 0
+
+    def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
+        """Handle one message; False if it must wait for a server connection."""
+        raise NotImplementedError
+
+    def copies(self) -> bool:
+        """Say whether COPY data may go to the server now; elsewhere it is passed over."""
+        raise NotImplementedError
+
+    def copied(self) -> None:
+        """Hear that a long CopyData message is through."""
+        raise NotImplementedError
+
+    def end(self, fault: Fault) -> None:
+        """Tell the client why, and end the connection."""
+        if not self.transport.is_closing():
+            self.transport.write(fault.encode("FATAL"))
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what the client sent."""
+        if self._buffer:
+            self._append(data)
+            if len(self._buffer) < self._wanted or self.awaiting or self.paused:
+                return
+            data, self._buffer = bytes(self._buffer), b""
+        self._pump(data)
+
+    def _append(self, data: bytes) -> None:
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
+        if len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES):
+            self.transport.pause_reading()
+
+    def _pump(self, data: bytes) -> None:
+        """Handle the messages in `data` as far as their turn has come; keep the rest."""
+        position, end = 0, len(data)
+        self._wanted = 0
+        try:
+            if self.rest:
+                position = self._copy_on(data)
+            while end - position >= HEADER_BYTES:
+                kind, size = header(data, position)
+                stop = position + size + 1
+                if kind == COPY_DATA:
+                    position = self._copy(data, position, stop)
+                    continue
+                if (self.awaiting or self.paused) and kind not in COPY_ENDS:
+                    break
+                if kind not in KINDS or not SIZE_BYTES <= size <= MOST_MESSAGE_BYTES:
+                    raise _violation(kind, size)
+                if stop > end:
+                    self._wanted = stop - position
+                    break
+                if not self.handle(kind, data, position, stop):
+                    break
+                position = stop
+        except ProtocolViolation as problem:
+            self.end(Fault(problem.code, str(problem)))
+            return
+        if position < end:
+            self._keep(data, position)
+
+    def _keep(self, data: bytes, position: int) -> None:
+        self._buffer = data[position:] if position else data
+        if len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES):
+            self.transport.pause_reading()
+
+    def _copy(self, data: bytes, position: int, stop: int) -> int:
+        """Pass on CopyData, or as much of it as is there; return where what follows begins."""
+        if stop - position < HEADER_BYTES:
+            raise ProtocolViolation("invalid message length")
+        end = len(data)
+        if self.backend is not None and self.copies():
+            self.backend.transport.write(data[position:stop])
+        self.rest = max(0, stop - end)
+        return min(stop, end)
+
+    def _copy_on(self, data: bytes) -> int:
+        """Pass on more of a long CopyData; return how much of `data` it was."""
+        part = min(self.rest, len(data))
+        self.rest -= part
+        if self.backend is not None:
+            self.backend.transport.write(data[:part])
+            if not self.rest:
+                self.copied()
+        return part
+
+    def resume(self) -> None:
+        """Go on with what the client sent in the meantime."""
+        self.paused = False
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        if self._buffer:
+            data, self._buffer = bytes(self._buffer), b""
+            self._pump(data)
+
+    def withdraw(self) -> bytes | None:
+        """Take back the simple query that waits for its turn, and return its text, if it is one."""
+        if not self._buffer or self._buffer[0] != QUERY:
+            return None
+        size = header(self._buffer, 0)[1]
+        text, self._buffer = self._buffer[HEADER_BYTES:size], self._buffer[size + 1 :]
+        return bytes(text)
+
+    def hold_back(self) -> None:
+        """Read no more from the client: the server does not take more."""
+        self.held = True
+        self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read from the client again."""
+        self.held = False
+        if len(self._buffer) <= MOST_BUFFERED_BYTES:
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """Let the server wait: the client does not read."""
+        self.stalled = True
+        if self.backend is not None:
+            self.backend.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Let the server go on."""
+        self.stalled = False
+        if self.backend is not None:
+            self.backend.transport.resume_reading()
+
+    def take(self, backend: "Backend") -> None:
+        """Have a server connection from now on."""
+        self.backend = backend
+        if self.stalled:
+            backend.transport.pause_reading()
+
+    def let_go(self) -> "Backend | None":
+        """Have a server connection no longer; what was held up on either side goes on."""
+        backend, self.backend = self.backend, None
+        if backend is not None and self.stalled:
+            backend.transport.resume_reading()
+        if self.held:
+            self.go_on()
+        return backend
+
+
+def _violation(kind: int, size: int) -> ProtocolViolation:
+    if kind not in KINDS or size < SIZE_BYTES:
+        return ProtocolViolation(f"invalid frontend message type {kind}")
+    return ProtocolViolation(
+        f"a statement or its parameters may have {MOST_MESSAGE_BYTES >> 20} MB here; load more"
+        " with COPY",
+        "54000",
+    )

@@ -1,0 +1,195 @@
+"""The start of a client's connection: TLS, startup message, SCRAM, until it is a session."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from myriad.door import scram, wire
+from myriad.door.startup import Startup, read_startup
+from myriad.door.throttle import TooMany
+from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
+
+if TYPE_CHECKING:
+    from myriad.door.accounts import Entry
+    from myriad.door.server import Door
+
+MOST_MESSAGE_BYTES = 8192  # of a login: a SCRAM message has some 200
+SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
+PASSWORD = ord("p")
+_ACCEPTED, _DENIED = b"S", b"N"
+
+
+class LoginRefused(Exception):
+    """The login ends with that error."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class Login(asyncio.Protocol):
+    """A client that is not logged in yet."""
+
+    def __init__(self, door: "Door") -> None:
+        self._door = door
+        self._buffer = b""
+        self._more: asyncio.Future[None] | None = None
+        self._lost = False
+        self._encrypted = False
+        self.transport: Any = None
+        self.address = ""
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        if self._door.admit(self):
+            self._task = self._door.spawn(self._run())
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came for whoever waits for it."""
+        self._buffer += data
+        if len(self._buffer) > 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES):
+            self.transport.abort()
+        elif self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """End what waits."""
+        self._lost = True
+        self._door.logins.discard(self)
+        if self._more is not None and not self._more.done():
+            self._more.set_exception(ConnectionResetError())
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.timeout(self._door.settings["login_timeout"]):
+                await self._log_in()
+        except (LoginRefused, TooMany) as refused:
+            self._refuse(refused.fault)
+        except ProtocolViolation as problem:
+            self._refuse(Fault(problem.code, str(problem)))
+        except scram.Malformed as problem:
+            self._refuse(Fault("08P01", str(problem)))
+        except TimeoutError:
+            self._refuse(self._door.late())
+        except (OSError, ssl.SSLError):
+            self.transport.abort()
+        finally:
+            self._door.logins.discard(self)
+
+    def _refuse(self, fault: Fault) -> None:
+        if not self._lost:
+            with suppress(RuntimeError, OSError):
+                self.transport.write(fault.encode("FATAL"))
+                self.transport.close()
+
+    async def _log_in(self) -> None:
+        packet = await self._first_packet()
+        if packet is None:
+            return
+        startup = read_startup(packet)
+        if self._door.settings["tls"] == "require" and not self._encrypted:
+            raise LoginRefused(
+                Fault("28000", "this server wants TLS", "Connect with sslmode=require.")
+            )
+        if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
+            self.transport.write(wire.negotiate(startup.unknown))
+        entry = await self._authenticate(startup)
+        self.transport.write(wire.AUTHENTICATION_OK)
+        await self._door.begin_session(self, startup, entry)
+
+    def left_over(self) -> bytes:
+        """Return what the client sent already behind its login."""
+        data, self._buffer = self._buffer, b""
+        return data
+
+    async def _first_packet(self) -> bytes | None:
+        """Return the startup message, with TLS if asked for; None if it was another request."""
+        while True:
+            size = wire.integer(await self._take(4))
+            if not 8 <= size <= wire.MOST_STARTUP_BYTES:  # noqa: PLR2004 - size and code
+                raise ProtocolViolation("invalid length of startup packet")
+            packet = await self._take(size - 4)
+            code = wire.integer(packet)
+            if code == wire.CANCEL_REQUEST:
+                self._door.cancel(wire.integer(packet, 4) if size >= 16 else 0, packet[8:])  # noqa: PLR2004
+                self.transport.close()
+                return None
+            if code == wire.GSS_REQUEST:
+                self.transport.write(_DENIED)
+            elif code == wire.SSL_REQUEST and not self._encrypted:
+                await self._start_tls()
+            else:
+                return packet
+
+    async def _start_tls(self) -> None:
+        context = self._door.tls
+        if context is None:
+            self.transport.write(_DENIED)
+            return
+        if self._buffer:  # sent in the clear, to be taken for something sent encrypted
+            raise ProtocolViolation("received unencrypted data after SSL request")
+        self.transport.write(_ACCEPTED)
+        loop = asyncio.get_running_loop()
+        encrypted = await loop.start_tls(
+            self.transport, self, context, server_side=True, ssl_shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        if encrypted is None:
+            raise ConnectionResetError
+        self.transport, self._encrypted = encrypted, True
+
+    async def _take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            if self._lost:
+                raise ConnectionResetError
+            self._more = asyncio.get_running_loop().create_future()
+            await self._more
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    async def _message(self) -> bytes:
+        kind, size = header(await self._take(HEADER_BYTES), 0)
+        if kind != PASSWORD or not 4 <= size <= MOST_MESSAGE_BYTES:  # noqa: PLR2004
+            raise ProtocolViolation("expected SASL response")
+        return await self._take(size - 4)
+
+    async def _authenticate(self, startup: Startup) -> "Entry":
+        """Return who it is; raises LoginRefused, the same for unknown names and bad passwords."""
+        door, name = self._door, startup.user
+        door.throttle.check(name, self.address)
+        entry = await door.accounts.look_up(name, startup.database)
+        verifier = entry.verifier if entry else None
+        exchange = await self._exchange(verifier or scram.mock_verifier(door.mock_secret, name))
+        if exchange is None or entry is None or verifier is None or not entry.valid:
+            door.throttle.failed(name, self.address)
+            raise LoginRefused(Fault("28P01", f'password authentication failed for user "{name}"'))
+        door.throttle.passed(name, self.address)
+        if not entry.may_log_in:
+            raise LoginRefused(Fault("28000", f'role "{name}" is not permitted to log in'))
+        if door.dial.wants_passwords:
+            door.dial.secrets[name] = scram.Keys(exchange.client_key, verifier.server_key)
+        return entry
+
+    async def _exchange(self, verifier: scram.Verifier) -> scram.Exchange | None:
+        """Run SCRAM; None if the proof is wrong."""
+        binding = self._door.binding if self._encrypted else None
+        offered = [scram.PLUS, scram.PLAIN] if binding else [scram.PLAIN]
+        self.transport.write(
+            wire.authentication(10, b"".join(wire.text(each) for each in offered) + b"\0")
+        )
+        message = await self._message()
+        mechanism, position = wire.cut(message)
+        if mechanism.decode(errors="replace") not in offered:
+            raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
+        exchange = scram.Exchange(verifier, mechanism.decode(), binding)
+        first = exchange.begin(message[position + 4 :])
+        self.transport.write(wire.authentication(11, first))
+        final = exchange.finish(await self._message())
+        if final is None:
+            return None
+        self.transport.write(wire.authentication(12, final))
+        return exchange

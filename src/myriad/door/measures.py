@@ -1,0 +1,67 @@
+"""Measures in Prometheus' text format, written to a file that its node exporter can collect."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from myriad.door.server import Door
+
+WRITE_SECONDS = 5.0
+
+
+class Measures(Collector):
+    """The door's numbers, read when they are asked for."""
+
+    def __init__(self, door: "Door", file: Path) -> None:
+        self._door = door
+        self._file = file
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def write(self) -> None:
+        """Replace the file; raises OSError."""
+        write_to_textfile(str(self._file), self._registry)
+        self._file.chmod(0o600)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every measure."""
+        door, audit = self._door, self._door.audit
+        backends = [backend for pool in door.pools for backend in pool.backends]
+        gauges = {
+            "sessions": ("Clients that are logged in.", len(door.sessions)),
+            "people": ("People who are logged in.", len(door.accounts)),
+            "logins": ("Clients that log in now.", len(door.logins)),
+            "server_connections": ("Connections to PostgreSQL.", len(backends)),
+            "server_connections_busy": (
+                "Connections to PostgreSQL that a session has.",
+                sum(backend.session is not None for backend in backends),
+            ),
+            "server_connections_pinned": (
+                "Connections to PostgreSQL that stay with a session.",
+                sum(pool.pinned for pool in door.pools),
+            ),
+            "waiting": (
+                "Sessions that wait for a server connection.",
+                sum(len(pool.waiting()) for pool in door.pools),
+            ),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"myriad_door_{name}", text, value)
+        counters: dict[str, tuple[str, float]] = {
+            "statements": ("Statements that have ended.", audit.statements),
+            "statement_seconds": ("Seconds that statements took.", audit.seconds),
+            "errors": ("Statements that ended with an error.", audit.errors),
+            "rows": ("Rows returned.", audit.rows),
+            "bytes": ("Bytes returned.", audit.bytes),
+            "audit_dropped": ("Audit entries that were not written.", audit.dropped),
+            "logins_accepted": ("Logins that succeeded.", door.accepted),
+            "logins_refused": ("Logins that failed.", door.throttle.failures),
+            "stopped": ("Statements ended by a limit or by somebody.", door.stopped),
+        }
+        for name, (text, total) in counters.items():
+            yield CounterMetricFamily(f"myriad_door_{name}", text, total)

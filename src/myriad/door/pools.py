@@ -1,0 +1,144 @@
+"""All pools: how many server connections there may be, who opens them, who must give one up."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
+
+from myriad.door.backend import Backend
+from myriad.door.dial import Dial, LoginRefused, NoServer
+from myriad.door.pool import Pool
+from myriad.door.wire import Fault
+
+if TYPE_CHECKING:
+    from myriad.door.verdicts import Verdicts
+
+IDLE_SECONDS = 60.0  # then a server connection is closed: it holds memory in the server
+OLDEST_SECONDS = 3600.0  # then it is replaced: a server process's caches only grow
+RETRY_SECONDS = 0.25
+
+log = logging.getLogger("myriad.door")
+
+
+class Pools:
+    """The pools by database and role.
+
+    Attributes:
+        most_in_one: server connections of one pool.
+        most: server connections of all pools.
+        waits_for_server: since when the server cannot be reached, None while it can.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        *,
+        most_in_one: int,
+        most: int,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.spawn = spawn
+        self.most_in_one, self.most = most_in_one, most
+        self.waits_for_server: float | None = None
+        self._dial = dial
+        self._pools: dict[tuple[str, str], Pool] = {}
+        self._oldest = 0.0
+        self._starving = 0
+
+    def __iter__(self) -> Iterator[Pool]:
+        return iter(list(self._pools.values()))
+
+    def of(
+        self, database: str, role: str, verdicts: "Verdicts", *, shared: bool, whole_sessions: bool
+    ) -> Pool:
+        """Return the pool of that database and role."""
+        key = (database, role)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(
+                self, database, role, verdicts, shared=shared, whole_sessions=whole_sessions
+            )
+        pool.verdicts, pool.whole_sessions = verdicts, whole_sessions
+        return pool
+
+    @property
+    def size(self) -> int:
+        """How many server connections there are, or are being opened."""
+        return sum(pool.size for pool in self._pools.values())
+
+    def room(self, pool: Pool) -> bool:
+        """Say whether a pool may open one more; an idle one elsewhere is closed for it."""
+        if self.size < self.most:
+            return True
+        others = sorted(
+            (other for other in self._pools.values() if other is not pool),
+            key=lambda other: -other.size,
+        )
+        if any(other.close_idle(most=1) for other in others):
+            return False  # as soon as it is closed, `freed` lets the pool grow
+        if not pool.size:
+            self._starving += 1
+        return False
+
+    def is_wanted_elsewhere(self, pool: Pool) -> bool:
+        """Say whether a pool with several should give one up to one that has none."""
+        if not self._starving or pool.size <= 1:
+            return False
+        self._starving -= 1
+        return True
+
+    def freed(self) -> None:
+        """Let those grow that wait: a server connection has ended."""
+        for pool in sorted(self._pools.values(), key=lambda pool: pool.size):
+            pool.grow()
+
+    def is_old(self, backend: Backend) -> bool:
+        """Say whether a server connection must not be used again."""
+        return backend.closed or backend.born < self._oldest
+
+    def recycle(self) -> None:
+        """Replace all server connections by new ones, each as soon as it is free."""
+        self._oldest = time.monotonic()
+        for pool in self:
+            pool.close_idle()
+
+    def tend(self, now: float) -> None:
+        """Close what is idle for long or old, and give to who may have something again."""
+        self._starving = 0
+        for pool in self:
+            pool.close_idle(before=now - IDLE_SECONDS)
+            pool.dispatch()
+        self._oldest = max(self._oldest, now - OLDEST_SECONDS)
+
+    def open(self, pool: Pool) -> None:
+        """Open a server connection for a pool in the background."""
+        self.spawn(self._open(pool))
+
+    async def _open(self, pool: Pool) -> None:
+        backend = Backend(pool)
+        try:
+            await self._dial.connect(backend, pool.database, pool.role)
+        except NoServer as problem:
+            pool.not_opened()
+            if self.waits_for_server is None:
+                log.warning("PostgreSQL cannot be reached: %s", problem)
+                self.waits_for_server = time.monotonic()
+            self.loop.call_later(RETRY_SECONDS, pool.grow)
+        except LoginRefused as refused:
+            pool.not_opened()
+            log.warning("no server connection to %s: %s", pool.database, refused)
+            self._tell(pool, refused.fault)
+        else:
+            if self.waits_for_server is not None:
+                log.info("PostgreSQL is reached again")
+                self.waits_for_server = None
+            pool.opened(backend)
+
+    def _tell(self, pool: Pool, fault: Fault) -> None:
+        """Tell who waits why there will be no server connection."""
+        if not pool.backends:
+            for session in pool.waiting():
+                pool.give_up(session)
+                session.end(fault)

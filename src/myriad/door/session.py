@@ -1,0 +1,389 @@
+"""What one client does after its login: statements go to the pool's connections, answers come back.
+
+No task, future or timer for a statement: the loop calls `data_received` here and in `Backend`.
+A *unit* is what ends with one ReadyForQuery: a simple query, or extended messages up to Sync.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from myriad.door import settle, wire
+from myriad.door.backend import Backend
+from myriad.door.extended import Extended
+from myriad.door.frontend import COPY_ENDS, Frontend
+from myriad.door.pool import EVERYTHING
+from myriad.door.refusals import refuse_unit, refuse_waiting
+from myriad.door.values import Values
+from myriad.door.verdict import Verdict
+from myriad.door.wire import HEADER_BYTES, Fault
+
+if TYPE_CHECKING:
+    from myriad.door.accounts import Account
+    from myriad.door.pool import Pool
+    from myriad.door.server import Door
+
+NOTHING: frozenset[str] = frozenset()
+MOST_TEXT_BYTES = 2000  # kept of the last statement, for audit and activity
+QUERY, SYNC, TERMINATE = b"QSX"
+COPY_IN, COPY_BOTH, ERROR = b"GWE"
+ACKS = frozenset(b"13")  # ParseComplete, CloseComplete
+
+
+class Session(Frontend):
+    """A client that is logged in.
+
+    Attributes:
+        pool: where its statements run; when its rights change it is `next_pool`, as soon as it can.
+        initial: the settings it began with, which RESET brings back.
+        values: the settings it has now.
+        status: of its transaction, as ReadyForQuery says.
+        skipping: after a refusal, everything up to Sync is passed over.
+        refusal: takes the place of the server's error about the statement that is never there.
+        reason: takes the place of the server's word that a statement was cancelled.
+        pin: why the server connection stays with this session, empty if it does not.
+        touched, restored: settings that this transaction may have changed, or reset.
+    """
+
+    __slots__ = (
+        "account",
+        "acked",
+        "address",
+        "began",
+        "bytes",
+        "bytes_before",
+        "changed_at",
+        "copying",
+        "door",
+        "errors",
+        "extended",
+        "initial",
+        "key",
+        "muted",
+        "next_pool",
+        "number",
+        "pin",
+        "pool",
+        "reason",
+        "refusal",
+        "restored",
+        "rows",
+        "rows_before",
+        "sequences",
+        "skipping",
+        "special",
+        "status",
+        "text",
+        "touched",
+        "unit",
+        "values",
+        "wants_pin",
+    )
+
+    def __init__(
+        self,
+        door: "Door",
+        transport: asyncio.Transport,
+        account: "Account",
+        pool: "Pool",
+        values: Values,
+        address: str,
+    ) -> None:
+        super().__init__(transport)
+        self.door, self.account, self.pool = door, account, pool
+        self.initial = self.values = values
+        self.address = address
+        self.number, self.key = 0, b""
+        self.next_pool: Pool | None = None
+        self.status = wire.IDLE
+        self.skipping = self.copying = self.muted = False
+        self.unit = False  # something was sent to the server that Sync has not followed yet
+        self.special = False
+        self.acked = 0
+        self.refusal: Fault | None = None
+        self.reason: Fault | None = None
+        self.pin = self.wants_pin = ""
+        self.touched = self.restored = NOTHING
+        self.sequences = False
+        self.errors = ""
+        self.extended: Extended | None = None
+        self.text: bytes = b""
+        self.began = self.changed_at = time.monotonic()
+        self.rows = self.bytes = self.rows_before = self.bytes_before = 0
+
+    def begin(self, statuses: bytes) -> None:
+        """Tell the client that it is logged in, and what cancels its statements."""
+        named = wire.parameter_status("session_authorization", self.account.name)
+        key = wire.key_data(self.number, self.key)
+        self.transport.write(statuses + named + key + wire.READY[wire.IDLE])
+
+    # From the client
+
+    def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
+        """Handle one message; False if it must wait for a server connection."""
+        if kind == QUERY:
+            return self._query(data, position, stop)
+        if kind in COPY_ENDS:
+            return self._copy_ends(data[position:stop])
+        if kind == TERMINATE:
+            self.transport.close()
+            return False
+        if kind == SYNC:
+            return self._sync()
+        if self.skipping:
+            return True
+        if self.extended is None:
+            self.extended = Extended(self)
+        return self.extended.handle(kind, data, position, stop)
+
+    def _query(self, data: bytes, position: int, stop: int) -> bool:
+        text = data[position + HEADER_BYTES : stop - 1]
+        verdict = self.verdict_of(text)
+        if verdict is None:
+            return False
+        if not verdict.plain:
+            fault = settle.objection(self, verdict)
+            if fault:
+                refuse_unit(self, fault, text)
+                return True
+        backend = self.backend or self.acquire()
+        if backend is None:
+            return False
+        self.start_unit(text)
+        if self.extended is not None:
+            self.extended.forget_unnamed()
+        if verdict.plain:
+            message = data if stop - position == len(data) else data[position:stop]
+        else:
+            settle.leave_behind(self, verdict)
+            message = settle.rewritten(self, text, verdict)
+        self.awaiting = True
+        backend.transport.write(message)
+        return True
+
+    def verdict_of(self, text: bytes) -> Verdict | None:
+        """Return what a text leaves behind; None if finding out takes a while."""
+        verdict = self.pool.verdicts.of(text)
+        if verdict is None:
+            self.paused = True
+            self.door.spawn(settle.study(self, text))
+        return verdict
+
+    def _sync(self) -> bool:
+        self.skipping = False
+        if self.backend is None or (self.pin and not self.unit and not self.in_transaction):
+            self.transport.write(wire.READY[self.status])
+            return True
+        self.unit = False
+        self.awaiting = True
+        self.backend.transport.write(wire.SYNC)
+        return True
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction block is open."""
+        return self.status != wire.IDLE
+
+    @property
+    def busy(self) -> bool:
+        """Whether the server works, or may, for this session."""
+        return self.awaiting or self.unit
+
+    # COPY FROM STDIN
+
+    def copies(self) -> bool:
+        """Say whether COPY data may go to the server now; as there, it is passed over elsewhere."""
+        return (self.awaiting or self.unit) and not self.paused
+
+    def copied(self) -> None:
+        """Let go of a server connection that only waited for the rest of a message."""
+        if not self.busy and not self.in_transaction:
+            self._let_go()
+
+    def _copy_ends(self, message: bytes) -> bool:
+        if self.backend is not None and self.copies():
+            self.backend.transport.write(message)
+            self.copy_over()
+        return True
+
+    def copy_over(self) -> None:
+        """Expect one more Sync: what came before it in an extended COPY was swallowed by that."""
+        if self.copying and self.extended is not None and self.extended.in_unit:
+            self.awaiting, self.unit = False, True
+        self.copying = False
+
+    # To the server
+
+    def acquire(self) -> Backend | None:
+        """Return a server connection with our settings; None if that takes a while."""
+        backend = self.pool.take(self)
+        if backend is None:
+            self.paused = True
+            self.changed_at = time.monotonic()
+            return None
+        return backend if self._attach(backend) else None
+
+    def granted(self, backend: Backend) -> None:
+        """Take the server connection that we waited for."""
+        if self._attach(backend):
+            self.resume()
+
+    def _attach(self, backend: Backend) -> bool:
+        self.take(backend)
+        backend.session = self
+        self.account.running += 1
+        if self.pool.whole_sessions and not self.pin:
+            self.pin = settle.WHOLE_SESSION
+            backend.pool.pinned += 1
+        if backend.values is self.values:
+            return True
+        self.paused = True
+        self.door.spawn(settle.adopt(self, backend))
+        return False
+
+    def queued_too_long(self) -> None:
+        """Answer that nobody could serve the statement in time."""
+        refuse_waiting(self, settle.queued(self))
+
+    def move(self, pool: "Pool") -> None:
+        """Run what comes next in another pool: the person's rights have changed."""
+        if self.backend is not None:  # it is guarded as its own pool is
+            self.next_pool = pool
+            return
+        old, self.pool, self.next_pool = self.pool, pool, None
+        pool.sessions += 1
+        old.leave()
+        if self.paused:
+            old.give_up(self)
+            self.resume()
+
+    def start_unit(self, text: bytes) -> None:
+        """Note what begins now, for limits and audit."""
+        self.text = text if len(text) < MOST_TEXT_BYTES else text[:MOST_TEXT_BYTES]
+        self.began = time.monotonic()
+        self.errors = ""
+        self.rows_before, self.bytes_before = self.rows, self.bytes
+
+    # From the server
+
+    def deliver(self, data: bytes, rows: int, begin: int = 0) -> None:
+        """Pass on a part of an answer; what is no row is passed on whatever the limits are."""
+        if self.muted:
+            return
+        self.rows += rows
+        self.bytes += len(data)
+        account = self.account
+        if self.rows > account.most_rows or self.bytes > account.most_bytes:
+            data = settle.within_limits(self, data, rows, begin)
+        self.transport.write(data)
+
+    def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
+        """Pass on the end of an answer, and let the server connection go."""
+        if self.extended is not None:
+            self.extended.unit_over()
+        if not (self.touched or self.restored or self.muted or self.wants_pin):
+            self.deliver(data, rows, begin)
+            if not self.muted:
+                self.ready(status)
+                return
+        else:
+            self.deliver(data[:-6], rows, begin)
+        self.paused = True
+        self.door.spawn(settle.before_ready(self, status))
+
+    def ready(self, status: int) -> None:
+        """End the unit: the client has been told, or is told by the caller."""
+        self.awaiting = self.unit = self.copying = False
+        self.status = status
+        self.reason = None  # a statement that is cancelled later has a reason of its own
+        self.door.audit.add(self)
+        if status == wire.IDLE:
+            self.sequences = False
+            self._let_go()
+            if self.next_pool is not None:
+                self.move(self.next_pool)
+        else:
+            self.changed_at = time.monotonic()
+        if self._buffer and not self.paused:
+            self.resume()
+
+    def _let_go(self) -> None:
+        """Give the server connection back, unless it is ours for longer."""
+        if self.backend is None or self.rest:
+            return
+        if self.pin != settle.HOLDABLE:
+            self.rows = self.bytes = 0
+        if self.pin:
+            return
+        backend = self._detach()
+        if backend is not None:
+            backend.pool.release(backend)
+
+    def notable(self, kind: int, message: bytes) -> None:
+        """Take a message that may need a change, and pass it on."""
+        if kind == ERROR:
+            message = settle.error(self, message)
+            if self.copying:
+                self.copy_over()
+        elif kind in {COPY_IN, COPY_BOTH}:
+            self.copying = True
+        elif kind in ACKS and self.extended is not None:
+            message = self.extended.acknowledged(kind, message)
+        if message:
+            self.deliver(message, 0)
+
+    def lost(self, fault: Fault) -> None:
+        """Tell the client that its server connection is gone, and with it what it ran there."""
+        self._detach()
+        fault = self.reason or fault
+        told = self.busy and self.errors  # one error ends a unit
+        self.errors = fault.code
+        if self.pin or self.in_transaction or self.rest or not self.busy:
+            self.door.audit.add(self)
+            self.end(fault)
+            return
+        waits_for_sync = not self.awaiting
+        if self.extended is not None:
+            self.extended.unit_over()
+        self.touched = self.restored = NOTHING
+        self.wants_pin = ""
+        self.skipping = waits_for_sync
+        if not told:
+            self.transport.write(fault.encode())
+        self.muted, self.reason, self.refusal = False, None, None
+        if not waits_for_sync:
+            self.transport.write(wire.READY[wire.IDLE])
+        self.paused = False
+        self.ready(wire.IDLE)
+
+    # Its end
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Give everything back."""
+        self.door.forget(self)
+        self.pool.give_up(self)
+        pinned = self.pin
+        backend = self._detach()
+        if backend is None:
+            return
+        if self.busy or self.rest or self.paused:
+            self.door.abandon(backend)
+            return
+        if self.in_transaction or pinned:
+            backend.dirt = max(backend.dirt, EVERYTHING)
+        backend.pool.release(backend, rollback=self.in_transaction)
+
+    def _detach(self) -> Backend | None:
+        """Let go of the server connection; the caller says what becomes of it."""
+        backend = self.let_go()
+        if backend is not None:
+            backend.session = None
+            self.account.running -= 1
+            self.unpin(backend)
+        return backend
+
+    def unpin(self, backend: Backend) -> None:
+        """Keep the server connection no longer than for this transaction."""
+        if self.pin:
+            self.pin = ""
+            backend.pool.pinned -= 1

@@ -1,0 +1,303 @@
+"""What a statement leaves behind in a session, and what must be done about it.
+
+What is here runs for few statements: those that change settings, pin a connection, or fail.
+"""
+
+from typing import TYPE_CHECKING
+
+from myriad.door import values, wire
+from myriad.door.backend import ROWS, Backend, Lost, Refused
+from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
+from myriad.door.refusals import refuse_waiting
+from myriad.door.statements import NOBODY, OURS
+from myriad.door.verdict import Verdict, write_identity
+from myriad.door.verdicts import Unknowable
+from myriad.door.wire import HEADER_BYTES, Fault, header
+
+if TYPE_CHECKING:
+    from myriad.door.session import Session
+
+_ANYTHING = "a statement that may do anything"
+HOLDABLE = "holdable cursor"
+WHOLE_SESSION = "session pool"
+CANCELLED = "57014"  # query_canceled
+NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
+SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
+ENDS = frozenset(b"CZ")  # CommandComplete, ReadyForQuery
+
+_SEQUENCES = Fault(
+    "0A000",
+    "currval and lastval are known here only in the transaction that used the sequence",
+    "Use INSERT ... RETURNING, or do both in one transaction.",
+)
+_UNREADABLE = Fault(
+    "42601",
+    "the door cannot read this statement, and the server may be newer than it",
+    "It reads what PostgreSQL 18 reads.",
+)
+_UNKNOWABLE = Fault("54000", "the statement is too long to be looked at", "Load more with COPY.")
+
+
+async def study(session: "Session", text: bytes) -> None:
+    """Have a long text looked at, then go on with it."""
+    try:
+        await session.pool.verdicts.study(text)
+    except Unknowable:
+        refuse_waiting(session, _UNKNOWABLE)
+        return
+    session.resume()
+
+
+def objection(session: "Session", verdict: Verdict) -> Fault | None:
+    """Return why a statement cannot run in this session, None if it can."""
+    if session.pool.shared and verdict.syntax_error and session.door.newer_grammar:
+        return _UNREADABLE
+    if verdict.refusal and session.pool.shared:
+        refused = verdict.refusal
+        return Fault(refused.sqlstate, refused.message, refused.hint)
+    if verdict.reads_sequences and not (session.sequences or verdict.sequences or session.pin):
+        return _SEQUENCES
+    if verdict.pins and not (session.pin or session.wants_pin) and not session.pool.may_pin():
+        return Fault(
+            "53300",
+            f"too many sessions hold a server connection for themselves ({verdict.pins})",
+            "Try again later, or do without it: see docs/door.md.",
+        )
+    return None
+
+
+def leave_behind(session: "Session", verdict: Verdict) -> None:
+    """Note what a statement that is sent now leaves behind."""
+    backend = session.backend
+    if backend is None:
+        return
+    hidden = verdict.opaque and session.pool.shared  # what it did, no reset may undo
+    backend.dirt = max(backend.dirt, CLOSE if hidden else _dirt(verdict))
+    pins = verdict.pins or (_ANYTHING if verdict.opaque and not hidden else "")
+    session.wants_pin = session.wants_pin or pins
+    session.sequences = session.sequences or verdict.sequences
+    session.touched |= verdict.settings
+    session.restored |= verdict.restores
+    if verdict.resets:
+        session.restored |= {*session.values.named, *session.initial.named}
+        session.touched |= session.restored
+    alone = session.status == wire.IDLE  # in a transaction block it fails
+    if (verdict.discards and alone) or verdict.deallocates_all:
+        _forget_statements(session, backend)
+    if verdict.discards and alone:
+        session.wants_pin = ""
+        session.unpin(backend)
+    if verdict.recycles:
+        session.door.recycle()
+
+
+def _dirt(verdict: Verdict) -> int:
+    if verdict.closes:
+        return CLOSE
+    if verdict.stateful or verdict.discards:
+        return EVERYTHING
+    return SEQUENCES if verdict.sequences else 0
+
+
+def _forget_statements(session: "Session", backend: Backend) -> None:
+    if session.extended is not None:
+        session.extended.forget_all()
+    backend.prepared.clear()
+
+
+def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
+    """Return the simple Query of a text, with the person's name where it asks for it."""
+    return wire.message(b"Q", rewritten_text(session, text, verdict) + b"\0")
+
+
+def rewritten_text(session: "Session", text: bytes, verdict: Verdict) -> bytes:
+    """Return a text with the person's name in it, and our names of prepared statements."""
+    if verdict.identity and session.pool.shared:
+        return _named(text, verdict, session.account.name)
+    if verdict.deallocates is not None and session.extended is not None:
+        return session.extended.deallocate(text, verdict.deallocates)
+    return text
+
+
+def _named(text: bytes, verdict: Verdict, person: str) -> bytes:
+    try:
+        return write_identity(text.decode(), verdict, person).encode()
+    except UnicodeDecodeError:  # another encoding of the client's: see `verdicts.decoded`
+        return write_identity(text.decode("latin-1"), verdict, person).encode("latin-1", "replace")
+
+
+async def adopt(session: "Session", backend: Backend) -> None:
+    """Give a server connection the session's settings, then go on with its statement."""
+    try:
+        await become(backend, session.values)
+    except Lost:
+        return  # the session was told
+    except Refused as error:
+        backend.abort(error.fault)
+        return
+    if session.backend is backend:
+        session.resume()
+
+
+async def become(backend: Backend, wanted: values.Values) -> None:
+    """Replace the settings of a server connection by those; raises Refused, Lost."""
+    old, new = backend.values.named, wanted.named
+    backend.values = values.UNKNOWN  # should this be interrupted
+    if any(name not in new for name in old):
+        await backend.run("RESET ALL")
+        old = {}
+    different = {name: value for name, value in new.items() if old.get(name) != value}
+    if different:
+        await backend.run(values.setting(different))
+    backend.values = wanted
+
+
+async def before_ready(session: "Session", status: int) -> None:
+    """Do what must be done before the client hears that its unit is over, then say so."""
+    backend = session.backend
+    if backend is None:
+        return
+    try:
+        status = await _settled(session, backend, status)
+    except Lost:
+        return
+    except Refused as error:
+        backend.abort(error.fault)
+        return
+    if session.backend is not backend:
+        return
+    if session.muted:
+        session.muted = False
+        fault = session.reason or too_much(session)
+        session.errors = fault.code
+        session.transport.write(fault.encode())
+    session.reason = None
+    session.transport.write(wire.READY[status])
+    session.paused = False
+    session.ready(status)
+
+
+async def _settled(session: "Session", backend: Backend, status: int) -> int:
+    if session.muted and status == wire.IN_TRANSACTION:  # it ended before it could be cancelled
+        await _fail(backend)
+        status = wire.FAILED
+    if session.wants_pin:
+        _pin(session, status)
+    if session.restored and status != wire.FAILED:
+        names = session.restored & session.initial.named.keys()
+        if names:
+            again = {name: session.initial.named[name] for name in names}
+            await backend.run(values.setting(again), session.transport.write)
+        session.restored = frozenset()
+    if session.touched and status == wire.IDLE:
+        await _read_settings(session, backend)
+    return status
+
+
+async def _fail(backend: Backend) -> None:
+    try:
+        await backend.run("SELECT 1/0")
+    except Refused:
+        return
+
+
+def _pin(session: "Session", status: int) -> None:
+    if session.errors and status == wire.IDLE:
+        session.wants_pin = ""
+        return
+    if not session.pin and session.backend is not None:
+        session.backend.pool.pinned += 1
+        session.pin = session.wants_pin
+    session.wants_pin = ""
+
+
+async def _read_settings(session: "Session", backend: Backend) -> None:
+    """Learn which values the settings have that a transaction may have changed."""
+    rows = await backend.run(values.reading(sorted(session.touched)))
+    session.touched = frozenset()
+    named = dict(session.values.named)
+    for name, value, default, plain in rows:
+        if name is None:
+            continue
+        if value is None or (plain is not None and plain == default):
+            named.pop(name, None)
+        else:
+            named[name] = value
+    session.values = backend.values = values.of(named)
+
+
+def error(session: "Session", message: bytes) -> bytes:
+    """Return an ErrorResponse as the client shall see it."""
+    fields = wire.error_fields(message[HEADER_BYTES:])
+    code = fields.get("C", "")
+    if code == NO_SUCH_STATEMENT and session.refusal and NOBODY.decode() in fields.get("M", ""):
+        fault, session.refusal = session.refusal, None
+        session.errors = fault.code
+        return fault.encode()
+    session.errors = code
+    if code == CANCELLED and session.reason:
+        fault = session.reason
+        session.errors = fault.code
+        return fault.encode()
+    return _with_their_names(session, message)
+
+
+def _with_their_names(session: "Session", message: bytes) -> bytes:
+    """Return an error with the client's name of a statement: ours could be used to reach others."""
+    extended = session.extended
+    if extended is None or not OURS.search(message):
+        return message
+    body = OURS.sub(lambda found: extended.name_of(found[0]), message[HEADER_BYTES:])
+    return wire.message(b"E", body)
+
+
+def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> bytes:
+    """Return what of an answer may still be passed on; if that is not all, end the statement.
+
+    A row that was begun is passed on to its end.
+    """
+    if begin >= len(data) or not (rows or len(data) > SMALL_BYTES):
+        return data
+    session.muted = True
+    session.reason = too_much(session)
+    account = session.account
+    most = account.most_rows - (session.rows - rows) if session.rows > account.most_rows else 0
+    session.rows = min(session.rows, account.limits.rows or session.rows)
+    session.door.stop(session)
+    return first_rows(data, begin, most)
+
+
+def first_rows(data: bytes, position: int, rows: float) -> bytes:
+    """Return the part of an answer that has no more than that many rows, and not its end."""
+    while len(data) - position >= HEADER_BYTES:
+        kind, size = header(data, position)
+        if kind in ROWS:
+            rows -= 1
+        if rows < 0 or kind in ENDS or position + size + 1 > len(data):
+            break
+        position += size + 1
+    return data[:position]
+
+
+def queued(session: "Session") -> Fault:
+    """Return the error about a statement that nobody could serve in time."""
+    limit = session.account.limits.queue_seconds
+    return Fault(
+        "53300",
+        f"the statement waited longer than {limit:g} seconds for its turn",
+        "All server connections are busy, or yours are: run less at once, or later.",
+    )
+
+
+def too_much(session: "Session") -> Fault:
+    """Return the error about a result that is over a limit."""
+    account = session.account
+    if session.rows > account.most_rows:
+        what = f"more than {account.limits.rows:,} rows"
+    else:
+        what = f"more than {account.limits.megabytes:g} MB"
+    return Fault(
+        "54000",
+        f"the result has {what}, which is the limit in one transaction",
+        "Ask for less (WHERE, LIMIT, count), or have the limit raised: myriad person limit.",
+    )

@@ -1,0 +1,249 @@
+r"""What a text of SQL would leave behind on a connection to the server, before it is sent.
+
+`analyse(text, harmless) -> Verdict` is pure: it parses the text with PostgreSQL's own grammar and
+looks at every node. `write_identity(text, verdict, person) -> str` puts the person's name where
+the server would tell the pool's role. The fields of `Verdict` stand below, each with its meaning:
+
+- `stateful` is what no other field describes well enough to undo it by itself: code that may do
+  anything, and all that `pins` or `closes`. Changes of ordinary settings are in `settings`,
+  `restores` (which of them go back to their default) and `resets` alone, moved sequences in
+  `sequences`, DISCARD ALL in `discards`: whoever hands the connection on looks at these, too.
+- `opaque`: code ran that the text does not show (DO, CALL, functions that are not built in, SQL
+  EXECUTE, query_to_xml …); it may have done anything its caller may, a refused thing too.
+- `plain`: none of the fields that ask for care is set; `words`, `copies`, `defines` may be.
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from pglast import parser
+
+from myriad.door.effects import NOT_IN_REPERTOIRE, TOO_DEEP, Effects, Refusal, Span, words
+from myriad.door.functions import OWN, SEEN
+from myriad.door.identity import write_identity
+from myriad.door.nodes import OPERATORS, walk
+from myriad.door.words import command_word
+
+__all__ = ["Refusal", "Span", "Verdict", "analyse", "write_identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a text does to the server session that runs it."""
+
+    refusal: Refusal | None = None  # why it must not run in a shared pool
+    stateful: bool = False  # DISCARD ALL before another person gets the connection
+    opaque: bool = False  # ran code that the text does not show
+    pins: str = ""  # state that cannot be made again on another connection: its name for people
+    closes: bool = False  # DISCARD ALL does not undo it: close the connection instead
+    settings: frozenset[str] = frozenset()  # ordinary settings it may change for the session
+    restores: frozenset[str] = frozenset()  # those of them that return to their default
+    resets: bool = False  # RESET ALL or DISCARD ALL
+    discards: bool = False  # DISCARD ALL
+    sequences: bool = False  # may call nextval or setval: currval and lastval change
+    reads_sequences: bool = False  # calls currval or lastval
+    recycles: bool = False  # connections made later would start with other settings
+    defines: bool = False  # makes, changes or drops something in the database
+    deallocates: str | None = None  # the name in DEALLOCATE name
+    deallocates_all: bool = False  # DEALLOCATE ALL
+    identity: tuple[Span, ...] = ()  # where the person's name belongs
+    copies: bool = False  # COPY … FROM STDIN or TO STDOUT
+    words: str = ""  # the first statement's command, as in a command tag
+    syntax_error: bool = False  # the text could not be parsed
+    plain: bool = False  # nothing that needs care
+
+
+# Every key of the parser's JSON that may occur in a text which the quick test lets pass: fields
+# and kinds of nodes that do nothing by themselves. Functions and operators are looked up by name.
+PLAIN_KEYS = words(
+    "IndexElem LockingClause MultiAssignRef RangeTableSample SQLValueFunction "
+    "A_ArrayExpr A_Const A_Expr A_Indices A_Indirection A_Star BoolExpr BooleanTest CaseExpr "
+    "CaseWhen CoalesceExpr CollateClause ColumnRef CommonTableExpr DeleteStmt FuncCall GroupingSet "
+    "InsertStmt Integer JoinExpr List MinMaxExpr NullTest ParamRef RangeFunction RangeSubselect "
+    "RangeVar ResTarget RowExpr SelectStmt SetToDefault SortBy String SubLink TransactionStmt "
+    "TypeCast TypeName UpdateStmt WindowDef "
+    "agg_distinct agg_filter agg_order agg_star agg_within_group alias aliascolnames aliasname all "
+    "arg args arrayBounds aval boolop boolval booltesttype bsval chain coalesced collname cols "
+    "colnames content ctematerialized ctename ctequery ctes defresult distinctClause elements "
+    "end_location expr fields frameOptions fromClause fromsql funcformat funcname functions fval "
+    "groupClause groupDistinct havingClause indirection inh is_natural isnull is_slice isNatural "
+    "ival items join_using_alias jointype kind larg lateral lexpr lidx limitCount limitOffset "
+    "limitOption location lowers name names nulls nulltesttype number op ordinality orderClause "
+    "override partitionClause quals rarg recursive refname relation relname relpersistence result "
+    "returningClause exprs rexpr row_format rexpr_list_end rexpr_list_start list_start list_end "
+    "savepoint_name schemaname selectStmt setof sortClause sortby_dir "
+    "sortby_nulls startOffset endOffset stmt stmt_len stmt_location stmts subLinkType subquery "
+    "subselect sval targetList testexpr typeName typemod typmods uidx usingClause val values "
+    "valuesLists version whereClause windowClause withClause node over lockingClause lockedRels "
+    "strength waitPolicy source colno ncolumns method onConflictClause infer action indexElems "
+    "ordering nulls_ordering typmod"
+)
+KEY = re.compile(r'"(\w+)":')
+_STATEMENT = re.compile(r'"stmt":\{"(\w+)":\{(?:"kind":"(TRANS_\w+)")?')
+_FUNCTION = re.compile(
+    r'"funcname":\[(?:\{"String":\{"sval":"pg_catalog"\}\},)?'
+    r'\{"String":\{"sval":"(\w+)"\}\}\]'
+)
+_OPERATOR = re.compile(
+    r'"name":\[(?:\{"String":\{"sval":"pg_catalog"\}\},)?'
+    r'(?:\{"String":\{"sval":"((?:[^"\\]|\\u003[ce])*)"\}\}\])?'
+)
+# As the parser's JSON has them.
+_WRITTEN_OPERATORS = frozenset(
+    name.replace("<", "\\u003c").replace(">", "\\u003e") for name in OPERATORS
+)
+_DELICATE = re.compile(
+    r'"relpersistence":"[^pu]|"pg_temp|"relname":"pg_settings"'
+    r'|"op":"SVFOP_(?!CURRENT_(?:CATALOG|DATE|SCHEMA|TIME)|LOCALTIME)'
+)
+# The parser's own limits, not errors of the text; its other errors are those of the server, too.
+_LIMITS = re.compile(r"memory exhausted|stack depth limit exceeded|out of memory")
+_COMMENT = re.compile(rb"/\*|\*/")
+MOST_COMMENTS = 500  # in each other: the parser's time grows with the square, 8,000 take 2 s
+DEEP = 6000  # Python's own limit of 1000 is less than what a generated query with UNIONs may need
+
+
+def analyse(text: str, harmless: frozenset[str]) -> Verdict:
+    """Say what a text does to the session.
+
+    Args:
+        text: one or more statements, as a person sent them.
+        harmless: functions of pg_catalog of which every overload is immutable or stable.
+    """
+    try:
+        source = text.encode()
+    except UnicodeEncodeError:
+        return _unreadable("the text holds half a character")
+    if b"\0" in source:
+        return _unreadable("the text holds a NUL")
+    if _depth_of_comments(source) > MOST_COMMENTS:
+        return _too_deep()
+    try:
+        parsed = parser.parse_sql_json(text)
+    except parser.ParseError as error:
+        return _unparsed(str(error))
+    return quick(parsed, harmless) or thorough(source, parsed, harmless)
+
+
+def _depth_of_comments(source: bytes) -> int:
+    if source.count(b"/*") <= MOST_COMMENTS:
+        return 0
+    depth = most = 0
+    for mark in _COMMENT.findall(source):
+        depth = depth + 1 if mark == b"/*" else max(0, depth - 1)
+        most = max(most, depth)
+    return most
+
+
+def _unreadable(reason: str) -> Verdict:
+    refusal = Refusal(NOT_IN_REPERTOIRE, reason, "send text in the encoding that you announced")
+    return Verdict(refusal=refusal, stateful=True, syntax_error=True)
+
+
+def _unparsed(message: str) -> Verdict:
+    if _LIMITS.search(message):
+        return _too_deep()
+    return Verdict(stateful=True, syntax_error=True)
+
+
+def _too_deep() -> Verdict:
+    refusal = Refusal(TOO_DEEP, "the statement is nested too deeply", "split the statement")
+    return Verdict(
+        refusal=refusal, stateful=True, opaque=True, closes=True, sequences=True, syntax_error=True
+    )
+
+
+def quick(parsed: str, harmless: frozenset[str]) -> Verdict | None:
+    """Pass plain texts by a look at the parser's JSON, without building its tree.
+
+    Keys are the parser's own words and the only strings that a colon follows. What a person wrote
+    stands in values, where each quotation mark is escaped: it can never look like a key.
+    """
+    keys = KEY.findall(parsed)
+    if not PLAIN_KEYS.issuperset(keys) or _DELICATE.search(parsed):
+        return None
+    if "FuncCall" in keys and not _known_functions(parsed, keys.count("funcname"), harmless):
+        return None
+    if ("A_Expr" in keys or "SubLink" in keys) and not _known_operators(parsed):
+        return None
+    first = _STATEMENT.search(parsed)
+    writes = "InsertStmt" in keys or "UpdateStmt" in keys
+    kind, detail = first.groups("") if first else ("", "")
+    return _plain(kind, detail, writes=writes)
+
+
+def _known_functions(parsed: str, count: int, harmless: frozenset[str]) -> bool:
+    names = _FUNCTION.findall(parsed)
+    return len(names) == count and all(
+        name not in SEEN and (name in harmless or name in OWN) for name in names
+    )
+
+
+def _known_operators(parsed: str) -> bool:
+    return _WRITTEN_OPERATORS.issuperset(_OPERATOR.findall(parsed))
+
+
+@lru_cache(maxsize=64)
+def _plain(kind: str, detail: str, *, writes: bool) -> Verdict:
+    word = command_word(kind, {"kind": detail})
+    return Verdict(sequences=writes, words=word, plain=not writes)
+
+
+def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
+    """Look at every node."""
+    tree = _tree(parsed)
+    if tree is None:
+        return _too_deep()
+    effects = Effects(source, harmless)
+    walk(effects, tree)
+    return _verdict(effects, _first_word(tree))
+
+
+def _tree(parsed: str) -> list[dict[str, Any]] | None:
+    """Return the statements; None: nested too deeply for Python's reader of JSON."""
+    limit = sys.getrecursionlimit()
+    for depth in (limit, max(limit, DEEP)):
+        sys.setrecursionlimit(depth)
+        try:
+            return list(json.loads(parsed).get("stmts", []))
+        except RecursionError:
+            continue
+        finally:
+            sys.setrecursionlimit(limit)
+    return None
+
+
+def _first_word(tree: list[dict[str, Any]]) -> str:
+    for statement in tree:
+        for kind, value in statement.get("stmt", {}).items():
+            return command_word(kind, value)
+    return ""
+
+
+def _verdict(effects: Effects, word: str) -> Verdict:
+    verdict = Verdict(
+        refusal=effects.refusal,
+        stateful=effects.stateful,
+        opaque=effects.opaque,
+        pins=effects.pins,
+        closes=effects.closes,
+        settings=frozenset(effects.settings),
+        restores=frozenset(effects.restores),
+        resets=effects.resets,
+        discards=effects.discards,
+        sequences=effects.sequences,
+        reads_sequences=effects.reads_sequences,
+        recycles=effects.recycles,
+        deallocates=effects.deallocates,
+        deallocates_all=effects.deallocates_all,
+        identity=tuple(effects.identity[start] for start in sorted(effects.identity)),
+    )
+    plain = verdict == NOTHING
+    return replace(verdict, plain=plain, words=word, copies=effects.copies, defines=effects.defines)
+
+
+NOTHING = Verdict()
