@@ -3,7 +3,7 @@
 # What a person's shell carries must not reach into .venv.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup run test lint bench docs lock
+.PHONY: help setup run test lint bench bench-door docs lock
 
 help:
 	@echo 'make run              set everything up and run the demo'
@@ -11,6 +11,7 @@ help:
 	@echo 'make test             set everything up and run the tests (ARGS="-k name" for some)'
 	@echo 'make lint             formatting, lint rules, types, the lock'
 	@echo 'make bench            measure publishing against psql, and what people wait for'
+	@echo 'make bench-door       measure the door beside PgBouncer (ARGS="--quick" for a first look)'
 	@echo 'make docs             write the generated pages of docs/'
 	@echo 'make lock             bring requirements.lock up to date with pyproject.toml'
 
@@ -32,6 +33,9 @@ lint: setup
 bench: setup
 	@.venv/bin/python -m benchmarks.bench_goals
 	@.venv/bin/python -m benchmarks.bench_publish
+
+bench-door: setup
+	@.venv/bin/python -m benchmarks.bench_door $(ARGS)
 
 docs: setup
 	@.venv/bin/python -m docs.generate
