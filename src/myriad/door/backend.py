@@ -54,8 +54,8 @@ class Listener(Protocol):
     def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
         """Take the last part of an answer, which ends with ReadyForQuery."""
 
-    def lost(self, fault: Fault) -> None:
-        """Hear that the server connection is gone."""
+    def lost(self, fault: Fault, *, within: bool) -> None:
+        """Hear that the server connection is gone; `within` a message that was begun."""
 
     def hold_back(self) -> None:
         """Send no more to the server for now."""
@@ -83,6 +83,7 @@ class Backend(asyncio.Protocol):
         values: the settings that are in force beyond the server's own.
         prepared: statements that are prepared here, the least recently used first.
         unnamed: the session whose unnamed statement is here.
+        unsure: others may be prepared, too: they should have been ended, which could have failed.
         dirt: what must be reset before somebody else gets it.
         cancels: requests to cancel that are under way and could still hit it.
     """
@@ -105,6 +106,7 @@ class Backend(asyncio.Protocol):
         "session",
         "transport",
         "unnamed",
+        "unsure",
         "values",
     )
 
@@ -117,6 +119,7 @@ class Backend(asyncio.Protocol):
         self.values: Values = NONE
         self.prepared: OrderedDict[Statement, None] = OrderedDict()
         self.unnamed: object = None
+        self.unsure = False
         self.dirt = 0
         self.born = self.idle_since = 0.0
         self.closed = False
@@ -305,7 +308,7 @@ class Backend(asyncio.Protocol):
         session, self.session = self.session, None
         self.pool.forget(self)
         if session is not None:
-            session.lost(self._last_fault)
+            session.lost(self._last_fault, within=self._rest > 0)
 
     def abort(self, fault: Fault | None = None) -> None:
         """End it at once; its session, if it has one, hears why."""

@@ -1,6 +1,7 @@
 """The door's own connection to the control database: it asks, and hears of changes."""
 
 import asyncio
+import io
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -119,11 +120,11 @@ class Control:
                         connection.terminate()
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def copy(self, table: str, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
-        """Append rows to a table of the control database."""
+    async def copy(self, table: str, columns: list[str], lines: bytes) -> None:
+        """Append rows in COPY's text format to a table of the control database."""
         await self._do(
-            lambda connection: connection.copy_records_to_table(
-                table, schema_name="public", columns=columns, records=rows
+            lambda connection: connection.copy_to_table(
+                table, schema_name="public", columns=columns, source=io.BytesIO(lines)
             )
         )
 

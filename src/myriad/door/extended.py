@@ -5,6 +5,7 @@ the same text. What the client is not to see of that (an extra ParseComplete), o
 nothing was parsed, is kept in `_acks`: one entry for each Parse and Close sent in this unit.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 from myriad.door import settle, wire
@@ -21,7 +22,9 @@ PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL = b"PBDECHF"
 STATEMENT = ord("S")
 
 PASS, SWALLOW, AS_PARSED = range(3)
+_LONE = re.compile(rb'(?i)\s*DEALLOCATE\s+(PREPARE\s+)?("[^"]+"|\w+)\s*;?\s*')
 MOST_STATEMENTS = 10_000  # of one session
+_UNNAMED = "unnamed prepared statement"
 _CALLS = Fault(
     "0A000",
     "function calls of the protocol are not possible here",
@@ -58,7 +61,7 @@ class Extended:
             return self._close(data, position, stop)
         if kind == CALL:
             return self._call(data[position:stop])
-        if kind == FLUSH and self._session.backend is None:
+        if kind == FLUSH and not self._session.unit:
             return True
         return self._send(data[position:stop])
 
@@ -74,6 +77,18 @@ class Extended:
         self._session.acked = 0
         self._session.special = False
         self.in_unit = False
+
+    def end_early(self) -> bool:
+        """End the unit with a Sync of ours, as a query follows: asyncpg sends one after Flush.
+
+        Sent as it is, the server would pass over it after an error, and never answer.
+        """
+        session = self._session
+        if session.copying:
+            raise ProtocolViolation("a query cannot come within COPY")
+        session.bridged = session.awaiting = True
+        self._backend.transport.write(wire.SYNC)
+        return False
 
     def forget_unnamed(self) -> None:
         """Forget the unnamed statement: a simple query ends it."""
@@ -103,15 +118,18 @@ class Extended:
 
     def deallocate(self, text: bytes, name: str) -> bytes:
         """Return SQL that ends that statement: with its name in the server if we prepared it."""
-        statement = self._named.pop(name.encode(), None)
         backend = self._session.backend
-        if statement is None or backend is None:
+        if backend is None or self._session.status == wire.FAILED:  # it does nothing then
             return text
-        if statement in backend.prepared:
-            del backend.prepared[statement]
-            return b'DEALLOCATE "' + statement.name + b'"'
-        backend.prepared.clear()  # it is not here: end all that are, which the client cannot tell
-        return b"DEALLOCATE ALL"
+        statement = self._named.get(name.encode()) if _LONE.fullmatch(text) else None
+        if statement is None:
+            return text
+        del self._named[name.encode()]
+        if statement not in backend.prepared:
+            return b"DISCARD PLANS"  # it is not here: succeed, and end nothing
+        backend.unsure = True
+        del backend.prepared[statement]
+        return b'DEALLOCATE "' + statement.name + b'"'
 
     def _begin(self, text: bytes) -> bool:
         """Have a server connection; False if that takes a while."""
@@ -130,6 +148,14 @@ class Extended:
         self._backend.transport.write(message)
         return True
 
+    def _send_unknown(self, name: bytes, message: bytes) -> bool:
+        """Leave a statement to the server that may know it by SQL, unless it would be another's."""
+        if name and not OURS.match(name):
+            return self._send(message)
+        shown = f'prepared statement "{name.decode(errors="replace")}"' if name else _UNNAMED
+        refuse_rest(self._session, Fault("26000", f"{shown} does not exist"))
+        return True
+
     @property
     def _backend(self) -> "Backend":
         backend = self._session.backend
@@ -139,14 +165,15 @@ class Extended:
 
     def _parse(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
-        name, begin = cut(data, position + HEADER_BYTES)
-        text, end = cut(data, begin)
+        name, begin = cut(data, position + HEADER_BYTES, stop)
+        text, end = cut(data, begin, stop)
         verdict = session.verdict_of(text)
         if verdict is None:
             return False
         fault = None if verdict.plain else settle.objection(session, verdict)
-        if fault is None and name:
-            fault = self._name_problem(name)
+        again = fault is None and name in self._named
+        if fault is None and not again and len(self._named) >= MOST_STATEMENTS:
+            fault = Fault("54000", "too many prepared statements", "Close those not needed.")
         if fault:
             refuse_rest(session, fault)
             return True
@@ -154,6 +181,8 @@ class Extended:
             return False
         sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
         statement = session.door.statements.of(sql, data[end:stop], verdict)
+        if again:
+            return self._parse_again(name, statement)
         if name:
             self._fresh[len(self._acks)] = name
             self._named[name] = statement
@@ -163,13 +192,13 @@ class Extended:
         self._parse_unnamed(statement, PASS)
         return True
 
-    def _name_problem(self, name: bytes) -> Fault | None:
+    def _parse_again(self, name: bytes, statement: Statement) -> bool:
+        """Refuse a name that is taken, unless the text itself is an error."""
+        self._parse_unnamed(statement, SWALLOW)
+        self._backend.unnamed = None
         shown = name.decode(errors="replace")
-        if name in self._named:
-            return Fault("42P05", f'prepared statement "{shown}" already exists')
-        if len(self._named) >= MOST_STATEMENTS:
-            return Fault("54000", "too many prepared statements", "Close those not needed.")
-        return None
+        refuse_rest(self._session, Fault("42P05", f'prepared statement "{shown}" already exists'))
+        return True
 
     def _parse_unnamed(self, statement: Statement, what: int) -> None:
         backend = self._backend
@@ -179,9 +208,16 @@ class Extended:
             self._session.special = True
         backend.transport.write(wire.parse(b"", statement.sql, statement.types))
 
-    def _prepare(self, statement: Statement, what: int) -> None:
-        """Have a statement in the server; `what` is for the client's Parse, SWALLOW without one."""
+    def _prepare(self, statement: Statement, what: int) -> bytes:
+        """Have a statement in the server, and return the name that it has there.
+
+        `what` is for the client's Parse, SWALLOW without one.
+        """
         backend = self._backend
+        if statement.verdict.deallocates_all or statement.verdict.discards:  # would end itself
+            self._parse_unnamed(statement, what)
+            backend.unnamed = None
+            return b""
         coming = any(known is statement for _, known in self._acks)  # sent in this very unit
         if coming or statement in backend.prepared:
             if not coming:
@@ -189,13 +225,17 @@ class Extended:
             if what != SWALLOW:
                 self._acknowledge(AS_PARSED, None)
                 backend.transport.write(wire.close_statement(NOBODY))
-            return
+            return statement.name
         if len(backend.prepared) >= MOST_ON_A_CONNECTION:
             oldest, _ = backend.prepared.popitem(last=False)
             self._acknowledge(SWALLOW, None)
             backend.transport.write(wire.close_statement(oldest.name))
+        if backend.unsure:
+            self._acknowledge(SWALLOW, None)
+            backend.transport.write(wire.close_statement(statement.name))
         self._acknowledge(what, statement)
         backend.transport.write(wire.parse(statement.name, statement.sql, statement.types))
+        return statement.name
 
     def _acknowledge(self, what: int, statement: Statement | None) -> None:
         self._acks.append((what, statement))
@@ -203,13 +243,11 @@ class Extended:
 
     def _bind(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
-        portal, begin = cut(data, position + HEADER_BYTES)
-        name, end = cut(data, begin)
+        portal, begin = cut(data, position + HEADER_BYTES, stop)
+        name, end = cut(data, begin, stop)
         statement = self._named.get(name) if name else self._unnamed
         if statement is None:
-            return self._send(
-                data[position:stop]
-            )  # the server knows it by SQL, or says it does not
+            return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
         fault = None if verdict.plain else settle.objection(session, verdict)
         if fault:
@@ -221,8 +259,8 @@ class Extended:
             settle.leave_behind(session, verdict)
         backend = self._backend
         if name:
-            self._prepare(statement, SWALLOW)
-            body = portal + b"\0" + statement.name + b"\0" + data[end:stop]
+            there = self._prepare(statement, SWALLOW)
+            body = portal + b"\0" + there + b"\0" + data[end:stop]
             backend.transport.write(wire.message(b"B", body))
             return True
         if backend.unnamed is not self:
@@ -231,16 +269,17 @@ class Extended:
         return True
 
     def _describe(self, data: bytes, position: int, stop: int) -> bool:
-        name, _ = cut(data, position + HEADER_BYTES + 1)
+        name, _ = cut(data, position + HEADER_BYTES + 1, stop)
         is_statement = data[position + HEADER_BYTES] == STATEMENT
-        statement = (self._named.get(name) if name else self._unnamed) if is_statement else None
-        if statement is None:
+        if not is_statement:
             return self._send(data[position:stop])
+        statement = self._named.get(name) if name else self._unnamed
+        if statement is None:
+            return self._send_unknown(name, data[position:stop])
         if not self._begin(statement.sql):
             return False
         if name:
-            self._prepare(statement, SWALLOW)
-            message = wire.message(b"D", b"S" + statement.name + b"\0")
+            message = wire.message(b"D", b"S" + self._prepare(statement, SWALLOW) + b"\0")
         else:
             if self._backend.unnamed is not self:
                 self._parse_unnamed(statement, SWALLOW)
@@ -249,14 +288,14 @@ class Extended:
         return True
 
     def _close(self, data: bytes, position: int, stop: int) -> bool:
-        name, _ = cut(data, position + HEADER_BYTES + 1)
+        name, _ = cut(data, position + HEADER_BYTES + 1, stop)
         message = data[position:stop]
         if not self._begin(self._session.text):
             return False
         if data[position + HEADER_BYTES] == STATEMENT:
             if not name:
                 self._unnamed = None
-            elif self._named.pop(name, None) is not None:
+            elif self._named.pop(name, None) is not None or OURS.match(name):
                 message = wire.close_statement(NOBODY)
         self._acks.append((PASS, None))
         self._backend.transport.write(message)

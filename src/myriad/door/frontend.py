@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from myriad.door.backend import Backend
 
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
+LAST_WORD_SECONDS = 3.0  # that a client may take to read why its connection ends
 MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
 QUERY, COPY_DATA = b"Qd"
 SIZE_BYTES = 4  # a message's size counts itself
 COPY_ENDS = frozenset(b"cf")  # CopyDone, CopyFail
+COPY_KINDS = COPY_ENDS | {COPY_DATA}
 KINDS = frozenset(b"QPBDECHSFXcf")
 
 
@@ -23,7 +25,8 @@ class Frontend(asyncio.Protocol):
         backend: the server connection that the session has now.
         awaiting: a unit was sent whole, and its ReadyForQuery has not come.
         paused: something must come first: a server connection, or the door's own query.
-        rest: bytes that are still to come of a long CopyData message.
+        rest: bytes that are still to come of a long CopyData message; `passing` if the server has
+            its beginning, else they are passed over, too.
         stalled: the client does not read as fast as the server answers.
         held: the server does not read as fast as the client sends.
     """
@@ -34,6 +37,7 @@ class Frontend(asyncio.Protocol):
         "awaiting",
         "backend",
         "held",
+        "passing",
         "paused",
         "rest",
         "stalled",
@@ -43,7 +47,7 @@ class Frontend(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.backend: Backend | None = None
-        self.awaiting = self.paused = self.stalled = self.held = False
+        self.awaiting = self.paused = self.stalled = self.held = self.passing = False
         self.rest = 0
         self._buffer: bytes | bytearray = b""
         self._wanted = 0
@@ -56,6 +60,10 @@ class Frontend(asyncio.Protocol):
         """Say whether COPY data may go to the server now; elsewhere it is passed over."""
         raise NotImplementedError
 
+    def passes_over(self, kind: int) -> bool:
+        """Say whether the server, in COPY, passes over such a message."""
+        raise NotImplementedError
+
     def copied(self) -> None:
         """Hear that a long CopyData message is through."""
         raise NotImplementedError
@@ -65,15 +73,32 @@ class Frontend(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(fault.encode("FATAL"))
             self.transport.close()
+            # Who does not read would never hear it, and keep what the session holds.
+            asyncio.get_running_loop().call_later(LAST_WORD_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Handle what the client sent."""
         if self._buffer:
             self._append(data)
-            if len(self._buffer) < self._wanted or self.awaiting or self.paused:
+            if len(self._buffer) < self._wanted or self._must_wait():
                 return
             data, self._buffer = bytes(self._buffer), b""
         self._pump(data)
+
+    def _must_wait(self) -> bool:
+        """Say whether the turn of what is in the buffer has not come; that of COPY data has."""
+        if not (self.awaiting or self.paused):
+            return False
+        return not self._may_pass(self._buffer[0])
+
+    def _may_pass(self, kind: int) -> bool:
+        """Say whether a message need not wait until the server has answered those before it."""
+        return kind in COPY_KINDS or self.passes_over(kind)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the client sent something whose turn has not come."""
+        return bool(self._buffer)
 
     def _append(self, data: bytes) -> None:
         if isinstance(self._buffer, bytes):
@@ -95,7 +120,7 @@ class Frontend(asyncio.Protocol):
                 if kind == COPY_DATA:
                     position = self._copy(data, position, stop)
                     continue
-                if (self.awaiting or self.paused) and kind not in COPY_ENDS:
+                if (self.awaiting or self.paused) and not self._may_pass(kind):
                     break
                 if kind not in KINDS or not SIZE_BYTES <= size <= MOST_MESSAGE_BYTES:
                     raise _violation(kind, size)
@@ -121,18 +146,21 @@ class Frontend(asyncio.Protocol):
         if stop - position < HEADER_BYTES:
             raise ProtocolViolation("invalid message length")
         end = len(data)
-        if self.backend is not None and self.copies():
-            self.backend.transport.write(data[position:stop])
+        passing = self.backend is not None and self.copies()
+        if passing:
+            self.backend.transport.write(data[position:stop])  # type: ignore[union-attr]
         self.rest = max(0, stop - end)
+        self.passing = passing and self.rest > 0
         return min(stop, end)
 
     def _copy_on(self, data: bytes) -> int:
         """Pass on more of a long CopyData; return how much of `data` it was."""
         part = min(self.rest, len(data))
         self.rest -= part
-        if self.backend is not None:
+        if self.backend is not None and self.passing:
             self.backend.transport.write(data[:part])
             if not self.rest:
+                self.passing = False
                 self.copied()
         return part
 
@@ -153,6 +181,11 @@ class Frontend(asyncio.Protocol):
         size = header(self._buffer, 0)[1]
         text, self._buffer = self._buffer[HEADER_BYTES:size], self._buffer[size + 1 :]
         return bytes(text)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of what the client sent waits for its turn, or for its rest."""
+        return len(self._buffer)
 
     def hold_back(self) -> None:
         """Read no more from the client: the server does not take more."""

@@ -59,7 +59,7 @@ class Guest:
         """Hear that nobody could serve us in time."""
         self.end(Fault("53300", "all server connections are busy", "Try again later."))
 
-    def lost(self, fault: Fault) -> None:  # noqa: ARG002 - what a server connection tells
+    def lost(self, fault: Fault, *, within: bool) -> None:  # noqa: ARG002 - the job says it
         """Hear that the server connection is gone; the job that ran on it says so."""
         self.backend = None
         self.account.running -= 1

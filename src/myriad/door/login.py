@@ -29,13 +29,13 @@ class LoginRefused(Exception):
 
 
 class Login(asyncio.Protocol):
-    """A client that is not logged in yet."""
+    """A client that is not logged in yet; `lost`: it has gone."""
 
     def __init__(self, door: "Door") -> None:
         self._door = door
         self._buffer = b""
         self._more: asyncio.Future[None] | None = None
-        self._lost = False
+        self.lost = False
         self._encrypted = False
         self.transport: Any = None
         self.address = ""
@@ -59,7 +59,7 @@ class Login(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End what waits."""
-        self._lost = True
+        self.lost = True
         self._door.logins.discard(self)
         if self._more is not None and not self._more.done():
             self._more.set_exception(ConnectionResetError())
@@ -78,11 +78,14 @@ class Login(asyncio.Protocol):
             self._refuse(self._door.late())
         except (OSError, ssl.SSLError):
             self.transport.abort()
+        except RuntimeError:  # uvloop's for writing to a connection that is closed
+            if not self.lost:
+                raise
         finally:
             self._door.logins.discard(self)
 
     def _refuse(self, fault: Fault) -> None:
-        if not self._lost:
+        if not self.lost:
             with suppress(RuntimeError, OSError):
                 self.transport.write(fault.encode("FATAL"))
                 self.transport.close()
@@ -144,7 +147,7 @@ class Login(asyncio.Protocol):
 
     async def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            if self._lost:
+            if self.lost:
                 raise ConnectionResetError
             self._more = asyncio.get_running_loop().create_future()
             await self._more

@@ -76,6 +76,7 @@ COMPARED = words("targetList distinctClause groupClause havingClause sortClause 
 # Nodes in which PostgreSQL allows no sub-select.
 CONSTANT = frozenset(("JsonBehavior", "cycle_clause"))
 CURSOR_HOLD = 0x0020  # CURSOR_OPT_HOLD in parsenodes.h
+OURS = re.compile(r"myriad_[0-9a-f]{16}_")  # the door's statements: see `statements.PREFIX`
 TEMPORARY = re.compile(r"pg_temp(_\d+)?\Z")
 ASK = "ask who runs this server to do it"
 
@@ -204,12 +205,20 @@ def _load(effects: Effects, statement: Node) -> None:
     _refuse("LOAD")(effects, statement)
 
 
-def _prepare(effects: Effects, _statement: Node) -> None:
+def _prepare(effects: Effects, statement: Node) -> None:
     effects.pin("PREPARE")
+    _prepared_name(effects, statement)
 
 
-def _execute(effects: Effects, _statement: Node) -> None:
+def _execute(effects: Effects, statement: Node) -> None:
     effects.hide()  # what it runs was prepared by another text
+    _prepared_name(effects, statement)
+
+
+def _prepared_name(effects: Effects, statement: Node) -> None:
+    name = str(statement.get("name", ""))
+    if OURS.match(name):  # another person's, if anybody's
+        effects.refuse(f'prepared statement "{name}" does not exist', "", "26000")
 
 
 def _declare(effects: Effects, statement: Node) -> None:
@@ -223,6 +232,7 @@ def _discard(effects: Effects, statement: Node) -> None:
 
 
 def _deallocate(effects: Effects, statement: Node) -> None:
+    _prepared_name(effects, statement)
     if statement.get("isall") or "name" not in statement:
         effects.deallocates_all = True
     elif effects.deallocates not in {None, statement["name"]}:

@@ -6,6 +6,8 @@ with one.
 
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from myriad.door.backend import Backend, Listener, Lost, Refused
@@ -44,6 +46,7 @@ class Pool:
     Attributes:
         shared: several people use it, so each statement is guarded.
         most: how many server connections it may have.
+        most_for_one: how many of them one person may use: others always find some.
         pinned: how many of them stay with a session.
         sessions: how many sessions use it.
         lingers: its connections stay for a while after the last session; somebody else's database
@@ -65,6 +68,7 @@ class Pool:
         self.shared = shared
         self.whole_sessions = whole_sessions
         self.most = pools.most_in_one
+        self.most_for_one = self.most - self.most // 4 if shared else self.most
         self.pinned = self.sessions = 0
         self.lingers = True
         self.opening = 0
@@ -77,20 +81,28 @@ class Pool:
         """How many server connections it has, or is opening."""
         return len(self.backends) + self.opening
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a server connection of it."""
+        return bool(self._waiting)
+
     def take(self, session: Waiter) -> Backend | None:
         """Return a server connection for a session, or None: it is granted one later."""
         account = session.account
-        if self._idle and not self._waiting and account.running < account.most_running:
+        if self._idle and not self._waiting and self._may_run(account):
             return self._idle.pop()  # the one used last: its memory is still in the caches
         waiting = self._waiting.get(account)
         if waiting is None:
             waiting = self._waiting[account] = deque()
         waiting.append(session)
-        if self._idle:
+        if self._idle and self._may_run(account):
             self.loop.call_soon(self.dispatch)  # later: the session does not know that it waits
         else:
             self.grow()
         return None
+
+    def _may_run(self, account: "Account") -> bool:
+        return account.running < min(account.most_running, self.most_for_one)
 
     def give_up(self, session: Waiter) -> None:
         """Forget a session that waits."""
@@ -123,6 +135,15 @@ class Pool:
         """Return the sessions that wait for a server connection."""
         return [session for some in self._waiting.values() for session in some]
 
+    def too_late(self, now: float) -> list[Waiter]:
+        """Return who waits longer than they may: of each person those who came first."""
+        return [
+            waiter
+            for account, some in self._waiting.items()
+            if account.limits.queue_seconds
+            for waiter in takewhile(_older(now - account.limits.queue_seconds), some)
+        ]
+
     def opened(self, backend: Backend) -> None:
         """Take a new server connection."""
         self.opening -= 1
@@ -138,7 +159,7 @@ class Pool:
         """Take a server connection back; what was left in it is reset first."""
         if backend.dirt or rollback or backend.cancels or backend.closed:
             self._clean(backend, rollback=rollback)
-        elif self._waiting or not self.sessions:
+        elif self._waiting or self.pools.starving or not self.sessions:
             self._put(backend)
         else:
             self._idle.append(backend)
@@ -162,6 +183,7 @@ class Pool:
             if backend.dirt == EVERYTHING:
                 backend.values = NONE
                 backend.prepared.clear()
+                backend.unsure = False
         except Lost:
             return
         except Refused:
@@ -173,7 +195,7 @@ class Pool:
 
     def _put(self, backend: Backend) -> None:
         """Give a clean server connection to who waits longest, or keep it."""
-        if self.pools.is_old(backend) or self.pools.is_wanted_elsewhere(self):
+        if self.pools.is_old(backend) or self.pools.is_wanted_elsewhere(self, backend):
             backend.close()
             return
         session = self._next()
@@ -189,7 +211,7 @@ class Pool:
     def _next(self) -> Waiter | None:
         """Return the session whose turn it is: people in turn, each one's sessions in order."""
         for account in self._waiting:
-            if account.running < account.most_running:
+            if self._may_run(account):
                 break
         else:
             return None
@@ -215,7 +237,7 @@ class Pool:
         self.backends.discard(backend)
         if backend in self._idle:
             self._idle.remove(backend)
-        self.pools.freed()
+        self.pools.freed(self)
 
     def close_idle(self, *, before: float = float("inf"), most: int | None = None) -> int:
         """Close server connections that were idle since `before`; return how many."""
@@ -224,3 +246,7 @@ class Pool:
             self._idle.remove(backend)
             backend.close()
         return len(some)
+
+
+def _older(moment: float) -> Callable[[Waiter], bool]:
+    return lambda waiter: waiter.changed_at < moment

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 60.0  # then a server connection is closed: it holds memory in the server
 OLDEST_SECONDS = 3600.0  # then it is replaced: a server process's caches only grow
 RETRY_SECONDS = 0.25
+# That a pool keeps a server connection while others have none. Forty of them share two cores, and
+# what a new one has to load first costs as much as a hundred small statements.
+TURN_SECONDS = 1.0
 
 log = logging.getLogger("myriad.door")
 
@@ -45,7 +48,8 @@ class Pools:
         self._dial = dial
         self._pools: dict[tuple[str, str], Pool] = {}
         self._oldest = 0.0
-        self._starving = 0
+        self._open: set[Pool] = set()  # those with server connections: few, where pools are many
+        self.starving: dict[Pool, None] = {}  # in the order in which they began to wait
 
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
@@ -66,33 +70,41 @@ class Pools:
     @property
     def size(self) -> int:
         """How many server connections there are, or are being opened."""
-        return sum(pool.size for pool in self._pools.values())
+        return sum(pool.size for pool in self._open)
 
     def room(self, pool: Pool) -> bool:
         """Say whether a pool may open one more; an idle one elsewhere is closed for it."""
         if self.size < self.most:
             return True
-        others = sorted(
-            (other for other in self._pools.values() if other is not pool),
-            key=lambda other: -other.size,
-        )
-        if any(other.close_idle(most=1) for other in others):
-            return False  # as soon as it is closed, `freed` lets the pool grow
         if not pool.size:
-            self._starving += 1
+            self.starving.setdefault(pool)
+        # As soon as it is closed, `freed` lets the pool grow.
+        others = sorted(self._open - {pool}, key=lambda other: -other.size)
+        any(other.close_idle(most=1) for other in others)
         return False
 
-    def is_wanted_elsewhere(self, pool: Pool) -> bool:
-        """Say whether a pool with several should give one up to one that has none."""
-        if not self._starving or pool.size <= 1:
+    def is_wanted_elsewhere(self, pool: Pool, backend: Backend) -> bool:
+        """Say whether a pool should give one up to one that has none: its turn may be over."""
+        if not self.starving:
             return False
-        self._starving -= 1
-        return True
+        given = sum(each.closed for other in self._open for each in other.backends)
+        if given >= len(self.starving):
+            return False
+        turn_is_over = time.monotonic() - backend.born > TURN_SECONDS
+        return pool.size > 1 or not pool.is_wanted or turn_is_over
 
-    def freed(self) -> None:
-        """Let those grow that wait: a server connection has ended."""
-        for pool in sorted(self._pools.values(), key=lambda pool: pool.size):
-            pool.grow()
+    def freed(self, pool: Pool) -> None:
+        """Let those grow that wait: a server connection of a pool has ended."""
+        if not pool.size:
+            self._open.discard(pool)
+            if pool.is_wanted:
+                self.starving.setdefault(pool)
+        while self.starving and self.size < self.most:
+            hungry = next(iter(self.starving))
+            del self.starving[hungry]
+            hungry.grow()
+        for other in sorted(self._open, key=lambda other: other.size):
+            other.grow()
 
     def is_old(self, backend: Backend) -> bool:
         """Say whether a server connection must not be used again."""
@@ -106,7 +118,7 @@ class Pools:
 
     def tend(self, now: float) -> None:
         """Close what is idle for long or old, and give to who may have something again."""
-        self._starving = 0
+        self.starving = {pool: None for pool in self.starving if pool.is_wanted and not pool.size}
         for pool in self:
             pool.close_idle(before=now - IDLE_SECONDS)
             pool.dispatch()
@@ -114,9 +126,10 @@ class Pools:
 
     def open(self, pool: Pool) -> None:
         """Open a server connection for a pool in the background."""
-        self.spawn(self._open(pool))
+        self._open.add(pool)
+        self.spawn(self._connect(pool))
 
-    async def _open(self, pool: Pool) -> None:
+    async def _connect(self, pool: Pool) -> None:
         backend = Backend(pool)
         try:
             await self._dial.connect(backend, pool.database, pool.role)

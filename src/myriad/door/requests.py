@@ -93,6 +93,7 @@ def activity(session: "Session") -> dict[str, Any]:
         "statement": session.text[:MOST_TEXT_BYTES].decode(errors="replace"),
         "application": session.values.named.get("application_name", ""),
         "pool": session.pool.role,
+        "process": session.backend.number if session.backend else 0,
         "rows": session.rows,
         "bytes": session.bytes,
     }

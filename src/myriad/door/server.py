@@ -20,7 +20,8 @@ from myriad.door.databases import Databases, pool_role
 from myriad.door.dial import Dial
 from myriad.door.guest import Guest, NotServed
 from myriad.door.login import Login, LoginRefused
-from myriad.door.pool import Pool
+from myriad.door.memory import Memory
+from myriad.door.pool import CLOSE, Pool
 from myriad.door.pools import Pools
 from myriad.door.profiles import Profile, Profiles, objection
 from myriad.door.refusals import CANCELLED, refuse_waiting
@@ -77,6 +78,7 @@ class Door:
         self.requests = Requests(self, control)
         self.sessions: dict[int, Session] = {}
         self.logins: set[Login] = set()
+        self.memory = Memory()
         self.accepted = self.stopped = 0
         self.draining = False
         self.newer_grammar = capacity["version"] > KNOWN_VERSION
@@ -109,6 +111,7 @@ class Door:
             login.transport.close()
             return False
         self.logins.add(login)
+        self.memory.came(len(self.sessions) + len(self.logins))
         return True
 
     def late(self) -> Fault:
@@ -132,6 +135,7 @@ class Door:
             profile = self.profiles.known(pool, startup)
             if profile is None:
                 profile = await self._learn(pool, startup, account)
+            _check_there(login)
         except BaseException:
             self.accounts.leave(account)
             raise
@@ -220,7 +224,8 @@ class Door:
 
     async def _cancel(self, backend: Backend) -> None:
         try:
-            await self.dial.cancel(backend.number, backend.key)
+            if not await self.dial.cancel(backend.number, backend.key):
+                backend.dirt = CLOSE  # it may still come, and hit who is there then
         finally:
             backend.cancels -= 1
 
@@ -303,6 +308,12 @@ class Door:
             pool.close_idle()
 
 
+def _check_there(login: Login) -> None:
+    """Make no session of a client that has gone meanwhile: nobody would ever end it."""
+    if login.lost:
+        raise ConnectionResetError
+
+
 def _check_room(account: Account) -> None:
     if account.sessions > account.most_sessions:
         raise LoginRefused(
@@ -316,6 +327,8 @@ def _check_room(account: Account) -> None:
 
 
 KNOWN_VERSION = 18  # of PostgreSQL, whose grammar pglast has
+# A statement may take long without using a core: more than the cores need, as poolers have it.
+LEAST_IN_ONE, LEAST_IN_ALL = 20, 60
 RESERVED = 20  # server connections for Myriad's own commands, and for this door's control
 
 
@@ -323,8 +336,8 @@ async def capacity(control: Control, settings: dict[str, Any], cores: int) -> di
     """Return how many server connections the door may use, and whether it is superuser."""
     [row] = await control.fetch(SQL["capacity"])
     most = max(2, row["connections"] - RESERVED)
-    in_all = min(settings["server_connections"] or max(20, 20 * cores), most)
-    in_one = min(settings["pool_size"] or max(8, 4 * cores), in_all)
+    in_all = min(settings["server_connections"] or max(LEAST_IN_ALL, 20 * cores), most)
+    in_one = min(settings["pool_size"] or max(LEAST_IN_ONE, 4 * cores), in_all)
     return {
         "in_all": in_all,
         "in_one": in_one,

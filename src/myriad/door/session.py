@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, wire
+from myriad.door import copying, settle, wire
 from myriad.door.backend import Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
@@ -38,10 +38,13 @@ class Session(Frontend):
         initial: the settings it began with, which RESET brings back.
         values: the settings it has now.
         status: of its transaction, as ReadyForQuery says.
+        bridged: a query came before the Sync of a unit, and a Sync of ours went ahead of it.
         skipping: after a refusal, everything up to Sync is passed over.
         refusal: takes the place of the server's error about the statement that is never there.
+        ended_early: the client ended a COPY that has not begun; True: with a Sync ahead of that.
         reason: takes the place of the server's word that a statement was cancelled.
         pin: why the server connection stays with this session, empty if it does not.
+        tries: server connections that were lost before they could be used.
         touched, restored: settings that this transaction may have changed, or reset.
     """
 
@@ -50,11 +53,13 @@ class Session(Frontend):
         "acked",
         "address",
         "began",
+        "bridged",
         "bytes",
         "bytes_before",
         "changed_at",
         "copying",
         "door",
+        "ended_early",
         "errors",
         "extended",
         "initial",
@@ -75,6 +80,7 @@ class Session(Frontend):
         "status",
         "text",
         "touched",
+        "tries",
         "unit",
         "values",
         "wants_pin",
@@ -96,15 +102,15 @@ class Session(Frontend):
         self.number, self.key = 0, b""
         self.next_pool: Pool | None = None
         self.status = wire.IDLE
-        self.skipping = self.copying = self.muted = False
+        self.skipping = self.copying = self.muted = self.bridged = False
+        self.ended_early: bool | None = None
         self.unit = False  # something was sent to the server that Sync has not followed yet
-        self.special = False
-        self.acked = 0
+        self.special = self.sequences = False
+        self.acked = self.tries = 0
         self.refusal: Fault | None = None
         self.reason: Fault | None = None
         self.pin = self.wants_pin = ""
         self.touched = self.restored = NOTHING
-        self.sequences = False
         self.errors = ""
         self.extended: Extended | None = None
         self.text: bytes = b""
@@ -121,10 +127,10 @@ class Session(Frontend):
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
         """Handle one message; False if it must wait for a server connection."""
-        if kind == QUERY:
+        if kind == QUERY and not self.skipping:
             return self._query(data, position, stop)
         if kind in COPY_ENDS:
-            return self._copy_ends(data[position:stop])
+            return copying.ends(self, data[position:stop])
         if kind == TERMINATE:
             self.transport.close()
             return False
@@ -137,6 +143,8 @@ class Session(Frontend):
         return self.extended.handle(kind, data, position, stop)
 
     def _query(self, data: bytes, position: int, stop: int) -> bool:
+        if self.unit and self.extended is not None:
+            return self.extended.end_early()
         text = data[position + HEADER_BYTES : stop - 1]
         verdict = self.verdict_of(text)
         if verdict is None:
@@ -150,6 +158,7 @@ class Session(Frontend):
         if backend is None:
             return False
         self.start_unit(text)
+        backend.unnamed = None  # a simple query ends it in the server
         if self.extended is not None:
             self.extended.forget_unnamed()
         if verdict.plain:
@@ -171,6 +180,8 @@ class Session(Frontend):
 
     def _sync(self) -> bool:
         self.skipping = False
+        if self.awaiting:  # see `passes_over`
+            return True
         if self.backend is None or (self.pin and not self.unit and not self.in_transaction):
             self.transport.write(wire.READY[self.status])
             return True
@@ -189,28 +200,18 @@ class Session(Frontend):
         """Whether the server works, or may, for this session."""
         return self.awaiting or self.unit
 
-    # COPY FROM STDIN
-
     def copies(self) -> bool:
         """Say whether COPY data may go to the server now; as there, it is passed over elsewhere."""
         return (self.awaiting or self.unit) and not self.paused
+
+    def passes_over(self, kind: int) -> bool:
+        """Say whether the server, in COPY, passes over such a message."""
+        return copying.passes_over(self, kind)
 
     def copied(self) -> None:
         """Let go of a server connection that only waited for the rest of a message."""
         if not self.busy and not self.in_transaction:
             self._let_go()
-
-    def _copy_ends(self, message: bytes) -> bool:
-        if self.backend is not None and self.copies():
-            self.backend.transport.write(message)
-            self.copy_over()
-        return True
-
-    def copy_over(self) -> None:
-        """Expect one more Sync: what came before it in an extended COPY was swallowed by that."""
-        if self.copying and self.extended is not None and self.extended.in_unit:
-            self.awaiting, self.unit = False, True
-        self.copying = False
 
     # To the server
 
@@ -281,7 +282,7 @@ class Session(Frontend):
         """Pass on the end of an answer, and let the server connection go."""
         if self.extended is not None:
             self.extended.unit_over()
-        if not (self.touched or self.restored or self.muted or self.wants_pin):
+        if not (self.touched or self.restored or self.muted or self.wants_pin or self.bridged):
             self.deliver(data, rows, begin)
             if not self.muted:
                 self.ready(status)
@@ -293,7 +294,9 @@ class Session(Frontend):
 
     def ready(self, status: int) -> None:
         """End the unit: the client has been told, or is told by the caller."""
-        self.awaiting = self.unit = self.copying = False
+        self.awaiting = self.unit = self.copying = self.bridged = False
+        self.ended_early = None
+        self.tries = 0
         self.status = status
         self.reason = None  # a statement that is cancelled later has a reason of its own
         self.door.audit.add(self)
@@ -309,7 +312,7 @@ class Session(Frontend):
 
     def _let_go(self) -> None:
         """Give the server connection back, unless it is ours for longer."""
-        if self.backend is None or self.rest:
+        if self.backend is None or self.passing:
             return
         if self.pin != settle.HOLDABLE:
             self.rows = self.bytes = 0
@@ -324,25 +327,32 @@ class Session(Frontend):
         if kind == ERROR:
             message = settle.error(self, message)
             if self.copying:
-                self.copy_over()
+                copying.over(self)
         elif kind in {COPY_IN, COPY_BOTH}:
-            self.copying = True
+            copying.begins(self)
         elif kind in ACKS and self.extended is not None:
             message = self.extended.acknowledged(kind, message)
         if message:
             self.deliver(message, 0)
 
-    def lost(self, fault: Fault) -> None:
+    def lost(self, fault: Fault, *, within: bool) -> None:
         """Tell the client that its server connection is gone, and with it what it ran there."""
+        pinned, adopting = self.pin, self.paused and not self.busy
         self._detach()
+        if adopting and settle.try_another(self):
+            return
         fault = self.reason or fault
         told = self.busy and self.errors  # one error ends a unit
         self.errors = fault.code
-        if self.pin or self.in_transaction or self.rest or not self.busy:
+        if within:  # the client would take an error for the rest of a row
+            self.door.audit.add(self)
+            self.transport.abort()
+            return
+        if pinned or self.in_transaction or self.passing or not self.busy:
             self.door.audit.add(self)
             self.end(fault)
             return
-        waits_for_sync = not self.awaiting
+        waits_for_sync = self.bridged or not self.awaiting
         if self.extended is not None:
             self.extended.unit_over()
         self.touched = self.restored = NOTHING
@@ -366,7 +376,7 @@ class Session(Frontend):
         backend = self._detach()
         if backend is None:
             return
-        if self.busy or self.rest or self.paused:
+        if self.busy or self.passing or self.paused:
             self.door.abandon(backend)
             return
         if self.in_transaction or pinned:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ANYTHING = "a statement that may do anything"
 HOLDABLE = "holdable cursor"
 WHOLE_SESSION = "session pool"
+MOST_TRIES = 5  # who had a connection before may have left a time limit that ends it
 CANCELLED = "57014"  # query_canceled
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
@@ -82,7 +83,7 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
         session.restored |= {*session.values.named, *session.initial.named}
         session.touched |= session.restored
     alone = session.status == wire.IDLE  # in a transaction block it fails
-    if (verdict.discards and alone) or verdict.deallocates_all:
+    if (verdict.discards and alone) or (verdict.deallocates_all and session.status != wire.FAILED):
         _forget_statements(session, backend)
     if verdict.discards and alone:
         session.wants_pin = ""
@@ -103,6 +104,7 @@ def _forget_statements(session: "Session", backend: Backend) -> None:
     if session.extended is not None:
         session.extended.forget_all()
     backend.prepared.clear()
+    backend.unsure = True
 
 
 def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
@@ -133,10 +135,21 @@ async def adopt(session: "Session", backend: Backend) -> None:
     except Lost:
         return  # the session was told
     except Refused as error:
+        if error.fault.code != CANCELLED:  # not a limit of who was here before
+            session.tries = MOST_TRIES
         backend.abort(error.fault)
         return
     if session.backend is backend:
         session.resume()
+
+
+def try_another(session: "Session") -> bool:
+    """Take another server connection, if nothing was sent yet to the one that is gone."""
+    if session.in_transaction or session.rest or session.tries >= MOST_TRIES:
+        return False
+    session.tries += 1
+    session.resume()
+    return True
 
 
 async def become(backend: Backend, wanted: values.Values) -> None:
@@ -172,7 +185,10 @@ async def before_ready(session: "Session", status: int) -> None:
         session.errors = fault.code
         session.transport.write(fault.encode())
     session.reason = None
-    session.transport.write(wire.READY[status])
+    if session.bridged:  # the client waits for no answer; after an error it must send its Sync
+        session.skipping = bool(session.errors)
+    else:
+        session.transport.write(wire.READY[status])
     session.paused = False
     session.ready(status)
 

@@ -8,6 +8,7 @@ from myriad.door.wire import ProtocolViolation
 
 MOST_NAME_BYTES = 63  # NAMEDATALEN - 1
 EXTENSIONS = "_pq_."
+_WORD = re.compile(r"(?s)(?:\\.|[^\s\\])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def options(text: str) -> dict[str, str]:
 
     Raises ProtocolViolation for any other switch: they would reach the server's own settings.
     """
-    words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", text)]
+    words = [re.sub(r"(?s)\\(.)", r"\1", word) for word in _WORD.findall(text)]
     found: dict[str, str] = {}
     while words:
         word = words.pop(0)

@@ -73,6 +73,11 @@ class Reader:
         except (BrokenProcessPool, TimeoutError) as error:
             self.stop()
             raise Unknowable from error
+        except asyncio.CancelledError as error:  # it waited for a text that took too long
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Unknowable from error
 
     def stop(self) -> None:
         """End the process."""

@@ -3,21 +3,35 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from myriad.door import audit, databases, measures
 from myriad.door.backend import Backend
+from myriad.door.frontend import MOST_MESSAGE_BYTES
 from myriad.door.session import Session
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
+    from myriad.door.accounts import Account
     from myriad.door.server import Door
 
 LOOK_SECONDS = 0.1
 TEND_SECONDS = 1.0
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
+
+# Of long statements that one person has sent in part; all of that is in the door's memory.
+MOST_HELD_BYTES = 4 * MOST_MESSAGE_BYTES
+LONG_BYTES = 1 << 20
+
+_HELD = Fault(
+    "53200",
+    "terminating connection: your statements that are on their way are too long together",
+    "Send fewer long statements at once, or load data with COPY.",
+)
+_HALF = Fault("08P01", "terminating connection: COPY data was begun and does not go on")
 
 log = logging.getLogger("myriad.door")
 
@@ -29,7 +43,10 @@ def start(door: "Door", written: measures.Measures) -> None:
         enforce(door)
 
     async def tend() -> None:
+        enforce_queue(door)
+        enforce_memory(door)
         door.pools.tend(time.monotonic())
+        door.memory.look(len(door.sessions) + len(door.logins))
 
     async def write() -> None:
         written.write()
@@ -57,14 +74,28 @@ def enforce(door: "Door") -> None:
     """End what is over a limit of time."""
     now = time.monotonic()
     for pool in door.pools:
-        for waiter in pool.waiting():
-            limit = waiter.account.limits.queue_seconds
-            if limit and now - waiter.changed_at > limit:
-                waiter.queued_too_long()
         for backend in list(pool.backends):
             session = backend.session
             if isinstance(session, Session):
                 _enforce(door, session, backend, now)
+
+
+def enforce_queue(door: "Door") -> None:
+    """Answer those who have waited too long for a server connection."""
+    for pool in door.pools:
+        for waiter in pool.too_late(time.monotonic()):
+            waiter.queued_too_long()
+
+
+def enforce_memory(door: "Door") -> None:
+    """End sessions of people whose long statements, in all, take too much of the door's memory."""
+    held: Counter[Account] = Counter()
+    for session in list(door.sessions.values()):
+        size = session.held_bytes
+        if size > LONG_BYTES:
+            held[session.account] += size
+            if held[session.account] > MOST_HELD_BYTES:
+                session.end(_HELD)
 
 
 def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> None:
@@ -85,6 +116,8 @@ def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> No
         limit = limits.idle_seconds
         if limit and now - max(session.changed_at, session.began) > limit:
             session.end(_idle(limit))
+    elif session.passing and now - session.began > PATIENCE_SECONDS:
+        session.end(_HALF)
 
 
 def _idle(limit: float) -> Fault:

@@ -129,12 +129,12 @@ def integer(data: bytes, offset: int = 0) -> int:
     return int(_int(data, offset)[0])
 
 
-def cut(data: bytes, start: int = 0) -> tuple[bytes, int]:
+def cut(data: bytes, start: int = 0, stop: int | None = None) -> tuple[bytes, int]:
     """Return the string that begins at `start`, and where what follows it begins.
 
-    Raises ProtocolViolation if it does not end.
+    Raises ProtocolViolation if it does not end before `stop`.
     """
-    end = data.find(b"\0", start)
+    end = data.find(b"\0", start, stop)
     if end < 0:
         raise ProtocolViolation("a string in a message does not end")
     return data[start:end], end + 1

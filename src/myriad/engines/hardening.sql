@@ -12,8 +12,9 @@ WITH dangerous AS (
       AND (
           -- large objects: files of everybody's, without a table and its rights
           p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite')
-          -- hold a connection, or a lock that others wait for
-          OR p.proname ~ '^pg_sleep' OR p.proname ~ '^pg_(try_)?advisory_'
+          -- hold a connection, or a lock that others wait for; clients call the unlocking ones to
+          -- leave nothing behind
+          OR p.proname ~ '^pg_sleep' OR p.proname ~ '^pg_(try_)?advisory_(?!unlock)'
           -- write to the log of changes, or files, without a right to any table
           OR p.proname IN ('pg_logical_emit_message', 'pg_export_snapshot')
           -- end the work of others who share a role

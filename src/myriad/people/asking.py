@@ -52,6 +52,15 @@ def ask(
     return answer
 
 
+def by_process(server: Server) -> dict[int, str]:
+    """Return who uses which process of the server now; empty if the door does not say."""
+    try:
+        sessions = ask(server, "activity")
+    except EngineError:
+        return {}
+    return {entry["process"]: entry["person"] for entry in sessions if entry["process"]}
+
+
 def _is_there(connection: psycopg.Connection) -> bool:
     row = connection.execute(SQL["door_is_there"]).fetchone()
     return bool(row and row[0])

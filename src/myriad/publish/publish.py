@@ -19,6 +19,7 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.home import Home, process_started
 from myriad.model import Kind
+from myriad.people import asking
 from myriad.publish import copy, ddl, existing, loading, naming, plan, record
 from myriad.publish.existing import Existing, query
 from myriad.publish.options import Options, Progress, Step
@@ -60,7 +61,8 @@ def publish(
             targets = plan.targets(opened, options)
             rejects = Rejects(home.rejects / f"{run}.jsonl", options.max_rejects)
             with closing(_connect(server, database, create=not options.dry_run)) as connection:
-                job = _Job(connection, dataset, options, settings, rejects, progress or _silent)
+                tell = progress or _silent
+                job = _Job(server, connection, dataset, options, settings, rejects, tell)
                 report = Report(run, database, dataset, options.dry_run, [])
                 job.run(targets, report, began, started)
         finally:
@@ -123,6 +125,7 @@ def _remove(folder: Path) -> None:
 class _Job:
     """One publish into one dataset over one connection."""
 
+    server: Server
     connection: psycopg.Connection
     dataset: str
     options: Options
@@ -237,7 +240,12 @@ class _Job:
             table.notes += notes.get(table.table.name, [])
         self.rejects.check()
         self.progress(Step("", "replacing", report.rows, 1.0))
-        made_names = swap(self.connection, list(replacements.values()), self.settings.swap_timeout)
+        made_names = swap(
+            self.connection,
+            list(replacements.values()),
+            self.settings.swap_timeout,
+            lambda: asking.by_process(self.server),
+        )
         for table in report.tables:
             table.made = made_names.get(table.table.name, [])
 

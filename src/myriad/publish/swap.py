@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -41,11 +41,15 @@ class Replacement:
 
 
 def swap(
-    connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float
+    connection: psycopg.Connection,
+    tables: Sequence[Replacement],
+    timeout: float,
+    people: Callable[[], Mapping[int, str]],
 ) -> dict[str, list[str]]:
     """Give every new table its name; old ones go, what hangs on them moves over.
 
-    Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables.
+    Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables;
+    `people` says who uses which process of the server, for the error about them.
     Returns by table the names of the indexes and constraints that Myriad made with it.
     Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
     """
@@ -60,7 +64,7 @@ def swap(
                 connection.execute("SET LOCAL lock_timeout = 0")
         except WAITED as error:
             if time.monotonic() > until:
-                raise _blocked(connection, tables, timeout) from error
+                raise _blocked(connection, tables, timeout, people()) from error
             turn += 1
             time.sleep(PAUSE / (1 + turn % 3))
         else:
@@ -111,12 +115,18 @@ def _wait_briefly(connection: psycopg.Connection) -> None:
 
 
 def _blocked(
-    connection: psycopg.Connection, tables: Sequence[Replacement], timeout: float
+    connection: psycopg.Connection,
+    tables: Sequence[Replacement],
+    timeout: float,
+    people: Mapping[int, str],
 ) -> SwapBlocked:
     old = _old(tables)
     views = [view["oid"] for view in query(connection, "views", oids=old)]
     rows = query(connection, "blockers", oids=old + views)
-    holders = ", ".join(f"{row['usename']} (pid {row['pid']}, for {row['since']})" for row in rows)
+    holders = ", ".join(
+        f"{people.get(row['pid'], row['usename'])} (pid {row['pid']}, for {row['since']})"
+        for row in rows
+    )
     return SwapBlocked(
         f"readers held the old table for {timeout:g} s: {holders or 'unknown'}; it stays",
         hint="Publish again when their transactions have ended.",
