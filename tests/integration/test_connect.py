@@ -38,7 +38,8 @@ def target(installation: Myriad) -> Iterator[Target]:
     people.remove([name])
     people.remove_group(group)
     with closing(server.connect(autocommit=True)) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(database)))
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")  # the door keeps connections for a while
+        connection.execute(drop.format(sql.Identifier(database)))
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ REFUSED = """
     SELECT pg_sleep(0); SELECT pg_sleep_for('0'); SELECT pg_sleep_until(now());
     SELECT pg_advisory_lock(1); SELECT pg_advisory_lock(1, 2); SELECT pg_try_advisory_lock(1);
     SELECT pg_advisory_xact_lock(1); SELECT pg_advisory_xact_lock_shared(1, 2);
-    SELECT pg_try_advisory_xact_lock_shared(1); SELECT pg_advisory_unlock_all();
+    SELECT pg_try_advisory_xact_lock_shared(1);
     SELECT pg_logical_emit_message(false, 'a', 'b');
     SELECT pg_logical_emit_message(true, 'a', ''::bytea);
     SELECT pg_terminate_backend(pg_backend_pid()); SELECT pg_cancel_backend(pg_backend_pid());
@@ -144,7 +144,8 @@ def test_no_overload_of_a_dangerous_function_is_left_to_readers(reader: Reader) 
         left = connection.execute("""
             SELECT oid::regprocedure::text FROM pg_proc
             WHERE has_function_privilege(oid, 'EXECUTE')
-              AND proname ~ '^(lo_|lo(read|write)$|pg_sleep|pg_(try_)?advisory|pg_.*backend$'
+              AND proname ~ '^(lo_|lo(read|write)$|pg_sleep|pg_.*backend$'
+                            '|pg_(try_)?advisory_(?!unlock)'
                             '|pg_logical_|dblink|pg_read_|pg_ls_|.*_to_xml|pg_notify$'
                             '|pg_stat_get_(activity|backend|progress)|pg_cursor$|pg_prepared_st)'
               AND NOT prosrc LIKE 'pg_logical_slot%'""").fetchall()

@@ -1,0 +1,178 @@
+"""Streams of messages that are right but odd: the door answers them as PostgreSQL does."""
+
+from myriad.door import wire
+from tests.door_script import (
+    COPY_DONE,
+    FLUSH,
+    SYNC,
+    bind,
+    close,
+    copy_data,
+    copy_fail,
+    describe,
+    execute,
+    parse,
+    unit,
+)
+
+COPY = "COPY t FROM STDIN"
+query = wire.query
+N = parse("SELECT 1, $1::text", "n")
+RUN_N = bind("x", name="n") + describe() + execute()
+SELECT = unit("SELECT 1")
+FAIL = unit("SELECT 1/0")
+ROW = copy_data(b"1\ta\n")
+BAD = copy_data(b"no number\ta\n")
+# Streams of bytes that PostgreSQL answers, and goes on.
+SAME: dict[str, bytes] = {
+    "no text": query(""),
+    "a text of blanks": query("  ; ;"),
+    "several statements": query("SELECT 1; SELECT 2; SELECT 1/0; SELECT 3"),
+    "a query without its NUL": wire.message(b"Q", b"SELECT 1"),
+    "a query without a text": wire.message(b"Q", b""),
+    "no UTF-8": wire.message(b"Q", b"SELECT '\xff'\0"),
+    "Sync": SYNC,
+    "Syncs": SYNC * 300,
+    "Flush": FLUSH + SYNC,
+    "Flush in between": SELECT + FLUSH + FLUSH + SELECT + FLUSH + SYNC,
+    "units": (SELECT + SYNC) * 20,
+    "units in a transaction": (unit("BEGIN") + SYNC + SELECT + SYNC + unit("COMMIT") + SYNC) * 2,
+    "a pipeline": SELECT * 20 + SYNC,
+    "an error in a pipeline": SELECT + FAIL + SELECT + SYNC + SELECT + SYNC,
+    "Bind before Parse": bind() + execute() + SYNC,
+    "Bind of an unknown statement": SELECT + bind(name="unknown") + execute() + SYNC,
+    "Execute of an unknown portal": execute("unknown") + SYNC,
+    "Execute before Bind": parse("SELECT 1") + execute() + SYNC,
+    "Describe of an unknown statement": describe("S", "unknown") + SYNC,
+    "Describe of no statement": describe("S") + SYNC,
+    "Describe of an unknown portal": describe("P", "unknown") + SYNC,
+    "Describe of neither": describe("X", "n") + SYNC,
+    "Close of an unknown statement": close("S", "unknown") + SYNC,
+    "Close of an unknown portal": close("P", "unknown") + SYNC,
+    "Close of neither": close("X", "n") + SYNC,
+    "Parse of what is no SQL": parse("SELEC", "n") + SYNC + RUN_N + SYNC,
+    "Parse of several statements": unit("SELECT 1; SELECT 2") + SYNC,
+    "Parse with too few types": wire.message(b"P", b"\0SELECT 1\0\0\2\0\0") + SYNC,
+    "Parse with more behind it": wire.message(b"P", b"\0SELECT 1\0\0\0more") + SYNC,
+    "Bind with too few values": N + wire.message(b"B", b"\0n\0\0\0\0\1") + SYNC,
+    "Bind without the values": N + bind(name="n") + execute() + SYNC,
+    "a statement": N + RUN_N + SYNC + RUN_N + SYNC + describe("S", "n") + SYNC,
+    "a statement of another unit": N + SYNC + SELECT + SYNC + RUN_N + SYNC,
+    "the same name twice in a unit": SELECT + N + N + SELECT + SYNC + RUN_N + SYNC,
+    "the same name twice": N + SYNC + SELECT + N + SELECT + SYNC + RUN_N + SYNC,
+    "a name used again": N
+    + close("S", "n")
+    + parse("SELECT 2, $1::int", "n")
+    + SYNC
+    + RUN_N
+    + SYNC,
+    "a closed statement": N + SYNC + close("S", "n") + RUN_N + SYNC + N + SYNC,
+    "closed in a unit that fails": N + SYNC + close("S", "n") + FAIL + SYNC + RUN_N + SYNC,
+    "parsed in a unit that fails": N + FAIL + SYNC + RUN_N + SYNC,
+    "parsed behind an error": FAIL + N + SYNC + RUN_N + SYNC,
+    "two statements of one text": N + parse("SELECT 1, $1::text", "m") + RUN_N + SYNC,
+    "the unnamed statement stays": parse("SELECT 1") + SYNC + bind() + execute() + SYNC,
+    "a query ends the unnamed statement": parse("SELECT 1")
+    + SYNC
+    + query("SELECT 2")
+    + bind()
+    + SYNC,
+    "the unnamed statement is replaced": parse("SELECT 1")
+    + parse("SELECT 2")
+    + bind()
+    + execute()
+    + SYNC,
+    "the unnamed statement is gone after an error": parse("SELECT 1")
+    + parse("x")
+    + SYNC
+    + bind()
+    + SYNC,
+    "closing the unnamed statement": parse("SELECT 1") + close("S") + bind() + SYNC,
+    "part of the rows": parse("SELECT generate_series(1, 5)")
+    + bind()
+    + execute(rows=2)
+    + execute(rows=2)
+    + execute()
+    + SYNC,
+    "a portal ends with its transaction": parse("SELECT 1")
+    + bind(portal="o")
+    + SYNC
+    + execute("o")
+    + SYNC,
+    "a portal in a transaction": query("BEGIN")
+    + parse("SELECT 1")
+    + bind(portal="o")
+    + SYNC
+    + execute("o")
+    + SYNC
+    + query("COMMIT"),
+    "the same portal twice": parse("SELECT 1") + bind(portal="o") + bind(portal="o") + SYNC,
+    "a failed transaction": query("BEGIN")
+    + query("SELECT 1/0")
+    + SELECT
+    + SYNC
+    + query("ROLLBACK"),
+    "DEALLOCATE": N + SYNC + query("DEALLOCATE n") + RUN_N + SYNC,
+    "DEALLOCATE ALL": N + SYNC + query("DEALLOCATE ALL") + RUN_N + SYNC,
+    "DEALLOCATE of an unknown statement": query("DEALLOCATE unknown"),
+    "DEALLOCATE and again": (N + SYNC + RUN_N + SYNC + query("DEALLOCATE n")) * 3,
+    "a name that is taken, in a failed transaction": N
+    + SYNC
+    + query("BEGIN; SELECT 1/0")
+    + N
+    + SYNC,
+    "a name that is taken, and no SQL": N + SYNC + parse("SELEC", "n") + SYNC + RUN_N + SYNC,
+    "COPY, extended, twice": unit(COPY) + ROW + COPY_DONE + unit(COPY) + ROW + COPY_DONE + SYNC,
+    "COPY, extended, in a transaction": query("BEGIN") + unit(COPY) + SYNC + BAD + COPY_DONE + SYNC,
+    "DEALLOCATE fails": N
+    + SYNC
+    + query("BEGIN; SELECT 1/0")
+    + query("DEALLOCATE n")
+    + query("ROLLBACK")
+    + RUN_N
+    + SYNC,
+    "DEALLOCATE ALL fails": N
+    + SYNC
+    + query("BEGIN; SELECT 1/0")
+    + query("DEALLOCATE ALL")
+    + query("ROLLBACK")
+    + RUN_N
+    + SYNC,
+    "DISCARD ALL fails": N
+    + SYNC
+    + query("BEGIN")
+    + query("DISCARD ALL")
+    + query("ROLLBACK")
+    + RUN_N
+    + SYNC,
+    "a query within a unit": parse("SELECT 1") + query("SELECT 2") + SYNC,
+    "a query behind an error in a unit": FAIL + query("SELECT 2") + SYNC + SELECT + SYNC,
+    "a query behind an error and more": FAIL + SELECT + query("SELECT 2") * 2 + SELECT + SYNC,
+    "a query within a unit in a transaction": query("BEGIN") + SELECT + query("SELECT 2") + SYNC,
+    "COPY data outside of COPY": ROW + COPY_DONE + copy_fail() + SYNC,
+    "COPY data in a transaction": query("BEGIN")
+    + ROW
+    + COPY_DONE
+    + SELECT
+    + ROW
+    + SYNC
+    + query("COMMIT"),
+    "COPY": query(COPY) + ROW * 3 + COPY_DONE + query("SELECT 1"),
+    "COPY of nothing": query(COPY) + COPY_DONE,
+    "COPY fails": query(COPY) + ROW + BAD + ROW + COPY_DONE + query("SELECT 1"),
+    "COPY given up": query(COPY) + ROW + copy_fail() + query("SELECT 1"),
+    "COPY of an unknown table": query("COPY unknown FROM STDIN")
+    + ROW
+    + COPY_DONE
+    + query("SELECT 1"),
+    "COPY and more in one text": query(f"{COPY}; SELECT 1") + ROW + COPY_DONE,
+    "two COPYs in one text": query(f"{COPY}; {COPY}") + ROW + COPY_DONE + ROW + COPY_DONE,
+    "COPY in a transaction": query("BEGIN") + query(COPY) + BAD + COPY_DONE + query("ROLLBACK"),
+    "COPY, extended": unit(COPY) + ROW + COPY_DONE + SYNC + SELECT + SYNC,
+    "COPY, extended, with Sync ahead": unit(COPY) + SYNC + ROW + COPY_DONE + SYNC + SELECT + SYNC,
+    "COPY, extended, with Syncs": unit(COPY) + SYNC + ROW + SYNC + FLUSH + COPY_DONE + SYNC,
+    "COPY, extended, fails": unit(COPY) + BAD + ROW + COPY_DONE + SYNC + SELECT + SYNC,
+    "COPY, extended, given up": unit(COPY) + SYNC + copy_fail() + SYNC + SELECT + SYNC,
+    "COPY, extended, of an unknown table": unit("COPY unknown FROM STDIN") + SYNC + SELECT + SYNC,
+    "COPY out": query("COPY (SELECT generate_series(1, 3)) TO STDOUT") + SELECT + SYNC,
+}
