@@ -1,7 +1,9 @@
 """Ready-to-paste lines with which each client connects; every name is quoted in its syntax."""
 
+import ipaddress
 import json
 import shlex
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -31,6 +33,15 @@ class Target:
     def address(self) -> str:
         """Return host and port; an IPv6 address in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def reachable(host: str) -> str:
+    """Return an address that people can connect to; one that means all of a machine's is none."""
+    try:
+        unspecified = ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return host
+    return socket.getfqdn() if unspecified else host
 
 
 def _psql(to: Target) -> str:

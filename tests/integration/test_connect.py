@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from myriad import Myriad
-from myriad.connect import CLIENTS, Target
+from myriad.connect import CLIENTS, Target, reachable
 from myriad.engines import programs
 from myriad.engines.databases import create_database
 
@@ -161,3 +162,9 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
     there = Target("::1", 6432, "main", "rose")
     assert conninfo_to_dict(there.uri())["host"] == "::1"
     assert "//[::1]:6432/main" in CLIENTS["jdbc"].lines(there)
+
+
+def test_an_address_that_means_all_is_shown_as_the_machines_name() -> None:
+    assert reachable("0.0.0.0") == reachable("::") == socket.getfqdn()
+    assert reachable("127.0.0.1") == "127.0.0.1"
+    assert reachable("db.example.org") == "db.example.org"

@@ -3,7 +3,7 @@
 import click
 
 from myriad.cli.common import Session, common
-from myriad.connect import CLIENTS, Target
+from myriad.connect import CLIENTS, Target, reachable
 
 
 @click.command("connect")
@@ -22,7 +22,7 @@ def connect_command(
     server = installation.server()
     place = database or installation.settings.database
     installation.people.check_login(name, place)
-    target = Target(server.host, server.port, place, name or "NAME")
+    target = Target(reachable(server.host), server.port, place, name or "NAME")
     answer = {
         "host": target.host,
         "port": target.port,

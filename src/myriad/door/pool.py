@@ -49,6 +49,7 @@ class Pool:
         most_for_one: how many of them one person may use: others always find some.
         pinned: how many of them stay with a session.
         sessions: how many sessions use it.
+        asked_for: when somebody last wanted to use it.
         lingers: its connections stay for a while after the last session; somebody else's database
             must be free then, to be dropped.
     """
@@ -71,6 +72,7 @@ class Pool:
         self.most_for_one = self.most - self.most // 4 if shared else self.most
         self.pinned = self.sessions = 0
         self.lingers = True
+        self.asked_for = 0.0
         self.opening = 0
         self.backends: set[Backend] = set()
         self._idle: list[Backend] = []

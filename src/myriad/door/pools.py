@@ -65,7 +65,13 @@ class Pools:
                 self, database, role, verdicts, shared=shared, whole_sessions=whole_sessions
             )
         pool.verdicts, pool.whole_sessions = verdicts, whole_sessions
+        pool.asked_for = time.monotonic()
         return pool
+
+    @property
+    def working(self) -> list[Pool]:
+        """Those that have server connections, or open one."""
+        return list(self._open)
 
     @property
     def size(self) -> int:
@@ -123,6 +129,12 @@ class Pools:
             pool.close_idle(before=now - IDLE_SECONDS)
             pool.dispatch()
         self._oldest = max(self._oldest, now - OLDEST_SECONDS)
+        # A login that goes on may have one that nobody uses yet.
+        self._pools = {
+            key: pool
+            for key, pool in self._pools.items()
+            if pool.sessions or pool.size or pool.is_wanted or pool.asked_for > now - IDLE_SECONDS
+        }
 
     def open(self, pool: Pool) -> None:
         """Open a server connection for a pool in the background."""

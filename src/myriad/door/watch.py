@@ -73,7 +73,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 def enforce(door: "Door") -> None:
     """End what is over a limit of time."""
     now = time.monotonic()
-    for pool in door.pools:
+    for pool in door.pools.working:
         for backend in list(pool.backends):
             session = backend.session
             if isinstance(session, Session):
