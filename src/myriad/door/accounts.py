@@ -21,7 +21,8 @@ class Account:
     Attributes:
         limits: what they may use; `most_...` are the same, with infinity for none.
         sessions: how many they have.
-        running: how many server connections work for them.
+        running: how many server connections they have.
+        pinned: how many of these stay with a session.
     """
 
     __slots__ = (
@@ -31,13 +32,14 @@ class Account:
         "most_running",
         "most_sessions",
         "name",
+        "pinned",
         "running",
         "sessions",
     )
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
-        self.sessions = self.running = 0
+        self.sessions = self.running = self.pinned = 0
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:

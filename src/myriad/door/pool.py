@@ -127,11 +127,14 @@ class Pool:
             self.opening += 1
             self.pools.open(self)
 
-    def may_pin(self) -> bool:
-        """Say whether one more session may keep a server connection for itself."""
-        return self.pinned < (
-            self.most if not self.shared or self.whole_sessions else self.most // 2
-        )
+    def may_pin(self, account: "Account") -> bool:
+        """Say whether one more session of a person may keep a server connection for itself.
+
+        One of those that they may use at once is left for their other sessions.
+        """
+        all_may = not self.shared or self.whole_sessions
+        mine = max(1, min(account.most_running, self.most_for_one) - 1)
+        return self.pinned < (self.most if all_may else self.most // 2) and account.pinned < mine
 
     def waiting(self) -> list[Waiter]:
         """Return the sessions that wait for a server connection."""

@@ -234,8 +234,7 @@ class Session(Frontend):
         backend.session = self
         self.account.running += 1
         if self.pool.whole_sessions and not self.pin:
-            self.pin = settle.WHOLE_SESSION
-            backend.pool.pinned += 1
+            settle.keep(self, backend, settle.WHOLE_SESSION)
         if backend.values is self.values:
             return True
         self.paused = True
@@ -397,3 +396,4 @@ class Session(Frontend):
         if self.pin:
             self.pin = ""
             backend.pool.pinned -= 1
+            self.account.pinned -= 1

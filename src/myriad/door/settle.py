@@ -58,7 +58,11 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
         return Fault(refused.sqlstate, refused.message, refused.hint)
     if verdict.reads_sequences and not (session.sequences or verdict.sequences or session.pin):
         return _SEQUENCES
-    if verdict.pins and not (session.pin or session.wants_pin) and not session.pool.may_pin():
+    if (
+        verdict.pins
+        and not (session.pin or session.wants_pin)
+        and not session.pool.may_pin(session.account)
+    ):
         return Fault(
             "53300",
             f"too many sessions hold a server connection for themselves ({verdict.pins})",
@@ -217,13 +221,19 @@ async def _fail(backend: Backend) -> None:
         return
 
 
+def keep(session: "Session", backend: Backend, reason: str) -> None:
+    """Let a server connection stay with a session; it counts as one that works for its person."""
+    session.pin = reason
+    session.account.pinned += 1
+    backend.pool.pinned += 1
+
+
 def _pin(session: "Session", status: int) -> None:
     if session.errors and status == wire.IDLE:
         session.wants_pin = ""
         return
     if not session.pin and session.backend is not None:
-        session.backend.pool.pinned += 1
-        session.pin = session.wants_pin
+        keep(session, session.backend, session.wants_pin)
     session.wants_pin = ""
 
 
