@@ -91,12 +91,7 @@ class EmbeddedPostgres:
     def failure(self) -> str | None:
         """Return why it does not run any more, None while it does."""
         logs.bound(self._log)
-        if self._child is None:
-            return "it was not started"
-        code = self._child.poll()
-        if code is None:
-            return None
-        return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return process.why_down(self._child)
 
     def log_tail(self, lines: int) -> list[str]:
         """Return the last lines of PostgreSQL's log."""

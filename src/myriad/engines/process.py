@@ -165,6 +165,16 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def why_down(child: subprocess.Popen[bytes] | None) -> str | None:
+    """Return why a program that we started does not run, None while it does."""
+    if child is None:
+        return "it was not started"
+    code = child.poll()
+    if code is None:
+        return None
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
 def gone(process: psutil.Process) -> bool:
     """Say whether a process does nothing any more; one that waits for its parent does not."""
     try:
