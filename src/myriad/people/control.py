@@ -12,7 +12,6 @@ from myriad.errors import PeopleError
 from myriad.people.names import shown
 
 SQL = named_sql.load("myriad.people", "control.sql")
-MADE_MEANWHILE = (psycopg.errors.DuplicateTable, psycopg.errors.UniqueViolation)
 STATEMENTS_AT_ONCE = 500  # each round trip costs; a single text for 10,000 people costs memory
 
 
@@ -31,17 +30,19 @@ def prepare(server: Server) -> None:
 
 
 def _make_tables(connection: psycopg.Connection) -> None:
-    row = connection.execute(SQL["there"]).fetchone()
-    if row and row[0]:
+    if _there(connection):
         return
-    try:
+    connection.execute(SQL["make_one_by_one"])
+    if not _there(connection):
         connection.execute(SQL["make"])
         if is_superuser(connection):
             connection.execute(SQL["keep_verifiers"])
-    except MADE_MEANWHILE:
-        connection.rollback()  # somebody else made them at this moment
-    else:
-        connection.commit()
+    connection.commit()
+
+
+def _there(connection: psycopg.Connection) -> bool:
+    row = connection.execute(SQL["there"]).fetchone()
+    return bool(row and row[0])
 
 
 @contextmanager

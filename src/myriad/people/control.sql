@@ -5,6 +5,10 @@
 -- The newest table: a home made by an older version gains what it lacks.
 SELECT to_regclass('public.request') IS NOT NULL;
 
+-- name: make_one_by_one
+-- Of several that find nothing at once, one makes the tables and the others wait for it.
+SELECT pg_advisory_xact_lock(hashtextextended('make people', 0));
+
 -- name: make
 CREATE TABLE IF NOT EXISTS person (
     name text PRIMARY KEY,
