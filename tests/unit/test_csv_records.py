@@ -197,3 +197,14 @@ def test_every_record_is_a_row_or_a_reject(seed: int, tmp_path: Path) -> None:
     text = path.read_bytes().decode().split("\n")
     for reject in rejects:
         assert text[reject.line - 1].replace("\0", r"\x00") == reject.raw
+
+
+@pytest.mark.parametrize("size", [3_000_000, 9_000_000])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_last_record_longer_than_any_buffer_is_not_lost(
+    size: int, end: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"a,b\n1,x\n2,{'y' * size}{end}")
+    rows = texts(opened(path, tmp_path))
+    assert [(one, len(two or "")) for one, two in rows] == [("1", 1), ("2", size)]

@@ -82,6 +82,16 @@ class CsvSource(TableSource):
             # Not even the sample can be read: the careful path will say why.
             self._candidates = [text_sql.ALL_TESTS] * len(self._names)
             self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
+        if self._ends_in_long_line():
+            self._become_careful(None)
+            self.prove()
+
+    def _ends_in_long_line(self) -> bool:
+        """Say whether DuckDB would lose the last line without a word: if no buffer holds it."""
+        with self._path.open("rb") as file:
+            file.seek(max(self.size - DEFAULT_LINE, 0))
+            end = file.read().rstrip(b"\r\n")
+        return len(end) >= DEFAULT_LINE // 2 and self._dialect.newline not in end
 
     def _first_guess(self, start: bytes) -> None:
         head = self._sample("head.csv", start, pieces=0)
