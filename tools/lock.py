@@ -24,6 +24,7 @@ def requirements_digest() -> str:
     wanted = {
         "python": project["project"]["requires-python"],
         "run": project["project"]["dependencies"],
+        "extras": project["project"]["optional-dependencies"],
         "groups": project["dependency-groups"],
         "build": project["build-system"]["requires"],
     }

@@ -9,6 +9,7 @@ MyriadError
 │   ├── ProgramMissing    not found in any of the places looked
 │   ├── StartFailed       did not become ready
 │   ├── NotRunning        nothing to talk to
+│   ├── CqlError          Cassandra refused or failed a statement
 │   └── Unsupported       this engine cannot do that, and why
 ├── SourceError           what is published cannot be read
 ├── PublishError          what was read cannot be loaded
@@ -77,6 +78,25 @@ class NotRunning(EngineError):
     """There is no engine to talk to."""
 
     retryable = True
+
+
+class CqlError(EngineError):
+    """Cassandra refused or failed a statement.
+
+    Attributes:
+        code: of the native protocol (`native_protocol_v4.spec`, section 9), such as 0x2200.
+    """
+
+    UNAVAILABLE, OVERLOADED, BOOTSTRAPPING = 0x1000, 0x1001, 0x1002
+    WRITE_TIMEOUT, READ_TIMEOUT = 0x1100, 0x1200
+    BAD_CREDENTIALS, SYNTAX, UNAUTHORIZED, INVALID = 0x0100, 0x2000, 0x2100, 0x2200
+    ALREADY_EXISTS, UNPREPARED = 0x2400, 0x2500
+
+    def __init__(self, message: str, *, code: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        passing = (self.UNAVAILABLE, self.OVERLOADED, self.BOOTSTRAPPING)
+        self.retryable = code in (*passing, self.WRITE_TIMEOUT, self.READ_TIMEOUT)
 
 
 class Unsupported(EngineError):
