@@ -3,7 +3,7 @@
 # What a person's shell carries must not reach into .venv.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup run test lint bench bench-door docs lock
+.PHONY: help setup run test lint bench bench-door bench-cassandra docs lock
 
 help:
 	@echo 'make run              set everything up and run the demo'
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint             formatting, lint rules, types, the lock'
 	@echo 'make bench            measure publishing against psql, and what people wait for'
 	@echo 'make bench-door       measure the door beside PgBouncer (ARGS="--quick" for a first look)'
+	@echo 'make bench-cassandra  measure publishing to Cassandra beside cqlsh and DSBulk (ARGS="--quick")'
 	@echo 'make docs             write the generated pages of docs/'
 	@echo 'make lock             bring requirements.lock up to date with pyproject.toml'
 
@@ -36,6 +37,9 @@ bench: setup
 
 bench-door: setup
 	@.venv/bin/python -m benchmarks.bench_door $(ARGS)
+
+bench-cassandra: setup
+	@.venv/bin/python -m benchmarks.bench_cassandra $(ARGS)
 
 docs: setup
 	@.venv/bin/python -m docs.generate

@@ -25,7 +25,7 @@ from benchmarks import load_report as report
 from benchmarks import measure, pgbouncer
 from benchmarks.load_report import CASES, DIRECT, DOOR, PGBOUNCER, Case, Results
 from myriad.engines import process
-from myriad.people import passwords
+from myriad.verifiers import scram_sha_256
 
 ROUNDS = 3
 PEOPLE = 10_000
@@ -68,7 +68,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self._installation = myriad.open(folder / "home")
-        verifier = passwords.verifiers_of_generated([PASSWORD])[0]
+        verifier = scram_sha_256(PASSWORD)
         self._verifiers = {f"user{number}": verifier for number in range(PEOPLE)}
         self._database = self._installation.settings.database
 

@@ -20,6 +20,7 @@ from myriad.settings import Settings
 from tests.harness import reachable_folder
 
 LOG_LINES = 60
+LOGS = ("myriad", "door", "postgres")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -71,6 +72,39 @@ def installation() -> Iterator[Myriad]:
         installed.down()
 
 
+@pytest.fixture(scope="session")
+def clustered() -> Iterator[Myriad]:
+    """Up for the whole run with one Cassandra node too, on an address that others leave alone."""
+    with reachable_folder() as path:
+        installed = myriad.open(
+            path / "home",
+            cassandra=1,
+            cassandra_address=f"127.1.{os.getpid() % 250}.1",  # of two runs, each its own
+            cassandra_heap_mb=512,
+        )
+        installed.up_detached()
+        yield installed
+        installed.down()
+
+
+@pytest.fixture
+def dataset(clustered: Myriad) -> Iterator[str]:
+    """The name of a dataset, a keyspace that is not there yet; dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    with clustered.cluster().session() as session:
+        session.query(f"DROP KEYSPACE IF EXISTS {name}")
+
+
+@pytest.fixture
+def keyspace(clustered: Myriad, dataset: str) -> str:
+    """A keyspace that Myriad's publish knows nothing of; dropped afterwards."""
+    cluster = clustered.cluster()
+    with cluster.session() as session:
+        session.query(f"CREATE KEYSPACE {dataset} WITH replication = {cluster.replication}")
+    return dataset
+
+
 @pytest.fixture
 def database(installation: Myriad) -> Iterator[str]:
     """A fresh hardened database, made as `main` is."""
@@ -89,10 +123,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     arguments = getattr(item, "funcargs", {})
-    installed, place = arguments.get("installation"), arguments.get("home")
+    installed = arguments.get("clustered") or arguments.get("installation")
+    place = arguments.get("home")
     folder = installed.home if isinstance(installed, Myriad) else place
     if report.failed and isinstance(folder, Home):
-        for name in ("myriad.log", "door.log", "postgres.log"):
-            lines = logs.tail(folder.logs / name, LOG_LINES)
-            report.sections.append((name, "\n".join(lines)))
+        nodes = folder.cassandra.glob("node?/logs/system.log")
+        for path in (*(folder.logs / f"{name}.log" for name in LOGS), *nodes):
+            report.sections.append((str(path), "\n".join(logs.tail(path, LOG_LINES))))
     return report

@@ -15,6 +15,7 @@ import psutil
 
 import myriad
 from myriad.engines import door, process
+from myriad.engines.cassandra import node
 from myriad.home import Home
 
 POLL = 0.01
@@ -50,14 +51,17 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 
 def run(
-    home: Home, *arguments: str, environment: Mapping[str, str] | None = None
+    home: Home,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run `myriad` with these arguments on `home`, to its end."""
     return subprocess.run(
         [*COMMAND, *arguments, "--home", str(home.folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         check=False,
         env={**os.environ, **(environment or {})},
     )
@@ -82,15 +86,15 @@ class Up:
         """Return what it printed so far."""
         return self._output.read_text()
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, timeout: float = 30) -> None:
         """Return when it is announced; fail if it ends before."""
-        wait_until(lambda: self.home.running() or self.process.poll() is not None, 30)
+        wait_until(lambda: self.home.running() or self.process.poll() is not None, timeout)
         assert self.home.running(), self.said()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager
@@ -105,6 +109,8 @@ def up(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
             started.process.wait()
         door.clear(home)
         process.clear(home.postgres, grace=5)
+        for place in home.cassandra.glob("node?"):
+            node.clear(place)
 
 
 def postmaster(home: Home) -> psutil.Process:

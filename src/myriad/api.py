@@ -13,6 +13,7 @@ from myriad.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from myriad.engines.cassandra.base import Cluster
     from myriad.people import People
     from myriad.publish import Options, Progress, Report
 
@@ -27,9 +28,11 @@ class Myriad:
     def up(self, *, postgres_at: str | None = None) -> None:
         """Start the engines and stay until a signal; see `engines.supervisor.run`."""
         from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
-        from myriad.people import control  # noqa: PLC0415
+        from myriad.people import cassandra, control  # noqa: PLC0415
 
-        supervisor.run(self.home, self.settings, control.prepare, postgres_at=postgres_at)
+        supervisor.run(
+            self.home, self.settings, control.prepare, cassandra.sync, postgres_at=postgres_at
+        )
 
     def up_detached(self, *, postgres_at: str | None = None) -> Server:
         """Start the engines in the background; return when ready.
@@ -56,12 +59,28 @@ class Myriad:
             )
         return Server(running.engine, running.dsn, running.host, running.port)
 
+    def cluster(self) -> "Cluster":
+        """Return the Cassandra that is up on this home; raises NotRunning."""
+        from myriad.engines.cassandra import announcement  # noqa: PLC0415
+
+        said = announcement.read(self.home)
+        if said is None or not said.usable:
+            raise NotRunning(
+                f"no Cassandra is up on {self.home.folder}",
+                hint="Start one with it: myriad down; myriad up --detach --cassandra 1."
+                if said is None
+                else "Its nodes are starting: see `myriad status`.",
+            )
+        return said.cluster(self.home)
+
     @property
     def people(self) -> "People":
-        """People, groups and grants of the running server; raises NotRunning."""
+        """People, groups and grants of the running engines; raises NotRunning."""
+        from myriad.engines.cassandra import announcement  # noqa: PLC0415
         from myriad.people import People  # noqa: PLC0415
 
-        return People(self.server(), self.settings)
+        said = announcement.read(self.home)  # also one that does not answer now: it follows
+        return People(self.server(), self.settings, said.cluster(self.home) if said else None)
 
     def publish(
         self,
@@ -70,20 +89,26 @@ class Myriad:
         progress: "Progress | None" = None,
     ) -> "Report":
         """Publish files as tables; see `publish.publish`."""
-        from myriad.publish import Options, publish  # noqa: PLC0415
+        from myriad.publish import Engines, Options, publish  # noqa: PLC0415
 
-        report = publish(
-            self.server(), self.home, self.settings, sources, options or Options(), progress
-        )
+        options = options or Options()
+        cluster = None if options.to == "postgres" else self.cluster()
+        engines = Engines(self.server(), cluster)
+        report = publish(engines, self.home, self.settings, sources, options, progress)
         if report.first_in_dataset:  # it may have been granted before it was there
             self.people.apply(report.database, report.dataset)
+        if report.keyspace_made:
+            self.people.sync()
         return report
 
     def published(self) -> list[dict[str, Any]]:
-        """Return the published tables of all databases; raises NotRunning."""
+        """Return the published tables of both engines; raises NotRunning."""
+        from myriad.engines.cassandra import announcement  # noqa: PLC0415
         from myriad.publish import published  # noqa: PLC0415
 
-        return published.everywhere(self.server())
+        said = announcement.read(self.home)
+        cluster = said.cluster(self.home) if said and said.usable else None
+        return published.everywhere(self.server(), cluster)
 
     def describe(self, table: str, database: str | None = None) -> dict[str, Any]:
         """Return what is known of one published table (`name` or `dataset.name`).

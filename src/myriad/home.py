@@ -19,7 +19,10 @@ from myriad.errors import HomeError, HomeLocked
 # A Unix socket's path may have 107 bytes (unix(7)); PostgreSQL adds "/.s.PGSQL.65535".
 SOCKET_FOLDER_BYTES = 90
 # What a home holds besides its data and lock, which mark it as one.
-OWN_NAMES = {"logs", "tmp", "rejects", "secrets", "run", "programs", "demo", "myriad.toml"}
+OWN_NAMES = {
+    *("logs", "tmp", "rejects", "secrets", "run", "programs", "demo", "myriad.toml"),
+    *("cassandra", "cassandra.json"),
+}
 
 
 def default_folder() -> Path:
@@ -79,6 +82,7 @@ class Home:
         chosen = folder or os.environ.get("MYRIAD_HOME") or default_folder()
         self.folder = Path(chosen).expanduser().absolute()
         self.postgres = self.folder / "postgres"
+        self.cassandra = self.folder / "cassandra"
         self.logs = self.folder / "logs"
         self.temporary = self.folder / "tmp"
         self.rejects = self.folder / "rejects"

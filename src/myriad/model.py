@@ -3,6 +3,8 @@
 A source works out `Table`s; a loader turns them into what its engine understands.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -68,6 +70,52 @@ class Column:
     why: str = ""
     not_null: bool = False
     default: str | None = None
+
+
+class Order(StrEnum):
+    """In which order rows stand in a partition; the text is that of SQL and CQL."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What names one row: together all its columns are unique.
+
+    Attributes:
+        partition: in Cassandra they say where a row is; who reads names all of them.
+        clustering: in which order the rows of one partition stand.
+    """
+
+    partition: tuple[str, ...]
+    clustering: tuple[tuple[str, Order], ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, in order."""
+        return (*self.partition, *(name for name, _ in self.clustering))
+
+    def renamed(self, names: Mapping[str, str]) -> "Key":
+        """Return the key with other names for its columns; those not in `names` stay."""
+        return Key(
+            tuple(names.get(name, name) for name in self.partition),
+            tuple((names.get(name, name), order) for name, order in self.clustering),
+        )
+
+    def __str__(self) -> str:
+        """The key as `--key` takes it: `carrier,month/time_hour:desc,flight`."""
+        after = (
+            _written(name) + (":desc" if order is Order.DESC else "")
+            for name, order in self.clustering
+        )
+        parts = [",".join(map(_written, self.partition)), ",".join(after)]
+        return "/".join(part for part in parts if part)
+
+
+def _written(name: str) -> str:
+    plain = re.fullmatch(r"\w+", name) is not None
+    return name if plain else '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)

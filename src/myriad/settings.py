@@ -28,7 +28,7 @@ def _setting(
     *,
     low: float = 0,
     high: float = _MOST,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
 ) -> Any:  # noqa: ANN401
     table = {"help": help_text, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=table)
@@ -95,6 +95,48 @@ class Settings:
     shared_buffers_mb: int = _setting(
         0, "memory for PostgreSQL's page cache in MB; 0: a quarter of the machine's", low=0
     )
+    cassandra: int = _setting(
+        0, "Cassandra nodes of our own: 1 or 3; 0: those that the home has", choices=(0, 1, 3)
+    )
+    cassandra_at: str = _setting(
+        "", "contact points of a Cassandra that runs elsewhere: HOST[:PORT],..."
+    )
+    cassandra_user: str = _setting("", "name of a superuser of that Cassandra")
+    cassandra_password_file: str = _setting("", "file with that superuser's password")
+    cassandra_ca: str = _setting(
+        "", "file with the certificates (PEM) that vouch for that Cassandra; empty: no encryption"
+    )
+    cassandra_login: str = _setting(
+        "required",
+        "who may connect to our nodes: `required`: people with their passwords; `open`: anybody on"
+        " this machine, as in a classroom",
+        choices=("required", "open"),
+    )
+    cassandra_address: str = _setting(
+        "127.0.0.1", "address of our first node, a loopback one; others get the following ones"
+    )
+    cassandra_port: int = _setting(
+        9042,
+        "port of our nodes; if it is taken and was not set, the next free one",
+        low=1,
+        high=65535,
+    )
+    cassandra_heap_mb: int = _setting(
+        0, "memory for the objects of each of our nodes in MB; 0: from the machine's", low=0
+    )
+    cassandra_commitlog_sync: str = _setting(
+        "group",
+        "when our nodes answer a write: `group`, `batch`: when it is on the disk; `periodic`:"
+        " before that, and a power cut may cost the last 10 seconds",
+        choices=("group", "batch", "periodic"),
+    )
+    cassandra_start_timeout: float = _setting(
+        120.0, "seconds that our nodes may take to become ready", low=1
+    )
+    java: str = _setting(
+        "", "folder of a Java 17 for Cassandra; empty: the machine's, then the packaged one"
+    )
+    cache: str = _setting("", "folder for programs that are fetched; empty: the user's cache")
     start_timeout: float = _setting(30.0, "seconds an engine may take to become ready", low=1)
     stop_timeout: float = _setting(30.0, "seconds an engine may take to stop", low=1)
     swap_timeout: float = _setting(
@@ -174,10 +216,11 @@ def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this 
 def _within(entry: Field[Any], value: Any) -> Any:  # noqa: ANN401
     """Return `value`; raises ValueError if it lies outside the setting's bounds or choices."""
     choices = entry.metadata["choices"]
-    if isinstance(value, str):
-        good = not choices or value in choices
+    if choices:
+        good = value in choices
     else:
-        good = entry.metadata["low"] <= value <= entry.metadata["high"]
+        low, high = entry.metadata["low"], entry.metadata["high"]
+        good = isinstance(value, str) or low <= value <= high
     if not good:
         raise ValueError
     return value
@@ -186,7 +229,7 @@ def _within(entry: Field[Any], value: Any) -> Any:  # noqa: ANN401
 def _wanted(entry: Field[Any]) -> str:
     kind, choices = type(entry.default), entry.metadata["choices"]
     if choices:
-        return f"one of {', '.join(choices)}"
+        return f"one of {', '.join(map(str, choices))}"
     if kind is str:
         return _NAMES[kind]
     return f"{_NAMES[kind]} from {entry.metadata['low']:g} to {entry.metadata['high']:g}"

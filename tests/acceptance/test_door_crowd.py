@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 from myriad.home import Home
-from myriad.people.people import NewPerson
+from myriad.people import NewPerson
 from tests.crowd import Installation, Member, installed, most_clients, run, tell
 
 PEOPLE, GROUPS = 10_000, 100

@@ -23,8 +23,8 @@ LAYERS = [
     {"api"},
     {"connect", "door", "people", "publish"},
     {"engines", "sources"},
-    {"limits", "model"},
-    {"home", "named_sql", "settings"},
+    {"cql", "limits", "model"},
+    {"home", "named_sql", "settings", "verifiers"},
     {"errors"},
 ]
 HEIGHT = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "engine",
     "doctor": "doctor",
     "logs": "engine",
+    "cassandra": "cassandra",
     "settings": "settings",
     "publish": "publish",
     "list": "tables",

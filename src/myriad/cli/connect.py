@@ -1,14 +1,21 @@
 """`myriad connect`: lines to paste, for every client."""
 
+from contextlib import suppress
+from typing import Any
+
 import click
 
 from myriad.cli.common import Session, common
-from myriad.connect import CLIENTS, Target, reachable
+from myriad.connect import CLIENTS, CQL_CLIENTS, Contact, Target, reachable
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import NotRunning
 
 
 @click.command("connect")
 @click.argument("name", required=False)
-@click.option("--with", "client", type=click.Choice(list(CLIENTS)), help="Only for this client.")
+@click.option(
+    "--with", "client", type=click.Choice([*CLIENTS, *CQL_CLIENTS]), help="Only for this client."
+)
 @click.option("--database", metavar="D", help="Database to connect to (default: `main`).")
 @common
 def connect_command(
@@ -23,15 +30,38 @@ def connect_command(
     place = database or installation.settings.database
     installation.people.check_login(name, place)
     target = Target(reachable(server.host), server.port, place, name or "NAME")
-    answer = {
+    if client in CQL_CLIENTS:
+        contact = _contact(installation.cluster(), target.user)
+        session.result(_contact_data(contact), CQL_CLIENTS[client].lines(contact))
+        return
+    answer: dict[str, Any] = {
         "host": target.host,
         "port": target.port,
         "database": target.database,
         "user": target.user,
         "uri": target.uri(),
     }
-    session.result(answer, CLIENTS[client].lines(target) if client else _all(target))
+    if client:
+        session.result(answer, CLIENTS[client].lines(target))
+        return
+    shown = [(each.title, each.lines(target)) for each in CLIENTS.values()]
+    with suppress(NotRunning):
+        contact = _contact(installation.cluster(), target.user)
+        shown += [(each.title, each.lines(contact)) for each in CQL_CLIENTS.values()]
+        answer["cassandra"] = _contact_data(contact)
+    session.result(answer, "\n\n".join(f"# {title}\n{lines}" for title, lines in shown))
 
 
-def _all(target: Target) -> str:
-    return "\n\n".join(f"# {entry.title}\n{entry.lines(target)}" for entry in CLIENTS.values())
+def _contact(cluster: Cluster, user: str) -> Contact:
+    to, nodes = cluster.endpoint, cluster.datacenters
+    return Contact(
+        tuple(map(reachable, to.hosts)),
+        to.port,
+        datacenter=max(nodes, key=nodes.__getitem__),
+        user=user if cluster.login == "required" else "",
+        ca=to.ca,
+    )
+
+
+def _contact_data(to: Contact) -> dict[str, Any]:
+    return {"hosts": to.hosts, "port": to.port, "datacenter": to.datacenter, "user": to.user}

@@ -7,6 +7,7 @@ import click
 
 from myriad.cli.common import Session, common
 from myriad.engines import checks
+from myriad.engines.findings import WRONG, Finding
 
 
 @click.command("doctor")
@@ -16,11 +17,11 @@ def doctor_command(session: Session) -> None:
     installation = session.open()
     findings = checks.examine(installation.home, installation.settings)
     session.result([asdict(finding) for finding in findings], _text(findings))
-    if any(finding.state == checks.WRONG for finding in findings):
+    if any(finding.state == WRONG for finding in findings):
         sys.exit(1)
 
 
-def _text(findings: list[checks.Finding]) -> str:
+def _text(findings: list[Finding]) -> str:
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{finding.state:<8} {finding.check}: {finding.message}")

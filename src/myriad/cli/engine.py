@@ -3,14 +3,18 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 import click
 
 from myriad.api import Myriad
 from myriad.cli.common import Session, common
 from myriad.engines import door, logs, postgres, status, supervisor
+from myriad.engines.cassandra import node
+from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.errors import EngineError
 
 MB = 1024 * 1024
@@ -27,12 +31,24 @@ LINES = 50
     f" the environment variable {supervisor.POSTGRES_AT}: others can read command lines.",
 )
 @click.option("--port", type=int, help="Port that people connect to.")
+@click.option(
+    "--cassandra",
+    type=click.Choice(["1", "3"]),
+    help="Run so many Cassandra nodes too; a home that has some runs them anyway.",
+)
+@click.option(
+    "--cassandra-at", metavar="HOST,...", help="Use the Cassandra with these contact points."
+)
 @common
 def up_command(
-    session: Session, *, detach: bool, postgres_at: str | None, port: int | None
+    session: Session,
+    *,
+    detach: bool,
+    postgres_at: str | None,
+    **given: Any,  # noqa: ANN401 - settings
 ) -> None:
     """Start the engines and keep them up, until Ctrl-C or `myriad down`."""
-    installation = session.open(port=port)
+    installation = session.open(**given)
     if detach:
         server = installation.up_detached(postgres_at=postgres_at)
         running = installation.home.running()
@@ -95,6 +111,7 @@ def _status_text(now: status.Status) -> str:
         ("connections", f"{now.connections} of {now.max_connections} to PostgreSQL"),
         ("size", f"{now.size / MB:,.1f} MB"),
         *(("database", f"{entry.name} {_size_text(entry.size)}") for entry in now.databases),
+        *(_cassandra_rows(now.cassandra) if now.cassandra else ()),
     ]
     return "\n".join([first, *(f"  {name:<12} {value}" for name, value in rows)])
 
@@ -102,6 +119,23 @@ def _status_text(now: status.Status) -> str:
 def _door_text(now: status.Status) -> str:
     people = "" if now.clients is None else f", {now.clients} connections of people"
     return f"process {now.door}{people}"
+
+
+def _cassandra_rows(now: ClusterStatus) -> Iterator[tuple[str, str]]:
+    where = f"{', '.join(now.hosts)} port {now.port}"
+    yield "cassandra", f"{now.version}, {now.kind}, login {now.login}: {where}"
+    for entry in now.nodes:
+        yield f"node {entry.number}", _node_text(entry)
+
+
+def _node_text(entry: NodeStatus) -> str:
+    if entry.problem or not entry.version:
+        return f"{entry.address} {entry.state}: {entry.problem}"
+    return (
+        f"{entry.address} {entry.state}, process {entry.pid}, {entry.version},"
+        f" owns {entry.owns:.1%}, {entry.size / MB:,.1f} MB of tables"
+        f" ({entry.free / MB:,.0f} MB free), {entry.hints} hint files waiting"
+    )
 
 
 def _size_text(size: int | None) -> str:
@@ -114,12 +148,19 @@ def _size_text(size: int | None) -> str:
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines until Ctrl-C.")
 @click.option("--door", "of_door", is_flag=True, help="The door's log instead of PostgreSQL's.")
+@click.option(
+    "--cassandra", "of_node", metavar="N", type=click.IntRange(1, 3), help="Cassandra node N's log."
+)
 @common
-def logs_command(session: Session, *, lines: int, follow: bool, of_door: bool) -> None:
-    """Show the last lines of PostgreSQL's log, or of the door's."""
+def logs_command(
+    session: Session, *, lines: int, follow: bool, of_door: bool, of_node: int | None
+) -> None:
+    """Show the last lines of PostgreSQL's log, the door's, or a Cassandra node's."""
     installation = session.open()
     path = (door if of_door else postgres).log_path(installation.home)
-    found = logs.tail(path, lines) if of_door else _engine_log(installation, lines)
+    if of_node:
+        path = node.log_path(installation.home, of_node)
+    found = logs.tail(path, lines) if of_door or of_node else _engine_log(installation, lines)
     session.result(found, "\n".join(found))
     if not follow:
         return

@@ -6,7 +6,8 @@ import click
 
 from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
-from myriad.cli.limits import given, limit_options, show_limits, told
+from myriad.cli.following import changing
+from myriad.cli.limits import given, limit_options, say_where, show_limits, told
 from myriad.people.limiting import POOLS
 
 
@@ -20,7 +21,8 @@ def group_command() -> None:
 @common
 def group_add(session: Session, *, names: tuple[str, ...]) -> None:
     """Add groups."""
-    session.open().people.add_groups(names)
+    with changing(session) as people:
+        people.add_groups(names)
     session.result({"added": list(names)}, "\n".join(f"added {name}" for name in names))
 
 
@@ -51,7 +53,8 @@ def group_list(session: Session) -> None:
 @common
 def group_remove(session: Session, *, name: str) -> None:
     """Remove a group and its grants; its people stay."""
-    session.open().people.remove_group(name)
+    with changing(session) as people:
+        people.remove_group(name)
     session.result({"removed": [name]}, f"removed {name}")
 
 
@@ -61,7 +64,8 @@ def group_remove(session: Session, *, name: str) -> None:
 @common
 def group_join(session: Session, *, group: str, names: tuple[str, ...]) -> None:
     """Put people into a group."""
-    session.open().people.join(group, names)
+    with changing(session) as people:
+        people.join(group, names)
     session.result({"group": group, "joined": list(names)}, f"{', '.join(names)} joined {group}")
 
 
@@ -71,7 +75,8 @@ def group_join(session: Session, *, group: str, names: tuple[str, ...]) -> None:
 @common
 def group_leave(session: Session, *, group: str, names: tuple[str, ...]) -> None:
     """Take people out of a group."""
-    session.open().people.leave(group, names)
+    with changing(session) as people:
+        people.leave(group, names)
     session.result({"group": group, "left": list(names)}, f"{', '.join(names)} left {group}")
 
 
@@ -96,6 +101,7 @@ def group_limit(
     if not wanted and not reset and pool is None:
         pools = {each.name: each.pool for each in people.list_groups()}
         show_limits(session, {group: people.group_limits(group)}, pool=pools.get(group))
+        say_where(session, people)
         return
     people.set_group_limits(group, wanted, reset=reset, pool=pool)
     session.result(
@@ -115,7 +121,8 @@ def grant_command(
 ) -> None:
     """Let the people of GROUP read DATASET, and all that is published there later."""
     installation = session.open()
-    installation.people.grant(group, dataset, database, write=write)
+    with changing(session, installation) as people:
+        people.grant(group, dataset, database, write=write)
     place = database or installation.settings.database
     right = "write" if write else "read"
     session.result(
@@ -132,7 +139,8 @@ def grant_command(
 def revoke_command(session: Session, *, group: str, dataset: str, database: str | None) -> None:
     """Take from GROUP what `grant` gave."""
     installation = session.open()
-    installation.people.revoke(group, dataset, database)
+    with changing(session, installation) as people:
+        people.revoke(group, dataset, database)
     place = database or installation.settings.database
     session.result(
         {"group": group, "dataset": dataset, "database": place},

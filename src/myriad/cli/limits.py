@@ -8,7 +8,7 @@ import click
 from myriad.cli.columns import print_columns
 from myriad.cli.common import Session
 from myriad.limits import COUNTS, NAMES
-from myriad.people import LimitInForce
+from myriad.people import LimitInForce, People
 from myriad.people.limiting import problem_of
 from myriad.settings import TABLE
 
@@ -76,6 +76,12 @@ def show_limits(
         rows += [("pool", pool, "own")] if pool else []
         titles = (name, "limit", "from")
         print_columns(titles, rows)
+
+
+def say_where(session: Session, people: People) -> None:
+    """Say that there are engines which know no limits of single people."""
+    if people.reach_cassandra:
+        session.say("These hold over SQL. Cassandra has limits only for all its people together.")
 
 
 def _data(name: str, limits: tuple[LimitInForce, ...], pool: str | None) -> dict[str, Any]:

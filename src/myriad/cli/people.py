@@ -10,11 +10,13 @@ import click
 from myriad import Myriad
 from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
-from myriad.cli.limits import given, limit_options, show_limits, told
+from myriad.cli.following import changing
+from myriad.cli.limits import given, limit_options, say_where, show_limits, told
 from myriad.connect import Target
 from myriad.errors import UsageError
 from myriad.people import NewPerson
 from myriad.people.imports import read_people
+from myriad.people.names import shown
 
 
 @click.group("person")
@@ -25,7 +27,7 @@ def person_command() -> None:
 @person_command.command("add")
 @click.argument("names", nargs=-1)
 @click.option("--group", "groups", multiple=True, metavar="G", help="Put them into this group.")
-@click.option("--owner", is_flag=True, help="They may create databases of their own.")
+@click.option("--owner", is_flag=True, help="They may create databases and keyspaces of their own.")
 @click.option(
     "--from",
     "file",
@@ -63,7 +65,8 @@ def person_add(
     if not people:
         raise UsageError("nobody to add", hint="Give names, or a file with --from.")
     before = {group.name for group in installation.people.list_groups()}
-    added = installation.people.add(people)
+    with changing(session, installation) as accounts:
+        added = accounts.add(people)
     wanted = dict.fromkeys(group for person in people for group in person.groups)
     for group in wanted:
         if group not in before:
@@ -127,7 +130,8 @@ def _show_added(
 @common
 def person_list(session: Session) -> None:
     """Show everybody, their groups, and who may create databases."""
-    people = session.open().people.list_people()
+    installed = session.open().people
+    people = installed.list_people()
     if session.as_json:
         session.result([asdict(person) for person in people], "")
         return
@@ -141,6 +145,12 @@ def person_list(session: Session) -> None:
         for person in people
     ]
     print_columns(("name", "groups", "owner", "added"), rows)
+    locked_out = [person.name for person in people if not person.cassandra]
+    if installed.reach_cassandra and locked_out:
+        session.say(
+            f"Cannot log in to Cassandra: {shown(locked_out)}. `myriad person password NAME` gives"
+            " a password that both engines know."
+        )
 
 
 @person_command.command("remove")
@@ -148,7 +158,8 @@ def person_list(session: Session) -> None:
 @common
 def person_remove(session: Session, *, names: tuple[str, ...]) -> None:
     """Remove people and end their sessions; all or none."""
-    session.open().people.remove(names)
+    with changing(session) as people:
+        people.remove(names)
     session.result({"removed": list(names)}, "\n".join(f"removed {name}" for name in names))
 
 
@@ -158,12 +169,12 @@ def person_remove(session: Session, *, names: tuple[str, ...]) -> None:
 @common
 def person_password(session: Session, *, name: str, password_stdin: bool) -> None:
     """Give somebody a new password: a generated one, printed once, or one you type."""
-    people = session.open().people
+    typed = _passwords(1)[0] if password_stdin else None
+    with changing(session) as people:
+        password = people.set_password(name, typed)
     if password_stdin:
-        people.set_password(name, _passwords(1)[0])
         session.result({"name": name}, f"changed the password of {name}")
         return
-    password = people.set_password(name)
     session.result({"name": name, "password": password}, password)
 
 
@@ -182,6 +193,7 @@ def person_limit(
     wanted = given(limits)
     if not wanted and not reset:
         show_limits(session, {name: people.limits(name) for name in names})
+        say_where(session, people)
         return
     people.set_limits(names, wanted, reset=reset)
     session.result(

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
-from myriad.cli.progress import progress
+from myriad.cli.progress import MEGABYTE, progress
 from myriad.publish import Options, Report, TableReport, parse_keys
+from myriad.publish.options import ENGINES
 from myriad.sources.base import ReadOptions
 from myriad.sources.open import check
 
@@ -17,7 +18,19 @@ from myriad.sources.open import check
 @click.option("--database", help="Database; made if it is not there.")
 @click.option("--dataset", help="Dataset (schema); made if it is not there.")
 @click.option("--table", help="Name of the one table; several files are put together in it.")
-@click.option("--key", multiple=True, metavar="[TABLE=]COL,...", help="Primary key.")
+@click.option(
+    "--to",
+    type=click.Choice(ENGINES),
+    default="postgres",
+    show_default=True,
+    help="Which engine gets the tables.",
+)
+@click.option(
+    "--key",
+    multiple=True,
+    metavar="[TABLE=]COL,.../COL[:desc],...",
+    help="Primary key; in Cassandra the partition's columns, a slash, and its rows' order.",
+)
 @click.option("--replace", is_flag=True, help="Replace even a table made by somebody else.")
 @click.option("--append", is_flag=True, help="Add to the table that is there.")
 @click.option("--dry-run", is_flag=True, help="Show the statements, load nothing.")
@@ -39,7 +52,7 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
         given["header"],
         ("", *given["nulls"]),
     )
-    names = ("database", "dataset", "table", "replace", "append", "dry_run", "max_rejects")
+    names = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "max_rejects")
     options = Options(
         keys=parse_keys(given["key"]),
         keep_names=given["keep_names"],
@@ -48,6 +61,8 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
     )
     installation = session.open()
     check(sources)  # before anything is started for a name that is mistyped
+    if options.to != "postgres":
+        installation.cluster()  # says what to do where there is none
     start_if_needed(session, installation)
     with progress(session) as tell:
         report = installation.publish(sources, options, tell)
@@ -76,13 +91,16 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
     name = f"{report.database}.{report.dataset}.{table.table.name}"
     counted = "" if report.dry_run else f", {table.rows:,} rows"
     rejects = f", {table.rejects} rejects" if table.rejects else ""
-    lines = [f"{name}: {table.action}{counted}{rejects} (from {table.source})"]
+    where = " in Cassandra" if table.engine == "cassandra" else ""
+    lines = [f"{name}: {table.action}{where}{counted}{rejects} (from {table.source})"]
     if report.dry_run:
         lines += ["", table.ddl]
     if full:
         lines += _columns(table)
     lines += [f"  changed: {line}" for line in table.difference]
-    if table.table.primary_key:
+    if table.engine == "cassandra":
+        lines += _key(table)
+    elif table.table.primary_key:
         lines.append(f"  key: {', '.join(table.table.primary_key)}")
     elif table.key_candidates:
         lines.append(
@@ -92,8 +110,19 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
     return "\n".join(lines)
 
 
+def _key(table: TableReport) -> list[str]:
+    parts = table.partitions
+    largest = f"{parts['largest_rows']:,} rows and {parts['largest_bytes'] / MEGABYTE:,.3g} MB"
+    average = f"{parts['average_rows']:,.1f}".removesuffix(".0")
+    return [
+        f"  key: {table.key}",
+        f"  partitions: {parts['count']:,} of {average} rows on average, the largest {largest}",
+        f"  ask: {table.asks[0]} (more: myriad show {table.table.name})",
+    ]
+
+
 def _columns(table: TableReport) -> list[str]:
     columns = table.table.columns
     width = max(len(column.name) for column in columns)
-    kinds = max(len(str(column.type)) for column in columns)
-    return [f"  {c.name:<{width}}  {c.type!s:<{kinds}}  {c.why}".rstrip() for c in columns]
+    kinds = max(len(table.type_of(column)) for column in columns)
+    return [f"  {c.name:<{width}}  {table.type_of(c):<{kinds}}  {c.why}".rstrip() for c in columns]

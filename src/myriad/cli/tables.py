@@ -12,7 +12,7 @@ from myriad.cli.common import Session, common, console
 @click.command("list")
 @common
 def list_command(session: Session) -> None:
-    """List the published tables of all databases."""
+    """List the published tables of both engines."""
     rows = session.open().published()
     if session.as_json:
         session.result(rows, "")
@@ -20,11 +20,12 @@ def list_command(session: Session) -> None:
     if not rows:
         session.say("Nothing is published yet: `myriad publish FILE`.")
         return
-    shown = Table("database", "dataset", "table", "rows", "bytes", "published", "source", box=None)
+    heads = "engine", "database", "dataset", "table", "rows", "bytes", "published", "source"
+    shown = Table(*heads, box=None)
     for row in rows:
         when = f"{row['finished']:%Y-%m-%d %H:%M}"
         numbers = f"{row['rows']:,}", f"{row['bytes']:,}"
-        names = row["database"], row["dataset"], row["name"]
+        names = row["engine"], row["database"], row["dataset"], row["name"]
         cells = (*names, *numbers, when, row["source"])
         shown.add_row(*map(Text, cells))  # never markup: names and files are anybody's
     console().print(shown)
@@ -43,14 +44,17 @@ def show_command(session: Session, table: str, database: str | None) -> None:
 def _text(found: dict[str, Any]) -> str:
     name = f"{found['dataset']}.{found['table']}"
     when = f"{found['finished']:%Y-%m-%d %H:%M}"
-    lines = [f"{name}: {found['rows']:,} rows, from {found['source']}, published {when}"]
+    where = "in Cassandra, " if found["engine"] == "cassandra" else ""
+    lines = [f"{name}: {where}{found['rows']:,} rows, from {found['source']}, published {when}"]
     for column in found["columns"]:
         renamed = "" if column["name"] == column["original"] else f" (was {column['original']!r})"
         lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
-    lines.append(f"  key: {', '.join(found['primary_key']) or 'none'}")
+    lines.append(f"  key: {found.get('key') or ', '.join(found['primary_key']) or 'none'}")
+    if found.get("asks"):
+        lines += ["  can be asked:", *(f"    {line}" for line in found["asks"])]
     lines += [f"  note: {note}" for note in found["notes"]]
     lines += [
         f"  reject: {r['source']}, line {r['line']}: {r['reason']}: {r['raw'][:80]!r}"
         for r in found["first_rejects"]
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *([_text(found["cassandra"])] if "cassandra" in found else [])])

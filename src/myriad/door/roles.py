@@ -1,14 +1,11 @@
 """The roles that pools log in as: each a member of exactly one set of groups."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import secrets
 
-from myriad.door import scram
 from myriad.door.control import SQL, Control
 from myriad.door.dial import Dial
+from myriad.verifiers import scram_sha_256
 
 
 class PoolRoles:
@@ -48,20 +45,9 @@ class PoolRoles:
         """Give it a new password that nobody but this process ever knows."""
         password = secrets.token_urlsafe(32)
         self._dial.secrets[role] = password
-        await self._control.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{_verifier(password)}'")
+        verifier = scram_sha_256(password)
+        await self._control.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier}'")
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _verifier(password: str) -> str:
-    """Return what PostgreSQL stores of an ASCII password (RFC 5802, section 3)."""
-    salt = secrets.token_bytes(scram.SALT_BYTES)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, scram.ITERATIONS)
-    client_key, server_key = (
-        hmac.digest(salted, label, "sha256") for label in (b"Client Key", b"Server Key")
-    )
-    stored_key = hashlib.sha256(client_key).digest()
-    texts = (base64.b64encode(part).decode() for part in (salt, stored_key, server_key))
-    return "SCRAM-SHA-256${}:{}${}:{}".format(scram.ITERATIONS, *texts)

@@ -8,10 +8,10 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from myriad.verifiers import ITERATIONS, SALT_BYTES
+
 PLAIN = "SCRAM-SHA-256"
 PLUS = "SCRAM-SHA-256-PLUS"
-ITERATIONS = 4096  # PostgreSQL's default: an unknown name's exchange must look like any other
-SALT_BYTES = 16
 NONCE_BYTES = 18  # as PostgreSQL's SCRAM_RAW_NONCE_LEN
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d{1,9}):([^$]+)\$([^:]+):(.+)")
 _BINDING = "p=tls-server-end-point"
@@ -45,7 +45,10 @@ def read_verifier(stored: str | None) -> Verifier | None:
 
 
 def mock_verifier(secret: bytes, name: str) -> Verifier:
-    """Return a verifier that no password fits; the same salt for the same name each time."""
+    """Return a verifier that no password fits; the same salt for the same name each time.
+
+    An unknown name's exchange must look like any other.
+    """
     salt = hmac.digest(secret, name.encode(errors="replace"), "sha256")[:SALT_BYTES]
     return Verifier(
         ITERATIONS,

@@ -15,13 +15,11 @@ from pathlib import Path
 import psutil
 
 from myriad.engines import configuration, door, ports, process, programs, tls
+from myriad.engines.cassandra import checks as cassandra
+from myriad.engines.findings import GOOD, WARNING, WRONG, Finding
 from myriad.errors import MyriadError
 from myriad.home import Home
 from myriad.settings import Settings
-
-GOOD = "good"
-WARNING = "warning"
-WRONG = "wrong"
 
 MB = 1024 * 1024
 DISK_WRONG_MB = 200  # initdb writes 40 MB and the first WAL
@@ -30,21 +28,6 @@ MEMORY_LOW_MB = 512
 SHARED_LOW_MB = 64  # parallel queries exchange rows there; Docker's default is 64
 CLOCK_SLACK = 300  # seconds
 RENEW_BEFORE = 14 * 86400  # seconds before a certificate ends
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One look at the machine.
-
-    Attributes:
-        state: `good`, `warning` or `wrong`.
-        remedy: what to do about it; empty where it is good.
-    """
-
-    check: str
-    state: str
-    message: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -284,6 +267,10 @@ def _certificate(place: _Place) -> Iterator[Finding]:
     )
 
 
+def _cassandra(place: _Place) -> Iterator[Finding]:
+    return cassandra.examine(place.home, place.settings, place.user)
+
+
 CHECKS: dict[str, Callable[[_Place], Iterator[Finding]]] = {
     "versions": _versions,
     "user": _user,
@@ -296,4 +283,5 @@ CHECKS: dict[str, Callable[[_Place], Iterator[Finding]]] = {
     "clock": _clock,
     "ports": _ports,
     "certificate": _certificate,
+    "cassandra": _cassandra,
 }

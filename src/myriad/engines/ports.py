@@ -109,6 +109,16 @@ def refused(settings: Settings, port: int) -> str | None:
     return None
 
 
+def taken(address: str, port: int) -> str | None:
+    """Return why nobody can listen on that port of an IP address now, None if one can."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        _bind(family, address, port).close()
+    except (OSError, OverflowError) as error:
+        return _reason(error, port)
+    return None
+
+
 def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

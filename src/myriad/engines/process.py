@@ -22,6 +22,7 @@ POLL = 0.02  # seconds; an engine's start takes tenths of one
 LAST_RESORT = 5.0  # seconds that an immediate shutdown, and then a kill, may take
 # The postmaster writes its start time after the kernel's, which psutil reckons from the boot time.
 START_TOLERANCE = 60.0
+JAVA_LISTENS_TO = ("JAVA_", "_JAVA", "JDK_JAVA", "CLASSPATH", "CASSANDRA_")
 MANY_FILES = 1 << 30  # stands for "no limit"
 
 
@@ -51,6 +52,15 @@ def engine_user(data: Path) -> EngineUser | None:
             hint="Run myriad as another user, or make one: useradd --system postgres.",
         )
     return EngineUser(found.pw_name, found.pw_uid, found.pw_gid)
+
+
+def user_of(found: psutil.Process) -> EngineUser | None:
+    """Return the user that a process runs as, None if it is the one we are."""
+    number = found.uids().real
+    if number == os.geteuid():
+        return None
+    entry = pwd.getpwuid(number)
+    return EngineUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def _entry(look_up: Callable[[Any], pwd.struct_passwd], key: str | int) -> pwd.struct_passwd | None:
@@ -98,21 +108,24 @@ def allow_files() -> int:
 
 
 def environment() -> dict[str, str]:
-    """Return our environment without what would change how PostgreSQL behaves or speaks."""
+    """Return our environment without what would change how an engine behaves or speaks."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PG", "LC_", "LANG", "MYRIAD_"))
+        if not name.startswith(("PG", "LC_", "LANG", "MYRIAD_", *JAVA_LISTENS_TO))
     }
     return {**kept, "LC_ALL": "C"}
 
 
 def spawn(
-    command: Sequence[str | Path], user: EngineUser | None, output: IO[bytes] | int
+    command: Sequence[str | Path],
+    user: EngineUser | None,
+    output: IO[bytes] | int,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that a terminal's Ctrl-C does not reach it.
 
-    Raises OSError.
+    `keep` are files of ours that it holds too. Raises OSError.
     """
     identity: Mapping[str, Any] = (
         {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
@@ -126,6 +139,7 @@ def spawn(
         env=environment(),
         start_new_session=True,
         umask=0o077,
+        pass_fds=keep,
         **identity,
     )
 

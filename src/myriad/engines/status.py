@@ -11,6 +11,8 @@ import psycopg
 from myriad import named_sql
 from myriad.engines import door, ports, process
 from myriad.engines.base import Server
+from myriad.engines.cassandra import status as cassandra
+from myriad.engines.cassandra.status import ClusterStatus
 from myriad.home import Home, Running
 
 _SQL = named_sql.load("myriad.engines", "status.sql")
@@ -47,6 +49,7 @@ class Status:
         uptime: seconds since PostgreSQL started.
         size: bytes of all databases that we may look at.
         connections: PostgreSQL's now, of `max_connections`.
+        cassandra: how it is, None where there is none.
     """
 
     state: str
@@ -65,6 +68,7 @@ class Status:
     connections: int = 0
     max_connections: int = 0
     databases: list[Database] = field(default_factory=list)
+    cassandra: ClusterStatus | None = None
 
 
 def look(home: Home) -> Status:
@@ -85,6 +89,7 @@ def look(home: Home) -> Status:
 def _answered(home: Home, running: Running) -> Status:
     guard = door.running(home)
     known: dict[str, object] = {
+        "cassandra": cassandra.look(home),
         "door": guard.pid if guard else 0,
         "clients": _clients(home) if guard else None,
         "engine": running.engine,

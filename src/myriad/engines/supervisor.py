@@ -1,4 +1,4 @@
-"""Keep PostgreSQL and the door up: start, announce and watch them, start again what dies, stop."""
+"""Keep PostgreSQL, the door and Cassandra up: start, announce, watch, start again, stop."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -22,18 +22,21 @@ from myriad import errors
 from myriad.engines import door, logs, ports, process
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import PostgresEngine, Server
+from myriad.engines.cassandra import announcement, keeper, node
+from myriad.engines.cassandra.base import Cluster
+from myriad.engines.pauses import Pauses
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.errors import MyriadError, StartFailed
+from myriad.errors import MyriadError, NotRunning, StartFailed
 from myriad.home import Home, Running, process_started
 from myriad.settings import TABLE, Settings
 
 POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public
 WATCH = 0.2  # seconds between looks at the engine
+SERVER_WITHIN = 60.0  # seconds that Cassandra's people wait for PostgreSQL's
 # Seconds before each new start; the last one repeats. While the door is down, people wait.
 ENGINE_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 DOOR_PAUSES = (0.1, *ENGINE_PAUSES)
 STARTS_FAIL = (MyriadError, OSError, psycopg.Error)  # with these
-FINE_AFTER = 60.0  # seconds without a failure, and pauses begin with the first one again
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 log = logging.getLogger("myriad.engines")
@@ -43,21 +46,27 @@ def run(
     home: Home,
     settings: Settings,
     prepare: Callable[[Server], None],
+    serve: Callable[[Server, Cluster], object],
     *,
     postgres_at: str | None = None,
 ) -> None:
-    """Start PostgreSQL and the door, keep them up until SIGINT, SIGTERM or SIGHUP, and stop them.
+    """Start the engines and the door, keep them up until SIGINT, SIGTERM or SIGHUP, and stop them.
 
-    `prepare` makes in the server what the door needs there. Raises HomeLocked, ProgramMissing,
-    StartFailed, SettingsError; nothing is left running then.
+    `prepare` makes in the server what the door needs there; `serve` gives people what is theirs
+    in a Cassandra, whenever it is there again. Raises HomeLocked, ProgramMissing, StartFailed,
+    SettingsError; nothing is left running then.
     """
     stop = threading.Event()
     with _on_signals(stop), home.locked(), _log_file(home):
         _check_files(settings)
         door.clear(home)
+        announcement.withdraw(home)
         with _told(), ports.listen(home, settings) as listening:
             ready = _Ready(engine_for(home, settings, postgres_at, stop), prepare)
-            kept = _Kept(home, settings, ready, listening, stop)
+            cassandra = keeper.keeper_for(
+                home, settings, lambda cluster: serve(ready.server(), cluster)
+            )
+            kept = _Kept(home, settings, ready, cassandra, listening, stop)
             if not kept.begin():
                 log.info("stopped while it started")
                 return
@@ -70,17 +79,27 @@ def run(
                 log.info("stopped")
 
 
-@dataclass(frozen=True)
 class _Ready:
     """What `_Kept` starts: an engine, and what must be made in it afterwards."""
 
-    engine: PostgresEngine
-    prepare: Callable[[Server], None]
+    def __init__(self, engine: PostgresEngine, prepare: Callable[[Server], None]) -> None:
+        self.engine = engine
+        self._prepare = prepare
+        self._server: Server | None = None
+        self._started = threading.Event()
 
     def start(self) -> Server:
         server = self.engine.start()
-        self.prepare(server)
+        self._prepare(server)
+        self._server = server
+        self._started.set()
         return server
+
+    def server(self) -> Server:
+        """Return the server, once it was started; raises NotRunning if it is not within reason."""
+        if not self._started.wait(SERVER_WITHIN) or self._server is None:
+            raise NotRunning("PostgreSQL is not up", hint="`myriad logs` shows why.")
+        return self._server
 
 
 def engine_for(
@@ -118,53 +137,41 @@ def _told() -> Iterator[None]:
         raise
 
 
-class _Pauses:
-    """How long to wait before each new start, more after each failure."""
-
-    def __init__(self, seconds: tuple[float, ...]) -> None:
-        self._seconds = seconds
-        self._failures = 0
-        self._since = time.monotonic()
-
-    def after_failure(self) -> float:
-        if time.monotonic() - self._since > FINE_AFTER:
-            self._failures = 0
-        self._failures += 1
-        return self._seconds[min(self._failures, len(self._seconds)) - 1]
-
-    def started(self) -> None:
-        self._since = time.monotonic()
-
-
 class _Kept:
-    """PostgreSQL and the door of one home, while they are kept up."""
+    """What is up on one home, while it is kept up; Cassandra is kept by a thread of its own."""
 
     def __init__(
         self,
         home: Home,
         settings: Settings,
         ready: _Ready,
+        cassandra: keeper.Keeper | None,
         listening: socket.socket,
         stop: threading.Event,
     ) -> None:
         self._home = home
+        self._cassandra = cassandra
         self._ready = ready
         self._engine = ready.engine
         self._door = door.Door(home, settings, listening, stop)
         self._address = (settings.host, int(listening.getsockname()[1]))
         self._stop = stop
-        self._engine_pauses = _Pauses(ENGINE_PAUSES)
-        self._door_pauses = _Pauses(DOOR_PAUSES)
+        self._engine_pauses = Pauses(ENGINE_PAUSES)
+        self._door_pauses = Pauses(DOOR_PAUSES)
         self._server: Server | None = None
         self._announced = False
 
     def begin(self) -> bool:
-        """Start both and announce them; False if we were asked to stop meanwhile.
+        """Start all and announce them; False if we were asked to stop meanwhile.
 
         Raises what they raise; nothing is left running then.
         """
         try:
+            if self._cassandra:
+                self._cassandra.start()
             self._start_engine()
+            if self._cassandra:
+                self._cassandra.await_ready(self._stop)
             self._start_door()
         except BaseException as error:
             self.end()
@@ -184,11 +191,15 @@ class _Kept:
                     log.error("%s", error)  # noqa: TRY400 - a person reads it
 
     def end(self) -> None:
-        """Stop both: the door first, so that people's transactions can end."""
+        """Stop all: the door first, so that people's transactions can end, PostgreSQL last."""
         try:
             self._door.stop()
         finally:
-            self._engine.stop()
+            try:
+                if self._cassandra:
+                    self._cassandra.end()
+            finally:
+                self._engine.stop()
 
     def _look(self) -> None:
         problem = self._engine.failure()
@@ -207,7 +218,7 @@ class _Kept:
             self._door.stop()
             self._start_door()
 
-    def _paused(self, what: str, problem: str, pauses: _Pauses) -> bool:
+    def _paused(self, what: str, problem: str, pauses: Pauses) -> bool:
         """Say so and wait; False if we were asked to stop meanwhile."""
         pause = pauses.after_failure()
         log.warning("%s is down (%s); starting it again in %g s", what, problem, pause)
@@ -339,8 +350,9 @@ def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:
 
 
 def _longest_stop(settings: Settings) -> float:
-    """Return the seconds within which door and PostgreSQL end, whatever they do."""
-    return settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
+    """Return the seconds within which all ends, whatever it does."""
+    own = settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
+    return own + node.DRAINS_WITHIN
 
 
 def stop(home: Home, settings: Settings) -> bool:
@@ -350,8 +362,8 @@ def stop(home: Home, settings: Settings) -> bool:
     """
     holder = home.holder()
     if holder is None:
-        left = door.clear(home)
-        return process.clear(home.postgres, grace=settings.stop_timeout) or left
+        left = [door.clear(home), *(node.clear(place) for place in home.cassandra.glob("node?"))]
+        return process.clear(home.postgres, grace=settings.stop_timeout) or any(left)
     found = psutil.Process(holder)
     with suppress(psutil.NoSuchProcess):
         found.send_signal(signal.SIGTERM)

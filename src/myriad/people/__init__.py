@@ -2,6 +2,7 @@
 
 from myriad.people.activity import Activity, Ran
 from myriad.people.limiting import LimitInForce
-from myriad.people.people import Grant, Group, NewPerson, People, Person
+from myriad.people.people import People
+from myriad.people.records import Grant, Group, NewPerson, Person
 
 __all__ = ["Activity", "Grant", "Group", "LimitInForce", "NewPerson", "People", "Person", "Ran"]

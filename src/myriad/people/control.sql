@@ -2,8 +2,9 @@
 -- database. Who is in which group stands in PostgreSQL's own catalog (pg_auth_members).
 
 -- name: there
--- The newest table: a home made by an older version gains what it lacks.
-SELECT to_regclass('public.request') IS NOT NULL;
+-- The newest tables: a home made by an older version gains what it lacks.
+SELECT to_regclass('public.request') IS NOT NULL
+   AND to_regclass('public.cassandra_role') IS NOT NULL;
 
 -- name: make_one_by_one
 -- Of several that find nothing at once, one makes the tables and the others wait for it.
@@ -17,6 +18,8 @@ CREATE TABLE IF NOT EXISTS person (
 );
 -- The role's own verifier, for a door that may not read pg_authid.
 ALTER TABLE person ADD COLUMN IF NOT EXISTS verifier text;
+-- The bcrypt hash of the same password; null: nobody can log in to Cassandra with it.
+ALTER TABLE person ADD COLUMN IF NOT EXISTS cassandra text;
 CREATE TABLE IF NOT EXISTS grp (
     name text PRIMARY KEY,
     created timestamptz NOT NULL DEFAULT now()
@@ -59,6 +62,14 @@ CREATE TABLE IF NOT EXISTS request (
     who text[] NOT NULL,
     answer jsonb,
     asked timestamptz DEFAULT now()
+);
+-- Roles that Myriad made in Cassandra: in which cluster (the name of a role that Myriad made there
+-- to know it again), and for which person or group: a name that was used again is somebody else.
+CREATE TABLE IF NOT EXISTS cassandra_role (
+    cluster text NOT NULL,
+    name text NOT NULL,
+    born timestamptz NOT NULL,
+    PRIMARY KEY (cluster, name)
 );
 
 -- name: keep_verifiers
@@ -103,7 +114,7 @@ FROM unnest(%(names)s::text[], %(verifiers)s::text[]) AS given (name, verifier)
 WHERE rolname = given.name;
 
 -- name: people
-SELECT p.name, p.owner, p.created,
+SELECT p.name, p.owner, p.created, p.cassandra,
        array(
            SELECT g.rolname::text
            FROM pg_roles m
@@ -115,6 +126,9 @@ SELECT p.name, p.owner, p.created,
        )
 FROM person p
 ORDER BY p.name;
+
+-- name: births
+SELECT name, created FROM grp;
 
 -- name: groups
 SELECT grp.name,
@@ -215,3 +229,29 @@ WHERE (%(name)s::text IS NULL OR person = %(name)s)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
 ORDER BY at DESC
 LIMIT %(last)s;
+
+-- name: lock_cassandra
+-- One makes Cassandra equal to these tables at a time; the next begins with what is then there.
+SELECT pg_advisory_lock(hashtextextended('people in cassandra', 0));
+
+-- name: cassandra_clusters
+SELECT DISTINCT cluster FROM cassandra_role;
+
+-- name: cassandra_roles
+-- The role that marks the cluster is nobody's.
+SELECT name, born FROM cassandra_role WHERE cluster = %(cluster)s AND name <> cluster;
+
+-- name: keep_cassandra_roles
+INSERT INTO cassandra_role (cluster, name, born)
+SELECT %(cluster)s, * FROM unnest(%(names)s::text[], %(born)s::timestamptz[])
+ON CONFLICT (cluster, name) DO UPDATE SET born = excluded.born;
+
+-- name: forget_cassandra_roles
+DELETE FROM cassandra_role WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
+
+-- name: keyspaces_there
+SELECT to_regclass('public.cassandra_keyspace') IS NOT NULL;
+
+-- name: keyspaces
+-- Those that publish made, not those that it is about to make.
+SELECT database, dataset, keyspace FROM cassandra_keyspace WHERE made;

@@ -4,7 +4,7 @@ import csv
 import io
 
 from myriad.errors import UsageError
-from myriad.people.people import NewPerson
+from myriad.people.records import NewPerson
 
 COLUMNS = ("name", "groups", "owner")
 TRUE = ("true", "yes", "1", "t", "y")

@@ -1,21 +1,31 @@
-"""Passwords and their SCRAM-SHA-256 verifiers; a password never reaches the server."""
+"""Passwords and what is stored of them; a password itself never reaches an engine."""
 
-import base64
-import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
+import bcrypt
 import psycopg
 
 from myriad.errors import PeopleError
+from myriad.verifiers import scram_sha_256
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is mistaken for something else
 LENGTH = 27  # 27 * log2(31) = 133 bits
-ITERATIONS = 4096  # PostgreSQL's default, and the least that RFC 7677 allows
-SALT_BYTES = 16  # as PostgreSQL's own
+BCRYPT_BYTES = 72  # bcrypt reads no further
+# 2^10 rounds are Cassandra's default: 60 ms, and each login there costs the same. Nobody finds
+# 133 random bits, however little a guess costs: the least, 1 ms.
+TYPED_COST, GENERATED_COST = 10, 4
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored of a password: for PostgreSQL, and for Cassandra if it can have it."""
+
+    scram: str
+    bcrypt: str | None
 
 
 def generate() -> str:
@@ -23,39 +33,52 @@ def generate() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
-def check(password: str) -> None:
-    """Raise PeopleError if nobody could log in with `password`."""
+def check(password: str, *, cassandra: bool) -> None:
+    """Raise PeopleError if nobody could log in with `password`, in Cassandra too if it is there."""
     if not password or "\0" in password:
         raise PeopleError(
             "a password must not be empty or contain a NUL byte",
             hint="Without a password on standard input, a good one is generated.",
         )
+    length = len(password.encode())
+    if cassandra and length > BCRYPT_BYTES:
+        raise PeopleError(
+            f"a password has {length} bytes, and Cassandra would look only at {BCRYPT_BYTES}",
+            hint=f"Choose one of at most {BCRYPT_BYTES} bytes.",
+        )
 
 
-def verifier_of_typed(connection: psycopg.Connection, password: str) -> str:
-    """Return the verifier of a password that somebody chose; libpq prepares it (SASLprep)."""
-    verifier = connection.pgconn.encrypt_password(password.encode(), b"", b"scram-sha-256")
-    return verifier.decode()
+def of_typed(connection: psycopg.Connection, passwords: Sequence[str]) -> list[Stored]:
+    """Return what is stored of passwords that somebody chose; libpq prepares them (SASLprep)."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        hashes = pool.map(lambda password: _bcrypt(password, TYPED_COST), passwords)
+        return [
+            Stored(_scram_of_any(connection, password), hashed)
+            for password, hashed in zip(passwords, hashes, strict=True)
+        ]
 
 
-def verifiers_of_generated(passwords: Sequence[str]) -> list[str]:
-    """Return the verifiers of ASCII passwords, on all cores.
+def of_generated(passwords: Sequence[str]) -> list[Stored]:
+    """Return what is stored of ASCII passwords, on all cores.
 
     libpq takes 2.3 ms for one and holds the interpreter's lock; hashlib takes 1.0 ms and lets go
-    of it. 10,000 people: 23 s or 5 s on two cores. SASLprep leaves ASCII as it is.
+    of it, as bcrypt does.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_verifier, passwords))
+        return list(pool.map(_of_generated, passwords))
 
 
-def _verifier(password: str) -> str:
-    """Compute `StoredKey` and `ServerKey` (RFC 5802, section 3) as PostgreSQL stores them."""
-    salt = secrets.token_bytes(SALT_BYTES)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    stored_key = hashlib.sha256(client_key).digest()
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    salt_text, stored, server = (
-        base64.b64encode(part).decode() for part in (salt, stored_key, server_key)
-    )
-    return f"SCRAM-SHA-256${ITERATIONS}:{salt_text}${stored}:{server}"
+def _of_generated(password: str) -> Stored:
+    return Stored(scram_sha_256(password), _bcrypt(password, GENERATED_COST))
+
+
+def _scram_of_any(connection: psycopg.Connection, password: str) -> str:
+    return connection.pgconn.encrypt_password(password.encode(), b"", b"scram-sha-256").decode()
+
+
+def _bcrypt(password: str, cost: int) -> str | None:
+    """Return the hash as jBCrypt in Cassandra reads it (prefix 2a); never of a beginning only."""
+    data = password.encode()
+    if len(data) > BCRYPT_BYTES:
+        return None
+    return bcrypt.hashpw(data, bcrypt.gensalt(cost, b"2a")).decode()

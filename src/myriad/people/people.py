@@ -2,75 +2,43 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 
 from myriad.engines.base import Server
+from myriad.engines.cassandra.base import Cluster
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
-from myriad.people import activity, control, grants, limiting, passwords, roles
+from myriad.people import activity, cassandra, control, grants, limiting, passwords, roles
 from myriad.people import names as naming
 from myriad.people.activity import Activity, Ran
 from myriad.people.control import SQL, changing, reading
 from myriad.people.limiting import LimitInForce
+from myriad.people.records import Grant, Group, NewPerson, Person, members
 from myriad.settings import Settings
-
-
-@dataclass(frozen=True)
-class NewPerson:
-    """Somebody to add; without a password one is generated."""
-
-    name: str
-    groups: tuple[str, ...] = ()
-    owner: bool = False
-    password: str | None = None
-
-
-@dataclass(frozen=True)
-class Person:
-    """An account; an owner may create databases."""
-
-    name: str
-    owner: bool
-    created: datetime
-    groups: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Grant:
-    """A group's right to a dataset: to read it, or to write in it too."""
-
-    group: str
-    database: str
-    dataset: str
-    write: bool
-
-
-@dataclass(frozen=True)
-class Group:
-    """A set of people: how many they are, and what they may reach.
-
-    Attributes:
-        pool: how long a session of theirs keeps a server connection: `transaction` or `session`.
-    """
-
-    name: str
-    members: int
-    grants: tuple[Grant, ...]
-    pool: str = "transaction"
 
 
 class People:
     """Accounts, groups, grants and limits; every change is all or nothing, one at a time.
 
     All methods raise PeopleError for names that are not there, there already, or impossible.
+
+    Attributes:
+        behind: why Cassandra does not have all of the last change yet; empty if it has, or if
+            there is none. It follows when it is back.
     """
 
-    def __init__(self, server: Server, settings: Settings) -> None:
+    def __init__(self, server: Server, settings: Settings, cluster: Cluster | None = None) -> None:
+        self.behind = ""
         self._server = server
         self._settings = settings
+        self._cluster = cluster
+
+    @property
+    def reach_cassandra(self) -> bool:
+        """Whether there is a Cassandra where people log in with the same passwords."""
+        return self._cluster is not None and self._cluster.login == "required"
 
     def add_people(
         self,
@@ -87,36 +55,42 @@ class People:
     def add(self, people: Sequence[NewPerson]) -> list[tuple[str, str]]:
         """Add people, and groups that are missing; return each name with its password.
 
-        10,000 people take about 7 seconds on two cores, nearly all of it for the verifiers.
+        10,000 people take about 12 seconds on two cores, nearly all of it for what is stored of
+        their passwords.
         """
         naming.check([person.name for person in people], "person")
-        wanted = _members(people)
+        wanted = members(people)
         naming.check(list(wanted), "group")
+        for person in people:
+            self._check_password(person.password)
         known = {
             person.name: passwords.generate() if person.password is None else person.password
             for person in people
         }
-        with changing(self._server) as connection:
+        self._refuse_taken([*known, *wanted])
+        with self._change() as connection:
             control.refuse_taken(connection, list(known))
-            self._create(connection, people, _verifiers(connection, people, known))
+            self._create(connection, people, _stored(connection, people, known))
             _create_groups(connection, _missing_groups(connection, wanted))
-            for group, members in wanted.items():
-                roles.put_into(connection, group, members)
+            for group, some in wanted.items():
+                roles.put_into(connection, group, some)
         return list(known.items())
 
     def _create(
         self,
         connection: psycopg.Connection,
         people: Sequence[NewPerson],
-        verifiers: dict[str, str],
+        stored: dict[str, passwords.Stored],
     ) -> None:
         owners = [person.name for person in people if person.owner]
+        verifiers = {name: each.scram for name, each in stored.items()}
         roles.create_people(connection, verifiers, set(owners))
-        limiting.forget(connection, list(verifiers))
-        text = "COPY person (name, owner, verifier) FROM STDIN"
+        limiting.forget(connection, list(stored))
+        text = "COPY person (name, owner, verifier, cassandra) FROM STDIN"
         with connection.cursor().copy(text) as copy:
             for person in people:
-                copy.write_row((person.name, person.owner, verifiers[person.name]))
+                each = stored[person.name]
+                copy.write_row((person.name, person.owner, each.scram, each.bcrypt))
         if owners:
             roles.open_to_owners(connection, self._server, self._settings.database)
             roles.put_into(connection, OWNERS, owners)
@@ -125,8 +99,8 @@ class People:
         """Return everybody by name."""
         with reading(self._server) as connection:
             return [
-                Person(name, owner, created, tuple(groups))
-                for name, owner, created, groups in connection.execute(SQL["people"])
+                Person(name, owner, created, hashed is not None, tuple(groups))
+                for name, owner, created, hashed, groups in connection.execute(SQL["people"])
             ]
 
     def check_login(self, name: str | None, database: str) -> None:
@@ -138,11 +112,13 @@ class People:
     def remove(self, names: Sequence[str]) -> None:
         """Remove people; returns when their sessions have ended.
 
-        Refuses if one of them owns a database, or tables in one: the message lists them.
+        Refuses if one of them owns a database, a keyspace, or tables in one: the message lists
+        them. Where Cassandra does not answer, its keyspaces stay, and nobody owns them.
         """
         some = list(dict.fromkeys(names))
         with self._changing("person", some) as connection:
             roles.refuse_owners(connection, some)
+            self._refuse_owners(some)
             with roles.shut_out(self._server, some):
                 roles.refuse_owners(connection, some)  # what they made in the meantime
                 self._drop(connection, some)
@@ -164,16 +140,18 @@ class People:
 
     def set_password(self, name: str, password: str | None = None) -> str:
         """Give somebody a new password, generated if None; return it. Sessions go on."""
+        self._check_password(password)
         chosen = passwords.generate() if password is None else password
-        passwords.check(chosen)
         with self._changing("person", [name]) as connection:
-            roles.set_verifier(connection, name, passwords.verifier_of_typed(connection, chosen))
+            one = NewPerson(name, password=password)
+            roles.set_password(connection, name, _stored(connection, [one], {name: chosen})[name])
         return chosen
 
     def add_groups(self, groups: Sequence[str]) -> None:
         """Add groups."""
         naming.check(groups, "group")
-        with changing(self._server) as connection:
+        self._refuse_taken(groups)
+        with self._change() as connection:
             control.refuse_taken(connection, groups)
             _create_groups(connection, groups)
 
@@ -214,7 +192,8 @@ class People:
         place = database or self._settings.database
         with self._changing("group", [group]) as connection:
             grants.check_database(connection, place)
-            if dataset != self._settings.dataset:
+            there = cassandra.keyspaces(connection)
+            if dataset != self._settings.dataset and (place, dataset) not in there:
                 grants.check_dataset(self._server, place, dataset)
             connection.execute(
                 "INSERT INTO grants VALUES (%s, %s, %s, %s)"
@@ -236,7 +215,7 @@ class People:
             if not deleted.rowcount:
                 raise PeopleError(
                     f"group {group!r} has no grant of dataset {dataset!r} in database {place!r}",
-                    hint=f"It has: {', '.join(_place(grant) for grant in held) or 'none'}.",
+                    hint=f"It has: {', '.join(grant.place() for grant in held) or 'none'}.",
                 )
             if place not in grants.granted_in(connection):
                 return
@@ -254,7 +233,8 @@ class People:
         """
         limiting.check(limits)
         some = [names] if isinstance(names, str) else list(dict.fromkeys(names))
-        with self._changing("person", some) as connection:
+        with changing(self._server) as connection:
+            control.require(connection, "person", some)
             limiting.change(connection, some, limits, reset=reset)
 
     def limits(self, name: str) -> tuple[LimitInForce, ...]:
@@ -278,7 +258,8 @@ class People:
         limiting.check(limits)
         if pool not in (None, *limiting.POOLS):
             raise PeopleError(f"no way to pool: {pool!r}", hint="transaction or session.")
-        with self._changing("group", [group]) as connection:
+        with changing(self._server) as connection:
+            control.require(connection, "group", [group])
             limiting.change(connection, [group], limits, reset=reset)
             if pool:
                 connection.execute("UPDATE grp SET pool = %s WHERE name = %s", [pool, group])
@@ -328,33 +309,44 @@ class People:
             for group in (group for group, write in wanted.items() if write is not None):
                 grants.let_in(connection, database, group)
 
+    def sync(self) -> None:
+        """Make Cassandra equal to what stands here, as every change does; `behind` says if not."""
+        self.behind = cassandra.follow(self._server, self._cluster) if self._cluster else ""
+
+    @contextmanager
+    def _change(self) -> Iterator[psycopg.Connection]:
+        """As `control.changing`; Cassandra follows when it is committed."""
+        with changing(self._server) as connection:
+            yield connection
+        self.sync()
+
     @contextmanager
     def _changing(self, what: str, names: Sequence[str]) -> Iterator[psycopg.Connection]:
-        with changing(self._server) as connection:
+        with self._change() as connection:
             control.require(connection, what, names)
             yield connection
 
+    def _check_password(self, typed: str | None) -> None:
+        if typed is not None:
+            passwords.check(typed, cassandra=self.reach_cassandra)
 
-def _members(people: Sequence[NewPerson]) -> dict[str, list[str]]:
-    members: dict[str, list[str]] = {}
-    for person in people:
-        for group in dict.fromkeys(person.groups):
-            members.setdefault(group, []).append(person.name)
-    return members
+    def _refuse_taken(self, names: Sequence[str]) -> None:
+        if self._cluster:
+            cassandra.refuse_taken(self._server, self._cluster, names)
+
+    def _refuse_owners(self, names: Sequence[str]) -> None:
+        if self._cluster:
+            cassandra.refuse_owners(self._cluster, names)
 
 
-def _verifiers(
+def _stored(
     connection: psycopg.Connection, people: Sequence[NewPerson], known: Mapping[str, str]
-) -> dict[str, str]:
-    typed = {person.name for person in people if person.password is not None}
-    for name in typed:
-        passwords.check(known[name])
-    generated = [name for name in known if name not in typed]
-    quick = passwords.verifiers_of_generated([known[name] for name in generated])
-    return {
-        **dict(zip(generated, quick, strict=True)),
-        **{name: passwords.verifier_of_typed(connection, known[name]) for name in typed},
-    }
+) -> dict[str, passwords.Stored]:
+    typed = [person.name for person in people if person.password is not None]
+    generated = [person.name for person in people if person.password is None]
+    quick = passwords.of_generated([known[name] for name in generated])
+    slow = passwords.of_typed(connection, [known[name] for name in typed])
+    return dict(zip([*generated, *typed], [*quick, *slow], strict=True))
 
 
 def _missing_groups(connection: psycopg.Connection, wanted: Mapping[str, object]) -> list[str]:
@@ -374,7 +366,3 @@ def _create_groups(connection: psycopg.Connection, groups: Sequence[str]) -> Non
 
 def _grants(connection: psycopg.Connection) -> list[Grant]:
     return [Grant(*row) for row in connection.execute(SQL["grants"])]
-
-
-def _place(grant: Grant) -> str:
-    return f"{grant.dataset!r} in database {grant.database!r}"

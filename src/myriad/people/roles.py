@@ -15,6 +15,7 @@ from myriad.errors import PeopleError
 from myriad.people import asking
 from myriad.people.control import SQL, identifiers, is_superuser, run_all
 from myriad.people.names import SHOWN
+from myriad.people.passwords import Stored
 
 SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
 POLL = 0.02
@@ -77,11 +78,14 @@ def create_groups(connection: psycopg.Connection, groups: Sequence[str]) -> None
     )
 
 
-def set_verifier(connection: psycopg.Connection, name: str, verifier: str) -> None:
+def set_password(connection: psycopg.Connection, name: str, stored: Stored) -> None:
     """Let somebody log in with another password."""
     text = sql.SQL("ALTER ROLE {} PASSWORD {}")
-    connection.execute(text.format(sql.Identifier(name), verifier))
-    connection.execute("UPDATE person SET verifier = %s WHERE name = %s", [verifier, name])
+    connection.execute(text.format(sql.Identifier(name), stored.scram))
+    connection.execute(
+        "UPDATE person SET verifier = %s, cassandra = %s WHERE name = %s",
+        [stored.scram, stored.bcrypt, name],
+    )
 
 
 def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:

@@ -1,26 +1,22 @@
 """Load one table beside the old one: read, prove, copy, count, build keys."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
-from myriad.errors import KeyRefused, PublishError, SourceError
+from myriad.errors import KeyRefused, PublishError
 from myriad.model import Kind, Table, Type
-from myriad.publish import copy, ddl
+from myriad.publish import copy, ddl, reading
 from myriad.publish.existing import Existing, append_types, query
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.rejects import Rejects
 from myriad.publish.swap import Replacement
-from myriad.sources.base import TypeMismatch
 
-# First guess, proven types, and once more for values that only the server refuses, per column.
-ATTEMPTS = 8
 SHOWN_DUPLICATES = 5
 # What the server raises about a value: odd ones, too deep ones (JSON), and rows beyond a page.
 REFUSALS = (
@@ -60,11 +56,11 @@ class Loader:
         staged = f"new_{secrets.token_hex(8)}"
         name = ddl.qualified(self.dataset, staged)
 
-        def attempt() -> int:
+        def attempt(source: reading.Reading) -> int:
             self.connection.execute(ddl.create_table(target.table, name))
             types = [column.type for column in target.table.columns]
             columns = [column.name for column in target.table.columns]
-            return self._copy(target, name, columns, types, freeze=True)
+            return self._copy(source, name, columns, types, freeze=True)
 
         rows = self._retrying(target, attempt)
         for comment in ddl.comments(target.table, name):
@@ -84,9 +80,9 @@ class Loader:
         name = ddl.qualified(self.dataset, target.name)
         columns = [column.name for column in target.table.columns]
 
-        def attempt() -> int:
+        def attempt(source: reading.Reading) -> int:
             types = append_types(there, target.table, f"{self.dataset}.{target.name}")
-            return self._copy(target, name, columns, types, freeze=False)
+            return self._copy(source, name, columns, types, freeze=False)
 
         try:
             return Loaded(self._retrying(target, attempt, fixed=True), None)
@@ -102,31 +98,28 @@ class Loader:
                 hint="Leave such records out of the source, or replace the table.",
             ) from error
 
-    def _retrying(self, target: Target, attempt: Callable[[], int], *, fixed: bool = False) -> int:
+    def _retrying(
+        self,
+        target: Target,
+        attempt: Callable[[reading.Reading], int],
+        *,
+        fixed: bool = False,
+    ) -> int:
         """Run `attempt` until the types hold; a failed one leaves nothing behind.
 
         `fixed`: the table was there before, no column of it can become text.
         """
-        before = len(self.rejects.kept)
-        for number in range(ATTEMPTS):
-            self.rejects.restart(before)
-            self._sink = self.rejects if number else None
+        source = reading.Reading(target, self.rejects, self.progress, "loading")
+
+        def in_transaction() -> int:
             try:
                 with self.connection.transaction():
-                    return attempt()
-            except (TypeMismatch, SourceError) as error:
-                if number and isinstance(error, SourceError):
-                    raise
-                self.progress(Step(target.name, "proving types"))
-                for source in target.sources:
-                    source.prove()
+                    return attempt(source)
             except REFUSALS as error:
                 self._make_text(target, error, fixed=fixed)
-            target.refresh()
-        raise PublishError(
-            f"{target.name}: the source does not hold still: its values keep changing their types",
-            hint="Publish a copy that nobody writes to.",
-        )
+                raise reading.Again from error
+
+        return source.until_it_holds(in_transaction)
 
     def _make_text(self, target: Target, error: psycopg.Error, *, fixed: bool) -> None:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
@@ -142,40 +135,15 @@ class Loader:
 
     def _copy(
         self,
-        target: Target,
+        source: reading.Reading,
         name: sql.Composable,
         columns: list[str],
         types: list[Type],
         *,
         freeze: bool,
     ) -> int:
-        before = len(self.rejects.kept)
-        read = _Counter()
-        batches = self._batches(target, types, read)
-        rows = copy.load(self.connection, name, columns, types, batches, freeze=freeze)
-        if rows != read.rows:
-            raise PublishError(
-                f"{target.name}: {read.rows} rows were sent, the server has {rows}",
-                hint="The old table stays. Publish again; if it happens again, report it.",
-            )
-        expected = [source.records for source in target.sources]
-        total = rows + len(self.rejects.kept) - before
-        if None not in expected and sum(number or 0 for number in expected) != total:
-            raise PublishError(
-                f"{target.name}: the source has {expected} records, {total} were read",
-                hint="The old table stays. Was the source being written to?",
-            )
-        return rows
-
-    def _batches(
-        self, target: Target, types: list[Type], read: "_Counter"
-    ) -> Iterator[pa.RecordBatch]:
-        for number, source in enumerate(target.sources):
-            for batch in source.read(types, self._sink):
-                read.rows += batch.num_rows
-                yield batch
-                share = (number + source.progress()) / len(target.sources)
-                self.progress(Step(target.name, "loading", read.rows, share, _size(target)))
+        batches = source.batches(types)
+        return copy.load(self.connection, name, columns, types, batches, freeze=freeze)
 
     def _build_key(self, table: Table, name: sql.Identifier) -> dict[str, str]:
         if not table.primary_key:
@@ -255,14 +223,6 @@ class Loader:
                 ) from error
             renames[temporary] = index["name"]
         return renames
-
-
-class _Counter:
-    rows = 0
-
-
-def _size(target: Target) -> int:
-    return sum(source.size for source in target.sources)
 
 
 def add_foreign_keys(

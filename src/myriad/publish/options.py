@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from myriad.errors import UsageError
+from myriad.model import Key
+from myriad.publish import keys
 from myriad.sources.base import ReadOptions
+
+ENGINES = ("postgres", "cassandra", "both")
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,8 @@ class Options:
     Attributes:
         database, dataset: None: the settings' defaults.
         table: the name of the one table; several files are then put together in it.
-        keys: primary keys: table name → columns; the name "" stands for the only table.
+        to: `postgres`, `cassandra` or `both`.
+        keys: table name → key, or just its columns; the name "" stands for the only table.
         replace: replace even a table that Myriad did not publish.
         append: add to the table that is there.
         dry_run: work out everything, load nothing.
@@ -25,7 +30,8 @@ class Options:
     database: str | None = None
     dataset: str | None = None
     table: str | None = None
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    to: str = "postgres"
+    keys: Mapping[str, Key | tuple[str, ...]] = field(default_factory=dict)
     replace: bool = False
     append: bool = False
     dry_run: bool = False
@@ -35,26 +41,21 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; raises UsageError."""
+        if self.to not in ENGINES:
+            raise UsageError(
+                f"there is no engine {self.to!r}", hint=f"One of {', '.join(ENGINES)}."
+            )
         if self.replace and self.append:
             raise UsageError("replace and append exclude each other", hint="Give one of them.")
         if self.max_rejects < 0:
             raise UsageError("the number of rejects cannot be negative", hint="0 allows none.")
 
-    def key_for(self, table: str) -> tuple[str, ...]:
-        """Return the key asked for `table`, empty if none was."""
-        return self.keys.get(table, self.keys.get("", ()))
-
-
-def parse_keys(texts: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Read `COL,...` and `TABLE=COL,...`; raises UsageError if one names no column."""
-    keys = {}
-    for text in texts:
-        table, _, columns = text.rpartition("=")
-        names = tuple(name.strip() for name in columns.split(","))
-        if not all(names):
-            raise UsageError(f"--key {text!r} names no column", hint="--key COL or TABLE=COL,COL.")
-        keys[table.strip()] = names
-    return keys
+    def key_for(self, table: str) -> Key | None:
+        """Return the key asked for `table`, None if none was; raises UsageError."""
+        key = self.keys.get(table, self.keys.get("")) or None
+        if key is None or isinstance(key, Key):
+            return key
+        return keys.checked(Key(tuple(key)))
 
 
 @dataclass(frozen=True)

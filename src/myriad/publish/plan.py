@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import PublishError, UsageError
-from myriad.model import TEXT, Column, ForeignKey, Index, Kind, Table, Type
+from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
 from myriad.publish import naming
 from myriad.publish.options import Options
 from myriad.sources.base import TableSource
@@ -23,13 +23,14 @@ class Target:
 
     Attributes:
         table: with the names it will have; `refresh` takes over newly proven types.
+        key: what was asked for, in the source's names or the table's.
     """
 
     sources: list[TableSource]
     name: str
     table: Table = field(init=False)
     keep_names: bool = False
-    key: tuple[str, ...] = ()
+    key: Key | None = None
     text_columns: set[str] = field(default_factory=set)
     table_names: dict[str, str] = field(default_factory=dict)
 
@@ -67,8 +68,17 @@ class Target:
     def keep_key(self, key: tuple[str, ...]) -> None:
         """Keep the key that the table had, if nobody said another and the columns are there."""
         if not self.table.primary_key and {c.name for c in self.table.columns} >= set(key):
-            self.key = key
+            self.key = Key(key) if key else None
             self.refresh()
+
+    @property
+    def resolved_key(self) -> Key | None:
+        """The key in the names of the table's columns; None if none was asked for."""
+        if self.key is None:
+            return None
+        chosen = {column.name for column in self.table.columns}
+        renamed = {column.original: column.name for column in self.table.columns}
+        return self.key.renamed({old: new for old, new in renamed.items() if old not in chosen})
 
     def _merged(self) -> list[Column]:
         merged = list(self.sources[0].table.columns)
@@ -90,15 +100,15 @@ class Target:
     def _primary_key(
         self, table: Table, renamed: dict[str, str], chosen: list[str]
     ) -> tuple[str, ...]:
-        if not self.key:
+        if self.key is None:
             return tuple(renamed[name] for name in table.primary_key)
-        unknown = [name for name in self.key if name not in chosen and name not in renamed]
+        unknown = [name for name in self.key.columns if name not in chosen and name not in renamed]
         if unknown:
             raise PublishError(
                 f"table {self.name} has no column {unknown[0]!r} for its key",
                 hint=f"Its columns: {', '.join(chosen)}.",
             )
-        return tuple(name if name in chosen else renamed[name] for name in self.key)
+        return tuple(name if name in chosen else renamed[name] for name in self.key.columns)
 
     def _foreign_key(self, key: ForeignKey, renamed: dict[str, str]) -> ForeignKey:
         def target_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Publish: sources become tables of a running PostgreSQL, all at once or not at all."""
+"""Publish: sources become tables of a running engine, all at once or not at all."""
 
 import os
 import shutil
@@ -6,102 +6,71 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg import sql
-
-from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import PublishError, SchemaRefused
+from myriad.errors import NotRunning
 from myriad.home import Home, process_started
-from myriad.model import Kind
-from myriad.people import asking
-from myriad.publish import copy, ddl, existing, loading, naming, plan, record
-from myriad.publish.existing import Existing, query
+from myriad.publish import naming, plan, postgres
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Report, TableReport
-from myriad.publish.swap import Replacement, rehearse, swap
+from myriad.publish.report import Report
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
 
-FORBIDDEN_DATASETS = ("myriad", "information_schema")
-KEY_CANDIDATES = 5
-# Unique perhaps, but nothing that anybody would look a row up by.
-NO_KEYS = (Kind.REAL, Kind.DOUBLE, Kind.JSONB, Kind.BYTEA, Kind.BOOLEAN)
+if TYPE_CHECKING:
+    from myriad.engines.cassandra.base import Cluster
+    from myriad.publish.cassandra.job import Job
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Where tables can be made; PostgreSQL also keeps the record of everything."""
+
+    postgres: Server
+    cassandra: "Cluster | None" = None
 
 
 def publish(
-    server: Server,
+    engines: Engines,
     home: Home,
     settings: Settings,
     sources: Sequence[str | Path],
     options: Options,
     progress: Progress | None = None,
 ) -> Report:
-    """Make tables of `sources`, visible at once when all are loaded and their counts proven.
+    """Make tables of `sources`, visible when all are loaded and their counts proven.
 
     Until then, and whatever ends it, the tables that were there stay as they are.
-    Raises SourceError, PublishError and its kinds, UsageError, psycopg.OperationalError.
+    Raises SourceError, PublishError and its kinds, UsageError, psycopg.OperationalError, and for
+    Cassandra EngineError.
     """
-    began, started = time.monotonic(), datetime.now(UTC)
+    began = time.monotonic()
     database = options.database or settings.database
     dataset = options.dataset or settings.dataset
     naming.check("database", database)
-    _check_dataset(dataset)
-    run = str(uuid.uuid4())
+    if options.to != "cassandra":
+        postgres.check_dataset(dataset)
+    report = Report(str(uuid.uuid4()), database, dataset, options.dry_run, [])
+    run = _Run(engines, home, settings, options, progress or _silent, report)
     with _workspace(home, settings) as workspace:
         opened = open_sources(sources, options.read, workspace)
         try:
-            targets = plan.targets(opened, options)
-            rejects = Rejects(home.rejects / f"{run}.jsonl", options.max_rejects)
-            with closing(_connect(server, database, create=not options.dry_run)) as connection:
-                tell = progress or _silent
-                job = _Job(server, connection, dataset, options, settings, rejects, tell)
-                report = Report(run, database, dataset, options.dry_run, [])
-                job.run(targets, report, began, started)
+            run.all(plan.targets(opened, options), workspace)
         finally:
             for source in opened:
                 source.close()
+    report.seconds = time.monotonic() - began
     return report
 
 
 def _silent(step: Step) -> None:
     """Tell nobody."""
-
-
-def _check_dataset(dataset: str) -> None:
-    naming.check("dataset", dataset)
-    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_"):
-        raise PublishError(
-            f"the dataset cannot be called {dataset!r}", hint="Choose another with --dataset."
-        )
-
-
-def _connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
-    if database in (databases.MAINTENANCE, "myriad", "template0", "template1"):
-        raise PublishError(f"{database} is not for data", hint="Choose another with --database.")
-    with closing(server.connect(autocommit=True)) as control:
-        # Two that publish into the same new database at once: the second waits for the first.
-        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
-        owner = databases.owner(control, database)
-        if owner is None and not create:
-            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
-        if owner is None:
-            databases.create_database(server, database)
-        elif not owner.ours:
-            raise PublishError(
-                f"database {database} belongs to {owner.name}, not to Myriad",
-                hint="Choose another with --database; a new one is made.",
-            )
-    connection = server.enter(database, autocommit=True)
-    copy.widen_socket(connection)
-    return connection
 
 
 @contextmanager
@@ -122,140 +91,78 @@ def _remove(folder: Path) -> None:
 
 
 @dataclass
-class _Job:
-    """One publish into one dataset over one connection."""
+class _Run:
+    """One publish: the same opened sources for one engine or for both."""
 
-    server: Server
-    connection: psycopg.Connection
-    dataset: str
-    options: Options
+    engines: Engines
+    home: Home
     settings: Settings
-    rejects: Rejects
+    options: Options
     progress: Progress
+    report: Report
 
-    def run(
-        self, targets: list[plan.Target], report: Report, began: float, started: datetime
-    ) -> None:
-        """Load all targets and swap them in, in one transaction."""
-        if self.options.dry_run:
-            there = self._look(targets)
-            report.tables = [self._planned(target, there[target.name]) for target in targets]
-            report.seconds = time.monotonic() - began
+    def __post_init__(self) -> None:
+        self._began, self._started = time.monotonic(), datetime.now(UTC)
+
+    def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
+        """Load into both before either shows what is new: what fails changes nothing."""
+        if self.options.to == "postgres":
+            self._postgres(targets)
             return
-        record.prepare(self.connection)
-        with self.connection.transaction():
-            self._claim(targets)
-            there = self._look(targets)
-            report.first_in_dataset = self._make_dataset()
-            self._load(targets, there, report)
-            report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
-            report.seconds = time.monotonic() - began
-            record.save(self.connection, report, started)
+        with self._cassandra(workspace, targets) as job:
+            if not self.options.dry_run:
+                self.report.keyspace_made = job.load()
+            if self.options.to == "both":
+                self._postgres(targets)
+            if not self.options.dry_run:
+                job.show(self.report, self._started)
+            self.report.tables += [table.report() for table in job.tables]
+            known = set(self.report.rejects)
+            more = [reject for reject in job.rejects.kept if reject not in known]
+            job.rejects.kept = self.report.rejects = [*self.report.rejects, *more]
+            self.report.rejects_file = None if self.options.dry_run else job.rejects.save()
 
-    def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
-        """Return the tables that are there; raises SchemaRefused for what must not be lost."""
-        there = {target.name: self._existing(target) for target in targets}
-        if any(there.values()) and not self.options.append:
-            pairs = [(target.table, there[target.name]) for target in targets]
-            tables = [(table, old.oid if old else None) for table, old in pairs]
-            rehearse(self.connection, self.dataset, tables)
-        return there
+    def _rejects(self) -> Rejects:
+        path = self.home.rejects / f"{self.report.run}.jsonl"
+        return Rejects(path, self.options.max_rejects)
 
-    def _make_dataset(self) -> bool:
-        """Make the dataset where it is missing; say whether it had no table yet."""
-        schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
-        # If another publish is making it we wait for that one, and then it is there.
-        with suppress(psycopg.errors.UniqueViolation), self.connection.transaction():
-            self.connection.execute(schema)
-        return not query(self.connection, "taken", dataset=self.dataset)
-
-    def _claim(self, targets: list[plan.Target]) -> None:
-        """Let nobody else publish the same tables meanwhile."""
-        for name in sorted(target.name for target in targets):
-            key = f"publish {self.dataset}.{name}"
-            row = self.connection.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]
-            ).fetchone()
-            if not (row and row[0]):
-                raise PublishError(
-                    f"{self.dataset}.{name} is being published by somebody else right now",
-                    hint="Wait until that publish has ended.",
-                )
-
-    def _existing(self, target: plan.Target) -> Existing | None:
-        """Return the table that is there; raises SchemaRefused if it must not be touched."""
-        found = existing.find(self.connection, self.dataset, target.name)
-        if found is None or self.options.append:
-            return found
-        name = f"{self.dataset}.{target.name}"
-        made = record.made(self.connection, self.dataset, target.name)
-        if made is None and not self.options.replace:
-            raise SchemaRefused(
-                f"{name} is there and Myriad did not publish it",
-                hint="Choose another --table, or say --replace: its rows will be gone.",
+    def _postgres(self, targets: list[plan.Target]) -> None:
+        create = not self.options.dry_run
+        server, report = self.engines.postgres, self.report
+        with closing(postgres.connect(server, report.database, create=create)) as connection:
+            job = postgres.Job(
+                server,
+                connection,
+                report.dataset,
+                self.options,
+                self.settings,
+                self._rejects(),
+                self.progress,
             )
-        existing.refuse_obstacles(self.connection, name, found.oid, made or [])
-        if not self.options.replace:
-            target.keep_key(found.key)
-        return found
+            job.run(targets, report, self._began, self._started)
 
-    def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
-        table = self._report(target, there)
-        table.ddl = ddl.text(self.dataset, target.table)
-        if there is not None and self.options.append:
-            existing.append_types(there, target.table, f"{self.dataset}.{target.name}")
-        return table
+    @contextmanager
+    def _cassandra(self, workspace: Workspace, targets: list[plan.Target]) -> Iterator["Job"]:
+        from myriad.publish.cassandra import keyspaces, record  # noqa: PLC0415 - see below
+        from myriad.publish.cassandra.job import Job  # noqa: PLC0415 - a quarter of the start-up
 
-    def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
-        table = TableReport(", ".join(s.origin for s in target.sources), target.table)
-        if there is not None:
-            table.action = "appended" if self.options.append else "replaced"
-            if not self.options.append:
-                table.difference = existing.difference(there, target.table)
-        return table
-
-    def _load(
-        self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
-    ) -> None:
-        loader = loading.Loader(self.connection, self.dataset, self.rejects, self.progress)
-        replacements = {}
-        for target in targets:
-            before, found = len(self.rejects.kept), there[target.name]
-            if found is not None and self.options.append:
-                loaded = loader.append(target, found)
-            else:
-                made = record.made(self.connection, self.dataset, target.name) or []
-                loaded = loader.create(target, found.oid if found else None, made)
-            table = self._report(target, found)
-            table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
-            table.ddl = ddl.text(self.dataset, target.table)
-            table.notes += loaded.notes
-            if loaded.replacement is not None:
-                replacements[target.name] = loaded.replacement
-                if not target.table.primary_key:
-                    table.key_candidates = self._key_candidates(loaded.replacement)
-            report.tables.append(table)
-        notes = loading.add_foreign_keys(self.connection, replacements)
-        for table in report.tables:
-            table.notes += notes.get(table.table.name, [])
-        self.rejects.check()
-        self.progress(Step("", "replacing", report.rows, 1.0))
-        made_names = swap(
-            self.connection,
-            list(replacements.values()),
-            self.settings.swap_timeout,
-            lambda: asking.by_process(self.server),
-        )
-        for table in report.tables:
-            table.made = made_names.get(table.table.name, [])
-
-    def _key_candidates(self, loaded: Replacement) -> list[str]:
-        """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""
-        sensible = [c.name for c in loaded.table.columns if c.type.kind not in NO_KEYS]
-        rows = self.connection.execute(
-            "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = %s"
-            " AND n_distinct = -1 AND null_frac = 0 AND attname = ANY(%s)",
-            [self.dataset, loaded.staged, sensible],
-        )
-        unique = {row[0] for row in rows}
-        return [name for name in sensible if name in unique][:KEY_CANDIDATES]
+        cluster, place = self.engines.cassandra, (self.report.database, self.report.dataset)
+        if cluster is None:
+            raise NotRunning("no Cassandra is up", hint="myriad up --detach --cassandra 1.")
+        keyspace = keyspaces.name_of(self.settings, *place)
+        with record.opened(self.engines.postgres) as written, cluster.session() as session:
+            job = Job(
+                cluster,
+                session,
+                written,
+                keyspace,
+                place,
+                self.options,
+                self._rejects(),
+                self.progress,
+            )
+            try:
+                job.prepare(targets, workspace)
+                yield job
+            finally:
+                job.close()

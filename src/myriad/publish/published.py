@@ -1,16 +1,25 @@
-"""What is published, over all databases of a server."""
+"""What is published, over all databases of PostgreSQL and all keyspaces of Cassandra."""
 
-from contextlib import closing
-from typing import Any
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
 
+from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import PublishError
+from myriad.errors import EngineError, PublishError
 from myriad.publish import record
+from myriad.publish.cassandra import record as cassandra
 from myriad.settings import Settings
 
+if TYPE_CHECKING:
+    from myriad.engines.cassandra.base import Cluster
 
-def everywhere(server: Server) -> list[dict[str, Any]]:
-    """Return a row for each published table: database, dataset, name, rows, bytes, source."""
+
+def everywhere(server: Server, cluster: "Cluster | None" = None) -> list[dict[str, Any]]:
+    """Return a row for each published table: engine, database, dataset, name, rows, bytes, source.
+
+    Cassandra's come from the record, without those that were dropped by hand if `cluster` answers;
+    their bytes are as they were sent.
+    """
     with closing(server.connect(autocommit=True)) as control:
         names = control.execute(
             "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
@@ -19,14 +28,32 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
     found = []
     for (name,) in names:
         with closing(server.enter(name, autocommit=True)) as connection:
-            found += [{"database": name, **row} for row in record.published(connection)]
-    return found
+            rows = record.published(connection)
+            found += [{"engine": "postgres", "database": name, **row} for row in rows]
+    rows = cassandra.everywhere(server)
+    there = _tables(cluster) if rows and cluster else None
+    found += [
+        {"engine": "cassandra", **row}
+        for row in rows
+        if there is None or (row["keyspace"], row["name"]) in there
+    ]
+    return sorted(found, key=lambda row: (row["database"], row["dataset"], row["name"]))
+
+
+def _tables(cluster: "Cluster") -> set[tuple[str, str]] | None:
+    """Return keyspace and name of all tables of a cluster, None if it does not answer."""
+    with suppress(EngineError), cluster.session() as session:
+        return set(session.query("SELECT keyspace_name, table_name FROM system_schema.tables"))
+    return None
 
 
 def describe(
     server: Server, settings: Settings, table: str, database: str | None
 ) -> dict[str, Any]:
-    """Return the last report of `table` (`name` or `dataset.name`); raises PublishError."""
+    """Return the last report of `table` (`name` or `dataset.name`); raises PublishError.
+
+    A table that is in both engines has Cassandra's report as its `cassandra`.
+    """
     place = database or settings.database
     choices = [(settings.dataset, table)]
     if table.startswith(f"{place}."):  # as `publish` writes it
@@ -34,11 +61,26 @@ def describe(
     if "." in table:
         dataset, _, name = table.partition(".")
         choices.append((dataset, name))
-    with closing(server.enter(place, autocommit=True)) as connection:
-        for dataset, name in choices:
-            found = record.details(connection, dataset, name)
-            if found:
-                return {"database": place, **found}
+    for dataset, name in choices:
+        reports = [
+            {"database": place, **report}
+            for report in (
+                _in_postgres(server, place, dataset, name),
+                cassandra.details(server, place, dataset, name),
+            )
+            if report is not None
+        ]
+        if reports:
+            return reports[0] | ({"cassandra": reports[1]} if reports[1:] else {})
     raise PublishError(
         f"no table {table} is published in {place}", hint="`myriad list` shows what there is."
     )
+
+
+def _in_postgres(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
+    with closing(server.connect(autocommit=True)) as control:
+        if not databases.exists(control, database):
+            return None  # a dataset may be in Cassandra only
+    with closing(server.enter(database, autocommit=True)) as connection:
+        found = record.details(connection, dataset, name)
+    return {"engine": "postgres", **found} if found else None

@@ -1,6 +1,7 @@
 """What a publish tells at its end."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from myriad.model import Column, Reject, Table
 
@@ -15,6 +16,11 @@ class TableReport:
         key_candidates: columns that could serve as key, where none was asked for.
         ddl: the statements that make the table.
         made: names of the indexes and constraints that came with it.
+        engine: `postgres` or `cassandra`.
+        types: the engine's types of columns that are not written as PostgreSQL writes them.
+        key: as `--key` takes it, in Cassandra.
+        partitions: how many, and how large, in Cassandra.
+        asks: by which WHERE the table can be asked, in Cassandra.
     """
 
     source: str
@@ -27,16 +33,26 @@ class TableReport:
     notes: list[str] = field(default_factory=list)
     ddl: str = ""
     made: list[str] = field(default_factory=list)
+    engine: str = "postgres"
+    types: dict[str, str] = field(default_factory=dict)
+    key: str = ""
+    partitions: dict[str, Any] = field(default_factory=dict)
+    asks: list[str] = field(default_factory=list)
+
+    def type_of(self, column: Column) -> str:
+        """Return a column's type as the engine writes it."""
+        return self.types.get(column.name, str(column.type))
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
         return {
             "table": self.table.name,
+            "engine": self.engine,
             "source": self.source,
             "action": self.action,
             "rows": self.rows,
             "rejects": self.rejects,
-            "columns": [_column(column) for column in self.table.columns],
+            "columns": [self._column(column) for column in self.table.columns],
             "primary_key": list(self.table.primary_key),
             "foreign_keys": [asdict(key) for key in self.table.foreign_keys],
             "indexes": [asdict(index) for index in self.table.indexes],
@@ -45,6 +61,21 @@ class TableReport:
             "notes": [*self.table.notes, *self.notes],
             "ddl": self.ddl,
             "made": self.made,
+            **self._of_cassandra(),
+        }
+
+    def _of_cassandra(self) -> dict[str, object]:
+        if self.engine != "cassandra":
+            return {}
+        return {"key": self.key, "partitions": self.partitions, "asks": self.asks}
+
+    def _column(self, column: Column) -> dict[str, object]:
+        return {
+            "name": column.name,
+            "original": column.original,
+            "type": self.type_of(column),
+            "why": column.why,
+            "not_null": column.not_null,
         }
 
 
@@ -54,6 +85,7 @@ class Report:
 
     Attributes:
         first_in_dataset: the dataset had no table before.
+        keyspace_made: the dataset had no keyspace in Cassandra before.
     """
 
     run: str
@@ -65,6 +97,7 @@ class Report:
     rejects: list[Reject] = field(default_factory=list)
     rejects_file: str | None = None
     first_in_dataset: bool = False
+    keyspace_made: bool = False
 
     @property
     def rows(self) -> int:
@@ -84,13 +117,3 @@ class Report:
             "seconds": round(self.seconds, 3),
             "tables": [table.as_data() for table in self.tables],
         }
-
-
-def _column(column: Column) -> dict[str, object]:
-    return {
-        "name": column.name,
-        "original": column.original,
-        "type": str(column.type),
-        "why": column.why,
-        "not_null": column.not_null,
-    }

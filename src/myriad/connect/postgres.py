@@ -1,4 +1,4 @@
-"""Ready-to-paste lines with which each client connects; every name is quoted in its syntax."""
+"""Lines of clients that speak the PostgreSQL protocol."""
 
 import ipaddress
 import json

@@ -1,0 +1,238 @@
+"""`myriad publish --to cassandra` beside cqlsh's COPY and DSBulk, in turns, on one embedded node.
+
+Run by `make bench-cassandra`.
+
+The peers load into a table made by hand; `myriad publish` works out types and key statistics,
+loads, counts what is there, and switches. Goals: at least 8 times DSBulk's rate with 20 rows a
+partition, 3.5 times with unique keys, from the command to the proof; at most 400 MB resident.
+"""
+
+import argparse
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bcrypt
+import duckdb
+
+import myriad
+from benchmarks import cassandra_peers, cassandra_reads, inputs, measure
+
+ROUNDS = 3
+RESULT = Path(__file__).resolve().parent / "results" / "cassandra.md"
+MB = 1_000_000
+GOAL_MB = 400
+MYRIAD, COPY, DSBULK = "myriad publish", "cqlsh COPY", "DSBulk"
+KEYSPACE, TABLE = "bench", "readings"
+CONNECTIONS, SECONDS = 10_000, 10.0
+COLUMNS = (
+    """device int, at timestamp, temperature double, humidity double, status text, note text"""
+)
+# hash() has no seed, so every run gives the same bytes. Rows are not in the order of their keys.
+# Times have no T and no Z: of those cqlsh's COPY loads the date alone, without a word.
+READINGS = """
+COPY (
+    SELECT
+        ({device})::INTEGER AS device,
+        strftime(TIMESTAMP '2026-01-01' + to_seconds(i), '%Y-%m-%d %H:%M:%S') AS at,
+        (hash(i) % 5000)::INTEGER / 100 AS temperature,
+        (hash(i + 1) % 1000)::INTEGER / 10 AS humidity,
+        ['ok', 'failed', 'unknown'][(hash(i) % 3)::BIGINT + 1] AS status,
+        'reading ' || i || ' of the day' AS note
+    FROM range({rows}) AS numbers(i)
+    ORDER BY hash(i)
+) TO '{path}' (FORMAT csv, HEADER)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is loaded, by which key, and how many times DSBulk's rate is the goal."""
+
+    name: str
+    source: inputs.Input
+    rows: int
+    key: str
+    primary: str
+    goal: float
+
+
+def _cases(rows: int) -> list[Case]:
+    cases = (
+        ("20 rows a partition", f"i % {rows // 20}", "device/at", "(device, at)", 8.0),
+        ("unique keys", "i", "device", "(device)", 3.5),
+    )
+    return [
+        Case(name, _input(name, device, rows), rows, key, primary, goal)
+        for name, device, key, primary, goal in cases
+    ]
+
+
+def _input(name: str, device: str, rows: int) -> inputs.Input:
+    path = inputs.FOLDER / f"readings-{name.replace(' ', '-')}-{rows}.csv"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        with duckdb.connect() as connection:
+            connection.execute(READINGS.format(device=device, rows=rows, path=unfinished))
+        unfinished.rename(path)
+    return inputs.Input(name, path, COLUMNS)
+
+
+class Bench:
+    """A running installation with one node, and the ways to load into it."""
+
+    def __init__(self, installation: myriad.Myriad) -> None:
+        self._installation = installation
+        self._cluster = installation.cluster()
+
+    def ways(self, case: Case) -> dict[str, Callable[[], measure.Run]]:
+        """Return the ways to load, by name."""
+        endpoint = self._cluster.endpoint
+        return {
+            MYRIAD: lambda: self._publish(case),
+            COPY: lambda: cassandra_peers.cqlsh(endpoint, KEYSPACE, TABLE, case.source),
+            DSBULK: lambda: cassandra_peers.dsbulk(endpoint, KEYSPACE, TABLE, case.source),
+        }
+
+    def _publish(self, case: Case) -> measure.Run:
+        command = [sys.executable, "-m", "myriad", "publish", "--quiet", "--to", "cassandra"]
+        where = ["--dataset", KEYSPACE, "--table", TABLE, "--key", case.key]
+        home = ["--home", str(self._installation.home.folder)]
+        return measure.run([*command, *where, *home, str(case.source.path)])
+
+    def prepare(self, name: str, case: Case) -> None:
+        """Have no table for ourselves, an empty one for the peers."""
+        with self._cluster.session() as session:
+            session.query(f"DROP KEYSPACE IF EXISTS {KEYSPACE}", timeout=60)
+            if name != MYRIAD:
+                session.query(
+                    f"CREATE KEYSPACE {KEYSPACE} WITH replication = {self._cluster.replication}"
+                )
+                columns = f"{COLUMNS}, PRIMARY KEY {case.primary}"
+                session.query(f"CREATE TABLE {KEYSPACE}.{TABLE} ({columns})")
+
+    def check(self, name: str, case: Case) -> None:
+        """Stop unless every row is there."""
+        found = 0
+        with self._cluster.session() as session:
+            for page in session.pages(f"SELECT device FROM {KEYSPACE}.{TABLE}"):
+                found += len(page)
+        if found != case.rows:
+            sys.exit(f"{case.name}, {name}: {found} rows instead of {case.rows}")
+
+    def reads(self, case: Case, connections: int, seconds: float) -> cassandra_reads.Reads:
+        """Read what was loaded last, by key, as a person with a generated password."""
+        user, password = f"reader_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
+        with self._cluster.session() as session:
+            session.query(f"CREATE ROLE {user} WITH HASHED PASSWORD = '{hashed}' AND LOGIN = true")
+            try:
+                session.query(f"GRANT SELECT ON KEYSPACE {KEYSPACE} TO {user}")
+                text = f"SELECT * FROM {KEYSPACE}.{TABLE} WHERE device = ?"
+                statement = session.connection().prepare(text)
+                endpoint = replace(self._cluster.endpoint, user=user, password=password)
+                keys = case.rows // 20
+                return cassandra_reads.measure(endpoint, statement, keys, connections, seconds)
+            finally:
+                session.query(f"DROP ROLE {user}")
+
+
+@contextmanager
+def running() -> Iterator[Bench]:
+    """Have an installation of its own for the benchmark."""
+    folder = Path(tempfile.mkdtemp(prefix="myriad-bench-"))
+    folder.chmod(0o755)  # as root the engines run as another user
+    installation = myriad.open(folder / "home", cassandra=1)
+    try:
+        installation.up_detached()
+        yield Bench(installation)
+    finally:
+        installation.down()
+        shutil.rmtree(folder)
+
+
+def compare(bench: Bench, case: Case, rounds: int) -> list[str]:
+    """Load in all ways in turns; return the lines of a table of results."""
+    runs: dict[str, list[measure.Run]] = {}
+    for number in range(rounds):
+        for name, way in bench.ways(case).items():
+            bench.prepare(name, case)
+            try:
+                runs.setdefault(name, []).append(way())
+            except subprocess.CalledProcessError as error:
+                sys.exit(f"{name} failed:\n{error.output}")
+            bench.check(name, case)
+            took = runs[name][-1].seconds
+            print(f"{case.name}, round {number + 1}, {name}: {took:.1f} s", flush=True)
+    return _table(case, runs)
+
+
+def _table(case: Case, runs: dict[str, list[measure.Run]]) -> list[str]:
+    medians = {
+        name: statistics.median(run.seconds for run in measured) for name, measured in runs.items()
+    }
+    lines = [
+        f"## {case.name}: {case.rows:,} rows, {case.source.megabytes:.0f} MB of CSV",
+        "",
+        f"Goal: {case.goal:g} times DSBulk's rate, at most {GOAL_MB} MB.",
+        "",
+        "| | median s | fastest s | rows/s | times DSBulk | peak resident MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, measured in runs.items():
+        lines.append(
+            f"| {name} | {medians[name]:.1f} | {min(run.seconds for run in measured):.1f}"
+            f" | {case.rows / medians[name]:,.0f} | {medians[DSBULK] / medians[name]:.2f}"
+            f" | {max(run.peak for run in measured) / MB:.0f} |"
+        )
+    return [*lines, ""]
+
+
+def _reads(found: cassandra_reads.Reads) -> list[str]:
+    told = (
+        f"All logged in after {found.login_seconds:.0f} s;"
+        f" {cassandra_reads.AT_ONCE} reads in flight, each of a partition of 20 rows:"
+        f" {found.rate:,.0f} reads/s, p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms."
+        " The clients share the machine with the node."
+    )
+    return [f"## Reads by key over {found.connections:,} connections", "", told, ""]
+
+
+def main() -> None:
+    """Run everything; print the result, and keep it in `results/` if it is everything."""
+    parser = argparse.ArgumentParser(description="Publishing to Cassandra beside its peers.")
+    parser.add_argument("--quick", action="store_true", help="one round, a tenth of the rows")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    rounds, rows = (1, 100_000) if options.quick else (options.rounds, 1_000_000)
+    lines = [
+        "# Publishing to Cassandra",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}; medians of {rounds} rounds in turns.",
+        "",
+        *(f"- {line}" for line in measure.machine()),
+        "",
+    ]
+    with running() as bench:
+        # The last table that is loaded is the one that is read: partitions of 20 rows.
+        for case in reversed(_cases(rows)):
+            lines += compare(bench, case, rounds)
+        connections = CONNECTIONS // 10 if options.quick else CONNECTIONS
+        lines += _reads(bench.reads(case, connections, SECONDS / 2 if options.quick else SECONDS))
+    text = "\n".join(lines)
+    print(text)
+    if not options.quick:
+        RESULT.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

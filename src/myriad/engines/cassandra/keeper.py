@@ -1,0 +1,191 @@
+"""Keep Cassandra up beside PostgreSQL: start, announce and watch it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import psycopg
+
+from myriad.engines.cassandra import announcement, layout
+from myriad.engines.cassandra.announcement import READY, NodeState
+from myriad.engines.cassandra.attached import AttachedCluster
+from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.embedded import EmbeddedCluster
+from myriad.engines.cassandra.kept import Kept, is_lost
+from myriad.errors import MyriadError, SettingsError, StartFailed
+from myriad.home import Home
+from myriad.settings import Settings
+
+WATCH = 0.2  # seconds between looks
+SERVE_AGAIN = 5.0  # seconds after it failed
+SERVE_EVERY = 60.0  # seconds: a command that was to do it may have been killed
+FAILS = (MyriadError, OSError, psycopg.Error)  # with these
+
+log = logging.getLogger("myriad.engines")
+
+
+class Watched(Protocol):
+    """A cluster that is kept."""
+
+    def begin(self) -> None:
+        """Make it ready; raises MyriadError."""
+
+    def look(self) -> bool:
+        """Start again what died; say whether anything is other than before. Raises MyriadError."""
+
+    def states(self) -> list[NodeState]:
+        """Return how its nodes are; of somebody else's cluster none."""
+
+    def reached(self) -> Cluster | None:
+        """Return how it is reached now, None if it is not."""
+
+    def end(self) -> None:
+        """Stop it, if it is ours."""
+
+
+class Keeper(threading.Thread):
+    """Keeps a home's Cassandra, in a thread of its own: it takes longer than PostgreSQL.
+
+    `serve` is called whenever people may find it other than before.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        watched: Watched,
+        serve: Callable[[Cluster], object],
+        cancelled: threading.Event,
+    ) -> None:
+        super().__init__(name="cassandra")
+        self._home = home
+        self._watched = watched
+        self._serve = serve
+        self._cancelled = cancelled
+        self._begun = threading.Event()
+        self._problem: BaseException | None = None
+        self._to_serve: Cluster | None = None  # while it can be reached
+        self._serve_at = 0.0
+
+    def run(self) -> None:
+        """Start it, and keep it up until it is ended."""
+        try:
+            self._watched.begin()
+            self._tell()
+        except BaseException as error:  # noqa: BLE001 - `await_ready` raises it in its thread
+            self._problem = error
+            self._cancelled.set()
+        finally:
+            self._begun.set()
+        while not self._cancelled.wait(WATCH):
+            self._look()
+        announcement.withdraw(self._home)
+        self._watched.end()
+
+    def await_ready(self, stop: threading.Event) -> None:
+        """Return when people can reach it; raises what it failed with, also when told to stop."""
+        while not self._begun.wait(WATCH):
+            if stop.is_set():
+                self._cancelled.set()
+        if self._problem is not None:
+            raise self._problem
+
+    def end(self) -> None:
+        """Stop it; returns when it is gone."""
+        self._cancelled.set()
+        if self.is_alive():
+            self.join()
+
+    def _look(self) -> None:
+        try:
+            if self._watched.look():
+                self._tell()
+        except FAILS as error:
+            log.error("%s", error)  # noqa: TRY400 - a person reads it
+        if self._to_serve and time.monotonic() >= self._serve_at:
+            self._serve_people(self._to_serve)
+
+    def _tell(self) -> None:
+        cluster, self._to_serve = self._watched.reached(), None
+        if cluster is None:
+            announcement.withdraw(self._home)
+            return
+        states = self._watched.states()
+        announcement.announce(self._home, cluster, states)
+        if not states or any(node.state == READY for node in states):
+            self._to_serve = cluster
+            self._serve_people(cluster)
+
+    def _serve_people(self, cluster: Cluster) -> None:
+        """Give them what is theirs, now and again after a while."""
+        pause = SERVE_EVERY
+        try:
+            self._serve(cluster)
+        except FAILS as error:
+            log.warning("what people may do did not reach Cassandra yet: %s", error)
+            pause = SERVE_AGAIN
+        self._serve_at = time.monotonic() + pause
+
+
+class OwnNodes:
+    """Our own nodes, as they are kept."""
+
+    def __init__(self, home: Home, settings: Settings, cancelled: threading.Event) -> None:
+        self._home = home
+        self._settings = settings
+        self._cluster = EmbeddedCluster(home, settings, cancelled)
+        self._kept: list[Kept] = []
+
+    def begin(self) -> None:
+        """Make all ready that have their data; raises MyriadError."""
+        self._cluster.prepare()
+        nodes = self._cluster.nodes
+        whole = [node for node in nodes if not is_lost(self._home, node)]
+        if not whole:
+            raise StartFailed(
+                f"the data of all {len(nodes)} Cassandra nodes in {self._home.cassandra} is gone",
+                hint="Bring it back from a copy. To begin without it, remove that folder, and"
+                " publish again.",
+            )
+        log.info("starting Cassandra")
+        self._cluster.start(whole)
+        for node in whole:
+            layout.note_ready(self._home, node.number)
+        self._kept = [Kept(self._home, self._settings, self._cluster, node) for node in nodes]
+        log.info("Cassandra %s is ready", self._cluster.version)
+
+    def look(self) -> bool:
+        """Look at each node."""
+        news = [kept.look() for kept in self._kept]
+        return any(news)
+
+    def states(self) -> list[NodeState]:
+        """Return how each node is."""
+        return [kept.describe() for kept in self._kept]
+
+    def reached(self) -> Cluster:
+        """Return how those are reached that are ready; all, if none is."""
+        return self._cluster.cluster([kept.node for kept in self._kept if kept.state == READY])
+
+    def end(self) -> None:
+        """Stop all nodes."""
+        self._cluster.stop()
+
+
+def keeper_for(home: Home, settings: Settings, serve: Callable[[Cluster], object]) -> Keeper | None:
+    """Return who keeps the Cassandra that the settings ask for or the home has, None without one.
+
+    Raises SettingsError, StartFailed.
+    """
+    cancelled = threading.Event()
+    if settings.cassandra_at:
+        if settings.cassandra:
+            raise SettingsError(
+                "both nodes of our own and a Cassandra elsewhere are asked for",
+                hint="Give --cassandra or --cassandra-at.",
+            )
+        return Keeper(home, AttachedCluster(settings), serve, cancelled)
+    if layout.nodes(home, settings):
+        return Keeper(home, OwnNodes(home, settings, cancelled), serve, cancelled)
+    return None

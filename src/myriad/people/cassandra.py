@@ -1,0 +1,201 @@
+"""People, groups and grants in Cassandra, derived from the control database."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import uuid4
+
+import psycopg
+
+from myriad.cql.connection import Connection
+from myriad.cql.names import quoted
+from myriad.cql.session import Session
+from myriad.engines.base import Server
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
+from myriad.people import cassandra_state as state
+from myriad.people.cassandra_plan import Plan, plan
+from myriad.people.cassandra_state import keyspaces
+from myriad.people.control import SQL, prepare, reading
+from myriad.people.names import SHOWN, shown
+
+__all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "sync"]
+
+DROPPING = 120.0  # seconds; a node takes its time for a role that many are members of
+CLEARING = 2.0  # seconds; a node that does not answer forgets by itself
+CACHES = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
+STARTING = (CqlError.BAD_CREDENTIALS,)  # so it answers before it knows Myriad
+PEERS = "SELECT native_address FROM system.peers_v2"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What `sync` did: names of roles.
+
+    Attributes:
+        refused: people and groups that cannot be there: somebody else's roles have their names.
+    """
+
+    made: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def sync(server: Server, cluster: Cluster) -> Changes:
+    """Make roles, members and rights in Cassandra what the control database says.
+
+    Only the differences, of Myriad's own roles only. They count at once, on every node that
+    answers. May be run at any time, and by several at once. Does nothing where login is open.
+    Raises NotRunning, CqlError.
+    """
+    if cluster.login == "open":
+        return Changes()
+    prepare(server)
+    with cluster.session() as session, closing(server.connect(autocommit=True)) as connection:
+        connection.execute(SQL["lock_cassandra"])
+        wanted, actual = state.wanted(connection), state.actual(session, cluster.consistency)
+        mark = _mark(connection, session, cluster, actual.roles.keys())
+        todo = plan(wanted, actual, _ours(connection, mark))
+        if todo:
+            _carry_out(_Place(connection, session, cluster, mark), todo, wanted.born)
+            _clear_caches(session, cluster)
+    return Changes(todo.make, todo.drop, todo.refused)
+
+
+def follow(server: Server, cluster: Cluster) -> str:
+    """Do as `sync`; say for people what Cassandra lacks then, nothing if it has all."""
+    try:
+        refused = sync(server, cluster).refused
+    except EngineError as error:
+        back = error.retryable or (isinstance(error, CqlError) and error.code in STARTING)
+        when = "and gets this when it is back" if back else "and this must be mended"
+        return f"Cassandra does not have it yet, {when}: {error.message}"
+    if refused:
+        return f"Cassandra has roles called {shown(refused)}, not made by Myriad, and keeps them"
+    return ""
+
+
+def refuse_taken(server: Server, cluster: Cluster, names: Sequence[str]) -> None:
+    """Raise PeopleError that lists which of `names` have a role there that Myriad did not make.
+
+    Where Cassandra does not answer, `sync` finds out.
+    """
+    session = _open(cluster)
+    if session is None:
+        return
+    with session, reading(server) as connection:
+        roles = state.role_names(session, cluster.consistency)
+        ours = _ours(connection, _known_mark(connection, roles))
+    taken = [name for name in names if name in roles and name not in ours]
+    if taken:
+        raise PeopleError(
+            f"there is a role already called {shown(taken)} in Cassandra",
+            hint="Nothing was changed. Myriad did not make it: choose another name.",
+        )
+
+
+def refuse_owners(cluster: Cluster, names: Sequence[str]) -> None:
+    """Raise PeopleError that lists the keyspaces and tables over which nobody but `names` rules.
+
+    Where Cassandra does not answer nothing is raised: what they have there stays, without owner.
+    """
+    session = _open(cluster)
+    if session is None:
+        return
+    with session:
+        held = state.permissions(session, cluster.consistency)
+    ruled = [place for place, may in held.items() if "AUTHORIZE" in may]
+    others = {resource for role, resource in ruled if role not in names}
+    owned = [
+        f"{role!r} owns {state.shown_resource(resource)}"
+        for role, resource in sorted(ruled)
+        if resource not in others and resource.startswith(f"{state.ROOT}/")
+    ]
+    if owned:
+        raise PeopleError(
+            f"nobody was removed: {'; '.join(owned[:SHOWN])}",
+            hint="Drop that first, or hand it over, as its owner: GRANT ALL PERMISSIONS ON"
+            " KEYSPACE ... TO somebody else (`myriad person password` gives a way in).",
+        )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a plan is carried out, and by which role Myriad knows that cluster again."""
+
+    control: psycopg.Connection
+    session: Session
+    cluster: Cluster
+    mark: str
+
+    def run(self, statements: Sequence[str]) -> None:
+        consistency = self.cluster.consistency
+        self.session.run_all(statements, consistency=consistency, timeout=DROPPING)
+
+
+def _carry_out(place: _Place, todo: Plan, born: Mapping[str, datetime]) -> None:
+    """Do what is to be done; what was begun is known to be ours, whenever it is interrupted."""
+    place.run(todo.leaving)
+    place.run(todo.dropping)
+    names = {"cluster": place.mark, "names": list(todo.drop)}
+    place.control.execute(SQL["forget_cassandra_roles"], names)
+    names = {"cluster": place.mark, "names": list(todo.make)}
+    births = {"born": [born[name] for name in todo.make]}
+    place.control.execute(SQL["keep_cassandra_roles"], {**names, **births})
+    place.run(todo.making)
+    place.run(todo.rights)
+
+
+def _clear_caches(session: Session, cluster: Cluster) -> None:
+    """Let every node look again; one that is older than 4.1 does so within its `*_validity`."""
+    here = session.connection()
+    peers = [str(address) for (address,) in session.query(PEERS)]
+    others = {*cluster.endpoint.hosts, *peers} - {here.host}
+    with suppress(EngineError):
+        _clear_caches_of(here)
+    for host in sorted(others):
+        endpoint = replace(cluster.endpoint, hosts=(host,))
+        with suppress(EngineError), Connection(endpoint, host, timeout=CLEARING) as there:
+            _clear_caches_of(there)
+
+
+def _clear_caches_of(node: Connection) -> None:
+    for cache in CACHES:
+        node.query(f"TRUNCATE system_views.{cache}")
+
+
+def _open(cluster: Cluster) -> Session | None:
+    """Return a session to look at roles; None if there are none, or nobody answers."""
+    if cluster.login == "open":
+        return None
+    with suppress(NotRunning):
+        return cluster.session()
+    return None
+
+
+def _ours(connection: psycopg.Connection, mark: str | None) -> dict[str, datetime]:
+    """Return the roles that Myriad made in the cluster with this mark, and when they were born."""
+    return dict(connection.execute(SQL["cassandra_roles"], {"cluster": mark}).fetchall())
+
+
+def _known_mark(connection: psycopg.Connection, roles: Collection[str]) -> str | None:
+    marks = {mark for (mark,) in connection.execute(SQL["cassandra_clusters"])}
+    return min(marks & set(roles), default=None)
+
+
+def _mark(
+    connection: psycopg.Connection, session: Session, cluster: Cluster, roles: Collection[str]
+) -> str:
+    """Return the role by which this cluster is known again, made if it is none of those we know.
+
+    Another cluster, or the same one with empty data, has no roles of ours, whatever their names.
+    """
+    known = _known_mark(connection, roles)
+    if known:
+        return known
+    mark = f"myriad_{uuid4().hex}"
+    session.query(f"CREATE ROLE {quoted(mark)}", consistency=cluster.consistency)
+    births = {"cluster": mark, "names": [mark], "born": [datetime.now().astimezone()]}
+    connection.execute(SQL["keep_cassandra_roles"], births)
+    return mark

@@ -1,0 +1,344 @@
+"""Publish to Cassandra: spool, prove, load beside, reconcile, switch, record."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+
+from myriad.cql.names import qualified
+from myriad.cql.session import Session
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import PublishError, SchemaRefused
+from myriad.model import Key, Order, Table, Type
+from myriad.publish.cassandra import (
+    existing,
+    keyspaces,
+    kinds,
+    present,
+    proof,
+    suggest,
+    switch,
+)
+from myriad.publish.cassandra.prepared import Prepared, identity
+from myriad.publish.cassandra.present import Present
+from myriad.publish.cassandra.proof import Proof
+from myriad.publish.cassandra.record import Load, Record
+from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.text import create_table
+from myriad.publish.options import Options, Progress, Step
+from myriad.publish.plan import Target
+from myriad.publish.reading import Reading
+from myriad.publish.rejects import Rejects
+from myriad.publish.report import Report
+from myriad.sources.base import Workspace
+
+CHECKPOINT = 1.0  # seconds between two
+# No compaction takes the files away that the switch is about to link.
+STAGED_OPTIONS = (
+    "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
+    "comment = 'Myriad loads it; it goes when that is done'",
+)
+
+
+@dataclass
+class Job:
+    """One publish into one keyspace.
+
+    Use: `prepare`, `load`, `show`, in this order; `close` in the end. After `prepare` `tables` has
+    what a dry run tells.
+    """
+
+    cluster: Cluster
+    session: Session
+    record: Record
+    keyspace: str
+    place: tuple[str, str]
+    options: Options
+    rejects: Rejects
+    progress: Progress
+    tables: list[Prepared] = field(default_factory=list)
+    loads: dict[str, Load] = field(default_factory=dict)
+
+    def prepare(self, targets: Sequence[Target], workspace: Workspace) -> None:
+        """Read all targets, prove their types and keys; nothing is changed yet.
+
+        Raises KeyRefused, TooManyRejects, SchemaRefused, SourceError, PublishError.
+        """
+        for target in targets:
+            keyspaces.check_table(target.name)
+        keyspaces.refuse_foreign(self.record, self.session, self.keyspace, *self.place)
+        for target in sorted(targets, key=lambda target: target.name):
+            if not self.options.dry_run:
+                self.record.claim(self.keyspace, target.name)
+        for number, target in enumerate(targets):
+            self._finish_switch(target.name)
+            self.tables.append(self._prepared(target, Spool(workspace, number)))
+        self.rejects.check()
+
+    def _finish_switch(self, name: str) -> None:
+        """Finish a switch that was cut short: until then a node may have it and another not."""
+        load = self.record.load(self.keyspace, name)
+        if load is None or load.state != "switching" or self.options.dry_run:
+            return
+        plan = switch.plan_from(load.plan)
+        switch.switch(self.cluster, self.session, plan, load.staged, load.stamp)
+
+    def _prepared(self, target: Target, spool: Spool) -> Prepared:
+        there = self._there(target)
+        before = self.record.published(self.keyspace, target.name)
+        self._read(target, spool, there)
+        known = {} if there is None or self.options.replace else there.columns
+        columns = kinds.decide(spool, self.keyspace, known)
+        proven, kept = Proof(spool, columns), len(self.rejects.kept)
+        key = self._key(target, there, known=before is not None)
+        if there is not None and self.options.append:
+            found = {column.name: column.type for column in columns}
+            present.refuse_misfit(there, f"{self.keyspace}.{target.name}", found, key)
+            key = there.key
+        proven.set_aside(key, self.rejects)
+        if key is None:
+            raise suggest.refuse(spool, columns, proven)
+        self.progress(Step(target.name, "proving the key", spool.rows, 1.0))
+        proven.refuse_loss(key)
+        made = self._measured(spool, columns, key, proven)
+        made.there, made.rejects = there, len(self.rejects.kept) - kept
+        made.stamp_before = before[0] if before else 0
+        self._refuse_misfit(made, proven)
+        spool.rest()
+        return made
+
+    def _there(self, target: Target) -> Present | None:
+        """Return the table that is there; raises SchemaRefused if it must not be touched."""
+        there = present.find(self.session, self.keyspace, target.name)
+        if there is None or self.options.append:
+            return there
+        name = f"{self.keyspace}.{target.name}"
+        ours = self.record.published(self.keyspace, target.name)
+        load = self.record.load(self.keyspace, target.name)
+        if ours is None and load is None and not self.options.replace:
+            raise SchemaRefused(
+                f"{name} is there and Myriad did not publish it",
+                hint="Choose another --table, or say --replace: its rows will be gone.",
+            )
+        if self.cluster.kind == "attached" and not (load and load.staged == target.name):
+            raise SchemaRefused(
+                f"{name} is there, and on an attached Cassandra a table cannot be replaced at once",
+                hint="Publish under another name with --table, or add to it with --append.",
+            )
+        return there
+
+    def _read(self, target: Target, spool: Spool, there: Present | None) -> None:
+        def wanted(table: Table) -> dict[str, Type]:
+            if there is None or self.options.replace:
+                return {}
+            believed = {column.name: column.type for column in table.columns}
+            return present.arriving(there, believed, exactly=self.options.append)
+
+        spool.fill(Reading(target, self.rejects, self.progress, "reading"), wanted)
+
+    def _key(self, target: Target, there: Present | None, *, known: bool) -> Key | None:
+        """Return the key asked for, else that of the table that is there if it still fits."""
+        key = target.resolved_key
+        if key is not None or there is None or self.options.replace:
+            return key
+        fits = set(there.key.columns) <= {column.name for column in target.table.columns}
+        return there.key if fits and (known or self.options.append) else None
+
+    def _measured(
+        self, spool: Spool, columns: list[kinds.CqlColumn], key: Key, proven: Proof
+    ) -> Prepared:
+        partitions = proven.partitions(key)
+        notes = proof.warnings(key, partitions, spool.rows)
+        notes += proof.decimals_in_key(columns, key)
+        size, example = proven.size(), proven.example(key)
+        appends = self.options.append
+        return Prepared(
+            self.keyspace,
+            spool,
+            columns,
+            key,
+            partitions,
+            None,
+            appends,
+            0,
+            size,
+            0,
+            notes,
+            example,
+        )
+
+    def _refuse_misfit(self, made: Prepared, proven: Proof) -> None:
+        """Raise SchemaRefused, KeyRefused if it does not fit the table that is there."""
+        if made.there is None:
+            made.appends = False
+            return
+        if self.options.append:
+            if self._resumable(made) is None:
+                existing.refuse(self.cluster, self.session, made, proven)
+        elif not present.same(self.session, self.keyspace, made.there, made.plan.wanted):
+            present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
+            present.refuse_obstacles(self.session, self.keyspace, made.name)
+            made.notes.append(
+                "other columns or another key: the table is dropped and made anew at the end, and"
+                " whoever reads in that moment gets an error"
+            )
+
+    def _resumable(self, made: Prepared) -> Load | None:
+        """Return the load of the same rows that was cut short, if its table is there still."""
+        load = self.record.load(self.keyspace, made.name)
+        mine = identity(made, self.options, self.cluster)
+        if load is None or mine is None or load.identity != mine:
+            return None
+        if load.state == "switching":  # and finished by now
+            return load
+        found = present.find(self.session, self._staging, load.staged)
+        return load if found is not None else None
+
+    @property
+    def _staging(self) -> str:
+        """The keyspace that rows are loaded into first; an attached cluster's go to the table."""
+        return self.keyspace if self.cluster.kind == "attached" else STAGING
+
+    def load(self) -> bool:
+        """Load all tables beside those that are there, and prove the counts.
+
+        Say whether the keyspace was made for it. Raises PublishError, EngineError.
+        """
+        new = keyspaces.make(self.record, self.cluster, self.session, self.keyspace, self.place)
+        if self._staging == STAGING:
+            keyspaces.make_staging(self.cluster, self.session)
+            self._sweep()
+        for made in self.tables:
+            self.loads[made.name] = self._load(made)
+            made.spool.rest()
+        return new
+
+    def _sweep(self) -> None:
+        """Drop staged tables that belong to nobody any more."""
+        mine = {made.name for made in self.tables}
+        # Before the record is read: a load that begins now is in it before its table is made.
+        rows = self.session.query(
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [STAGING]
+        )
+        kept = set()
+        for load in self.record.staged():
+            here = load["keyspace"] == self.keyspace and load["name"] in mine
+            stale = load["old"] and load["state"] != "switching" and not here
+            if stale and self.record.free(load["keyspace"], load["name"]):
+                self.record.end(load["keyspace"], load["name"])
+            else:
+                kept.add(load["staged"])
+        for (name,) in rows:
+            if name not in kept:
+                switch.drop(self.session, STAGING, name)
+
+    def _load(self, made: Prepared) -> Load:
+        load = self._resumable(made)
+        if load is None:
+            load = self._begin(made)
+        if load.state == "loading":
+            self._fill(made, load)
+            self.record.state(self.keyspace, made.name, "loaded")
+        return load
+
+    def _begin(self, made: Prepared) -> Load:
+        """Make the table that takes the rows, and forget an older load."""
+        before = self.record.load(self.keyspace, made.name)
+        direct = self._staging != STAGING
+        staged = made.name if direct else f"load_{secrets.token_hex(8)}"
+        mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
+        stamp = max(time.time_ns() // 1000, made.stamp_before + 10)
+        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data())
+        self.record.begin(self.keyspace, made.name, load)
+        if before is not None and (not direct or made.there is None or not made.appends):
+            switch.drop(self.session, self._staging, before.staged)
+        if direct:
+            switch.make_target(self.session, made.plan)
+        else:
+            columns = {name: kinds.staged(kind) for name, kind in made.kinds.items()}
+            name = qualified(STAGING, staged)
+            self.session.query(create_table(name, columns, made.key, STAGED_OPTIONS))
+            self.session.await_schema()
+        return load
+
+    def _fill(self, made: Prepared, load: Load) -> None:
+        """Load the rows, but for those that are there already, and prove their counts."""
+        from myriad.cql.connection import Consistency  # noqa: PLC0415
+        from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
+        from myriad.publish.cassandra.counts import difference  # noqa: PLC0415
+
+        names = [column.name for column in made.columns]
+        partition = tuple(names.index(name) for name in made.key.partition)
+        types = tuple(kinds.staged(column.type) for column in made.columns)
+        job = loader.Load(
+            self.cluster, self._staging, load.staged, tuple(names), types, partition, load.stamp
+        )
+        counts = loader.load(
+            job, _batches(made), skip=load.acknowledged, acknowledged=self._told(made)
+        )
+        self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
+        own = self.cluster.kind == "embedded"
+        wrong = [] if made.appends and not own else difference(
+            self.cluster, self._staging, load.staged, made.key.partition, counts,
+            consistency=Consistency.ALL if own else self.cluster.consistency,
+        )  # fmt: skip
+        if wrong or counts.rows != made.spool.rows:
+            if own:
+                switch.drop(self.session, STAGING, load.staged)
+            self.record.end(self.keyspace, made.name)
+            shown = "\n".join(f"  {line}" for line in wrong[:5])
+            raise PublishError(
+                f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
+                hint="The old table stays. Publish again; if it happens again, report it.",
+            )
+
+    def _told(self, made: Prepared) -> Callable[[int], None]:
+        last = time.monotonic()
+
+        def acknowledged(rows: int) -> None:
+            nonlocal last
+            share = rows / max(made.spool.rows, 1)
+            self.progress(Step(made.name, "loading", rows, share))
+            if time.monotonic() - last >= CHECKPOINT:
+                self.record.acknowledged(self.keyspace, made.name, rows)
+                last = time.monotonic()
+
+        return acknowledged
+
+    def show(self, report: Report, started: datetime) -> None:
+        """Make all loaded tables visible, and write down that they are published."""
+        for made in self.tables:
+            load = self.loads[made.name]
+            self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
+            if self._staging == STAGING:
+                self.record.state(self.keyspace, made.name, "switching")
+                plan = switch.plan_from(load.plan)
+                switch.switch(self.cluster, self.session, plan, load.staged, load.stamp)
+            table = made.report()
+            more = {"bytes": made.size, "stamp": load.stamp}
+            mine = [reject for reject in self.rejects.kept if reject.table == made.name]
+            self.record.publish(self.keyspace, table, report.run, started, more, mine)
+
+    def close(self) -> None:
+        """Remove the spools."""
+        for made in self.tables:
+            made.spool.close()
+
+
+def _batches(made: Prepared) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in the order of the key, as the loader takes them."""
+    places = {column.name: column.place for column in made.columns}
+    order = [places[name] for name in made.key.partition]
+    order += [
+        f"{places[name]} {'DESC' if way is Order.DESC else 'ASC'}"
+        for name, way in made.key.clustering
+    ]
+    names = [column.name for column in made.columns]
+    for batch in made.spool.sorted([column.select for column in made.columns], order):
+        pairs = zip(made.columns, batch.columns, strict=True)
+        arrays = [column.loaded(array) for column, array in pairs]
+        yield pa.RecordBatch.from_arrays(arrays, names=names)

@@ -1,0 +1,102 @@
+"""Which keyspace a dataset is in Cassandra, and whose it is."""
+
+from myriad.cql import names
+from myriad.cql.session import Session
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import PublishError, UsageError
+from myriad.publish.cassandra.record import Record
+from myriad.publish.cassandra.switch import STAGING
+from myriad.settings import Settings
+
+FORBIDDEN = (STAGING, "myriad")
+
+
+def name_of(settings: Settings, database: str, dataset: str) -> str:
+    """Return the keyspace's name: the dataset's, after the database's if it is not the default.
+
+    Raises UsageError if Cassandra has no such names, PublishError if it is not for data.
+    """
+    name = dataset if database == settings.database else f"{database}_{dataset}"
+    try:
+        names.check("keyspace", name)
+    except UsageError as error:
+        raise UsageError(
+            f"dataset {dataset!r} of database {database!r} would be keyspace {name!r}: "
+            f"{error.message}",
+            hint=f"{error.hint} Choose another with --dataset.",
+        ) from error
+    if name in FORBIDDEN or name.lower() == "system" or name.lower().startswith("system_"):
+        raise PublishError(
+            f"the keyspace cannot be called {name!r}", hint="Choose another with --dataset."
+        )
+    return name
+
+
+def check_table(name: str) -> None:
+    """Raise UsageError if no table can be called so."""
+    try:
+        names.check("table", name)
+    except UsageError as error:
+        raise UsageError(
+            error.message, hint=f"{error.hint} Choose another with --table."
+        ) from error
+
+
+def refuse_foreign(
+    record: Record, session: Session, keyspace: str, database: str, dataset: str
+) -> None:
+    """Raise PublishError if the keyspace is there and is not the one that Myriad made for it."""
+    ours = record.keyspace(keyspace)
+    if ours is not None and ours[:2] != (database, dataset):
+        raise PublishError(
+            f"keyspace {keyspace} is that of dataset {ours[1]} in database {ours[0]}",
+            hint="Choose another --dataset.",
+        )
+    if ours is not None and (ours[2] or not _tables(session, keyspace)):
+        return
+    if _exists(session, keyspace):
+        raise PublishError(
+            f"keyspace {keyspace} is there and Myriad did not make it",
+            hint="Choose another --dataset; a new keyspace is made for it.",
+        )
+
+
+def make(
+    record: Record, cluster: Cluster, session: Session, keyspace: str, place: tuple[str, str]
+) -> bool:
+    """Make the keyspace, of `place` (database, dataset), where it is missing; say if it was."""
+    ours = record.keyspace(keyspace)
+    if ours is not None and ours[2] and _exists(session, keyspace):
+        return False
+    record.announce(keyspace, *place)
+    _create(cluster, session, keyspace)
+    record.made(keyspace)
+    return True
+
+
+def make_staging(cluster: Cluster, session: Session) -> None:
+    """Make the keyspace that tables are loaded into before they are shown."""
+    if not _exists(session, STAGING):
+        _create(cluster, session, STAGING)
+
+
+def _create(cluster: Cluster, session: Session, keyspace: str) -> None:
+    session.query(
+        f"CREATE KEYSPACE IF NOT EXISTS {names.quoted(keyspace)}"
+        f" WITH replication = {cluster.replication}"
+    )
+    session.await_schema()
+
+
+def _exists(session: Session, keyspace: str) -> bool:
+    found = session.query(
+        "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?", [keyspace]
+    )
+    return bool(found)
+
+
+def _tables(session: Session, keyspace: str) -> list[str]:
+    found = session.query(
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [keyspace]
+    )
+    return [name for (name,) in found]

@@ -1,0 +1,128 @@
+"""One table on its way to Cassandra: read, its types and key proven, ready to be loaded."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from myriad.cql.names import qualified
+from myriad.cql.types import CqlType
+from myriad.engines.cassandra.base import Cluster
+from myriad.model import Key, Table
+from myriad.publish.cassandra import asks, present, text
+from myriad.publish.cassandra.kinds import CqlColumn
+from myriad.publish.cassandra.present import Present
+from myriad.publish.cassandra.proof import Partitions
+from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.switch import Plan
+from myriad.publish.options import Options
+from myriad.publish.report import TableReport
+
+
+@dataclass
+class Prepared:
+    """A table whose rows are in the spool, and everything that was found out about it.
+
+    Attributes:
+        there: the table that is there already.
+        stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
+        size: bytes of all rows, estimated.
+        rejects: how many of its records were set aside.
+        example: a value for each column of the key, from one row.
+    """
+
+    keyspace: str
+    spool: Spool
+    columns: list[CqlColumn]
+    key: Key
+    partitions: Partitions
+    there: Present | None
+    appends: bool
+    stamp_before: int
+    size: int
+    rejects: int
+    notes: list[str]
+    example: Sequence[Any]
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.spool.table.name
+
+    @property
+    def kinds(self) -> dict[str, CqlType]:
+        """The columns' types by name."""
+        return {column.name: column.type for column in self.columns}
+
+    @property
+    def plan(self) -> Plan:
+        """What the switch has to know."""
+        kinds = self.kinds
+        return Plan(
+            self.keyspace,
+            self.name,
+            {name: str(kinds[name]) for name in self.key.partition},
+            [*text.create_types(list(kinds.values())), self._create_table()],
+            present.signature(kinds, self.key),
+            self.appends,
+        )
+
+    def _create_table(self) -> str:
+        return text.create_table(qualified(self.keyspace, self.name), self.kinds, self.key)
+
+    def report(self) -> TableReport:
+        """Return what is told of it; the rows are those of the spool."""
+        table = self._table()
+        report = TableReport(", ".join(dict.fromkeys(self.spool.origins)), table)
+        report.engine, report.rows, report.rejects = "cassandra", self.spool.rows, self.rejects
+        kinds = self.kinds
+        report.types = {name: text.plain(kind) for name, kind in kinds.items()}
+        if self.there is not None:
+            report.action = "appended" if self.appends else "replaced"
+            if not self.appends:
+                report.difference = present.difference(self.there, kinds, self.key)
+        report.key, report.notes = str(self.key), self.notes
+        report.partitions = self.partitions.as_data()
+        report.ddl = "".join(f"{statement};\n" for statement in self.plan.statements)
+        place = self.keyspace, self.name
+        report.asks = asks.explain(place, self.key, kinds, self.example, self.partitions)
+        return report
+
+    def _table(self) -> Table:
+        """Return the table without what only PostgreSQL has."""
+        whys = {column.name: column.why for column in self.columns}
+        columns = tuple(replace(c, why=whys[c.name], not_null=False, default=None)
+                        for c in self.spool.table.columns)  # fmt: skip
+        table = self.spool.table
+        return Table(table.name, table.original, columns, notes=table.notes)
+
+
+def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str, str] | None:
+    """Return what is equal for the same command on the same source, as plain data.
+
+    None if that cannot be told: standard input is never the same again.
+    """
+    files = [_state(origin) for origin in prepared.spool.origins]
+    if None in files:
+        return None
+    rest: Mapping[str, object] = {
+        "columns": present.signature(prepared.kinds, prepared.key),
+        "rows": prepared.spool.rows,
+        "options": repr((options.read, options.append, options.keep_names)),
+        "cluster": cluster.kind,
+    }
+    digest = hashlib.sha256(json.dumps([files, rest], sort_keys=True).encode()).hexdigest()
+    return {"digest": digest}
+
+
+def _state(origin: str) -> list[Any] | None:
+    path = Path(origin).absolute()
+    log = path.with_name(path.name + "-wal")  # where SQLite may keep the newest rows
+    try:
+        states = [path.stat(), *([log.stat()] if log.exists() else [])]
+    except OSError:
+        return None
+    return [os.fsdecode(path), [(state.st_size, state.st_mtime_ns) for state in states]]

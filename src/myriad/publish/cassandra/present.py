@@ -1,0 +1,211 @@
+"""Look at the table that is there already in Cassandra, and at what hangs on it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from myriad.cql.session import Session
+from myriad.cql.types import CqlType
+from myriad.errors import SchemaRefused
+from myriad.model import Key, Kind, Order, Type
+from myriad.publish.cassandra import text
+
+_COLUMNS = (
+    "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns"
+    " WHERE keyspace_name = ? AND table_name = ?"
+)
+_TYPES = (
+    "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?"
+)
+# CQL's type → in which type a source is read for it.
+_READ = {
+    "boolean": Type(Kind.BOOLEAN),
+    "int": Type(Kind.INTEGER),
+    "bigint": Type(Kind.BIGINT),
+    "float": Type(Kind.REAL),
+    "double": Type(Kind.DOUBLE),
+    "date": Type(Kind.DATE),
+    "time": Type(Kind.TIME),
+    "uuid": Type(Kind.UUID),
+    "blob": Type(Kind.BYTEA),
+    "varint": Type(Kind.NUMERIC, 38, 0),
+    "inet": Type(Kind.TEXT),
+}
+_TIMES = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
+_WHOLE = ("int", "bigint", "varint")
+
+
+@dataclass(frozen=True)
+class Present:
+    """A table that is there: its columns with their types as Cassandra writes them, its key."""
+
+    columns: Mapping[str, str]
+    key: Key
+    static: bool = False
+
+
+def find(session: Session, keyspace: str, name: str) -> Present | None:
+    """Return the table of that name, None if there is none."""
+    rows = session.query(_COLUMNS, [keyspace, name])
+    if not rows:
+        return None
+    partition = sorted(
+        (place, column) for column, _, kind, place, _ in rows if kind == "partition_key"
+    )
+    clustering = sorted(
+        (place, column, order) for column, _, kind, place, order in rows if kind == "clustering"
+    )
+    key = Key(
+        tuple(column for _, column in partition),
+        tuple((column, Order(order.lower())) for _, column, order in clustering),
+    )
+    columns = {column: _plain(kind) for column, kind, _, _, _ in rows}
+    return Present(columns, key, any(kind == "static" for _, _, kind, _, _ in rows))
+
+
+def _plain(kind: str) -> str:
+    return kind.replace('"', "").replace(" ", "")
+
+
+def written(kind: CqlType) -> str:
+    """Return a type as `system_schema` has it, without quotes and spaces."""
+    if kind.name == "udt":
+        return f"frozen<{kind.udt}>"
+    inner = f"<{','.join(map(written, kind.arguments))}>" if kind.arguments else ""
+    plain = kind.name + inner
+    return f"frozen<{plain}>" if kind.frozen else plain
+
+
+def signature(columns: Mapping[str, CqlType], key: Key) -> dict[str, object]:
+    """Return what must be equal for rows of one table to be rows of the other, as plain data."""
+    kinds = {name: written(kind) for name, kind in columns.items()}
+    fields = {
+        kind.udt: [
+            [name, written(of)] for name, of in zip(kind.fields, kind.arguments, strict=True)
+        ]
+        for kind in text.udts(list(columns.values()))
+    }
+    clustering = [[name, str(order)] for name, order in key.clustering]
+    return {"columns": kinds, "key": [list(key.partition), clustering], "types": fields}
+
+
+def same(session: Session, keyspace: str, there: Present, wanted: Mapping[str, object]) -> bool:
+    """Say whether a table that is there has that signature."""
+    clustering = [[name, str(order)] for name, order in there.key.clustering]
+    key = [list(there.key.partition), clustering]
+    if there.static or dict(there.columns) != wanted["columns"] or key != wanted["key"]:
+        return False
+    return not other_types(session, keyspace, wanted)
+
+
+def other_types(session: Session, keyspace: str, wanted: Mapping[str, object]) -> list[str]:
+    """Return the UDTs that are there with other fields than `wanted` has."""
+    types = wanted["types"]
+    assert isinstance(types, Mapping)  # noqa: S101 - as `signature` made it
+    there = {
+        name: [[field, _plain(kind)] for field, kind in zip(names, kinds, strict=True)]
+        for name, names, kinds in session.query(_TYPES, [keyspace])
+    }
+    return [name for name, fields in types.items() if there.get(name, fields) != fields]
+
+
+def refuse_used_types(
+    session: Session, keyspace: str, name: str, wanted: Mapping[str, object]
+) -> None:
+    """Raise SchemaRefused if a UDT would have to change that another table has too."""
+    changing = other_types(session, keyspace, wanted)
+    if not changing:
+        return
+    rows = session.query(
+        "SELECT table_name, type FROM system_schema.columns WHERE keyspace_name = ?", [keyspace]
+    )
+    for table, kind in rows:
+        used = set(re.findall(r"\w+", kind)) & set(changing)
+        if table != name and used:
+            raise SchemaRefused(
+                f"type {min(used)} would change, and table {keyspace}.{table} has it too",
+                hint="Publish under another name with --table, or to another --dataset.",
+            )
+
+
+def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
+    """Raise SchemaRefused, naming it, if dropping the table would lose what hangs on it."""
+    found = [
+        *(f"index {index}" for (index,) in session.query(
+            "SELECT index_name FROM system_schema.indexes"
+            " WHERE keyspace_name = ? AND table_name = ?", [keyspace, name])),
+        *(f"trigger {trigger}" for (trigger,) in session.query(
+            "SELECT trigger_name FROM system_schema.triggers"
+            " WHERE keyspace_name = ? AND table_name = ?", [keyspace, name])),
+        *(f"materialized view {view}" for view, base in session.query(
+            "SELECT view_name, base_table_name FROM system_schema.views WHERE keyspace_name = ?",
+            [keyspace]) if base == name),
+    ]  # fmt: skip
+    if found:
+        raise SchemaRefused(
+            f"{keyspace}.{name} gets other columns or another key, so it is made anew: that would"
+            f" lose {', '.join(found)}",
+            hint="Drop it first, or publish under another name with --table.",
+        )
+
+
+def difference(there: Present, columns: Mapping[str, CqlType], key: Key) -> list[str]:
+    """Return how the new table differs from what is there, a line each; empty if not at all."""
+    before, after = there.columns, {name: written(kind) for name, kind in columns.items()}
+    lines = [
+        *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
+        *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
+        *(
+            f"~ {name} {before[name]} → {kind}"
+            for name, kind in after.items()
+            if name in before and before[name] != kind
+        ),
+    ]
+    return lines if there.key == key else [*lines, f"- key {there.key}", f"+ key {key}"]
+
+
+def arriving(there: Present, believed: Mapping[str, Type], *, exactly: bool) -> dict[str, Type]:
+    """Return the types in which columns shall arrive to fit the table that is there.
+
+    Not `exactly`: only whole numbers for wider ones, so that growth does not change the table.
+    """
+    found = {}
+    for name, kind in believed.items():
+        wanted = there.columns.get(name, "")
+        if _narrower(kind, wanted) or (exactly and wanted in _READ):
+            found[name] = _READ[wanted]
+        elif exactly and wanted == "decimal":
+            scale = kind.scale if kind.kind is Kind.NUMERIC else 0
+            found[name] = Type(Kind.NUMERIC, 38, max(scale, 1))
+        elif exactly and kind.kind not in _TIMES and wanted in ("timestamp", "text"):
+            found[name] = Type(Kind.TIMESTAMPTZ if wanted == "timestamp" else Kind.TEXT)
+    return {name: kind for name, kind in found.items() if believed[name].kind is not Kind.JSONB}
+
+
+def _narrower(kind: Type, wanted: str) -> bool:
+    names = {Kind.SMALLINT: "int", Kind.INTEGER: "int", Kind.BIGINT: "bigint"}
+    if wanted not in _WHOLE or kind.kind not in names:
+        return False
+    return _WHOLE.index(names[kind.kind]) <= _WHOLE.index(wanted)
+
+
+def refuse_misfit(
+    there: Present, name: str, columns: Mapping[str, CqlType], key: Key | None
+) -> None:
+    """Raise SchemaRefused if rows with these columns cannot be added to the table."""
+    lines = [
+        f"~ {column} {there.columns[column]}, the source has {written(kind)}"
+        for column, kind in columns.items()
+        if column in there.columns and there.columns[column] != written(kind)
+    ]
+    lines += [f"+ {column}" for column in columns if column not in there.columns]
+    lines += [
+        f"- {column}, which is in the key" for column in there.key.columns if column not in columns
+    ]
+    if key is not None and key != there.key:
+        lines.append(f"~ key {there.key}, --key says {key}")
+    if lines:
+        raise SchemaRefused(
+            f"the source does not fit {name}:\n  " + "\n  ".join(lines),
+            hint="--append needs the table's columns and key; without it the table is replaced.",
+        )

@@ -1,0 +1,190 @@
+"""The record of what is published to Cassandra, in the control database: `record.sql`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from myriad import named_sql
+from myriad.engines.base import Server
+from myriad.errors import PublishError
+from myriad.model import Reject
+from myriad.publish.report import TableReport
+
+_SQL = named_sql.load("myriad.publish.cassandra", "record.sql")
+KEPT_REJECTS = 20  # shown by `show`; all are in the file
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load that is on its way, or was cut short.
+
+    Attributes:
+        staged: the table that takes the rows, in the keyspace that `plan` says.
+        identity: of what is loaded; the same command with the same source has the same.
+        stamp: the timestamp of every row, µs.
+        acknowledged: so many first rows, in the order of the key, are there.
+        state: `loading`, `loaded` or `switching`.
+        plan: what the switch needs to know.
+    """
+
+    staged: str
+    identity: Any
+    stamp: int
+    acknowledged: int
+    state: str
+    plan: dict[str, Any]
+
+
+class Record:
+    """Reads and writes the record over one connection that commits each statement."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def _one(self, statement: str, *values: object) -> dict[str, Any] | None:
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(_SQL[statement], values).fetchone()
+
+    def _run(self, statement: str, *values: object) -> None:
+        self._connection.execute(_SQL[statement], values)
+
+    def claim(self, keyspace: str, name: str) -> None:
+        """Let nobody else publish that table as long as the connection lives."""
+        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
+        if not (found and found[0]):
+            raise PublishError(
+                f"{keyspace}.{name} is being published by somebody else right now",
+                hint="Wait until that publish has ended.",
+            )
+
+    def keyspace(self, keyspace: str) -> tuple[str, str, bool] | None:
+        """Return database and dataset of a keyspace of ours, and whether it was made already."""
+        found = self._one("keyspace", keyspace)
+        return (found["database"], found["dataset"], found["made"]) if found else None
+
+    def announce(self, keyspace: str, database: str, dataset: str) -> None:
+        """Write down that a keyspace is about to be made."""
+        self._run("announce_keyspace", keyspace, database, dataset)
+
+    def made(self, keyspace: str) -> None:
+        """Write down that a keyspace was made."""
+        self._run("keyspace_made", keyspace)
+
+    def load(self, keyspace: str, name: str) -> Load | None:
+        """Return the load of a table that has not ended."""
+        found = self._one("load", keyspace, name)
+        return Load(**found) if found else None
+
+    def begin(self, keyspace: str, name: str, load: Load) -> None:
+        """Write down a load that begins; one from before is forgotten."""
+        values = {
+            **asdict(load),
+            "keyspace": keyspace,
+            "name": name,
+            "identity": Jsonb(load.identity),
+            "plan": Jsonb(load.plan),
+        }
+        self._connection.execute(_SQL["begin_load"], values)
+
+    def acknowledged(self, keyspace: str, name: str, rows: int) -> None:
+        """Write down how far a load is."""
+        self._run("acknowledged", rows, keyspace, name)
+
+    def state(self, keyspace: str, name: str, state: str) -> None:
+        """Write down the state of a load."""
+        self._run("state", state, keyspace, name)
+
+    def end(self, keyspace: str, name: str) -> None:
+        """Forget a load."""
+        self._run("end_load", keyspace, name)
+
+    def staged(self) -> list[dict[str, Any]]:
+        """Return all loads: keyspace, name, staged, state, and whether nothing came for long."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(_SQL["staged"]).fetchall()
+
+    def free(self, keyspace: str, name: str) -> bool:
+        """Say whether nobody publishes that table now, and claim it if so."""
+        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
+        return bool(found and found[0])
+
+    def published(self, keyspace: str, name: str) -> tuple[int, dict[str, Any]] | None:
+        """Return the timestamp of a published table's rows, and its report."""
+        found = self._one("published", keyspace, name)
+        return (found["stamp"], found["report"]) if found else None
+
+    def publish(
+        self,
+        keyspace: str,
+        report: TableReport,
+        run: str,
+        started: datetime,
+        more: Mapping[str, int],
+        rejects: Sequence[Reject],
+    ) -> None:
+        """Write down that a table is published, and end its load. `more`: bytes and stamp."""
+        values = {
+            "keyspace": keyspace,
+            "name": report.table.name,
+            "run": run,
+            "started": started,
+            "rows": report.rows,
+            "source": report.source,
+            "report": Jsonb(report.as_data()),
+            "rejects": Jsonb([_plain(reject) for reject in rejects[:KEPT_REJECTS]]),
+            **more,
+        }
+        with self._connection.transaction():
+            statement = "append" if report.action == "appended" else "publish"
+            self._connection.execute(_SQL[statement], values)
+            self.end(keyspace, report.table.name)
+
+
+def _plain(reject: Reject) -> dict[str, object]:
+    return {
+        name: value.replace("\0", "\\x00") if isinstance(value, str) else value
+        for name, value in asdict(reject).items()
+    }
+
+
+@contextmanager
+def opened(server: Server) -> Iterator[Record]:
+    """Connect to the control database; the record's tables are there."""
+    with closing(server.connect(autocommit=True)) as connection:
+        if not _there(connection):
+            with connection.transaction():
+                connection.execute(_SQL["make_one_by_one"])
+                connection.execute(_SQL["make"])
+        yield Record(connection)
+
+
+def _there(connection: psycopg.Connection) -> bool:
+    row = connection.execute(_SQL["there"]).fetchone()
+    return bool(row and row[0])
+
+
+def everywhere(server: Server) -> list[dict[str, Any]]:
+    """Return a row for each published table: database, dataset, name, rows, bytes, source."""
+    with closing(server.connect(autocommit=True)) as connection:
+        if not _there(connection):
+            return []
+        with connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(_SQL["list"]).fetchall()
+
+
+def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
+    """Return the last report of one table and its first rejects, None if it is not published."""
+    with closing(server.connect(autocommit=True)) as connection:
+        if not _there(connection):
+            return None
+        row = connection.execute(_SQL["show"], [database, dataset, name]).fetchone()
+    if row is None:
+        return None
+    report, dataset, finished, rejects = row
+    return {**report, "dataset": dataset, "finished": finished, "first_rejects": rejects}

@@ -1,0 +1,112 @@
+-- What is published to Cassandra, and what is on its way there, in the control database.
+
+-- name: there
+SELECT to_regclass('public.cassandra_load') IS NOT NULL;
+
+-- name: make_one_by_one
+SELECT pg_advisory_xact_lock(hashtextextended('make cassandra record', 0));
+
+-- name: make
+-- Keyspaces that Myriad made, or is about to make.
+CREATE TABLE IF NOT EXISTS cassandra_keyspace (
+    keyspace text PRIMARY KEY,
+    database text NOT NULL,
+    dataset text NOT NULL,
+    made boolean NOT NULL DEFAULT false,
+    UNIQUE (database, dataset)
+);
+CREATE TABLE IF NOT EXISTS cassandra_published (
+    keyspace text NOT NULL REFERENCES cassandra_keyspace,
+    name text NOT NULL,
+    run uuid NOT NULL,
+    started timestamptz NOT NULL,
+    finished timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rows bigint NOT NULL,
+    bytes bigint NOT NULL,
+    stamp bigint NOT NULL,
+    report jsonb NOT NULL,
+    rejects jsonb NOT NULL,
+    PRIMARY KEY (keyspace, name)
+);
+-- One load for each table at most: where it stands, so that the same command can go on there.
+CREATE TABLE IF NOT EXISTS cassandra_load (
+    keyspace text NOT NULL,
+    name text NOT NULL,
+    staged text NOT NULL,
+    identity jsonb NOT NULL,
+    stamp bigint NOT NULL,
+    acknowledged bigint NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'loading' CHECK (state IN ('loading', 'loaded', 'switching')),
+    plan jsonb NOT NULL,
+    touched timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (keyspace, name)
+);
+
+-- name: claim
+SELECT pg_try_advisory_lock(hashtextextended(%s, 0));
+
+-- name: keyspace
+SELECT database, dataset, made FROM cassandra_keyspace WHERE keyspace = %s;
+
+-- name: announce_keyspace
+INSERT INTO cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
+ON CONFLICT (keyspace) DO NOTHING;
+
+-- name: keyspace_made
+UPDATE cassandra_keyspace SET made = true WHERE keyspace = %s;
+
+-- name: load
+SELECT staged, identity, stamp, acknowledged, state, plan FROM cassandra_load
+WHERE keyspace = %s AND name = %s;
+
+-- name: begin_load
+INSERT INTO cassandra_load (keyspace, name, staged, identity, stamp, plan)
+VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s)
+ON CONFLICT (keyspace, name) DO UPDATE SET staged = excluded.staged, identity = excluded.identity,
+    stamp = excluded.stamp, plan = excluded.plan, acknowledged = 0, state = 'loading',
+    touched = clock_timestamp();
+
+-- name: acknowledged
+UPDATE cassandra_load SET acknowledged = %s, touched = clock_timestamp()
+WHERE keyspace = %s AND name = %s;
+
+-- name: state
+UPDATE cassandra_load SET state = %s, touched = clock_timestamp() WHERE keyspace = %s AND name = %s;
+
+-- name: end_load
+DELETE FROM cassandra_load WHERE keyspace = %s AND name = %s;
+
+-- name: staged
+SELECT keyspace, name, staged, state, touched < clock_timestamp() - interval '7 days' AS old
+FROM cassandra_load;
+
+-- name: publish
+INSERT INTO cassandra_published
+    (keyspace, name, run, started, rows, bytes, stamp, report, rejects)
+VALUES (%(keyspace)s, %(name)s, %(run)s, %(started)s, %(rows)s, %(bytes)s, %(stamp)s, %(report)s,
+    %(rejects)s)
+ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = excluded.started,
+    finished = clock_timestamp(), rows = excluded.rows, bytes = excluded.bytes,
+    stamp = excluded.stamp, report = excluded.report, rejects = excluded.rejects;
+
+-- name: append
+-- What came with the table stays; the rows add up. Nothing happens to a table not published.
+UPDATE cassandra_published SET run = %(run)s, started = %(started)s, finished = clock_timestamp(),
+    rows = rows + %(rows)s, bytes = bytes + %(bytes)s, stamp = %(stamp)s, rejects = %(rejects)s,
+    report = report || jsonb_build_object(
+        'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: published
+SELECT stamp, report FROM cassandra_published WHERE keyspace = %s AND name = %s;
+
+-- name: list
+SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,
+       p.report ->> 'source' AS source
+FROM cassandra_published p JOIN cassandra_keyspace k USING (keyspace)
+ORDER BY 1, 2, 4;
+
+-- name: show
+SELECT p.report, k.dataset, p.finished, p.rejects
+FROM cassandra_published p JOIN cassandra_keyspace k USING (keyspace)
+WHERE k.database = %s AND k.dataset = %s AND p.name = %s;

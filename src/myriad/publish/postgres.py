@@ -1,0 +1,198 @@
+"""Publish into one PostgreSQL database: all tables at once, in one transaction."""
+
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg import sql
+
+from myriad.engines import databases
+from myriad.engines.base import Server
+from myriad.errors import PublishError, SchemaRefused
+from myriad.model import Kind
+from myriad.people import asking
+from myriad.publish import copy, ddl, existing, loading, naming, plan, record
+from myriad.publish.existing import Existing, query
+from myriad.publish.options import Options, Progress, Step
+from myriad.publish.rejects import Rejects
+from myriad.publish.report import Report, TableReport
+from myriad.publish.swap import Replacement, rehearse, swap
+from myriad.settings import Settings
+
+FORBIDDEN_DATASETS = ("myriad", "information_schema")
+KEY_CANDIDATES = 5
+# Unique perhaps, but nothing that anybody would look a row up by.
+NO_KEYS = (Kind.REAL, Kind.DOUBLE, Kind.JSONB, Kind.BYTEA, Kind.BOOLEAN)
+
+
+def check_dataset(dataset: str) -> None:
+    """Raise UsageError or PublishError if no schema for data can be called so."""
+    naming.check("dataset", dataset)
+    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_"):
+        raise PublishError(
+            f"the dataset cannot be called {dataset!r}", hint="Choose another with --dataset."
+        )
+
+
+def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
+    """Connect to the database; made if it is not there and `create`. Raises PublishError."""
+    if database in (databases.MAINTENANCE, "myriad", "template0", "template1"):
+        raise PublishError(f"{database} is not for data", hint="Choose another with --database.")
+    with closing(server.connect(autocommit=True)) as control:
+        # Two that publish into the same new database at once: the second waits for the first.
+        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
+        owner = databases.owner(control, database)
+        if owner is None and not create:
+            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
+        if owner is None:
+            databases.create_database(server, database)
+        elif not owner.ours:
+            raise PublishError(
+                f"database {database} belongs to {owner.name}, not to Myriad",
+                hint="Choose another with --database; a new one is made.",
+            )
+    connection = server.enter(database, autocommit=True)
+    copy.widen_socket(connection)
+    return connection
+
+
+@dataclass
+class Job:
+    """One publish into one dataset over one connection."""
+
+    server: Server
+    connection: psycopg.Connection
+    dataset: str
+    options: Options
+    settings: Settings
+    rejects: Rejects
+    progress: Progress
+
+    def run(
+        self, targets: list[plan.Target], report: Report, began: float, started: datetime
+    ) -> None:
+        """Load all targets and swap them in, in one transaction."""
+        if self.options.dry_run:
+            there = self._look(targets)
+            report.tables = [self._planned(target, there[target.name]) for target in targets]
+            report.seconds = time.monotonic() - began
+            return
+        record.prepare(self.connection)
+        with self.connection.transaction():
+            self._claim(targets)
+            there = self._look(targets)
+            report.first_in_dataset = self._make_dataset()
+            self._load(targets, there, report)
+            report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
+            report.seconds = time.monotonic() - began
+            record.save(self.connection, report, started)
+
+    def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
+        """Return the tables that are there; raises SchemaRefused for what must not be lost."""
+        there = {target.name: self._existing(target) for target in targets}
+        if any(there.values()) and not self.options.append:
+            pairs = [(target.table, there[target.name]) for target in targets]
+            tables = [(table, old.oid if old else None) for table, old in pairs]
+            rehearse(self.connection, self.dataset, tables)
+        return there
+
+    def _make_dataset(self) -> bool:
+        """Make the dataset where it is missing; say whether it had no table yet."""
+        schema = sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.dataset))
+        # If another publish is making it we wait for that one, and then it is there.
+        with suppress(psycopg.errors.UniqueViolation), self.connection.transaction():
+            self.connection.execute(schema)
+        return not query(self.connection, "taken", dataset=self.dataset)
+
+    def _claim(self, targets: list[plan.Target]) -> None:
+        """Let nobody else publish the same tables meanwhile."""
+        for name in sorted(target.name for target in targets):
+            key = f"publish {self.dataset}.{name}"
+            row = self.connection.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]
+            ).fetchone()
+            if not (row and row[0]):
+                raise PublishError(
+                    f"{self.dataset}.{name} is being published by somebody else right now",
+                    hint="Wait until that publish has ended.",
+                )
+
+    def _existing(self, target: plan.Target) -> Existing | None:
+        """Return the table that is there; raises SchemaRefused if it must not be touched."""
+        found = existing.find(self.connection, self.dataset, target.name)
+        if found is None or self.options.append:
+            return found
+        name = f"{self.dataset}.{target.name}"
+        made = record.made(self.connection, self.dataset, target.name)
+        if made is None and not self.options.replace:
+            raise SchemaRefused(
+                f"{name} is there and Myriad did not publish it",
+                hint="Choose another --table, or say --replace: its rows will be gone.",
+            )
+        existing.refuse_obstacles(self.connection, name, found.oid, made or [])
+        if not self.options.replace:
+            target.keep_key(found.key)
+        return found
+
+    def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
+        table = self._report(target, there)
+        table.ddl = ddl.text(self.dataset, target.table)
+        if there is not None and self.options.append:
+            existing.append_types(there, target.table, f"{self.dataset}.{target.name}")
+        return table
+
+    def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
+        table = TableReport(", ".join(s.origin for s in target.sources), target.table)
+        if there is not None:
+            table.action = "appended" if self.options.append else "replaced"
+            if not self.options.append:
+                table.difference = existing.difference(there, target.table)
+        return table
+
+    def _load(
+        self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
+    ) -> None:
+        loader = loading.Loader(self.connection, self.dataset, self.rejects, self.progress)
+        replacements = {}
+        for target in targets:
+            before, found = len(self.rejects.kept), there[target.name]
+            if found is not None and self.options.append:
+                loaded = loader.append(target, found)
+            else:
+                made = record.made(self.connection, self.dataset, target.name) or []
+                loaded = loader.create(target, found.oid if found else None, made)
+            table = self._report(target, found)
+            table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
+            table.ddl = ddl.text(self.dataset, target.table)
+            table.notes += loaded.notes
+            if loaded.replacement is not None:
+                replacements[target.name] = loaded.replacement
+                if not target.table.primary_key:
+                    table.key_candidates = self._key_candidates(loaded.replacement)
+            report.tables.append(table)
+        notes = loading.add_foreign_keys(self.connection, replacements)
+        for table in report.tables:
+            table.notes += notes.get(table.table.name, [])
+        self.rejects.check()
+        self.progress(Step("", "replacing", report.rows, 1.0))
+        made_names = swap(
+            self.connection,
+            list(replacements.values()),
+            self.settings.swap_timeout,
+            lambda: asking.by_process(self.server),
+        )
+        for table in report.tables:
+            table.made = made_names.get(table.table.name, [])
+
+    def _key_candidates(self, loaded: Replacement) -> list[str]:
+        """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""
+        sensible = [c.name for c in loaded.table.columns if c.type.kind not in NO_KEYS]
+        rows = self.connection.execute(
+            "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = %s"
+            " AND n_distinct = -1 AND null_frac = 0 AND attname = ANY(%s)",
+            [self.dataset, loaded.staged, sensible],
+        )
+        unique = {row[0] for row in rows}
+        return [name for name in sensible if name in unique][:KEY_CANDIDATES]

@@ -1,0 +1,93 @@
+"""Read the sources of a target: with believed types, then proven ones, until they hold."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from myriad.errors import PublishError, SourceError
+from myriad.model import Type
+from myriad.publish.options import Progress, Step
+from myriad.publish.plan import Target
+from myriad.publish.rejects import Rejects
+from myriad.sources.base import TypeMismatch
+
+# First guess, proven types, and once more for values that only the server refuses, per column.
+ATTEMPTS = 8
+
+
+class Again(Exception):
+    """The target changed, such as a column that became text: read it once more."""
+
+
+@dataclass
+class Reading:
+    """Reads one target for one engine, and counts.
+
+    Attributes:
+        phase: what the engine does with the rows, for progress.
+        rows: yielded so far by this attempt.
+    """
+
+    target: Target
+    rejects: Rejects
+    progress: Progress
+    phase: str
+    rows: int = 0
+
+    def until_it_holds(self, attempt: Callable[[], int]) -> int:
+        """Run `attempt`, which uses `batches`, until the types hold.
+
+        A failed one must leave nothing behind. Raises PublishError, SourceError, and what
+        `attempt` raises but for TypeMismatch and Again.
+        """
+        before = len(self.rejects.kept)
+        for number in range(ATTEMPTS):
+            self.rejects.restart(before)
+            self._sink = self.rejects if number else None
+            try:
+                rows = attempt()
+                self._check(rows, len(self.rejects.kept) - before)
+            except Again:
+                pass
+            except (TypeMismatch, SourceError) as error:
+                if number and isinstance(error, SourceError):
+                    raise
+                self.progress(Step(self.target.name, "proving types"))
+                for source in self.target.sources:
+                    source.prove()
+            else:
+                return rows
+            self.target.refresh()
+        raise PublishError(
+            f"{self.target.name}: the source does not hold still: its values keep changing their"
+            " types",
+            hint="Publish a copy that nobody writes to.",
+        )
+
+    def batches(self, types: Sequence[Type]) -> Iterator[pa.RecordBatch]:
+        """Yield all records of all sources, the columns as `types`; raises TypeMismatch."""
+        sources = self.target.sources
+        size = sum(source.size for source in sources)
+        self.rows = 0
+        for number, source in enumerate(sources):
+            for batch in source.read(types, self._sink):
+                self.rows += batch.num_rows
+                yield batch
+                share = (number + source.progress()) / len(sources)
+                self.progress(Step(self.target.name, self.phase, self.rows, share, size))
+
+    def _check(self, rows: int, rejects: int) -> None:
+        """Raise PublishError unless every record that was read is a row or a reject."""
+        if rows != self.rows:
+            raise PublishError(
+                f"{self.target.name}: {self.rows} rows were sent, the server has {rows}",
+                hint="The old table stays. Publish again; if it happens again, report it.",
+            )
+        expected = [source.records for source in self.target.sources]
+        if None not in expected and sum(number or 0 for number in expected) != rows + rejects:
+            raise PublishError(
+                f"{self.target.name}: the source has {expected} records, {rows + rejects} were"
+                " read",
+                hint="The old table stays. Was the source being written to?",
+            )

@@ -1,0 +1,150 @@
+"""Three nodes: what one of them, or all, can suffer without anything being lost.
+
+Their login is open: one that is read alone must not ask the others who may log in.
+"""
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from myriad.engines.cassandra import node
+from myriad.home import Home
+from tests.cassandra_nodes import (
+    Writer,
+    await_hints_sent,
+    await_ready,
+    connected,
+    kill,
+    paused,
+    process_of,
+    read_alone,
+    seconds,
+)
+from tests.harness import Up, reachable_folder, run, up, wait_until
+
+PLACE = {
+    "MYRIAD_CASSANDRA_ADDRESS": "127.0.0.21",
+    "MYRIAD_CASSANDRA_HEAP_MB": "512",
+    "MYRIAD_CASSANDRA_LOGIN": "open",
+}
+THREE = {"class": "NetworkTopologyStrategy", "datacenter1": 3}
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Up]:
+    """Three nodes that are up, with a table of three replicas."""
+    with reachable_folder() as folder:
+        home = Home(folder / "home")
+        with up(home, "--cassandra", "3", **PLACE) as started:
+            started.wait_ready(180)
+            with connected(home) as session:
+                session.execute(f"CREATE KEYSPACE three WITH replication = {THREE}")
+            yield started
+            assert started.end() == 0
+
+
+@pytest.fixture
+def home(cluster: Up) -> Home:
+    """The home of three nodes, all well."""
+    await_ready(cluster.home, 1, 2, 3)
+    return cluster.home
+
+
+@pytest.fixture
+def table(home: Home) -> str:
+    """A table of three replicas, for one test."""
+    name = f"three.t{uuid.uuid4().hex[:8]}"
+    with connected(home) as session:
+        session.execute(f"CREATE TABLE {name} (a int PRIMARY KEY, b int)")
+    return name
+
+
+def _there(rows: list[tuple[int, ...]]) -> set[int]:
+    return {value for (value,) in rows}
+
+
+def test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself(
+    home: Home, table: str
+) -> None:
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(200)
+        kill(home, 2)
+        writer.has_written(500)
+        await_ready(home, 2)
+        writer.has_written(100)
+    assert writer.failures == []
+    await_hints_sent(home, 1, 3)
+    assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
+
+
+def test_what_was_acknowledged_is_there_after_all_three_were_killed(home: Home, table: str) -> None:
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(300)
+        kill(home, 1, 2, 3)
+    await_ready(home, 1, 2, 3)
+    with connected(home) as session:
+        there = {row.a for row in session.execute(f"SELECT a FROM {table}")}
+    assert set(writer.acknowledged) <= there
+
+
+def test_a_paused_node_costs_no_request_at_quorum(home: Home, table: str) -> None:
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(100)
+        with paused(home, 3):
+            began = time.monotonic()
+            wait_until(lambda: seconds(began) > 20, 30)
+            writer.has_written(50)
+        await_ready(home, 3)
+    assert writer.failures == []
+    assert process_of(home, 3).is_running()
+
+
+def test_a_rolling_restart_costs_no_request_at_quorum(home: Home, table: str) -> None:
+    before = [process_of(home, number).pid for number in (1, 2, 3)]
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(100)
+        done = run(home, "cassandra", "restart", "--rolling", timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert writer.failures == []
+    after = [process_of(home, number).pid for number in (1, 2, 3)]
+    assert not set(before) & set(after)
+
+
+def test_a_node_whose_data_was_destroyed_is_made_anew_from_the_others(
+    home: Home, table: str
+) -> None:
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(200)
+    kill(home, 2)
+    shutil.rmtree(node.folder(home, 2) / "data")
+    wait_until(lambda: "lost" in run(home, "status").stdout)
+    doctor = run(home, "doctor")
+    assert "myriad cassandra replace 2" in doctor.stdout
+    done = run(home, "cassandra", "replace", "2", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
+
+
+def test_status_shows_every_node_and_its_share(home: Home) -> None:
+    answer = json.loads(run(home, "status", "--json").stdout)
+    nodes = answer["cassandra"]["nodes"]
+    assert [(entry["number"], entry["state"]) for entry in nodes] == [
+        (1, "ready"),
+        (2, "ready"),
+        (3, "ready"),
+    ]
+    assert sum(entry["owns"] for entry in nodes) == pytest.approx(1)
+    assert {entry["version"] for entry in nodes} == {"5.0.9"}
+
+
+def test_a_node_that_is_well_is_not_replaced(home: Home) -> None:
+    done = run(home, "cassandra", "replace", "2")
+    assert done.returncode == 2
+    assert "the data of node 2 is there" in done.stderr
+    assert run(home, "cassandra", "replace", "7").returncode == 2

@@ -1,0 +1,137 @@
+"""Readers never see a half, and a publish that is killed goes on where it was."""
+
+import threading
+from collections.abc import Sized
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from myriad import Myriad
+from myriad.publish.options import Step
+from tests.harness import wait_until
+from tests.keyspaces import Space
+
+ROWS = 40_000
+PARTITIONS = 20
+
+
+@pytest.fixture
+def space(clustered: Myriad, dataset: str, tmp_path: Path) -> Space:
+    return Space(clustered, dataset, tmp_path)
+
+
+def _content(mark: str, rows: int, first: int = 0) -> str:
+    lines = (f"p{n % PARTITIONS},{n},{mark}\n" for n in range(first, first + rows))
+    return "part,n,mark\n" + "".join(lines)
+
+
+def test_who_keeps_reading_sees_all_of_the_old_or_all_of_the_new(space: Space) -> None:
+    sizes = {"one": 400, "two": 300, "three": 500}
+    path = space.write("t.csv", _content("one", sizes["one"]))
+    space.publish(path, "part/n")
+    seen: list[set[tuple[str, int]]] = []
+    done = threading.Event()
+
+    def read() -> None:
+        with space.driver() as session:
+            whole = session.prepare("SELECT mark FROM t")
+            whole.fetch_size = 5000
+            part = session.prepare("SELECT mark FROM t WHERE part = 'p1'")
+            while not done.is_set():
+                for statement, parts in ((whole, 1), (part, PARTITIONS)):
+                    marks = [row.mark for row in session.execute(statement)]
+                    seen.append({(mark, marks.count(mark) * parts) for mark in marks})
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        wait_until(lambda: len(seen) > 10)
+        for mark in ("two", "three"):
+            # The old rows have other keys as well: they must go, too.
+            path.write_text(_content(mark, sizes[mark], first=100))
+            space.publish(path)
+            wanted = len(seen) + 10
+            wait_until(partial(_longer, seen, wanted))
+    finally:
+        done.set()
+        reader.join()
+    assert all(len(marks) == 1 for marks in seen), [marks for marks in seen if len(marks) != 1]
+    assert {marks.pop() for marks in seen} == set(sizes.items())
+
+
+def _longer(seen: Sized, count: int) -> bool:
+    return len(seen) > count
+
+
+def _marks(space: Space) -> dict[str, int]:
+    """Return how many rows have which mark."""
+    rows = space.ask("SELECT mark FROM {}.t")
+    found = [mark for (mark,) in rows]
+    return {mark: found.count(mark) for mark in set(found)}
+
+
+def test_a_killed_load_goes_on_where_it_was(space: Space) -> None:
+    space.publish(space.write("t.csv", _content("old", 100)), "part/n")
+    path = space.write("t.csv", _content("new", ROWS))
+    space.killed(path, "loading", rows=ROWS // 2)
+    assert _marks(space) == {"old": 100}
+    ((state, acknowledged),) = space.loads()
+    assert state == "loading"
+    assert acknowledged > ROWS // 4
+    staged = space.tables("myriad_next")
+    first: list[int] = []
+
+    def loading(step: Step) -> None:
+        if step.phase == "loading":
+            first.append(step.rows)
+
+    space.publish(path, progress=loading)
+    assert first[0] >= acknowledged  # what was there was not sent again
+    assert len(staged) == 1
+    assert _marks(space) == {"new": ROWS}
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+
+
+def test_a_source_that_changed_begins_anew(space: Space) -> None:
+    path = space.write("t.csv", _content("new", ROWS))
+    space.killed(path, "loading", "part/n", rows=ROWS // 2)
+    before = space.tables("myriad_next")
+    assert space.tables() == set()
+    path.write_text(_content("newer", 1000))
+    space.publish(path, "part/n")
+    assert _marks(space) == {"newer": 1000}
+    assert len(before) == 1
+    assert space.tables("myriad_next") == set()
+
+
+@pytest.mark.parametrize("at", ["replacing", "before the swap", "after the swap", "after the drop"])
+def test_a_publish_that_is_killed_at_the_switch_is_finished_by_the_same_command(
+    space: Space, at: str
+) -> None:
+    space.publish(space.write("t.csv", _content("old", 100)), "part/n")
+    path = space.write("t.csv", _content("new", 200))
+    space.killed(path, at)
+    assert _marks(space) in ({"old": 100}, {"new": 200})
+    again: list[str] = []
+    space.publish(path, progress=lambda step: again.append(step.phase))
+    assert "loading" not in again  # it was loaded and proven
+    assert _marks(space) == {"new": 200}
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+
+
+def test_another_publish_finishes_the_switch_of_a_killed_one_first(space: Space) -> None:
+    space.publish(space.write("t.csv", _content("old", 100)), "part/n")
+    space.killed(space.write("t.csv", _content("new", 200)), "after the swap")
+    more = space.write("more.csv", _content("more", 50, first=500))
+    space.publish(more, table="t", append=True)
+    assert _marks(space) == {"new": 200, "more": 50}
+
+
+def test_a_killed_append_shows_nothing_and_goes_on(space: Space) -> None:
+    space.publish(space.write("t.csv", _content("old", 100)), "part/n")
+    more = space.write("more.csv", _content("more", 50, first=500))
+    space.killed(more, "before the swap", table="t", append=True)
+    assert _marks(space) == {"old": 100}
+    space.publish(more, table="t", append=True)
+    assert _marks(space) == {"old": 100, "more": 50}

@@ -1,0 +1,119 @@
+"""Publish into a keyspace of a test's own, and look at what came of it with the usual driver."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster as Driver
+from cassandra.cluster import Session as DriverSession
+
+from myriad import Myriad
+from myriad.publish import Options, Progress, Report, parse_keys
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Publishes, and kills itself at a chosen place: argument 1 says how, in JSON.
+KILLED = """
+import json, os, signal, sys
+import myriad
+from myriad.engines.cassandra import management
+from myriad.publish import Options, parse_keys
+from myriad.publish.cassandra import job, switch
+given = json.loads(sys.argv[1])
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+job.CHECKPOINT = 0
+real_swap, real_drop = management.swap_in, switch.drop
+def swap(*arguments):
+    if given["at"] == "before the swap": die()
+    real_swap(*arguments)
+    if given["at"] == "after the swap": die()
+def drop(session, keyspace, name):
+    real_drop(session, keyspace, name)
+    if given["at"] == "after the drop" and keyspace == switch.STAGING: die()
+management.swap_in, switch.drop = swap, drop
+def tell(step):
+    if step.phase == given["at"] and step.rows >= given["rows"]: die()
+options = Options(**{**given["options"], "keys": parse_keys(given["keys"]), "to": "cassandra"})
+myriad.open(given["home"]).publish([given["source"]], options, tell)
+"""
+
+
+@dataclass(frozen=True)
+class Space:
+    """One dataset of a running installation with Cassandra, and a folder for files to publish."""
+
+    installation: Myriad
+    dataset: str
+    folder: Path
+
+    def publish(
+        self, source: str | Path, key: str = "", progress: Progress | None = None, **options: Any
+    ) -> Report:
+        """Publish into this keyspace."""
+        chosen: dict[str, Any] = {"to": "cassandra", "dataset": self.dataset, **options}
+        keys = parse_keys([key]) if key else {}
+        return self.installation.publish([source], Options(keys=keys, **chosen), progress)
+
+    def killed(self, source: Path, at: str, key: str = "", rows: int = 0, **options: Any) -> None:
+        """Publish in a process that is killed at a phase, when `rows` are there, or a place."""
+        given = {
+            "home": str(self.installation.home.folder),
+            "source": str(source),
+            "keys": [key] if key else [],
+            "options": {"dataset": self.dataset, **options},
+            "at": at,
+            "rows": rows,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, json.dumps(given)],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file to publish."""
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    @contextmanager
+    def driver(self) -> Iterator[DriverSession]:
+        """Connect with the driver that people use, as Myriad itself."""
+        endpoint = self.installation.cluster().endpoint
+        login = PlainTextAuthProvider(endpoint.user, endpoint.password)
+        driver = Driver(endpoint.hosts, port=endpoint.port, auth_provider=login)
+        try:
+            yield driver.connect(self.dataset)
+        finally:
+            driver.shutdown()
+
+    def ask(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows that `query` gives; `{}` in it is the keyspace."""
+        with self.installation.cluster().session() as session:
+            return session.query(query.replace("{}", self.dataset), values)
+
+    def tables(self, keyspace: str = "") -> set[str]:
+        """Return the tables of a keyspace, this one unless told."""
+        query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
+        return {name for (name,) in self.ask(query, [keyspace or self.dataset])}
+
+    def loads(self) -> list[tuple[Any, ...]]:
+        """Return state and acknowledged rows of the loads on their way into this keyspace."""
+        with self.installation.server().connect() as connection:
+            return connection.execute(
+                "SELECT state, acknowledged FROM cassandra_load WHERE keyspace = %s",
+                [self.dataset],
+            ).fetchall()
