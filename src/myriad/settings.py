@@ -125,10 +125,10 @@ class Settings:
         0, "memory for the objects of each of our nodes in MB; 0: from the machine's", low=0
     )
     cassandra_commitlog_sync: str = _setting(
-        "group",
-        "when our nodes answer a write: `group`, `batch`: when it is on the disk; `periodic`:"
-        " before that, and a power cut may cost the last 10 seconds",
-        choices=("group", "batch", "periodic"),
+        "periodic",
+        "when our nodes answer a write: `periodic`: at once, and a power cut may cost the last"
+        " second; `group`, `batch`: when it is on the disk",
+        choices=("periodic", "group", "batch"),
     )
     cassandra_start_timeout: float = _setting(
         120.0, "seconds that our nodes may take to become ready", low=1

@@ -95,7 +95,7 @@ def _folders(folder: Path) -> dict[str, Any]:
 def _durability(settings: Settings) -> dict[str, Any]:
     sync: dict[str, Any] = {"commitlog_sync": settings.cassandra_commitlog_sync}
     if settings.cassandra_commitlog_sync == "periodic":
-        sync["commitlog_sync_period"] = "10s"
+        sync["commitlog_sync_period"] = "1s"
     elif settings.cassandra_commitlog_sync == "group":
         sync["commitlog_sync_group_window"] = "10ms"
     return {
