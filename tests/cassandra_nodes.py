@@ -147,8 +147,8 @@ def paused(home: Home, *numbers: int) -> Iterator[None]:
 
 def await_hints_sent(home: Home, *numbers: int) -> None:
     """Return when those nodes keep no writes any more for others."""
-    question = "SELECT files FROM system_views.pending_hints"
-    wait_until(lambda: not any(ask(home, number, question) for number in numbers), 90)
+    folders = [node.folder(home, number) / "data" / "hints" for number in numbers]
+    wait_until(lambda: not any(list(folder.glob("*.hints")) for folder in folders), 90)
 
 
 def read_alone(home: Home, number: int, text: str) -> list[tuple[Any, ...]]:
