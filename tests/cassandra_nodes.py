@@ -1,6 +1,7 @@
 """What tests of several Cassandra nodes share: clients at QUORUM, and one node read alone."""
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY
 from myriad.errors import CqlError, NotRunning
 from myriad.home import Home
-from tests.harness import wait_until
+from tests.harness import COMMAND, wait_until
 
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"
 STARTS_WITHIN = 120.0  # seconds, on a busy machine
@@ -166,6 +167,18 @@ def read_alone(home: Home, number: int, text: str) -> list[tuple[Any, ...]]:
     with paused(home, *({1, 2, 3} - {number})):
         wait_until(knows_alone, 60)
         return ask(home, number, text, consistency=Consistency.ONE)
+
+
+@contextmanager
+def started(home: Home, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `myriad` in the background; ended at the end."""
+    command = [*COMMAND, *arguments, "--home", str(home.folder)]
+    process = subprocess.Popen(command)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def seconds(began: float) -> float:

@@ -8,13 +8,16 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from myriad.cql.connection import Consistency
 from myriad.engines.cassandra import node
 from myriad.home import Home
 from tests.cassandra_nodes import (
     Writer,
+    ask,
     await_hints_sent,
     await_ready,
     connected,
@@ -23,6 +26,7 @@ from tests.cassandra_nodes import (
     process_of,
     read_alone,
     seconds,
+    started,
 )
 from tests.harness import Up, reachable_folder, run, up, wait_until
 
@@ -75,12 +79,47 @@ def test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself(
     with connected(home) as session, Writer(session, table) as writer:
         writer.has_written(200)
         kill(home, 2)
+        killed = len(writer.acknowledged)
         writer.has_written(500)
         await_ready(home, 2)
         writer.has_written(100)
     assert writer.failures == []
     await_hints_sent(home, 1, 3)
+    missing = set(writer.acknowledged) - _there(read_alone(home, 2, f"SELECT a FROM {table}"))
+    # What was under way through node 2 as it died: two others have it, and nobody knows that it
+    # has not. A read of all replicas gives it back.
+    assert missing <= set(range(killed - 5, killed + 5))
+    ask(home, 1, f"SELECT a FROM {table}", consistency=Consistency.ALL)
     assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
+
+
+def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
+    home: Home, tmp_path: Path
+) -> None:
+    file = tmp_path / "many.csv"
+    rows = 60_000
+    file.write_text("k,v\n" + "".join(f"{number},value {number}\n" for number in range(rows)))
+    for round_ in range(2):  # new, and in the place of what is there
+        command = ("publish", str(file), "--to", "cassandra", "--key", "k", "--dataset", "killed")
+        with started(home, *command) as publishing:
+            wait_until(lambda: _loading(home), 90)
+            kill(home, 3)
+            assert publishing.wait(200) == 0, round_
+        await_ready(home, 1, 2, 3)
+    counted = ask(home, 3, "SELECT count(*) FROM killed.many", consistency=Consistency.QUORUM)
+    assert counted == [(rows,)]
+    assert read_alone(home, 3, "SELECT count(*) FROM killed.many") == [(rows,)]
+
+
+def _loading(home: Home) -> bool:
+    """Say whether rows are being loaded now: a table that nobody else sees is there."""
+    return bool(
+        ask(
+            home,
+            1,
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'myriad_next'",
+        )
+    )
 
 
 def test_what_was_acknowledged_is_there_after_all_three_were_killed(home: Home, table: str) -> None:

@@ -6,18 +6,20 @@ address to a password that is made for this one time, and is taken out again.
 
 import base64
 import json
+import logging
 import os
 import secrets
 import socket
 import tempfile
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import psutil
@@ -25,12 +27,21 @@ import psutil
 from myriad.engines import process
 from myriad.engines.cassandra import jars, node
 from myriad.engines.cassandra.base import Cluster
-from myriad.errors import EngineError, MyriadError, NotRunning, Unsupported
+from myriad.errors import CqlError, EngineError, MyriadError, NotRunning, Unsupported
 
 STORAGE = "org.apache.cassandra.db:type=StorageService"
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
+ALL_WITHIN = 300.0  # seconds
+# Of a replica (native_protocol_v4.spec, section 9): one that came back may not know the table yet.
+FAILURES = (0x1300, 0x1500)
+LOOK = 1.0  # seconds between two tries
 STARTS = ("--startTimeout", "30000")  # ms; its own default is too short for a busy machine
 DATA = "-Data.db"  # the end of the name of the component with the rows
+
+
+T = TypeVar("T")
+
+log = logging.getLogger("myriad.engines")
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,26 @@ def _agent_jar(found: psutil.Process) -> str:
     first = command[command.index("-cp") + 1].split(os.pathsep)[0]
     name = next(jar.name for jar in jars.locked() if jar.artifact == jars.AGENT)
     return str(Path(first).parent / name)
+
+
+def with_all_nodes(cluster: Cluster, step: Callable[[], T]) -> T:
+    """Return what `step` returns, which needs every node: one that is down is waited for.
+
+    Raises what `step` raised last if they are not all back within `ALL_WITHIN` seconds.
+    """
+    until = time.monotonic() + ALL_WITHIN
+    while True:
+        try:
+            return step()
+        except (CqlError, NotRunning) as error:
+            if not _passes(error) or cluster.nodes == 1 or time.monotonic() > until:
+                raise
+            log.info("a node of Cassandra is down; waiting for it: %s", error)
+            time.sleep(LOOK)
+
+
+def _passes(error: CqlError | NotRunning) -> bool:
+    return error.retryable or (isinstance(error, CqlError) and error.code in FAILURES)
 
 
 def swap_in(cluster: Cluster, staged: tuple[str, str], target: tuple[str, str]) -> None:

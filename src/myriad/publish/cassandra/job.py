@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import pyarrow as pa
 
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.management import with_all_nodes
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Key, Order, Table, Type
 from myriad.publish.cassandra import (
@@ -282,10 +284,17 @@ class Job:
         )
         self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
         own = self.cluster.kind == "embedded"
-        wrong = [] if made.appends and not own else difference(
-            self.cluster, self._staging, load.staged, made.key.partition, counts,
+        prove = partial(
+            difference,
+            self.cluster,
+            self._staging,
+            load.staged,
+            made.key.partition,
+            counts,
             consistency=Consistency.ALL if own else self.cluster.consistency,
-        )  # fmt: skip
+        )
+        # Rows of an attached cluster's table are among those that were there.
+        wrong = [] if made.appends and not own else with_all_nodes(self.cluster, prove)
         if wrong or counts.rows != made.spool.rows:
             if own:
                 switch.drop(self.session, STAGING, load.staged)
@@ -317,7 +326,10 @@ class Job:
             if self._staging == STAGING:
                 self.record.state(self.keyspace, made.name, "switching")
                 plan = switch.plan_from(load.plan)
-                switch.switch(self.cluster, self.session, plan, load.staged, load.stamp)
+                change = partial(
+                    switch.switch, self.cluster, self.session, plan, load.staged, load.stamp
+                )
+                with_all_nodes(self.cluster, change)
             table = made.report()
             more = {"bytes": made.size, "stamp": load.stamp}
             mine = [reject for reject in self.rejects.kept if reject.table == made.name]
