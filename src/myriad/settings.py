@@ -125,10 +125,10 @@ class Settings:
         0, "memory for the objects of each of our nodes in MB; 0: from the machine's", low=0
     )
     cassandra_commitlog_sync: str = _setting(
-        "periodic",
-        "when our nodes answer a write: `periodic`: at once, and a power cut may cost the last"
-        " second; `group`, `batch`: when it is on the disk",
-        choices=("periodic", "group", "batch"),
+        "batch",
+        "when our nodes answer a write: `batch`, `group`: when it is on the disk; `periodic`: at"
+        " once, and a crash may cost the last moment",
+        choices=("batch", "group", "periodic"),
     )
     cassandra_start_timeout: float = _setting(
         120.0, "seconds that our nodes may take to become ready", low=1

@@ -11,7 +11,7 @@ REPLICAS = 3  # of each row, where there are as many nodes
 # Bytes and partitions of one unlogged batch. Ours are set in our nodes' configuration; those of a
 # stranger's cluster are Cassandra's defaults (batch_size_warn_threshold, 5 KiB, and
 # unlogged_batch_across_partitions_warn_threshold, 10).
-OWN_BATCH = (60_000, 1000)
+OWN_BATCH = (60_000, 200)
 STOCK_BATCH = (5_000, 10)
 
 

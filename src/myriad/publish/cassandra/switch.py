@@ -23,7 +23,7 @@ from myriad.publish.cassandra import present
 from myriad.publish.cassandra.text import literal
 
 STAGING = "myriad_next"
-BATCHES_AT_ONCE = 64
+BATCHES_AT_ONCE = 8  # each is up to 200 partitions, on every node: more run into time limits
 ATTEMPTS = 5
 PAUSE = 0.5
 SLOW = 60.0  # seconds that a page of partitions, or a batch of deletions, may take
