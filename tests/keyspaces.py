@@ -106,9 +106,15 @@ class Space:
             return session.query(query.replace("{}", self.dataset), values)
 
     def tables(self, keyspace: str = "") -> set[str]:
-        """Return the tables of a keyspace, this one unless told."""
+        """Return the tables of a keyspace, this one unless told; not those of other loads."""
         query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
-        return {name for (name,) in self.ask(query, [keyspace or self.dataset])}
+        with self.installation.server().connect() as connection:
+            others = connection.execute(
+                "SELECT staged FROM cassandra_load WHERE keyspace <> %s", [self.dataset]
+            ).fetchall()
+        return {name for (name,) in self.ask(query, [keyspace or self.dataset])} - {
+            name for (name,) in others
+        }
 
     def loads(self) -> list[tuple[Any, ...]]:
         """Return state and acknowledged rows of the loads on their way into this keyspace."""

@@ -56,7 +56,11 @@ def sync(server: Server, cluster: Cluster) -> Changes:
         connection.execute(SQL["lock_cassandra"])
         wanted, actual = state.wanted(connection), state.actual(session, cluster.consistency)
         mark = _mark(connection, session, cluster, actual.roles.keys())
-        todo = plan(wanted, actual, _ours(connection, mark))
+        ours = _ours(connection, mark)
+        if gone := ours.keys() - actual.roles.keys():  # whoever makes them next may be another
+            names = {"cluster": mark, "names": list(gone)}
+            connection.execute(SQL["forget_cassandra_roles"], names)
+        todo = plan(wanted, actual, ours)
         if todo:
             _carry_out(_Place(connection, session, cluster, mark), todo, wanted.born)
             _clear_caches(session, cluster)

@@ -9,13 +9,12 @@ from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines.cassandra.announcement import NodeState
 from myriad.engines.cassandra.base import Cluster
-from myriad.errors import CqlError, NotRunning, SettingsError, StartFailed, Unsupported
+from myriad.errors import CqlError, EngineError, NotRunning, SettingsError, StartFailed, Unsupported
 from myriad.settings import Settings
 
 OLDEST = 4  # the first major version with system.peers_v2
 CHECK_EVERY = 5.0  # seconds between looks at it
 PORT = 9042
-BAD_CREDENTIALS = 0x0100  # native_protocol_v4.spec, section 9
 
 
 class AttachedCluster:
@@ -36,8 +35,10 @@ class AttachedCluster:
         try:
             with Session(endpoint) as session:
                 self._cluster = _checked(session, endpoint)
-        except (NotRunning, CqlError) as error:
-            wrong = isinstance(error, CqlError) and error.code == BAD_CREDENTIALS
+        except Unsupported:
+            raise
+        except EngineError as error:
+            wrong = isinstance(error, CqlError) and error.code == CqlError.BAD_CREDENTIALS
             raise StartFailed(
                 f"the Cassandra at {self._settings.cassandra_at} cannot be used: {error}",
                 hint="See the settings cassandra_user and cassandra_password_file."
@@ -121,7 +122,12 @@ def _checked(session: Session, endpoint: Endpoint) -> Cluster:
 
 
 def _check_rights(session: Session, user: str) -> None:
-    found = session.query("SELECT is_superuser FROM system_auth.roles WHERE role = ?", [user])
+    try:
+        found = session.query("SELECT is_superuser FROM system_auth.roles WHERE role = ?", [user])
+    except CqlError as error:
+        if error.code != CqlError.UNAUTHORIZED:
+            raise
+        found = []
     if not found or not found[0][0]:
         raise Unsupported(
             f"role {user!r} is no superuser there, so Myriad can make neither people nor keyspaces",

@@ -13,7 +13,7 @@ from myriad.engines.cassandra.announcement import READY, NodeState
 from myriad.engines.cassandra.attached import AttachedCluster
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.embedded import EmbeddedCluster
-from myriad.engines.cassandra.kept import Kept, is_lost
+from myriad.engines.cassandra.kept import Kept, is_lost, is_replaced
 from myriad.errors import MyriadError, SettingsError, StartFailed
 from myriad.home import Home
 from myriad.settings import Settings
@@ -141,7 +141,11 @@ class OwnNodes:
         """Make all ready that have their data; raises MyriadError."""
         self._cluster.prepare()
         nodes = self._cluster.nodes
-        whole = [node for node in nodes if not is_lost(self._home, node)]
+        whole = [
+            node
+            for node in nodes
+            if not is_lost(self._home, node) and not is_replaced(self._home, node)
+        ]
         if not whole:
             raise StartFailed(
                 f"the data of all {len(nodes)} Cassandra nodes in {self._home.cassandra} is gone",

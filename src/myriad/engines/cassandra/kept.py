@@ -30,7 +30,7 @@ class Kept:
         self._pauses = Pauses(PAUSES)
         self._when = 0.0  # it is started next, or given up while it starts
         self.node = node
-        self.state = LOST if is_lost(home, node) else READY
+        self.state = LOST if is_lost(home, node) or is_replaced(home, node) else READY
         self._problem = GONE if self.state == LOST else ""
 
     def describe(self) -> NodeState:
@@ -69,7 +69,7 @@ class Kept:
         )
 
     def _revive(self) -> None:
-        asked = layout.replacement(self._home, self.node.number).exists()
+        asked = is_replaced(self._home, self.node)
         if is_lost(self._home, self.node) and not asked:
             if self.state != LOST:
                 log.error(
@@ -80,7 +80,7 @@ class Kept:
                 )
             self.state, self._problem = LOST, GONE
         elif time.monotonic() >= self._when:
-            self._launch(replacing=asked and is_lost(self._home, self.node))
+            self._launch(replacing=asked)  # also where it was interrupted
 
     def _launch(self, *, replacing: bool) -> None:
         log.info("starting Cassandra node %d", self.node.number)
@@ -107,6 +107,11 @@ class Kept:
             layout.note_ready(self._home, self.node.number)
             layout.replacement(self._home, self.node.number).unlink(missing_ok=True)
             log.info("Cassandra node %d is ready", self.node.number)
+
+
+def is_replaced(home: Home, node: Node) -> bool:
+    """Say whether a node is to bring all its data from the others, and has not ended that."""
+    return layout.replacement(home, node.number).exists()
 
 
 def is_lost(home: Home, node: Node) -> bool:

@@ -27,7 +27,7 @@ import psutil
 from myriad.engines import process
 from myriad.engines.cassandra import jars, node
 from myriad.engines.cassandra.base import Cluster
-from myriad.errors import CqlError, EngineError, MyriadError, NotRunning, Unsupported
+from myriad.errors import CqlError, EngineError, NotRunning, Unsupported
 
 STORAGE = "org.apache.cassandra.db:type=StorageService"
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
@@ -35,7 +35,9 @@ ALL_WITHIN = 300.0  # seconds
 # Of a replica (native_protocol_v4.spec, section 9): one that came back may not know the table yet.
 FAILURES = (0x1300, 0x1500)
 LOOK = 1.0  # seconds between two tries
+AGENT_WITHIN = 60.0  # seconds
 STARTS = ("--startTimeout", "30000")  # ms; its own default is too short for a busy machine
+CONTENTS = "-TOC.txt"  # the end of the name of an SSTable's last component
 DATA = "-Data.db"  # the end of the name of the component with the rows
 
 
@@ -58,10 +60,6 @@ class Beans:
             {"type": "exec", "mbean": bean, "operation": operation, "arguments": arguments}
         )
 
-    def read(self, attribute: str, bean: str = STORAGE) -> Any:  # noqa: ANN401
-        """Return an attribute (Jolokia's protocol, `read`); raises EngineError."""
-        return self._ask({"type": "read", "mbean": bean, "attribute": attribute})
-
     def _ask(self, request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
         login = base64.b64encode(f"myriad:{self.password}".encode()).decode()
         asked = urllib.request.Request(
@@ -75,7 +73,7 @@ class Beans:
             with opener.open(asked, timeout=ANSWERS_WITHIN) as answer:
                 found = json.load(answer)
         except (OSError, ValueError, urllib.error.URLError) as error:
-            raise EngineError(
+            raise NotRunning(
                 f"Cassandra at {self.address} does not answer its manager: {error}",
                 hint="`myriad status` shows how it is.",
             ) from error
@@ -108,20 +106,21 @@ def beans(place: Path) -> Iterator[Beans]:
                     raise EngineError(f"Cassandra's manager cannot be reached: {said[-300:]}")
             yield Beans(address, port, password)
         finally:
-            _agent(found, "stop")
+            with suppress(psutil.Error, OSError, EngineError):  # it may be gone
+                _agent(found, "stop")
 
 
 @contextmanager
 def _password_file(place: Path) -> Iterator[tuple[Path, str, int]]:
     """Give a file that tells the agent its password, because command lines are public."""
     password, port = secrets.token_urlsafe(32), _free_port(node.address(place))
-    descriptor, name = tempfile.mkstemp(dir=place / "tmp", prefix="agent-")
+    descriptor, name = tempfile.mkstemp(dir=place / "conf", prefix="agent-")
     path = Path(name)
     try:
+        owner = (place / "data").stat()
         with os.fdopen(descriptor, "w") as file:
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(f"user=myriad\npassword={password}\nport={port}\n")
-        owner = place.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
         yield path, password, port
     finally:
         path.unlink(missing_ok=True)
@@ -137,8 +136,11 @@ def _agent(found: psutil.Process, action: str, *options: str) -> str:
 
     As the node's own user: others may not attach to its Java.
     """
-    command = [found.exe(), "-jar", _agent_jar(found), action, *options, str(found.pid)]
-    code, said = process.run(command, process.user_of(found))
+    try:
+        command = [found.exe(), "-jar", _agent_jar(found), action, *options, str(found.pid)]
+        code, said = process.run(command, process.user_of(found), timeout=AGENT_WITHIN)
+    except psutil.Error as error:
+        raise NotRunning("a node ended just now", hint="See `myriad status`.") from error
     # It succeeds where an agent is attached already: another one, with another password.
     return said or "it does not say why" if code or "already" in said else ""
 
@@ -218,20 +220,31 @@ def _swap_in(
         node_beans.call(
             "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)", staged[0], [staged[1]]
         )
-        _link(source, goal)
+        _link(source, goal, _user(place))
         node_beans.call("loadNewSSTables(java.lang.String,java.lang.String)", *target)
 
 
-def _link(source: Path, goal: Path) -> None:
-    """Give the SSTables of `source` a second name in `goal`; a node that starts takes them too."""
-    try:
-        # The data itself last: without it the other components are nothing.
-        for path in sorted(source.iterdir(), key=lambda path: path.name.endswith(DATA)):
-            if path.is_file():
-                with suppress(FileExistsError):
-                    (goal / path.name).hardlink_to(path)
-    except OSError as error:
-        raise MyriadError(
-            f"the new rows cannot be put beside the old ones: {error}",
+def _user(place: Path) -> process.EngineUser | None:
+    found = node.running(place)
+    if found is None:
+        raise NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
+    return process.user_of(found)
+
+
+def _link(source: Path, goal: Path, user: process.EngineUser | None) -> None:
+    """Give the SSTables of `source` a second name in `goal`; a node that starts takes them too.
+
+    As the node's own user, whose folders these are.
+    """
+    whole = {path.name.removesuffix(CONTENTS) for path in source.glob(f"*{CONTENTS}")}
+    files = [path for path in source.iterdir() if path.name.rpartition("-")[0] in whole]
+    if not files:
+        return
+    # The data itself last: without it the other components are nothing.
+    files.sort(key=lambda path: path.name.endswith(DATA))
+    code, said = process.run(["ln", "-f", *files, goal], user)
+    if code:
+        raise EngineError(
+            f"the new rows cannot be put beside the old ones: {said[-300:]}",
             hint="Nothing is lost: mend it and publish again.",
-        ) from error
+        )

@@ -24,6 +24,7 @@ from myriad.settings import Settings
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
 OWN_FILES = __package__ or ""
 LINES = 12  # of its log, in an error
+LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 DRAINS_WITHIN = 60.0  # seconds that it gets to write what it has in memory
 GRACEFUL = (0, 143)  # exit codes after SIGTERM
 
@@ -51,7 +52,7 @@ class Node:
         self.address = machinery.layout.addresses[number - 1]
         self.folder = folder(machinery.home, number)
         self.log = log_path(machinery.home, number)
-        self._output = self.folder / "logs" / "output.log"
+        self._output = self.folder / "output.log"
         self._lock: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._begin = 0
@@ -102,7 +103,6 @@ class Node:
     def failure(self) -> str | None:
         """Return why it does not run any more, None while it does."""
         logs.bound(self._output)
-        logs.bound(self.log)
         problem = process.why_down(self._child)
         if problem:
             self._unlock()
@@ -133,11 +133,15 @@ class Node:
         )
 
     def _make_folders(self) -> None:
-        for path in (
-            self._with.home.cassandra,
-            self.folder,
-            *(self.folder / name for name in ("conf", "data", "logs", "tmp", "triggers")),
-        ):
+        """Make its folders; the engine's user owns only those that it must write in.
+
+        What we write ourselves, as root perhaps, lies where that user can put nothing in its way.
+        """
+        for path in (self._with.home.cassandra, self.folder, self.folder / "conf"):
+            path.mkdir(mode=0o700, exist_ok=True)
+            path.chmod(0o711 if self._with.user else 0o700)
+        for name in ("data", "logs", "tmp", "triggers"):
+            path = self.folder / name
             path.mkdir(mode=0o700, exist_ok=True)
             self._hand_over(path)
 
@@ -151,7 +155,7 @@ class Node:
 
         Cassandra itself takes none, and two on one folder destroy it.
         """
-        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.folder / "lock", LOCK_FLAGS, 0o600)
         # One that has just ended may hold it still: its threads end one after the other.
         if not process.wait_for(lambda: _takes(lock), process.LAST_RESORT):
             os.close(lock)

@@ -32,6 +32,8 @@ def restart(home: Home, settings: Settings, *, rolling: bool, tell: Tell) -> Non
             " majority",
             hint="Wait until all are ready: `myriad status`.",
         )
+    if rolling:
+        _await_seen(home, settings)
     for group in [[state] for state in nodes] if rolling else [nodes]:
         for state in group:
             tell(f"restarting node {state.number}")

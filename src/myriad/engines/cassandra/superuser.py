@@ -14,7 +14,6 @@ NAME = "myriad"
 DEFAULT = "cassandra"  # the superuser of a new Cassandra, and its password
 FILE = "cassandra.password"
 REMEMBERS = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
-BAD_CREDENTIALS = 0x0100  # native_protocol_v4.spec, section 9
 
 
 def login(home: Home, endpoint: Endpoint) -> Endpoint:
@@ -27,7 +26,7 @@ def login(home: Home, endpoint: Endpoint) -> Endpoint:
     try:
         _shut_default(own)
     except CqlError as error:
-        if error.code != BAD_CREDENTIALS:
+        if error.code != CqlError.BAD_CREDENTIALS:
             raise
         _make(replace(endpoint, user=DEFAULT, password=DEFAULT), own.password)
         _shut_default(own)

@@ -38,7 +38,7 @@ from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report
 from myriad.sources.base import Workspace
 
-CHECKPOINT = 1.0  # seconds between two
+CHECKPOINT = 0.25  # seconds between two
 # No compaction takes the files away that the switch is about to link.
 STAGED_OPTIONS = (
     "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
@@ -121,12 +121,18 @@ class Job:
         name = f"{self.keyspace}.{target.name}"
         ours = self.record.published(self.keyspace, target.name)
         load = self.record.load(self.keyspace, target.name)
-        if ours is None and load is None and not self.options.replace:
+        # One that was cut short may have made the table, but not if it was to add to it.
+        mine = (
+            load is not None
+            and not load.plan["appends"]
+            and (load.state == "switching" or load.staged == target.name)
+        )
+        if ours is None and not mine and not self.options.replace:
             raise SchemaRefused(
                 f"{name} is there and Myriad did not publish it",
                 hint="Choose another --table, or say --replace: its rows will be gone.",
             )
-        if self.cluster.kind == "attached" and not (load and load.staged == target.name):
+        if self.cluster.kind == "attached" and not mine:
             raise SchemaRefused(
                 f"{name} is there, and on an attached Cassandra a table cannot be replaced at once",
                 hint="Publish under another name with --table, or add to it with --append.",
@@ -253,7 +259,8 @@ class Job:
         direct = self._staging != STAGING
         staged = made.name if direct else f"load_{secrets.token_hex(8)}"
         mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
-        stamp = max(time.time_ns() // 1000, made.stamp_before + 10)
+        last = max(made.stamp_before, before.stamp if before else 0)
+        stamp = max(time.time_ns() // 1000, last + 10)
         load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data())
         self.record.begin(self.keyspace, made.name, load)
         if before is not None and (not direct or made.there is None or not made.appends):

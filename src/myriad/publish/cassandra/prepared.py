@@ -111,6 +111,7 @@ def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str
     rest: Mapping[str, object] = {
         "columns": present.signature(prepared.kinds, prepared.key),
         "rows": prepared.spool.rows,
+        "content": prepared.spool.fingerprint(),
         "options": repr((options.read, options.append, options.keep_names)),
         "cluster": cluster.kind,
     }

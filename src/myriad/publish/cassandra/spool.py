@@ -131,6 +131,11 @@ class Spool:
         """Return all rows of `outer` FROM (`inner` FROM all rows `rest`): only for few."""
         return self._rows(f"{outer} FROM ({inner} FROM {ROWS} {rest})")
 
+    def fingerprint(self) -> str:
+        """Return a number that another content does not have, in whatever order the rows are."""
+        places = ", ".join(place for place, _ in self.places())
+        return str(self.one(f"SELECT sum(hash({places})::HUGEINT)::VARCHAR")[0])
+
     def aggregates(self, expressions: Sequence[str]) -> list[Any]:
         """Return the value of each aggregate over all rows."""
         found: list[Any] = []
