@@ -13,6 +13,7 @@ from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.superuser import forget_roles
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
@@ -24,7 +25,6 @@ __all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "s
 
 DROPPING = 120.0  # seconds; a node takes its time for a role that many are members of
 CLEARING = 2.0  # seconds; a node that does not answer forgets by itself
-CACHES = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
 STARTING = (CqlError.BAD_CREDENTIALS,)  # so it answers before it knows Myriad
 PEERS = "SELECT native_address FROM system.peers_v2"
 
@@ -157,16 +157,11 @@ def _clear_caches(session: Session, cluster: Cluster) -> None:
     peers = [str(address) for (address,) in session.query(PEERS)]
     others = {*cluster.endpoint.hosts, *peers} - {here.host}
     with suppress(EngineError):
-        _clear_caches_of(here)
+        forget_roles(here)
     for host in sorted(others):
         endpoint = replace(cluster.endpoint, hosts=(host,))
         with suppress(EngineError), Connection(endpoint, host, timeout=CLEARING) as there:
-            _clear_caches_of(there)
-
-
-def _clear_caches_of(node: Connection) -> None:
-    for cache in CACHES:
-        node.query(f"TRUNCATE system_views.{cache}")
+            forget_roles(there)
 
 
 def _open(cluster: Cluster) -> Session | None:

@@ -61,7 +61,12 @@ def _shut_default(endpoint: Endpoint) -> None:
         )
         if found and any(found[0]):
             connection.query("ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false")
-        for cache in REMEMBERS:  # that it was another a moment ago
-            connection.query(f"TRUNCATE system_views.{cache}")
+        forget_roles(connection)
     finally:
         connection.close()
+
+
+def forget_roles(node: Connection) -> None:
+    """Let a node ask again who may what: it would remember for a while. Raises CqlError."""
+    for cache in REMEMBERS:
+        node.query(f"TRUNCATE system_views.{cache}")
