@@ -5,12 +5,12 @@ best. Everything stays on loopback addresses.
 """
 
 import asyncio
-import itertools
 import random
 import resource
 import statistics
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -107,7 +107,7 @@ async def _read(
     clients: Sequence[Client], statement: Prepared, keys: int, seconds: float
 ) -> list[float]:
     """Read random keys for some seconds; return how long each took, in seconds."""
-    turns = itertools.cycle(clients)
+    free = deque(clients)
     until = time.perf_counter() + seconds
     found: list[float] = []
 
@@ -115,7 +115,9 @@ async def _read(
         while (began := time.perf_counter()) < until:
             key = struct.pack("!i", random.randrange(keys))
             body = messages.execute(statement, [key], Consistency.LOCAL_ONE, 100, None)
-            answer = await next(turns).ask(frames.EXECUTE, body)
+            client = free.popleft()
+            answer = await client.ask(frames.EXECUTE, body)
+            free.append(client)
             found.append(time.perf_counter() - began)
             assert answer.int() == messages.ROWS
 
