@@ -34,7 +34,8 @@ def columns(source: Input) -> list[str]:
 def cqlsh(endpoint: Endpoint, keyspace: str, table: str, source: Input) -> measure.Run:
     """Load a file with COPY, which runs a process for each core but one."""
     names = ", ".join(map(quoted, columns(source)))
-    copy = f"COPY {qualified(keyspace, table)} ({names}) FROM '{source.path}' WITH HEADER = true"
+    options = f"HEADER = true AND ERRFILE = '{FOLDER / 'cqlsh.err'}'"
+    copy = f"COPY {qualified(keyspace, table)} ({names}) FROM '{source.path}' WITH {options}"
     login = ["-u", endpoint.user, "-p", endpoint.password]
     program = str(Path(sys.executable).parent / "cqlsh")
     command = [program, *login, "-e", copy, endpoint.hosts[0], str(endpoint.port)]

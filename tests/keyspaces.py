@@ -24,13 +24,13 @@ ROOT = Path(__file__).resolve().parents[1]
 KILLED = """
 import json, os, signal, sys
 import myriad
-from myriad.engines.cassandra import management
+from myriad.engines.cassandra import swap as swapping
 from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import job, switch
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 job.CHECKPOINT = 0
-real_swap, real_drop = management.swap_in, switch.drop
+real_swap, real_drop = swapping.swap_in, switch.drop
 def swap(*arguments):
     if given["at"] == "before the swap": die()
     real_swap(*arguments)
@@ -38,7 +38,7 @@ def swap(*arguments):
 def drop(session, keyspace, name):
     real_drop(session, keyspace, name)
     if given["at"] == "after the drop" and keyspace == switch.STAGING: die()
-management.swap_in, switch.drop = swap, drop
+swapping.swap_in, switch.drop = swap, drop
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()
 options = Options(**{**given["options"], "keys": parse_keys(given["keys"]), "to": "cassandra"})

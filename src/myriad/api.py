@@ -11,7 +11,7 @@ from myriad.home import Home
 from myriad.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from myriad.engines.cassandra.base import Cluster
     from myriad.people import People
@@ -34,20 +34,22 @@ class Myriad:
             self.home, self.settings, control.prepare, cassandra.sync, postgres_at=postgres_at
         )
 
-    def up_detached(self, *, postgres_at: str | None = None) -> Server:
-        """Start the engines in the background; return when ready.
+    def up_detached(
+        self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None
+    ) -> Server:
+        """Start the engines in the background; return when ready. `tell` hears what they do.
 
         Raises StartFailed with the engine's own log lines, HomeLocked if it is up already.
         """
-        from myriad.engines import supervisor  # noqa: PLC0415
+        from myriad.engines import background  # noqa: PLC0415
 
-        return supervisor.run_detached(self.home, self.settings, postgres_at=postgres_at)
+        return background.run_detached(self.home, self.settings, postgres_at=postgres_at, tell=tell)
 
     def down(self) -> bool:
         """Stop what is up on this home; say whether there was anything. Returns when it is gone."""
-        from myriad.engines import supervisor  # noqa: PLC0415
+        from myriad.engines import background  # noqa: PLC0415
 
-        return supervisor.stop(self.home, self.settings)
+        return background.stop(self.home, self.settings)
 
     def server(self) -> Server:
         """Return the PostgreSQL that is up on this home; raises NotRunning."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from myriad.cql.connection import Consistency
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra import announcement, node
+from myriad.engines.cassandra.announcement import READY
 from myriad.home import Home
 from tests.cassandra_nodes import (
     Writer,
@@ -50,7 +51,8 @@ def cluster() -> Iterator[Up]:
             with connected(home) as session:
                 session.execute(f"CREATE KEYSPACE three WITH replication = {THREE}")
             yield started
-            assert started.end() == 0
+            if started.process.poll() is None:
+                assert started.end() == 0
 
 
 @pytest.fixture
@@ -101,10 +103,10 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     file.write_text("k,v\n" + "".join(f"{number},value {number}\n" for number in range(rows)))
     for round_ in range(2):  # new, and in the place of what is there
         command = ("publish", str(file), "--to", "cassandra", "--key", "k", "--dataset", "killed")
-        with started(home, *command) as publishing:
+        with started(home, *command) as one, started(home, *command, "--table", "other") as other:
             wait_until(lambda: _loading(home), 90)
             kill(home, 3)
-            assert publishing.wait(200) == 0, round_
+            assert (one.wait(200), other.wait(200)) == (0, 0), round_
         await_ready(home, 1, 2, 3)
     counted = ask(home, 3, "SELECT count(*) FROM killed.many", consistency=Consistency.QUORUM)
     assert counted == [(rows,)]
@@ -165,9 +167,18 @@ def test_a_node_whose_data_was_destroyed_is_made_anew_from_the_others(
     wait_until(lambda: "lost" in run(home, "status").stdout)
     doctor = run(home, "doctor")
     assert "myriad cassandra replace 2" in doctor.stdout
-    done = run(home, "cassandra", "replace", "2", timeout=300)
-    assert done.returncode == 0, done.stderr
+    before = _joins(home, 2)
+    with started(home, "cassandra", "replace", "2") as replacing:
+        wait_until(lambda: _joins(home, 2) > before, 90)
+        kill(home, 1)  # it is started again, and brought from again
+        assert replacing.wait(300) == 0
+    await_ready(home, 1, 2, 3)
     assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
+
+
+def _joins(home: Home, number: int) -> int:
+    """Return how often a node said that it begins to bring its data."""
+    return node.log_path(home, number).read_text("utf-8", "replace").count("JOINING: ")
 
 
 def test_status_shows_every_node_and_its_share(home: Home) -> None:
@@ -187,3 +198,26 @@ def test_a_node_that_is_well_is_not_replaced(home: Home) -> None:
     assert done.returncode == 2
     assert "the data of node 2 is there" in done.stderr
     assert run(home, "cassandra", "replace", "7").returncode == 2
+
+
+def test_a_node_that_cannot_start_does_not_keep_the_others_down(cluster: Up, table: str) -> None:
+    home = cluster.home
+    with connected(home) as session, Writer(session, table) as writer:
+        writer.has_written(100)
+    assert cluster.end() == 0
+    log = node.folder(home, 3) / "data" / "commitlog"  # empty, since it ended gracefully
+    away = log.rename(log.with_name("away"))
+    log.touch()  # no folder
+    with up(home, **PLACE) as again:
+        again.wait_ready(180)
+        said = announcement.read(home)
+        assert said is not None
+        assert [state.state == READY for state in said.nodes] == [True, True, False]
+        assert "node 3" in again.said()
+        with connected(home) as session:
+            there = {row.a for row in session.execute(f"SELECT a FROM {table}")}
+        assert set(writer.acknowledged) <= there
+        log.unlink()
+        away.rename(log)
+        await_ready(home, 1, 2, 3)
+        assert again.end() == 0

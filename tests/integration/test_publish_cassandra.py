@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import myriad
 from myriad import Myriad
 from myriad.errors import (
     KeyRefused,
@@ -15,7 +16,7 @@ from myriad.errors import (
     TooManyRejects,
     UsageError,
 )
-from myriad.publish.options import Step
+from myriad.publish.options import Options, Step
 from tests.keyspaces import Space
 
 DAYS = "carrier,day,n\n" + "".join(f"{c},2024-01-{d:02d},{d}\n" for c in "AB" for d in range(1, 11))
@@ -162,6 +163,19 @@ def test_keyspaces_of_cassandra_and_of_myriad_are_refused(
     space = Space(clustered, name, tmp_path)
     with pytest.raises(PublishError, match="cannot be called"):
         space.publish(space.write("t.csv", "a\n1\n"), "a")
+
+
+def test_a_dataset_keeps_its_keyspace_when_another_database_becomes_the_usual_one(
+    space: Space,
+) -> None:
+    path = space.write("days.csv", DAYS)
+    space.publish(path, KEY)
+    later = myriad.open(space.installation.home.folder, database="elsewhere")
+    options = Options(to="cassandra", database="main", dataset=space.dataset)
+    later.publish([path], options)
+    names = "SELECT keyspace_name FROM system_schema.keyspaces"
+    mine = [name for (name,) in space.ask(names) if space.dataset in name]
+    assert mine == [space.dataset]
 
 
 def test_a_table_that_myriad_did_not_publish_needs_replace(space: Space) -> None:

@@ -135,3 +135,13 @@ def test_a_killed_append_shows_nothing_and_goes_on(space: Space) -> None:
     assert _marks(space) == {"old": 100}
     space.publish(more, table="t", append=True)
     assert _marks(space) == {"old": 100, "more": 50}
+
+
+def test_a_first_append_that_was_killed_is_written_down_by_the_next(space: Space) -> None:
+    path = space.write("t.csv", _content("new", 100))
+    space.killed(path, "after the swap", "part/n", append=True)
+    report = space.publish(path, "part/n", append=True)
+    assert [table.rows for table in report.tables] == [100]
+    assert _marks(space) == {"new": 100}
+    listed = [row for row in space.installation.published() if row["dataset"] == space.dataset]
+    assert [(row["name"], row["rows"]) for row in listed] == [("t", 100)]

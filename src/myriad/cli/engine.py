@@ -12,7 +12,7 @@ import click
 
 from myriad.api import Myriad
 from myriad.cli.common import Session, common
-from myriad.engines import door, logs, postgres, status, supervisor
+from myriad.engines import background, door, logs, postgres, status, supervisor
 from myriad.engines.cassandra import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.errors import EngineError
@@ -26,9 +26,9 @@ LINES = 50
 @click.option(
     "--postgres-at",
     metavar="DSN",
-    envvar=supervisor.POSTGRES_AT,
+    envvar=background.POSTGRES_AT,
     help="Use this PostgreSQL instead of one of our own. A DSN with a password is better given in"
-    f" the environment variable {supervisor.POSTGRES_AT}: others can read command lines.",
+    f" the environment variable {background.POSTGRES_AT}: others can read command lines.",
 )
 @click.option("--port", type=int, help="Port that people connect to.")
 @click.option(
@@ -50,7 +50,7 @@ def up_command(
     """Start the engines and keep them up, until Ctrl-C or `myriad down`."""
     installation = session.open(**given)
     if detach:
-        server = installation.up_detached(postgres_at=postgres_at)
+        server = installation.up_detached(postgres_at=postgres_at, tell=session.say)
         running = installation.home.running()
         about = f": {running.about}" if running else ""
         where = {"engine": server.kind, "host": server.host, "port": server.port}

@@ -1,5 +1,6 @@
 """Log files: their last lines, and a bound on their size."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -29,6 +30,26 @@ def since(path: Path, begin: int) -> list[str]:
     with path.open("rb") as file:
         file.seek(begin)
         return file.read().decode(errors="replace").splitlines()
+
+
+class Unread:
+    """Gives the lines that came into a log since they were last asked for; begins at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = path.stat().st_size if path.exists() else 0
+
+    def __call__(self) -> list[str]:
+        """Return the new whole lines."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < self._at:  # it was emptied, or another began
+                self._at = 0
+            file.seek(self._at)
+            whole = file.read().rpartition(b"\n")[0]
+        self._at += len(whole) + bool(whole)
+        return whole.decode(errors="replace").splitlines()
 
 
 def follow(path: Path, pause: float = 0.2) -> Iterator[str]:

@@ -1,36 +1,28 @@
 """Keep PostgreSQL, the door and Cassandra up: start, announce, watch, start again, stop."""
 
-import json
 import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from types import FrameType
 
-import psutil
 import psycopg
 
-from myriad import errors
 from myriad.engines import door, logs, ports, process
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import PostgresEngine, Server
-from myriad.engines.cassandra import announcement, keeper, node
+from myriad.engines.cassandra import announcement, keeper
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.pauses import Pauses
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.errors import MyriadError, NotRunning, StartFailed
+from myriad.errors import MyriadError, NotRunning
 from myriad.home import Home, Running, process_started
-from myriad.settings import TABLE, Settings
+from myriad.settings import Settings
 
-POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public
 WATCH = 0.2  # seconds between looks at the engine
 SERVER_WITHIN = 60.0  # seconds that Cassandra's people wait for PostgreSQL's
 # Seconds before each new start; the last one repeats. While the door is down, people wait.
@@ -38,6 +30,8 @@ ENGINE_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 DOOR_PAUSES = (0.1, *ENGINE_PAUSES)
 STARTS_FAIL = (MyriadError, OSError, psycopg.Error)  # with these
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+LOG = "myriad.log"  # in the home's `logs`
 
 log = logging.getLogger("myriad.engines")
 
@@ -266,7 +260,7 @@ def _on_signals(stop: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def _log_file(home: Home) -> Iterator[None]:
-    path = home.logs / "myriad.log"
+    path = home.logs / LOG
     logs.bound(path)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -277,98 +271,3 @@ def _log_file(home: Home) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-def run_detached(home: Home, settings: Settings, *, postgres_at: str | None = None) -> Server:
-    """Start `myriad up` in the background; return when it is ready.
-
-    Raises what that says it failed with, and leaves nothing running: HomeLocked, ProgramMissing,
-    StartFailed.
-    """
-    home.create()
-    output = home.logs / "up.log"
-    logs.bound(output)
-    with output.open("ab") as file:
-        begin = file.tell()
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "myriad", "up", "--json", "--home", str(home.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=_child_environment(settings, postgres_at),
-            start_new_session=True,
-        )
-    try:
-        return _await_announcement(home, child, output, begin)
-    except BaseException:
-        _end(child, settings)
-        raise
-
-
-def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str, str]:
-    given = {
-        f"MYRIAD_{entry.name.upper()}": str(getattr(settings, entry.name))
-        for entry in TABLE
-        if settings.origins.get(entry.name) == "flag"
-    }
-    environment = {name: value for name, value in os.environ.items() if name != POSTGRES_AT}
-    return environment | given | ({POSTGRES_AT: postgres_at} if postgres_at else {})
-
-
-def _await_announcement(
-    home: Home, child: subprocess.Popen[bytes], output: Path, begin: int
-) -> Server:
-    # The child bounds its own start.
-    while True:
-        running = home.running()
-        if running and running.pid == child.pid:
-            return Server(running.engine, running.dsn, running.host, running.port)
-        if child.poll() is not None:
-            raise _error_of(logs.since(output, begin))
-        time.sleep(process.POLL)
-
-
-def _error_of(lines: list[str]) -> MyriadError:
-    try:
-        body = json.loads(lines[-1])
-        kind = getattr(errors, body["type"])
-        error = kind(body["error"], hint=body["hint"])
-    except (ValueError, LookupError, TypeError, AttributeError):
-        said = "\n  ".join(lines)
-        return StartFailed(f"`myriad up` ended before it was ready:\n  {said}")
-    return error if isinstance(error, MyriadError) else StartFailed(body["error"])
-
-
-def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:
-    child.terminate()
-    try:
-        child.wait(_longest_stop(settings))
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _longest_stop(settings: Settings) -> float:
-    """Return the seconds within which all ends, whatever it does."""
-    own = settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
-    return own + node.DRAINS_WITHIN
-
-
-def stop(home: Home, settings: Settings) -> bool:
-    """Stop what is up on the home, or was left by a run that was killed; say if there was any.
-
-    Returns when it is gone. Raises StartFailed if it does not end.
-    """
-    holder = home.holder()
-    if holder is None:
-        left = [door.clear(home), *(node.clear(place) for place in home.cassandra.glob("node?"))]
-        return process.clear(home.postgres, grace=settings.stop_timeout) or any(left)
-    found = psutil.Process(holder)
-    with suppress(psutil.NoSuchProcess):
-        found.send_signal(signal.SIGTERM)
-    if not process.wait_for(lambda: process.gone(found), _longest_stop(settings)):
-        raise StartFailed(
-            f"process {holder} does not end", hint=f"Look at {home.logs / 'myriad.log'}."
-        )
-    return True

@@ -47,13 +47,13 @@ def sync(server: Server, cluster: Cluster) -> Changes:
 
     Only the differences, of Myriad's own roles only. They count at once, on every node that
     answers. May be run at any time, and by several at once. Does nothing where login is open.
-    Raises NotRunning, CqlError.
+    Raises NotRunning, CqlError, EngineError if another takes too long.
     """
     if cluster.login == "open":
         return Changes()
     prepare(server)
     with cluster.session() as session, closing(server.connect(autocommit=True)) as connection:
-        connection.execute(SQL["lock_cassandra"])
+        _lock(connection)
         wanted, actual = state.wanted(connection), state.actual(session, cluster.consistency)
         mark = _mark(connection, session, cluster, actual.roles.keys())
         ours = _ours(connection, mark)
@@ -65,6 +65,17 @@ def sync(server: Server, cluster: Cluster) -> Changes:
             _carry_out(_Place(connection, session, cluster, mark), todo, wanted.born)
             _clear_caches(session, cluster)
     return Changes(todo.make, todo.drop, todo.refused)
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    """Let nobody else sync at the same time; raises EngineError if somebody takes too long."""
+    connection.execute(SQL["patience"])
+    try:
+        connection.execute(SQL["lock_cassandra"])
+    except psycopg.errors.LockNotAvailable as error:
+        busy = EngineError("somebody else is changing its roles, and takes long")
+        busy.retryable = True
+        raise busy from error
 
 
 def follow(server: Server, cluster: Cluster) -> str:

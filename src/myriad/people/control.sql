@@ -230,6 +230,10 @@ WHERE (%(name)s::text IS NULL OR person = %(name)s)
 ORDER BY at DESC
 LIMIT %(last)s;
 
+-- name: patience
+-- It is held for as long as ten thousand roles take to be made.
+SET lock_timeout = '120s';
+
 -- name: lock_cassandra
 -- One makes Cassandra equal to these tables at a time; the next begins with what is then there.
 SELECT pg_advisory_lock(hashtextextended('people in cassandra', 0));

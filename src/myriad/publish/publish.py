@@ -149,8 +149,8 @@ class _Run:
         cluster, place = self.engines.cassandra, (self.report.database, self.report.dataset)
         if cluster is None:
             raise NotRunning("no Cassandra is up", hint="myriad up --detach --cassandra 1.")
-        keyspace = keyspaces.name_of(self.settings, *place)
         with record.opened(self.engines.postgres) as written, cluster.session() as session:
+            keyspace = keyspaces.name_of(written, self.settings, *place)
             job = Job(
                 cluster,
                 session,

@@ -1,7 +1,9 @@
 """A Cassandra that somebody else runs: checked when attached, never started or stopped."""
 
+import logging
 import time
 from collections import Counter
+from ipaddress import ip_address
 from pathlib import Path
 
 from myriad.cql.connection import Endpoint
@@ -15,6 +17,11 @@ from myriad.settings import Settings
 OLDEST = 4  # the first major version with system.peers_v2
 CHECK_EVERY = 5.0  # seconds between looks at it
 PORT = 9042
+
+
+UNENCRYPTED = "Myriad's password goes to that Cassandra unencrypted: set cassandra_ca if it has TLS"
+
+log = logging.getLogger("myriad.engines")
 
 
 class AttachedCluster:
@@ -32,6 +39,8 @@ class AttachedCluster:
         Raises StartFailed if it cannot be reached, Unsupported if it will not do, SettingsError.
         """
         endpoint = _endpoint(self._settings)
+        if endpoint.user and not self._settings.cassandra_ca and not _near(endpoint):
+            log.warning(UNENCRYPTED)
         try:
             with Session(endpoint) as session:
                 self._cluster = _checked(session, endpoint)
@@ -71,6 +80,14 @@ class AttachedCluster:
 
     def end(self) -> None:
         """Leave it alone: somebody else runs it."""
+
+
+def _near(endpoint: Endpoint) -> bool:
+    """Say whether nothing leaves this machine."""
+    try:
+        return all(ip_address(host).is_loopback for host in endpoint.hosts)
+    except ValueError:  # a name
+        return endpoint.hosts == ("localhost",)
 
 
 def _endpoint(settings: Settings) -> Endpoint:

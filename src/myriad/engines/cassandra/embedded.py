@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from myriad.cql.connection import Connection, Endpoint
 from myriad.engines import configuration as machine
@@ -12,12 +13,13 @@ from myriad.engines import process
 from myriad.engines.cassandra import configuration, jars, java, layout, superuser
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.configuration import Layout
-from myriad.engines.cassandra.node import Machinery, Node, clear
-from myriad.errors import CqlError, HomeError, NotRunning, StartFailed
+from myriad.engines.cassandra.node import DRAINS_WITHIN, Machinery, Node, clear
+from myriad.errors import CqlError, HomeError, MyriadError, NotRunning, StartFailed
 from myriad.home import Home
 from myriad.settings import Settings
 
 ASK_WITHIN = 5.0  # seconds; a node that starts may take a while for its first answer
+GRACE = 30.0  # seconds for the other nodes, when one is left out
 LOOK = 0.1  # seconds between looks at whether nodes are ready
 OPEN_WARNING = (
     "Cassandra's login is open: whoever can run programs on this machine may read, change and"
@@ -35,6 +37,9 @@ class EmbeddedCluster:
         self._settings = settings
         self._cancelled = cancelled
         self._endpoint: Endpoint | None = None
+        self._refused = ""
+        self._deadline = 0.0
+        self._enough = 0  # nodes
         self.nodes: list[Node] = []
         self.version = ""
         self.layout = Layout((), 0, 0)
@@ -69,35 +74,38 @@ class EmbeddedCluster:
         if self._settings.cassandra_login == "open":
             log.warning(OPEN_WARNING)
 
-    def start(self, nodes: Sequence[Node]) -> None:
-        """Start those nodes and return when they are ready; nothing is left running otherwise.
+    def start(self, nodes: Sequence[Node]) -> list[Node]:
+        """Start those nodes; return which are ready: all, or a majority where others fail.
 
-        Raises StartFailed, HomeLocked.
+        A new cluster needs all. Raises StartFailed, HomeLocked, OSError; then none is left running.
         """
-        deadline = time.monotonic() + self._settings.cassandra_start_timeout
+        self._deadline = time.monotonic() + self._settings.cassandra_start_timeout
         try:
-            first, *others = nodes
-            alone = not first.was_made()  # a new cluster's first node, so that others can join it
-            first.launch()
-            if others and alone:
-                self._await(first.answers, nodes[:1], deadline)
-            for node in others:
-                node.launch()
-            self._await(lambda: all(node.answers() for node in nodes), nodes, deadline)
-            self._await(self._logged_in, nodes, deadline)
-            self._await(lambda: all(map(self.is_ready, nodes)), nodes, deadline)
-            with self.cluster(nodes).session() as session:
+            started = list(nodes)
+            new = not nodes[0].was_made()
+            self._enough = len(nodes) if new else len(self.nodes) // 2 + 1
+            if new:  # its first node, so that others can join it
+                nodes[0].launch()
+                self._await(Node.answers, started[:1])
+            for node in nodes[1:] if new else nodes:
+                self._launch(node, started)
+            self._await(Node.answers, started)
+            self._await(lambda _: self._lets_in(started), started)
+            self._await(self.is_ready, started)
+            with self.cluster(started).session() as session:
                 session.await_schema()
         except BaseException:
             self.stop()
             raise
+        return started
 
     def stop(self) -> None:
         """Stop all nodes, at once: each writes what it has in memory."""
         for node in self.nodes:
             node.ask_to_end()
+        deadline = time.monotonic() + DRAINS_WITHIN
         for node in self.nodes:
-            node.stop()
+            node.stop(max(deadline - time.monotonic(), 0.0))
 
     def cluster(self, nodes: Iterable[Node]) -> Cluster:
         """Return how it is reached by those nodes, or by all if there are none; it was started."""
@@ -125,31 +133,53 @@ class EmbeddedCluster:
             return False
         return state == "COMPLETED" and len(others) == len(self.nodes) - 1
 
-    def _logged_in(self) -> bool:
-        """Say whether Myriad can log in; makes that possible at the first start."""
-        endpoint = Endpoint(self.layout.addresses, self.layout.port)
-        if self._settings.cassandra_login == "open":
-            self._endpoint = endpoint
-            return True
+    def _launch(self, node: Node, nodes: list[Node]) -> None:
         try:
-            self._endpoint = superuser.login(self._home, endpoint)
-        except (NotRunning, CqlError) as error:
-            log.debug("nobody can log in yet: %s", error)
-            return False
-        return True
+            node.launch()
+        except (MyriadError, OSError) as error:
+            self._leave_out(node, nodes, error)
 
-    def _await(self, condition: Callable[[], bool], nodes: Sequence[Node], deadline: float) -> None:
-        while not condition():
-            for node in nodes:
-                problem = node.failure()
-                if problem is None and self._cancelled.is_set():
-                    problem = "asked to stop while it started"
-                if problem is None and time.monotonic() > deadline:
-                    seconds = self._settings.cassandra_start_timeout
-                    problem = f"not ready after {seconds:g} seconds"
+    def _lets_in(self, nodes: Sequence[Node]) -> bool:
+        """Say whether Myriad can log in; makes that possible at the first start."""
+        for node in nodes:
+            endpoint = Endpoint((node.address,), self.layout.port)
+            try:
+                if self._settings.cassandra_login == "required":
+                    endpoint = superuser.login(self._home, endpoint)
+            except (NotRunning, CqlError) as error:
+                self._refused = f": Myriad cannot log in: {error.message}"
+            else:
+                self._endpoint, self._refused = replace(endpoint, hosts=self.layout.addresses), ""
+                return True
+        return False
+
+    def _await(self, ready: Callable[[Node], bool], nodes: list[Node]) -> None:
+        """Return when all `nodes` are ready; those that fail are left out where enough are left."""
+        while late := [node for node in nodes if not ready(node)]:
+            for node in list(nodes):
+                problem = self._problem(node, late=node in late)
                 if problem:
-                    raise node.failed(problem)
+                    self._leave_out(node, nodes, node.failed(problem))
             self._cancelled.wait(LOOK)
+
+    def _problem(self, node: Node, *, late: bool) -> str | None:
+        """Return why a node's start is to be given up."""
+        problem = node.failure()
+        if problem is None and self._cancelled.is_set():
+            problem = "asked to stop while it started"
+        if problem is None and late and time.monotonic() > self._deadline:
+            seconds = self._settings.cassandra_start_timeout
+            problem = f"not ready after {seconds:g} seconds{self._refused}"
+        return problem
+
+    def _leave_out(self, node: Node, nodes: list[Node], error: Exception) -> None:
+        """Go on without a node, if enough are left; raises `error` otherwise."""
+        if len(nodes) <= self._enough or self._cancelled.is_set():
+            raise error
+        log.error("%s", error)
+        nodes.remove(node)
+        node.stop(0.0)
+        self._deadline = max(self._deadline, time.monotonic() + GRACE)
 
 
 def _check_memory(count: int, heap: int, memory_mb: int) -> None:

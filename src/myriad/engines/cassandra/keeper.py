@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,6 +20,7 @@ from myriad.settings import Settings
 WATCH = 0.2  # seconds between looks
 SERVE_AGAIN = 5.0  # seconds after it failed
 SERVE_EVERY = 60.0  # seconds: a command that was to do it may have been killed
+SERVED_WITHIN = 5.0  # seconds, when all is to end
 FAILS = (MyriadError, OSError, psycopg.Error)  # with these
 
 log = logging.getLogger("myriad.engines")
@@ -61,18 +61,19 @@ class Keeper(threading.Thread):
         super().__init__(name="cassandra")
         self._home = home
         self._watched = watched
-        self._serve = serve
+        self._serving = _Serving(serve)
         self._cancelled = cancelled
         self._begun = threading.Event()
         self._problem: BaseException | None = None
-        self._to_serve: Cluster | None = None  # while it can be reached
-        self._serve_at = 0.0
 
     def run(self) -> None:
         """Start it, and keep it up until it is ended."""
         try:
             self._watched.begin()
             self._tell()
+            self._serving.start()
+            while not self._serving.tried.wait(WATCH) and not self._cancelled.is_set():
+                pass
         except BaseException as error:  # noqa: BLE001 - `await_ready` raises it in its thread
             self._problem = error
             self._cancelled.set()
@@ -80,6 +81,7 @@ class Keeper(threading.Thread):
             self._begun.set()
         while not self._cancelled.wait(WATCH):
             self._look()
+        self._serving.end()
         announcement.withdraw(self._home)
         self._watched.end()
 
@@ -103,29 +105,63 @@ class Keeper(threading.Thread):
                 self._tell()
         except FAILS as error:
             log.error("%s", error)  # noqa: TRY400 - a person reads it
-        if self._to_serve and time.monotonic() >= self._serve_at:
-            self._serve_people(self._to_serve)
 
     def _tell(self) -> None:
-        cluster, self._to_serve = self._watched.reached(), None
+        cluster = self._watched.reached()
         if cluster is None:
             announcement.withdraw(self._home)
+            self._serving.tell(None)
             return
         states = self._watched.states()
         announcement.announce(self._home, cluster, states)
-        if not states or any(node.state == READY for node in states):
-            self._to_serve = cluster
-            self._serve_people(cluster)
+        ready = not states or any(node.state == READY for node in states)
+        self._serving.tell(cluster if ready else None)
 
-    def _serve_people(self, cluster: Cluster) -> None:
-        """Give them what is theirs, now and again after a while."""
-        pause = SERVE_EVERY
+
+class _Serving(threading.Thread):
+    """Gives people what is theirs, whenever it is told and again after a while.
+
+    In a thread of its own: a statement may wait long for a node that is to be started again.
+    """
+
+    def __init__(self, serve: Callable[[Cluster], object]) -> None:
+        super().__init__(name="cassandra people", daemon=True)
+        self._serve = serve
+        self._cluster: Cluster | None = None  # while it can be reached
+        self._told = threading.Event()
+        self._ended = False
+        self.tried = threading.Event()  # once
+
+    def tell(self, cluster: Cluster | None) -> None:
+        """Say how it is reached from now on, None if it is not."""
+        self._cluster = cluster
+        self._told.set()
+
+    def run(self) -> None:
+        """Do it until ended."""
+        while not self._ended:
+            pause = self._serve_now(self._cluster)
+            self.tried.set()
+            self._told.wait(pause)
+            self._told.clear()
+
+    def _serve_now(self, cluster: Cluster | None) -> float:
+        """Give it to them; return after how many seconds it is time again."""
         try:
-            self._serve(cluster)
+            if cluster:
+                self._serve(cluster)
         except FAILS as error:
-            log.warning("what people may do did not reach Cassandra yet: %s", error)
-            pause = SERVE_AGAIN
-        self._serve_at = time.monotonic() + pause
+            if not self._ended:
+                log.warning("what people may do did not reach Cassandra yet: %s", error)
+            return SERVE_AGAIN
+        return SERVE_EVERY
+
+    def end(self) -> None:
+        """Begin nothing any more; what is being done is waited for, but not for long."""
+        self._ended = True
+        self._told.set()
+        if self.is_alive():
+            self.join(SERVED_WITHIN)
 
 
 class OwnNodes:
@@ -153,10 +189,13 @@ class OwnNodes:
                 " publish again.",
             )
         log.info("starting Cassandra")
-        self._cluster.start(whole)
-        for node in whole:
+        ready = self._cluster.start(whole)
+        for node in ready:
             layout.note_ready(self._home, node.number)
-        self._kept = [Kept(self._home, self._settings, self._cluster, node) for node in nodes]
+        self._kept = [
+            Kept(self._home, self._settings, self._cluster, node, ready=node in ready)
+            for node in nodes
+        ]
         log.info("Cassandra %s is ready", self._cluster.version)
 
     def look(self) -> bool:

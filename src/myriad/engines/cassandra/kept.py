@@ -3,6 +3,7 @@
 import logging
 import time
 
+from myriad.engines import logs
 from myriad.engines.cassandra import layout
 from myriad.engines.cassandra.announcement import DOWN, LOST, READY, STARTING, NodeState
 from myriad.engines.cassandra.embedded import EmbeddedCluster
@@ -14,24 +15,30 @@ from myriad.settings import Settings
 
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new start; the last one repeats
 GONE = "its data is gone"
+# Cassandra then waits for somebody to say `nodetool bootstrap resume` (StorageService.bootstrap).
+NOT_BROUGHT = "Some data streaming failed"
 
 log = logging.getLogger("myriad.engines")
 
 
 class Kept:
-    """A node, and what is to be done about it."""
+    """A node, and what is to be done about it. `ready`: it was started already."""
 
     def __init__(
-        self, home: Home, settings: Settings, cluster: EmbeddedCluster, node: Node
+        self, home: Home, settings: Settings, cluster: EmbeddedCluster, node: Node, *, ready: bool
     ) -> None:
         self._home = home
         self._seconds = settings.cassandra_start_timeout
         self._cluster = cluster
         self._pauses = Pauses(PAUSES)
         self._when = 0.0  # it is started next, or given up while it starts
+        self._said = logs.Unread(node.log)
         self.node = node
-        self.state = LOST if is_lost(home, node) or is_replaced(home, node) else READY
-        self._problem = GONE if self.state == LOST else ""
+        self.state, self._problem = READY, ""
+        if is_lost(home, node) or is_replaced(home, node):
+            self.state, self._problem = LOST, GONE
+        elif not ready:
+            self._down("it did not start", self._pauses.after_failure())
 
     def describe(self) -> NodeState:
         """Return how it is, for people."""
@@ -84,6 +91,7 @@ class Kept:
 
     def _launch(self, *, replacing: bool) -> None:
         log.info("starting Cassandra node %d", self.node.number)
+        self._said = logs.Unread(self.node.log)
         try:
             self.node.launch(replacing=replacing)
         except (MyriadError, OSError) as error:
@@ -94,11 +102,9 @@ class Kept:
         self._when = float("inf") if replacing else time.monotonic() + self._seconds
 
     def _await(self) -> None:
-        problem = self.node.failure()
-        if problem is None and time.monotonic() > self._when:
-            self.node.stop()
-            problem = f"not ready after {self._seconds:g} seconds"
+        problem = self.node.failure() or self._hangs()
         if problem:
+            self.node.stop()
             log.error("%s", self.node.failed(problem))
             self._down(problem, self._pauses.after_failure())
         elif self._cluster.is_ready(self.node):
@@ -107,6 +113,13 @@ class Kept:
             layout.note_ready(self._home, self.node.number)
             layout.replacement(self._home, self.node.number).unlink(missing_ok=True)
             log.info("Cassandra node %d is ready", self.node.number)
+
+    def _hangs(self) -> str | None:
+        """Return why a node that starts will never be ready."""
+        if any(NOT_BROUGHT in line for line in self._said()):
+            return "its data did not come from the others"
+        late = time.monotonic() > self._when
+        return f"not ready after {self._seconds:g} seconds" if late else None
 
 
 def is_replaced(home: Home, node: Node) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,27 +70,31 @@ class Node:
     def launch(self, *, replacing: bool = False) -> None:
         """Start its process; it is not ready yet.
 
-        Raises StartFailed, HomeLocked if somebody else has its data.
+        Raises StartFailed, OSError, HomeLocked if somebody else has its data; then none runs.
         """
         self._make_folders()
         self._lock = self._locked()
-        self._configure(replacing=replacing)
-        logs.bound(self._output)
-        self._begin = self.log.stat().st_size if self.log.exists() else 0
-        with self._output.open("ab") as output:
-            self._child = process.spawn(
-                self._command(replacing=replacing), self._with.user, output, [self._lock]
-            )
-        self._note_process()
+        try:
+            self._configure(replacing=replacing)
+            logs.bound(self._output)
+            self._begin = self.log.stat().st_size if self.log.exists() else 0
+            with self._output.open("ab") as output:
+                self._child = process.spawn(
+                    self._command(replacing=replacing), self._with.user, output, [self._lock]
+                )
+            self._note_process()
+        except BaseException:
+            self.stop(0.0)
+            raise
 
-    def stop(self) -> None:
-        """Let it write what it has in memory, and end."""
+    def stop(self, within: float = DRAINS_WITHIN) -> None:
+        """Let it write what it has in memory, and end; after `within` seconds it is killed."""
         self.ask_to_end()
         child, self._child = self._child, None
         if child is not None:
             if child.poll() is None:
                 try:
-                    child.wait(DRAINS_WITHIN)
+                    child.wait(within)
                 except subprocess.TimeoutExpired:
                     child.kill()
             child.wait()
@@ -266,9 +271,21 @@ def clear(place: Path) -> bool:
     left = running(place)
     if left is None:
         return False
-    for end, seconds in ((left.terminate, DRAINS_WITHIN), (left.kill, process.LAST_RESORT)):
-        with suppress(psutil.NoSuchProcess):
-            end()
-        if process.wait_for(lambda: process.gone(left), seconds):
-            return True
-    raise StartFailed(f"Cassandra's process {left.pid} cannot be ended", hint="Is a disk hanging?")
+    end([left])
+    return True
+
+
+def end(nodes: Sequence[psutil.Process]) -> None:
+    """Let nodes write what they have in memory, and end; who hangs is killed.
+
+    Nothing is lost by that: what was acknowledged is in the commit log. Raises StartFailed.
+    """
+    drained, killed = psutil.Process.terminate, psutil.Process.kill
+    for ask, seconds in ((drained, DRAINS_WITHIN), (killed, process.LAST_RESORT)):
+        for node in nodes:
+            with suppress(psutil.NoSuchProcess):
+                ask(node)
+        if process.wait_for(lambda: all(map(process.gone, nodes)), seconds):
+            return
+    left = ", ".join(str(node.pid) for node in nodes if not process.gone(node))
+    raise StartFailed(f"Cassandra's process {left} cannot be ended", hint="Is a disk hanging?")

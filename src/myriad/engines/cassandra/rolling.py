@@ -1,6 +1,6 @@
 """Restart the nodes of a cluster of ours, and make one anew: asked of the `up` that keeps them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -35,11 +35,10 @@ def restart(home: Home, settings: Settings, *, rolling: bool, tell: Tell) -> Non
     if rolling:
         _await_seen(home, settings)
     for group in [[state] for state in nodes] if rolling else [nodes]:
+        tell(f"restarting node {', '.join(str(state.number) for state in group)}")
+        _end(home, group)
         for state in group:
-            tell(f"restarting node {state.number}")
-            _end(home, state)
-        for state in group:
-            _await(home, settings.cassandra_start_timeout + node.DRAINS_WITHIN, state)
+            _await(home, settings.cassandra_start_timeout, state)
         if rolling:
             _await_seen(home, settings)
 
@@ -68,7 +67,7 @@ def replace(home: Home, settings: Settings, number: int, *, tell: Tell) -> None:
     layout.replacement(home, number).touch()
     tell(f"node {number} brings its data from the others")
     if state.state == READY:
-        _end(home, state)
+        _end(home, [state])
     _await(home, BRINGS_WITHIN, state)
     _await_seen(home, settings)
 
@@ -85,10 +84,9 @@ def _own(home: Home) -> Announcement:
     return said
 
 
-def _end(home: Home, state: NodeState) -> None:
-    found = node.running(node.folder(home, state.number))
-    if found:
-        found.terminate()
+def _end(home: Home, states: Sequence[NodeState]) -> None:
+    found = [node.running(node.folder(home, state.number)) for state in states]
+    node.end([running for running in found if running])
 
 
 def _await(home: Home, seconds: float, before: NodeState) -> None:

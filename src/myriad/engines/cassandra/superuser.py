@@ -1,5 +1,6 @@
 """Myriad's own login in a Cassandra of ours; the one that everybody knows is shut."""
 
+import logging
 import secrets
 from dataclasses import replace
 
@@ -13,23 +14,26 @@ from myriad.home import Home
 NAME = "myriad"
 DEFAULT = "cassandra"  # the superuser of a new Cassandra, and its password
 FILE = "cassandra.password"
+ROLES = "SELECT role, can_login, is_superuser, member_of FROM system_auth.roles"
 REMEMBERS = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
+
+log = logging.getLogger("myriad.engines")
 
 
 def login(home: Home, endpoint: Endpoint) -> Endpoint:
     """Return `endpoint` with Myriad's login, made at the first start.
 
-    Then the default superuser may neither log in nor do anything. Each step may be interrupted
+    Then no other superuser may log in or do anything. Each step may be interrupted
     and is repeated by the next start. Raises NotRunning while nobody can log in yet, CqlError.
     """
     own = replace(endpoint, user=NAME, password=_password(home))
     try:
-        _shut_default(own)
+        _shut_others(own)
     except CqlError as error:
         if error.code != CqlError.BAD_CREDENTIALS:
             raise
         _make(replace(endpoint, user=DEFAULT, password=DEFAULT), own.password)
-        _shut_default(own)
+        _shut_others(own)
     return own
 
 
@@ -53,14 +57,19 @@ def _make(endpoint: Endpoint, password: str) -> None:
         connection.close()
 
 
-def _shut_default(endpoint: Endpoint) -> None:
+def _shut_others(endpoint: Endpoint) -> None:
+    """Shut every other superuser: the default one, and those made while login was open."""
     connection = Connection(endpoint, endpoint.hosts[0])
     try:
-        found = connection.query(
-            "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = 'cassandra'"
-        )
-        if found and any(found[0]):
-            connection.query("ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false")
+        for name, enters, rules, roles in connection.query(ROLES):
+            shut = name != NAME and (rules or (enters and name == DEFAULT))
+            if shut:
+                options = "SUPERUSER = false AND LOGIN = false"
+                connection.query(f"ALTER ROLE {quoted(name)} WITH {options}")
+            if NAME in (roles or ()):
+                connection.query(f"REVOKE {quoted(NAME)} FROM {quoted(name)}")
+            if (shut and name != DEFAULT) or NAME in (roles or ()):
+                log.warning("Cassandra had a superuser %r that Myriad did not make: shut", name)
         forget_roles(connection)
     finally:
         connection.close()

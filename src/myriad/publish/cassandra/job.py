@@ -12,7 +12,7 @@ import pyarrow as pa
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.management import with_all_nodes
+from myriad.engines.cassandra.swap import with_all_nodes
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Key, Order, Table, Type
 from myriad.publish.cassandra import (
@@ -163,20 +163,19 @@ class Job:
         notes = proof.warnings(key, partitions, spool.rows)
         notes += proof.decimals_in_key(columns, key)
         size, example = proven.size(), proven.example(key)
-        appends = self.options.append
         return Prepared(
-            self.keyspace,
-            spool,
-            columns,
-            key,
-            partitions,
-            None,
-            appends,
-            0,
-            size,
-            0,
-            notes,
-            example,
+            keyspace=self.keyspace,
+            spool=spool,
+            columns=columns,
+            key=key,
+            partitions=partitions,
+            there=None,
+            appends=self.options.append,
+            stamp_before=0,
+            size=size,
+            rejects=0,
+            notes=notes,
+            example=example,
         )
 
     def _refuse_misfit(self, made: Prepared, proven: Proof) -> None:
@@ -185,8 +184,11 @@ class Job:
             made.appends = False
             return
         if self.options.append:
-            if self._resumable(made) is None:
+            before = self._resumable(made)
+            if before is None:
                 existing.refuse(self.cluster, self.session, made, proven)
+            elif not before.plan["appends"]:  # it made the table that is there
+                made.there, made.appends = None, False
         elif not present.same(self.session, self.keyspace, made.there, made.plan.wanted):
             present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
             present.refuse_obstacles(self.session, self.keyspace, made.name)
@@ -203,6 +205,9 @@ class Job:
             return None
         if load.state == "switching":  # and finished by now
             return load
+        new = made.there is not None and not load.plan["appends"] and load.staged != made.name
+        if new and self.options.append:  # somebody else made the table meanwhile
+            return None
         found = present.find(self.session, self._staging, load.staged)
         return load if found is not None else None
 
@@ -236,7 +241,7 @@ class Job:
         for load in self.record.staged():
             here = load["keyspace"] == self.keyspace and load["name"] in mine
             stale = load["old"] and load["state"] != "switching" and not here
-            if stale and self.record.free(load["keyspace"], load["name"]):
+            if stale and self.record.take(load["keyspace"], load["name"]):
                 self.record.end(load["keyspace"], load["name"])
             else:
                 kept.add(load["staged"])
@@ -303,14 +308,21 @@ class Job:
         # Rows of an attached cluster's table are among those that were there.
         wrong = [] if made.appends and not own else with_all_nodes(self.cluster, prove)
         if wrong or counts.rows != made.spool.rows:
-            if own:
-                switch.drop(self.session, STAGING, load.staged)
-            self.record.end(self.keyspace, made.name)
+            self._forget(made, load)
             shown = "\n".join(f"  {line}" for line in wrong[:5])
             raise PublishError(
                 f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
-                hint="The old table stays. Publish again; if it happens again, report it.",
+                hint="Publish again, with the same command; if it happens again, report it.",
             )
+
+    def _forget(self, made: Prepared, load: Load) -> None:
+        """Take a load back whose rows are not what was sent; what was there before stays."""
+        if self._staging != STAGING:
+            # Others may have written there too. The same command writes it all again.
+            self.record.acknowledged(self.keyspace, made.name, 0)
+            return
+        switch.drop(self.session, self._staging, load.staged)
+        self.record.end(self.keyspace, made.name)
 
     def _told(self, made: Prepared) -> Callable[[int], None]:
         last = time.monotonic()

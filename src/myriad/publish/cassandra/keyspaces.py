@@ -11,11 +11,15 @@ from myriad.settings import Settings
 FORBIDDEN = (STAGING, "myriad")
 
 
-def name_of(settings: Settings, database: str, dataset: str) -> str:
-    """Return the keyspace's name: the dataset's, after the database's if it is not the default.
+def name_of(record: Record, settings: Settings, database: str, dataset: str) -> str:
+    """Return the name of a dataset's keyspace, which it keeps.
 
+    A new one is the dataset's, after the database's if that is not the default.
     Raises UsageError if Cassandra has no such names, PublishError if it is not for data.
     """
+    there = record.keyspace_of(database, dataset)
+    if there is not None:
+        return there
     name = dataset if database == settings.database else f"{database}_{dataset}"
     try:
         names.check("keyspace", name)

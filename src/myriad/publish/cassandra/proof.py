@@ -108,13 +108,12 @@ class Proof:
         """Return in how many rows the column is null."""
         return self._nulls[name]
 
-    def set_aside(self, key: Key | None, rejects: Rejects) -> int:
-        """Make rejects of the rows that Cassandra cannot hold; return how many.
+    def set_aside(self, key: Key | None, rejects: Rejects) -> None:
+        """Make rejects of the rows that Cassandra cannot hold.
 
         Those with null in the key only where so many rejects are allowed. Raises KeyRefused,
         TooManyRejects.
         """
-        before = self._spool.rows
         limit = MUTATION - ROOM
         self._reject(
             f"{self.row_bytes} > {limit}",
@@ -127,7 +126,6 @@ class Proof:
             self._too_long(column, rejects)
         if key and len(key.partition) == 1:
             self._empty_partition(self._columns[key.partition[0]], rejects)
-        return before - self._spool.rows
 
     def _null_in_key(self, column: CqlColumn, rejects: Rejects) -> None:
         count = self._count(f"{column.place} IS NULL")

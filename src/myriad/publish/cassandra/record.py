@@ -56,17 +56,26 @@ class Record:
 
     def claim(self, keyspace: str, name: str) -> None:
         """Let nobody else publish that table as long as the connection lives."""
-        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
-        if not (found and found[0]):
+        if not self.take(keyspace, name):
             raise PublishError(
                 f"{keyspace}.{name} is being published by somebody else right now",
                 hint="Wait until that publish has ended.",
             )
 
+    def take(self, keyspace: str, name: str) -> bool:
+        """Claim that table unless somebody else has; say whether it is ours now."""
+        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
+        return bool(found and found[0])
+
     def keyspace(self, keyspace: str) -> tuple[str, str, bool] | None:
         """Return database and dataset of a keyspace of ours, and whether it was made already."""
         found = self._one("keyspace", keyspace)
         return (found["database"], found["dataset"], found["made"]) if found else None
+
+    def keyspace_of(self, database: str, dataset: str) -> str | None:
+        """Return the keyspace that a dataset has already."""
+        found = self._one("keyspace_of", database, dataset)
+        return found["keyspace"] if found else None
 
     def announce(self, keyspace: str, database: str, dataset: str) -> None:
         """Write down that a keyspace is about to be made."""
@@ -108,11 +117,6 @@ class Record:
         """Return all loads: keyspace, name, staged, state, and whether nothing came for long."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["staged"]).fetchall()
-
-    def free(self, keyspace: str, name: str) -> bool:
-        """Say whether nobody publishes that table now, and claim it if so."""
-        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
-        return bool(found and found[0])
 
     def published(self, keyspace: str, name: str) -> tuple[int, dict[str, Any]] | None:
         """Return the timestamp of a published table's rows, and its report."""

@@ -48,6 +48,9 @@ SELECT pg_try_advisory_lock(hashtextextended(%s, 0));
 -- name: keyspace
 SELECT database, dataset, made FROM cassandra_keyspace WHERE keyspace = %s;
 
+-- name: keyspace_of
+SELECT keyspace FROM cassandra_keyspace WHERE database = %s AND dataset = %s;
+
 -- name: announce_keyspace
 INSERT INTO cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
 ON CONFLICT (keyspace) DO NOTHING;

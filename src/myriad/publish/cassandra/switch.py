@@ -16,7 +16,7 @@ from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.cql.types import CqlType
-from myriad.engines.cassandra import management
+from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError
 from myriad.publish.cassandra import present
@@ -55,14 +55,15 @@ class Plan:
 def switch(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
     """Make the staged rows those of the target; may be repeated, also after a crash in between.
 
-    Raises EngineError, and what else `management.swap_in` does.
+    Raises EngineError, and what else `swap.swap_in` does.
     """
     if present.find(session, STAGING, staged) is None:
         return  # it was done already: dropping the staged table is the end
+    swap.check(cluster)  # before anything is dropped
     make_target(session, plan)
     if not plan.appends:
         _hide_old(cluster, session, plan, staged, stamp - 1)
-    management.swap_in(cluster, (STAGING, staged), (plan.keyspace, plan.name))
+    swap.swap_in(cluster, (STAGING, staged), (plan.keyspace, plan.name))
     drop(session, STAGING, staged)
 
 

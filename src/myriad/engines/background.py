@@ -1,0 +1,128 @@
+"""Run `myriad up` in the background, and stop it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from myriad import errors
+from myriad.engines import door, logs, process
+from myriad.engines.base import Server
+from myriad.engines.cassandra import node
+from myriad.engines.supervisor import LOG
+from myriad.errors import MyriadError, StartFailed
+from myriad.home import Home
+from myriad.settings import TABLE, Settings
+
+POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public
+SAID = re.compile(r"\S+ \S+ (?:INFO|WARNING) (.*)")  # a line of the log, for people
+
+
+def run_detached(
+    home: Home,
+    settings: Settings,
+    *,
+    postgres_at: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Server:
+    """Start `myriad up` in the background; return when it is ready. `tell` hears what it does.
+
+    Raises what that says it failed with, and leaves nothing running: HomeLocked, ProgramMissing,
+    StartFailed.
+    """
+    home.create()
+    output = home.logs / "up.log"
+    logs.bound(output)
+    news = logs.Unread(home.logs / LOG)
+    with output.open("ab") as file:
+        begin = file.tell()
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "myriad", "up", "--json", "--home", str(home.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=_child_environment(settings, postgres_at),
+            start_new_session=True,
+        )
+    try:
+        while (server := _ready(home, child, output, begin)) is None:
+            for said in map(SAID.match, news() if tell else ()):
+                if said and tell:
+                    tell(said[1])
+            time.sleep(process.POLL)
+    except BaseException:
+        _end(child, settings)
+        raise
+    return server
+
+
+def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str, str]:
+    given = {
+        f"MYRIAD_{entry.name.upper()}": str(getattr(settings, entry.name))
+        for entry in TABLE
+        if settings.origins.get(entry.name) == "flag"
+    }
+    environment = {name: value for name, value in os.environ.items() if name != POSTGRES_AT}
+    return environment | given | ({POSTGRES_AT: postgres_at} if postgres_at else {})
+
+
+def _ready(home: Home, child: subprocess.Popen[bytes], output: Path, begin: int) -> Server | None:
+    """Return what the child announced, None before; it bounds its own start. Raises its error."""
+    running = home.running()
+    if running and running.pid == child.pid:
+        return Server(running.engine, running.dsn, running.host, running.port)
+    if child.poll() is not None:
+        raise _error_of(logs.since(output, begin))
+    return None
+
+
+def _error_of(lines: list[str]) -> MyriadError:
+    try:
+        body = json.loads(lines[-1])
+        kind = getattr(errors, body["type"])
+        error = kind(body["error"], hint=body["hint"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        said = "\n  ".join(lines)
+        return StartFailed(f"`myriad up` ended before it was ready:\n  {said}")
+    return error if isinstance(error, MyriadError) else StartFailed(body["error"])
+
+
+def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:
+    child.terminate()
+    try:
+        child.wait(_longest_stop(settings))
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _longest_stop(settings: Settings) -> float:
+    """Return the seconds within which all ends, whatever it does."""
+    own = settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
+    return own + node.DRAINS_WITHIN
+
+
+def stop(home: Home, settings: Settings) -> bool:
+    """Stop what is up on the home, or was left by a run that was killed; say if there was any.
+
+    Returns when it is gone. Raises StartFailed if it does not end.
+    """
+    holder = home.holder()
+    if holder is None:
+        left = [door.clear(home), *(node.clear(place) for place in home.cassandra.glob("node?"))]
+        return process.clear(home.postgres, grace=settings.stop_timeout) or any(left)
+    found = psutil.Process(holder)
+    with suppress(psutil.NoSuchProcess):
+        found.send_signal(signal.SIGTERM)
+    if not process.wait_for(lambda: process.gone(found), _longest_stop(settings)):
+        raise StartFailed(f"process {holder} does not end", hint=f"Look at {home.logs / LOG}.")
+    return True
