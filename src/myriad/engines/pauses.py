@@ -17,6 +17,7 @@ class Pauses:
         """Return how many seconds to wait before the next start."""
         if time.monotonic() - self._since > FINE_AFTER:
             self._failures = 0
+        self._since = time.monotonic()
         self._failures += 1
         return self._seconds[min(self._failures, len(self._seconds)) - 1]
 

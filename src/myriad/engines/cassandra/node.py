@@ -9,12 +9,13 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 
 from myriad.engines import logs, process
-from myriad.engines.cassandra import configuration
+from myriad.engines.cassandra import commitlog, configuration
 from myriad.engines.cassandra.configuration import Layout
 from myriad.engines.cassandra.jars import Programs
 from myriad.engines.cassandra.java import Java
@@ -76,6 +77,7 @@ class Node:
         self._lock = self._locked()
         try:
             self._configure(replacing=replacing)
+            self._remove_unwritten()
             logs.bound(self._output)
             self._begin = self.log.stat().st_size if self.log.exists() else 0
             with self._output.open("ab") as output:
@@ -128,8 +130,7 @@ class Node:
     def failed(self, problem: str) -> StartFailed:
         """Return the error that says what went wrong, with its own log lines."""
         lines = logs.since(self.log, self._begin) if self.log.exists() else []
-        telling = [line for line in lines if line.startswith(("ERROR", "WARN", "Caused", "Exc"))]
-        shown = (telling or lines or logs.tail(self._output, LINES))[-LINES:]
+        shown = (_telling(lines) or lines or logs.tail(self._output, LINES))[-LINES:]
         said = "\n".join(f"  {line[:300]}" for line in shown) or "  (nothing)"
         return StartFailed(
             f"Cassandra node {self.number} ({self.address}) did not start: {problem}."
@@ -191,6 +192,12 @@ class Node:
             have.home.write_private(path, text)
             self._hand_over(path)
 
+    def _remove_unwritten(self) -> None:
+        """Remove what a full disk left in the commit log, as the node's own user."""
+        empty = commitlog.unwritten(self.folder / "data" / "commitlog")
+        if empty:
+            process.run(["rm", "-f", "--", *empty], self._with.user)
+
     def _command(self, *, replacing: bool) -> list[str]:
         here, programs = self.folder, self._with.programs
         several = len(self._with.layout.addresses) > 1
@@ -228,6 +235,16 @@ class Node:
     def _note_process(self) -> None:
         note = {"pid": self.pid, "started": process_started(self.pid), "address": self.address}
         self._with.home.write_private(self.folder / "process.json", json.dumps(note))
+
+
+def _telling(lines: Sequence[str]) -> list[str]:
+    """Return the errors in a log, each with the line after it; the warnings, if there are none."""
+    errors = [
+        line
+        for before, line in pairwise(["", *lines])
+        if line.startswith(("ERROR", "Caused")) or before.startswith("ERROR")
+    ]
+    return errors or [line for line in lines if line.startswith("WARN")]
 
 
 def _takes(lock: int) -> bool:
