@@ -1,7 +1,7 @@
 """Accounts, groups and grants on a real Cassandra: the same names, the same passwords."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from threading import Thread
 
@@ -11,13 +11,11 @@ import pytest
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.cql.connection import Connection, Endpoint
 from myriad.cql.names import quoted
-from myriad.engines.cassandra import superuser
-from myriad.errors import CqlError, EngineError, PeopleError
+from myriad.errors import PeopleError
 from myriad.people import NewPerson, People, cassandra
-from myriad.people.control import SQL
 from myriad.publish.cassandra import record
+from tests.cql_people import Login, as_administrator, cannot_log_in, logins, refused
 
 HOSTILE = [
     "Rose",
@@ -39,8 +37,6 @@ HOSTILE = [
 
 ONE = "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
 
-Login = Callable[[str, str], Connection]
-
 
 @pytest.fixture
 def people(clustered: Myriad) -> People:
@@ -54,16 +50,8 @@ def tag() -> str:
 
 @pytest.fixture
 def login(clustered: Myriad) -> Iterator[Login]:
-    to = clustered.cluster().endpoint
-    opened: list[Connection] = []
-
-    def log_in(name: str, password: str) -> Connection:
-        opened.append(Connection(Endpoint(to.hosts, to.port, name, password), to.hosts[0]))
-        return opened[-1]
-
-    yield log_in
-    for connection in opened:
-        connection.close()
+    with logins(clustered) as log_in:
+        yield log_in
 
 
 @pytest.fixture
@@ -80,26 +68,6 @@ def published(clustered: Myriad, keyspace: str) -> Iterator[str]:
     yield keyspace
     with closing(clustered.server().connect(autocommit=True)) as connection:
         connection.execute("DELETE FROM cassandra_keyspace WHERE keyspace = %s", [keyspace])
-
-
-def as_administrator(installation: Myriad, *statements: str) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    with installation.cluster().session() as session:
-        for statement in statements:
-            rows = session.query(statement)
-    return rows
-
-
-def refused(connection: Connection, statement: str) -> None:
-    with pytest.raises(CqlError) as error:
-        connection.query(statement)
-    assert error.value.code == CqlError.UNAUTHORIZED
-
-
-def cannot_log_in(login: Login, name: str, password: str) -> None:
-    with pytest.raises(CqlError) as error:
-        login(name, password)
-    assert error.value.code == CqlError.BAD_CREDENTIALS
 
 
 def postgres(installation: Myriad, name: str, password: str) -> None:
@@ -358,40 +326,6 @@ def test_a_second_sync_finds_nothing_to_do_and_many_at_once_agree(
     login(*added[-1])
     people.remove([name for name, _ in added])
     people.remove_group(f"g {tag}")
-
-
-def test_the_default_superuser_cannot_log_in(login: Login) -> None:
-    cannot_log_in(login, "cassandra", "cassandra")
-
-
-def test_a_superuser_that_somebody_made_while_login_was_open_is_shut_at_the_next_start(
-    clustered: Myriad, login: Login, tag: str
-) -> None:
-    planted, member = f"planted {tag}", f"member {tag}"
-    enters = "LOGIN = true AND PASSWORD = 'known'"
-    as_administrator(
-        clustered,
-        f"CREATE ROLE {quoted(planted)} WITH SUPERUSER = true AND {enters}",
-        f"CREATE ROLE {quoted(member)} WITH {enters}",
-        f"GRANT myriad TO {quoted(member)}",
-    )
-    for name in (planted, member):
-        login(name, "known").query("SELECT role FROM system_auth.roles")
-    superuser.login(clustered.home, clustered.cluster().endpoint)  # as every start does
-    cannot_log_in(login, planted, "known")
-    refused(login(member, "known"), "SELECT role FROM system_auth.roles")
-    as_administrator(clustered, f"DROP ROLE {quoted(planted)}", f"DROP ROLE {quoted(member)}")
-
-
-def test_a_sync_does_not_wait_for_ever_for_another(
-    clustered: Myriad, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(SQL, "patience", "SET lock_timeout = '100ms'")
-    with closing(clustered.server().connect(autocommit=True)) as other:
-        other.execute(SQL["lock_cassandra"])
-        with pytest.raises(EngineError, match="somebody else") as error:
-            cassandra.sync(clustered.server(), clustered.cluster())
-    assert error.value.retryable
 
 
 def test_somebody_without_a_password_for_cassandra_is_locked_out_until_there_is_one(
