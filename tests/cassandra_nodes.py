@@ -25,6 +25,7 @@ from tests.harness import COMMAND, wait_until
 
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"
 NODE_LOCAL = 11  # org.apache.cassandra.db.ConsistencyLevel; no part of the protocol
+PACE = 0.005  # seconds between two writes: the nodes share the machine with everybody
 STARTS_WITHIN = 120.0  # seconds, on a busy machine
 
 
@@ -77,7 +78,7 @@ class Writer:
 
     def _write(self) -> None:
         number = 0
-        while not self._ended.is_set():
+        while not self._ended.wait(PACE):
             try:
                 self._session.execute(self._statement, (number, number))
             except Exception as error:  # noqa: BLE001 - any is one too many
