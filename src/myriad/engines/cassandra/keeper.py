@@ -139,6 +139,7 @@ class _Serving(threading.Thread):
 
     def run(self) -> None:
         """Do it until ended."""
+        self._told.clear()  # what was told before the start is done first
         while not self._ended:
             pause = self._serve_now(self._cluster)
             self.tried.set()
