@@ -171,3 +171,8 @@ class Reject:
     line: int
     raw: str
     reason: str
+
+
+def reject_place(source: str, line: int) -> str:
+    """Return where a rejected record stands, for people; line 0 is unknown."""
+    return f"{source}, line {line}" if line else source

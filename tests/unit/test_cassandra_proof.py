@@ -124,6 +124,15 @@ def test_a_single_column_that_is_unique_is_suggested_alone(tmp_path: Path) -> No
     assert "--key kind/id\n" in message
 
 
+def test_amounts_are_no_keys_even_where_they_tell_rows_apart(tmp_path: Path) -> None:
+    text = "city,day,kwh\nUlm,2024-01-01,5.5\nUlm,2024-01-02,6.25\nBonn,2024-01-01,1.5\n"
+    with spooled(tmp_path, "t.csv", text) as table:
+        message = _suggested(table)
+    assert "--key city/day:desc\n" in message
+    assert "kwh" not in message
+    assert "bytes" in message  # and not 0.00003 MB
+
+
 def test_a_near_unique_column_is_not_suggested_alone(tmp_path: Path) -> None:
     """The estimate of distinct values says unique; only the proof finds the one that is not."""
     content = "id,n\n" + "".join(f"{n},{n % 2}\n" for n in range(5000)) + "4999,0\n"

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
-from myriad.cli.progress import MEGABYTE, progress
+from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.publish.options import ENGINES
+from myriad.publish.report import size_text
 from myriad.sources.base import ReadOptions
 from myriad.sources.open import check
 
@@ -112,7 +113,7 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
 
 def _key(table: TableReport) -> list[str]:
     parts = table.partitions
-    largest = f"{parts['largest_rows']:,} rows and {parts['largest_bytes'] / MEGABYTE:,.3g} MB"
+    largest = f"{parts['largest_rows']:,} rows and {size_text(parts['largest_bytes'])}"
     average = f"{parts['average_rows']:,.1f}".removesuffix(".0")
     return [
         f"  key: {table.key}",

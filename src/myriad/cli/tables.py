@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from myriad.cli.common import Session, common, console
+from myriad.model import reject_place
 
 
 @click.command("list")
@@ -54,7 +55,7 @@ def _text(found: dict[str, Any]) -> str:
         lines += ["  can be asked:", *(f"    {line}" for line in found["asks"])]
     lines += [f"  note: {note}" for note in found["notes"]]
     lines += [
-        f"  reject: {r['source']}, line {r['line']}: {r['reason']}: {r['raw'][:80]!r}"
+        f"  reject: {reject_place(r['source'], r['line'])}: {r['reason']}: {r['raw'][:80]!r}"
         for r in found["first_rejects"]
     ]
     return "\n".join([*lines, *([_text(found["cassandra"])] if "cassandra" in found else [])])

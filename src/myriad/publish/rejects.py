@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from myriad.errors import TooManyRejects
-from myriad.model import Reject
+from myriad.model import Reject, reject_place
 
 SHOWN = 10
 
@@ -48,7 +48,7 @@ class Rejects:
     def too_many(self, *, more: bool) -> TooManyRejects:
         """Return the error that shows the first rejects."""
         shown = "\n".join(
-            f"  {reject.source}, line {reject.line}: {reject.reason}: {reject.raw[:80]!r}"
+            f"  {reject_place(reject.source, reject.line)}: {reject.reason}: {reject.raw[:80]!r}"
             for reject in self.kept[:SHOWN]
         )
         count = f"{len(self.kept)}{' or more' if more else ''}"

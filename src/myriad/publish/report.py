@@ -5,6 +5,14 @@ from typing import Any
 
 from myriad.model import Column, Reject, Table
 
+SHOWN_AS_MB = 10_000  # bytes
+MB = 1_000_000
+
+
+def size_text(size: int) -> str:
+    """Return so many bytes, for people."""
+    return f"{size / MB:,.3g} MB" if size >= SHOWN_AS_MB else f"{size:,} bytes"
+
 
 @dataclass
 class TableReport:

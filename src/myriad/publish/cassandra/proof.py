@@ -10,6 +10,7 @@ from myriad.publish.cassandra.kinds import CqlColumn
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.text import literal
 from myriad.publish.rejects import SHOWN, Rejects
+from myriad.publish.report import size_text
 from myriad.sources.batches import RAW_LIMIT
 
 SHOWN_DUPLICATES = 5
@@ -52,7 +53,7 @@ class Partitions:
         average = f"{self.average_rows:,.1f}".removesuffix(".0")
         return (
             f"{self.count:,} partitions of {average} rows on average, the largest has"
-            f" {self.largest_rows:,} rows and {self.largest_bytes / 1e6:,.3g} MB"
+            f" {self.largest_rows:,} rows and {size_text(self.largest_bytes)}"
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def warnings(key: Key, partitions: Partitions, rows: int) -> list[str]:
         )
         found.append(
             f"the partition {shown[:200]} has {partitions.largest_rows:,} rows and"
-            f" {partitions.largest_bytes / 1e6:,.3g} MB: above {LARGE_ROWS:,} rows or"
+            f" {size_text(partitions.largest_bytes)}: above {LARGE_ROWS:,} rows or"
             f" {LARGE_BYTES // 10**6} MB reads get slow; a further partition column divides it"
         )
     if partitions.count < FEW_PARTITIONS and rows > MANY_ROWS:

@@ -56,11 +56,14 @@ class Suggester:
         self._candidates = self._look(columns)
 
     def _look(self, columns: Sequence[CqlColumn]) -> list[_Candidate]:
-        kinds = {column.name: column.type.kind for column in self._spool.table.columns}
+        types = {column.name: column.type for column in self._spool.table.columns}
+        kinds = {name: found.kind for name, found in types.items()}
         fit = [
             column
             for column in columns
-            if kinds[column.name] not in _NO_KEYS and not self._proof.nulls(column.name)
+            if kinds[column.name] not in _NO_KEYS
+            and not (kinds[column.name] is Kind.NUMERIC and types[column.name].scale)
+            and not self._proof.nulls(column.name)
         ]
         counts = self._spool.aggregates(
             [f"approx_count_distinct({column.place})" for column in fit]
