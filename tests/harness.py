@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 import myriad
 from myriad.engines import door, process
@@ -40,6 +41,22 @@ def reachable_folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[None]:
+    """Mount a file system of `size` bytes on `folder`; skip the test where that is forbidden."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    options = f"size={size},mode={folder.stat().st_mode & 0o777:o}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small file system is not possible here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:

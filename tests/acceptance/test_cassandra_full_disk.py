@@ -1,9 +1,6 @@
 """A node whose disk is full: nothing is lost, and it goes on when there is room."""
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,30 +9,14 @@ import myriad
 from myriad.engines.cassandra import node
 from myriad.errors import CqlError, NotRunning
 from myriad.home import Home
-from tests.harness import reachable_folder, run, up, wait_until
+from tests.harness import reachable_folder, run, small_disk, up, wait_until
 
 PLACE = {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.51", "MYRIAD_CASSANDRA_HEAP_MB": "512"}
 DISK_MB, LEFT_MB = 300, 1
 ROWS = 40_000
 MB = 1 << 20
 
-pytestmark = [
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root"),
-]
-
-
-@contextmanager
-def _small_disk(place: Path) -> Iterator[None]:
-    place.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+pytestmark = pytest.mark.timeout(400)
 
 
 def _fill(disk: Path) -> Path:
@@ -62,7 +43,8 @@ def test_a_full_disk_costs_no_row_and_is_over_when_there_is_room(tmp_path: Path)
         home.create()
         disk = node.folder(home, 1)
         publish = ("publish", "--to", "cassandra", "--key", "k", "--table", "t")
-        with _small_disk(disk), up(home, "--cassandra", "1", **PLACE) as started:
+        disk.mkdir(parents=True)
+        with small_disk(disk, DISK_MB * MB), up(home, "--cassandra", "1", **PLACE) as started:
             started.wait_ready(120)
             done = run(home, *publish, str(_table(tmp_path / "old.csv", 1000, "old")))
             assert done.returncode == 0, done.stderr

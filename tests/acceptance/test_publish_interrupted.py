@@ -24,7 +24,7 @@ import myriad
 from myriad import Myriad
 from myriad.engines import process
 from myriad.home import Home
-from tests.harness import COMMAND, postmaster, reachable_folder, up, wait_until
+from tests.harness import COMMAND, postmaster, reachable_folder, small_disk, up, wait_until
 from tests.publishing import Place
 
 ROWS = 100_000
@@ -324,22 +324,6 @@ def test_a_server_that_is_killed_comes_back_with_the_old_table_and_no_orphaned_f
         case.check_succeeds()
 
 
-@contextmanager
-def _small_disk(folder: Path, size: int) -> Iterator[None]:
-    """Mount a file system of `size` bytes on `folder`; skip the test where that is forbidden."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
-    options = f"size={size},mode={folder.stat().st_mode & 0o777:o}"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting a small file system is not possible here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
 def _fails_for_want_of_space(command: "subprocess.Popen[str]", reason: str) -> None:
     said = command.communicate(timeout=30)[1]
     assert command.returncode == 1, said
@@ -361,7 +345,7 @@ def test_a_limit_on_temporary_files_fails_and_leaves_the_old_table(case: Case) -
 def test_a_full_disk_for_temporary_files_fails_and_leaves_the_old_table(case: Case) -> None:
     before = case.begin()
     temporary = case.installation.home.temporary
-    with _small_disk(temporary, 1 << 20):
+    with small_disk(temporary, 1 << 20):
         with case.start("new.csv.gz") as command:
             _fails_for_want_of_space(command, "No space left on device")
         assert list(temporary.iterdir()) == []
@@ -373,7 +357,7 @@ def test_a_full_disk_under_the_database_fails_and_leaves_the_old_table(
     made: Path, files: Path
 ) -> None:
     taken = sum(path.lstat().st_size for path in made.rglob("*") if path.is_file())
-    with reachable_folder() as folder, _small_disk(folder, taken + (100 << 20)):
+    with reachable_folder() as folder, small_disk(folder, taken + (100 << 20)):
         home = Home(folder / "home")
         subprocess.run(["cp", "-a", made, home.folder], check=True)
         with up(home) as running:

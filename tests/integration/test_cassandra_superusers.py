@@ -1,7 +1,5 @@
 """Who rules in our Cassandra: Myriad alone, whatever somebody made before."""
 
-import uuid
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -12,18 +10,7 @@ from myriad.engines.cassandra import superuser
 from myriad.errors import EngineError
 from myriad.people import cassandra
 from myriad.people.control import SQL
-from tests.cql_people import Login, as_administrator, cannot_log_in, logins, refused
-
-
-@pytest.fixture
-def tag() -> str:
-    return uuid.uuid4().hex[:8]
-
-
-@pytest.fixture
-def login(clustered: Myriad) -> Iterator[Login]:
-    with logins(clustered) as log_in:
-        yield log_in
+from tests.cql_people import Login, as_administrator, cannot_log_in, refused
 
 
 def test_the_default_superuser_cannot_log_in(login: Login) -> None:

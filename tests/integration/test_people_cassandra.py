@@ -1,6 +1,5 @@
 """Accounts, groups and grants on a real Cassandra: the same names, the same passwords."""
 
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from threading import Thread
@@ -15,7 +14,7 @@ from myriad.cql.names import quoted
 from myriad.errors import PeopleError
 from myriad.people import NewPerson, People, cassandra
 from myriad.publish.cassandra import record
-from tests.cql_people import Login, as_administrator, cannot_log_in, logins, refused
+from tests.cql_people import Login, as_administrator, cannot_log_in, refused
 
 HOSTILE = [
     "Rose",
@@ -41,17 +40,6 @@ ONE = "WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"
 @pytest.fixture
 def people(clustered: Myriad) -> People:
     return clustered.people
-
-
-@pytest.fixture
-def tag() -> str:
-    return uuid.uuid4().hex[:8]
-
-
-@pytest.fixture
-def login(clustered: Myriad) -> Iterator[Login]:
-    with logins(clustered) as log_in:
-        yield log_in
 
 
 @pytest.fixture
