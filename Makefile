@@ -3,12 +3,17 @@
 # What a person's shell carries must not reach into .venv.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help setup run test lint bench bench-door bench-cassandra docs lock
+# Two: a worker with Cassandra wants a core, and all others want one too.
+WORKERS ?= 2
+PYTEST = .venv/bin/python -m pytest -n $(WORKERS)
+
+.PHONY: help setup run test test-nightly lint bench bench-door bench-cassandra docs lock
 
 help:
 	@echo 'make run              set everything up and run the demo'
 	@echo 'make run FILE=path    set everything up and serve that file'
 	@echo 'make test             set everything up and run the tests (ARGS="-k name" for some)'
+	@echo 'make test-nightly     the same with those that take too long for every day'
 	@echo 'make lint             formatting, lint rules, types, the lock'
 	@echo 'make bench            measure publishing against psql, and what people wait for'
 	@echo 'make bench-door       measure the door beside PgBouncer (ARGS="--quick" for a first look)'
@@ -23,7 +28,10 @@ run: setup
 	@.venv/bin/myriad demo $${FILE:+"$$FILE"}
 
 test: setup
-	@.venv/bin/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-nightly: setup
+	@$(PYTEST) --nightly $(ARGS)
 
 lint: setup
 	@.venv/bin/ruff check

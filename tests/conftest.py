@@ -1,4 +1,7 @@
-"""One real installation for all tests, and fresh databases in it."""
+"""One real installation for all tests, and fresh databases in it.
+
+How to mark what is too costly for every day, and what shares a worker: `selection.py`.
+"""
 
 import os
 import subprocess
@@ -18,6 +21,8 @@ from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
 from myriad.settings import Settings
 from tests.harness import reachable_folder
+
+pytest_plugins = ("tests.selection",)
 
 LOG_LINES = 60
 LOGS = ("myriad", "door", "postgres")

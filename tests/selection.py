@@ -1,0 +1,131 @@
+"""Which tests run every day, and which of them share a worker.
+
+**Every night.** A test that costs much and whose promise a cheaper one guards too is marked
+`@pytest.mark.nightly(daily="tests/…/test_file.py::test_name")`, by its decorator, by the file's
+`pytestmark`, or in `pytest.param(…, marks=…)`. `daily` is the id, as pytest prints it, of that
+cheaper test; without `[…]` it means all that a parametrized test runs daily. It must exist and be
+no nightly one itself: else the nightly test fails, every day. `make test` leaves nightly tests
+out, `make test-nightly` (`--nightly`) runs everything.
+
+**Groups.** `make test` runs two workers. A worker runs a whole file, so what a module makes is made
+once; session fixtures are made once in each worker that asks for them. Files of one group go to
+one worker, which so makes the group's fixtures once. The file's name says its group (GROUPS): a
+test that takes the fixture `clustered`, or starts nodes itself, is in a file with "cassandra" or
+"cql" in its name. Files of different groups run at the same time: they share no port, address or
+path.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+# A group, and parts of the names of its files. The longest first, so that no worker waits for
+# the other at the end.
+GROUPS = {
+    "cassandra": ("cassandra", "cql"),
+    "crowd": ("crowd", "many_people", "demo"),  # ten thousand people each
+}
+COSTLY_FIRST = ("acceptance", "integration", "unit")
+FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="also run tests marked nightly")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    also = "run too" if config.getoption("nightly") else "are left out: --nightly runs them"
+    return f"tests marked nightly {also}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not any("::" in argument for argument in config.args):  # then whole files are here
+        note_unguarded(items)
+    note_misplaced(items)
+    items.sort(key=lambda item: _turn(item.nodeid))  # stable
+    if not config.getoption("nightly"):
+        left_out = {item for item in items if _is_nightly(item) and FAULT not in item.stash}
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose mark or file is wrong; a nightly one is not left out then."""
+    if FAULT in item.stash:
+        pytest.fail(item.stash[FAULT], pytrace=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # the order is made above
+    return ByGroup(config, log)
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc] # xdist carries no types
+    """Give a worker all files of a group, or one file of none.
+
+    Own code, since `--dist loadgroup` of pytest-xdist 3.8 sees no group with pytest 9.2
+    (pytest-dev/pytest-xdist#1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group of a test; a file of no group is its own."""
+    path = nodeid.partition("::")[0]
+    folder, _, file = path.rpartition("/")
+    if folder.endswith("unit"):
+        return path
+    return next((name for name, parts in GROUPS.items() if any(map(file.count, parts))), path)
+
+
+def note_misplaced(items: Iterable[pytest.Item]) -> None:
+    """Note each test that would make a second node in the other worker."""
+    for item in items:
+        if (
+            "clustered" in getattr(item, "fixturenames", ())
+            and group_of(item.nodeid) != "cassandra"
+        ):
+            item.stash[FAULT] = "it takes `clustered`: its file needs `cassandra` in its name"
+
+
+def note_unguarded(items: Iterable[pytest.Item]) -> None:
+    """Note each nightly test whose promise no daily one guards.
+
+    Of files that are not among `items`, only that they exist is checked.
+    """
+    daily = set(_names(item for item in items if not _is_nightly(item)))
+    files = {name.partition("::")[0] for name in _names(items)}
+    for item in items:
+        for mark in item.iter_markers("nightly"):
+            guard = str(mark.kwargs.get("daily", ""))
+            file = guard.partition("::")[0]
+            exists = (item.config.rootpath / file).is_file()
+            if guard not in daily if file in files else not exists:
+                item.stash[FAULT] = f"it is nightly, and its daily test is none: {guard!r}"
+
+
+def _is_nightly(item: pytest.Item) -> bool:
+    return item.get_closest_marker("nightly") is not None
+
+
+def _names(items: Iterable[pytest.Item]) -> Iterator[str]:
+    """Yield the id of each test, and that without its parameters."""
+    for item in items:
+        yield item.nodeid
+        yield item.nodeid.partition("[")[0]
+
+
+def _turn(nodeid: str) -> tuple[int, int]:
+    """Return what decides when a test has its turn."""
+    group, groups = group_of(nodeid), list(GROUPS)
+    kinds = [place for place, kind in enumerate(COSTLY_FIRST) if f"/{kind}/" in nodeid]
+    return (
+        groups.index(group) if group in groups else len(groups),
+        kinds[0] if kinds else len(COSTLY_FIRST),
+    )
