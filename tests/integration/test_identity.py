@@ -99,7 +99,7 @@ class Place:
     def written(self, text: str) -> bytes:
         verdict = analyse(text, self.harmless)
         assert verdict.refusal is None
-        return write_identity(text, verdict, PERSON).encode()
+        return write_identity(text, verdict.identity, PERSON).encode()
 
 
 @pytest.fixture(scope="module")

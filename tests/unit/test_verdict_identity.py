@@ -14,7 +14,7 @@ def look(text: str, person: str = "rose") -> str:
     verdict = analyse(text, HARMLESS)
     assert verdict.refusal is None
     assert verdict.plain == (not verdict.identity)
-    return write_identity(text, verdict, person)
+    return write_identity(text, verdict.identity, person)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,10 @@ other (target list, GROUP BY, ORDER BY, DISTINCT, HAVING) get the same form.
 """
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from myriad.door.effects import NOT_SUPPORTED, Effects, Span
-
-if TYPE_CHECKING:
-    from myriad.door.verdict import Verdict
 
 Node = dict[str, Any]
 
@@ -94,15 +92,13 @@ def _written(span: Span, person: str) -> str:
     return _SHAPES[span.form].format(literal=literal, type=kind, alias=span.alias)
 
 
-def write_identity(text: str, verdict: "Verdict", person: str) -> str:
+def write_identity(text: str, spans: Sequence[Span], person: str) -> str:
     """Return the text with the person's name where it asks the server who asks.
 
     What is written is ASCII, so the text may have been decoded from any encoding.
     """
-    if not verdict.identity:
-        return text
     source, pieces, place = text.encode(), [], 0
-    for span in verdict.identity:
+    for span in spans:
         pieces += [source[place : span.start], b" ", _written(span, person).encode(), b" "]
         place = span.end
     return b"".join((*pieces, source[place:])).decode()

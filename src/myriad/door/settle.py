@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from myriad.door import values, wire
 from myriad.door.backend import ROWS, Backend, Lost, Refused
+from myriad.door.identity import write_identity
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.refusals import refuse_waiting
 from myriad.door.statements import NOBODY, OURS
-from myriad.door.verdict import Verdict, write_identity
+from myriad.door.verdict import Verdict
 from myriad.door.verdicts import Unknowable
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
@@ -127,9 +128,10 @@ def rewritten_text(session: "Session", text: bytes, verdict: Verdict) -> bytes:
 
 def _named(text: bytes, verdict: Verdict, person: str) -> bytes:
     try:
-        return write_identity(text.decode(), verdict, person).encode()
+        return write_identity(text.decode(), verdict.identity, person).encode()
     except UnicodeDecodeError:  # another encoding of the client's: see `verdicts.decoded`
-        return write_identity(text.decode("latin-1"), verdict, person).encode("latin-1", "replace")
+        written = write_identity(text.decode("latin-1"), verdict.identity, person)
+        return written.encode("latin-1", "replace")
 
 
 async def adopt(session: "Session", backend: Backend) -> None:

@@ -1,8 +1,7 @@
 r"""What a text of SQL would leave behind on a connection to the server, before it is sent.
 
 `analyse(text, harmless) -> Verdict` is pure: it parses the text with PostgreSQL's own grammar and
-looks at every node. `write_identity(text, verdict, person) -> str` puts the person's name where
-the server would tell the pool's role. The fields of `Verdict` stand below, each with its meaning:
+looks at every node. The fields of `Verdict` stand below, each with its meaning:
 
 - `stateful` is what no other field describes well enough to undo it by itself: code that may do
   anything, and all that `pins` or `closes`. Changes of ordinary settings are in `settings`,
@@ -24,11 +23,8 @@ from pglast import parser
 
 from myriad.door.effects import NOT_IN_REPERTOIRE, TOO_DEEP, Effects, Refusal, Span, words
 from myriad.door.functions import OWN, SEEN
-from myriad.door.identity import write_identity
 from myriad.door.nodes import OPERATORS, walk
 from myriad.door.words import command_word
-
-__all__ = ["Refusal", "Span", "Verdict", "analyse", "write_identity"]
 
 
 @dataclass(frozen=True, slots=True)
