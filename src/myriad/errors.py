@@ -26,7 +26,7 @@ class MyriadError(Exception):
 
     Attributes:
         message: what happened and what was looked at.
-        hint: what to do about it; empty if nothing can be said.
+        hint: what to do about it.
         retryable: whether the same call may succeed later without a change.
         exit_code: of the command that it ends.
     """
@@ -34,7 +34,7 @@ class MyriadError(Exception):
     retryable = False
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -92,7 +92,7 @@ class CqlError(EngineError):
     BAD_CREDENTIALS, SYNTAX, UNAUTHORIZED, INVALID = 0x0100, 0x2000, 0x2100, 0x2200
     ALREADY_EXISTS, UNPREPARED = 0x2400, 0x2500
 
-    def __init__(self, message: str, *, code: int, hint: str = "") -> None:
+    def __init__(self, message: str, *, code: int, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         passing = (self.UNAVAILABLE, self.OVERLOADED, self.BOOTSTRAPPING)

@@ -60,7 +60,10 @@ def person_add(
     people = _given(names, groups, owner=owner, password_stdin=password_stdin)
     if file:
         if password_stdin:
-            raise UsageError("--from and --password-stdin cannot be used together")
+            raise UsageError(
+                "--from and --password-stdin cannot be used together",
+                hint="Leave --password-stdin out: passwords are made for those in a file.",
+            )
         people += read_people(_read(file), groups, owner=owner)
     if not people:
         raise UsageError("nobody to add", hint="Give names, or a file with --from.")

@@ -210,11 +210,17 @@ class Connection:
 
 def _bound(statement: Prepared, values: Sequence[object]) -> list[bytes | None]:
     if len(values) != len(statement.columns):
-        raise UsageError(f"the statement takes {len(statement.columns)} values, not {len(values)}")
+        raise UsageError(
+            f"the statement takes {len(statement.columns)} values, not {len(values)}",
+            hint="Give one value for each `?`.",
+        )
     found = []
     for (name, kind), value in zip(statement.columns, values, strict=True):
         try:
             found.append(encode(kind, value))
         except (ValueError, TypeError, OverflowError, AttributeError) as error:
-            raise UsageError(f"{name} is {kind}, and {value!r} is not: {error}") from error
+            raise UsageError(
+                f"{name} is {kind}, and {value!r} is not: {error}",
+                hint=f"Give a value that fits {kind}.",
+            ) from error
     return found

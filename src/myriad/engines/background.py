@@ -89,11 +89,12 @@ def _error_of(lines: list[str]) -> MyriadError:
     try:
         body = json.loads(lines[-1])
         kind = getattr(errors, body["type"])
-        error = kind(body["error"], hint=body["hint"])
+        error: MyriadError = kind(body["error"], hint=body["hint"])
     except (ValueError, LookupError, TypeError, AttributeError):
         said = "\n  ".join(lines)
-        return StartFailed(f"`myriad up` ended before it was ready:\n  {said}")
-    return error if isinstance(error, MyriadError) else StartFailed(body["error"])
+        hint = "See `myriad logs`, or run `myriad up` without --detach."
+        return StartFailed(f"`myriad up` ended before it was ready:\n  {said}", hint=hint)
+    return error
 
 
 def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:

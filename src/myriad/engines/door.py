@@ -204,7 +204,10 @@ def clear(home: Home) -> bool:
     with suppress(psutil.NoSuchProcess):
         left.kill()  # its sessions lost their server's guardian: there is nothing to wait for
     if not process.wait_for(lambda: process.gone(left), process.LAST_RESORT):
-        raise StartFailed(f"the door's process {left.pid} cannot be ended")
+        raise StartFailed(
+            f"the door's process {left.pid} cannot be ended",
+            hint="It hangs in the operating system: end it by hand, or restart the machine.",
+        )
     _memory(home).unlink(missing_ok=True)
     return True
 

@@ -165,7 +165,10 @@ def run(
                     continue
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                raise StartFailed(f"{command[0]} was stopped before it had finished") from None
+                raise StartFailed(
+                    f"{command[0]} was stopped before it had finished",
+                    hint="Run the same command again; where the machine is busy, later.",
+                ) from None
             return process.returncode, output.decode(errors="replace").strip()
 
 

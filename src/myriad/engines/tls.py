@@ -160,7 +160,7 @@ def _own(home: Home, settings: Settings) -> x509.Certificate:
     try:
         return check(certificate, key)
     except SettingsError as error:
-        raise StartFailed(f"no certificate could be made: {error}") from error
+        raise StartFailed(f"no certificate could be made: {error}", hint=error.hint) from error
 
 
 def _make(home: Home, settings: Settings, certificate: Path, key: Path) -> None:

@@ -73,7 +73,9 @@ def _lock(connection: psycopg.Connection) -> None:
     try:
         connection.execute(SQL["lock_cassandra"])
     except psycopg.errors.LockNotAvailable as error:
-        busy = EngineError("somebody else is changing its roles, and takes long")
+        busy = EngineError(
+            "somebody else is changing its roles, and takes long", hint="Try again in a minute."
+        )
         busy.retryable = True
         raise busy from error
 

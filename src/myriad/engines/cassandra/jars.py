@@ -195,7 +195,10 @@ def _fetch(jar: Jar, folder: Path, cancelled: threading.Event) -> None:
     problem = ""
     for _ in range(TRIES):
         if cancelled.is_set():
-            raise StartFailed("asked to stop while Cassandra was fetched")
+            raise StartFailed(
+                "asked to stop while Cassandra was fetched",
+                hint="Run `myriad up` again: what was fetched is kept.",
+            )
         with tempfile.TemporaryDirectory(prefix="myriad-jar-") as place:
             problem = _attempt(jar, Path(place), folder)
         if not problem:

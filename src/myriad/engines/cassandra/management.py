@@ -87,7 +87,10 @@ def beans(place: Path) -> Iterator[Beans]:
                 _agent(found, "stop")
                 said = _agent(found, *start)
                 if said:
-                    raise EngineError(f"Cassandra's manager cannot be reached: {said[-300:]}")
+                    raise EngineError(
+                        f"Cassandra's manager cannot be reached: {said[-300:]}",
+                        hint="See `myriad status` and `myriad logs --cassandra`, then try again.",
+                    )
             yield Beans(address, port, password)
         finally:
             with suppress(psutil.Error, OSError, EngineError):  # it may be gone

@@ -119,7 +119,10 @@ def _folder(cluster: Cluster, keyspace: str, table: str) -> Path:
             [keyspace, table],
         )
     if not rows:
-        raise EngineError(f"there is no table {keyspace}.{table} in Cassandra")
+        raise EngineError(
+            f"there is no table {keyspace}.{table} in Cassandra",
+            hint="Somebody dropped it meanwhile: publish again.",
+        )
     number = str(rows[0][0]).replace("-", "")
     return Path("data", "data", keyspace, f"{table}-{number}")
 

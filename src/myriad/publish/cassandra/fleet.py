@@ -132,7 +132,9 @@ class Fleet:
 
 
 def _told(error: BaseException) -> EngineError:
-    return error if isinstance(error, EngineError) else NotRunning(str(error))
+    if isinstance(error, EngineError):
+        return error
+    return NotRunning(str(error), hint="See `myriad status`, then publish again.")
 
 
 def _close(coming: Future[socket.socket]) -> None:
