@@ -28,11 +28,9 @@ class Myriad:
     def up(self, *, postgres_at: str | None = None) -> None:
         """Start the engines and stay until a signal; see `engines.supervisor.run`."""
         from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
-        from myriad.people import cassandra, control  # noqa: PLC0415
+        from myriad.people import cassandra  # noqa: PLC0415
 
-        supervisor.run(
-            self.home, self.settings, control.prepare, cassandra.sync, postgres_at=postgres_at
-        )
+        supervisor.run(self.home, self.settings, cassandra.sync, postgres_at=postgres_at)
 
     def up_detached(
         self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None

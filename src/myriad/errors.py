@@ -5,6 +5,8 @@ MyriadError
 ├── SettingsError         a setting is unknown or has a bad value
 ├── HomeError             the home cannot be used
 │   └── HomeLocked        somebody else has it
+├── TooNew                what is there was written by a newer Myriad
+├── NotOurs               somebody else has made what goes by our name
 ├── EngineError           a database program
 │   ├── ProgramMissing    not found in any of the places looked
 │   ├── StartFailed       did not become ready
@@ -60,6 +62,14 @@ class HomeLocked(HomeError):
     """Another process holds the home."""
 
     retryable = True
+
+
+class TooNew(MyriadError):
+    """What is there was written by a newer Myriad, which this one does not understand."""
+
+
+class NotOurs(MyriadError):
+    """Somebody else has made what goes by our name; we do not touch it."""
 
 
 class EngineError(MyriadError):

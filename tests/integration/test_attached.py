@@ -14,7 +14,7 @@ from myriad.engines import attached
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.errors import MyriadError, StartFailed, Unsupported
+from myriad.errors import MyriadError, NotOurs, StartFailed, Unsupported
 from myriad.home import Home
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
@@ -66,7 +66,16 @@ def test_a_role_that_may_make_roles_and_databases_is_enough(empty: Elsewhere) ->
         with closing(server.connect(name)) as connection:
             query = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
             assert connection.execute(query).fetchone() == (False,)
-    AttachedPostgres(empty.role("SUPERUSER"), Settings()).start()
+    engine.start()
+
+
+def test_a_control_database_that_somebody_else_made_is_refused(empty: Elsewhere) -> None:
+    role = empty.role("CREATEDB")
+    with closing(psycopg.connect(role, dbname="postgres", autocommit=True)) as connection:
+        connection.execute("CREATE DATABASE myriad")
+    for rights in ("CREATEROLE CREATEDB", "SUPERUSER"):
+        with pytest.raises(NotOurs, match="myriad belongs to role_"):
+            AttachedPostgres(empty.role(rights), Settings()).start()
 
 
 def test_stopping_leaves_the_server_alone(empty: Elsewhere) -> None:

@@ -67,6 +67,7 @@ def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) ->
 
 def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> None:
     with closing(server.connect(autocommit=True)) as connection:
+        connection.execute("DROP SCHEMA myriad CASCADE")
         connection.execute("DROP VIEW audit")
         connection.execute("DROP TABLE grants, grp, person, limits, audit_0, audit_1, request")
     failures: list[Exception] = []

@@ -15,7 +15,7 @@ from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import EngineError, NotRunning, PeopleError
 from myriad.home import Home
-from myriad.people import People, asking, control, roles
+from myriad.people import People, asking, roles
 from myriad.settings import Settings
 from tests.harness import reachable_folder, wait_until
 
@@ -59,7 +59,6 @@ def rose(people: People) -> Iterator[str]:
 @contextmanager
 def answering(server: Server, answer: Answer) -> Iterator[None]:
     """Answer as a door does; what `answer` raises LookupError for stays without one."""
-    control.prepare(server)
     dsn = make_conninfo(server.dsn, dbname=CONTROL_DATABASE, application_name="myriad door")
     with closing(psycopg.connect(dsn, autocommit=True)) as connection:
         connection.execute("LISTEN myriad_door")
@@ -210,7 +209,6 @@ def test_nobody_is_removed_whose_sessions_do_not_end(
 
 
 def test_the_audit_comes_newest_first_of_somebody_and_since(server: Server, people: People) -> None:
-    control.prepare(server)
     now = datetime.now(UTC).replace(microsecond=0)
     rows = [
         (f"audit_{number % 2}", now - timedelta(minutes=number), ("Rose", "Ada")[number % 2])

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from myriad import Myriad
 from myriad.errors import PeopleError
 from myriad.limits import NAMES
-from myriad.people import People, control
+from myriad.people import People
 
 
 @pytest.fixture
@@ -177,31 +177,6 @@ def test_the_verifier_stands_beside_the_roles(
             " WHERE verifier IS DISTINCT FROM rolpassword"
         ).fetchall()
     assert different == []
-
-
-def test_a_home_of_an_older_version_gains_what_it_lacks(
-    installation: Myriad, people: People, tag: str
-) -> None:
-    people.add_people([f"a{tag}"], [f"g{tag}"])
-    server = installation.server()
-    with closing(server.connect()) as connection:  # as before there was a door
-        connection.execute("DROP VIEW audit")
-        connection.execute("DROP TABLE limits, audit_0, audit_1, request")
-        connection.execute("ALTER TABLE person DROP verifier")
-        connection.execute("ALTER TABLE grp DROP pool")
-        connection.commit()
-    control.prepare(server)
-    people.set_limits(f"a{tag}", {"rows": 3})
-    assert held(people, f"a{tag}")["rows"] == (3, "own")
-    assert {each.name: each.pool for each in people.list_groups()}[f"g{tag}"] == "transaction"
-    assert people.audit() == []
-    with closing(server.connect(autocommit=True)) as connection:
-        kept = connection.execute(
-            "SELECT verifier = rolpassword FROM person JOIN pg_authid ON rolname = name"
-            " WHERE name = %s",
-            [f"a{tag}"],
-        ).fetchone()
-    assert kept == (True,)
 
 
 def test_a_group_goes_though_a_pools_role_is_a_member(

@@ -10,14 +10,14 @@ from psycopg import sql
 
 from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.hardening import OWNERS, VERSION, harden
+from myriad.errors import MyriadError, NotOurs
+from myriad.migrations.migrations import CONTROL, RECORD
 
 MAINTENANCE = "postgres"
 TEMPLATE = "template1"
-# Which list of rights each database was hardened with; that it is again takes 40 ms for each.
-_HARDENED = """
-    CREATE TABLE IF NOT EXISTS hardened (database oid PRIMARY KEY, version text NOT NULL)"""
 _MARK = """
-    INSERT INTO hardened SELECT oid, %(version)s FROM pg_database WHERE datname = ANY(%(names)s)
+    INSERT INTO public.hardened
+    SELECT oid, %(version)s FROM pg_database WHERE datname = ANY(%(names)s)
     ON CONFLICT (database) DO UPDATE SET version = excluded.version"""
 # With each, whether it is of, or for, people who make databases of their own.
 _OUTDATED = """
@@ -25,7 +25,7 @@ _OUTDATED = """
         SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
         WHERE g.rolname = %(owners)s AND m.member = d.datdba
     )
-    FROM pg_database d LEFT JOIN hardened h ON h.database = d.oid
+    FROM pg_database d LEFT JOIN public.hardened h ON h.database = d.oid
     WHERE d.datallowconn AND d.datconnlimit <> -2 AND h.version IS DISTINCT FROM %(version)s
     ORDER BY d.datname"""
 
@@ -35,11 +35,12 @@ log = logging.getLogger("myriad.engines")
 def prepare(server: Server, database: str, maintenance: str = MAINTENANCE) -> None:
     """Make the control database and `database` where missing; templates are hardened first.
 
-    What an older version hardened is hardened again, in our own server. `maintenance` is a
-    database that is there already. Interrupted, it just runs again. Raises psycopg.Error.
+    What an older version made is brought up to date: the control database, the records beside the
+    data, and in our own server what is hardened. `maintenance` is a database that is there already.
+    Interrupted, it just runs again. Raises TooNew, NotOurs, psycopg.Error.
     """
     with closing(server.connect(maintenance, autocommit=True)) as connection:
-        there = exists(connection, CONTROL_DATABASE)
+        there = _there_and_ours(connection)
     made = [] if there else [CONTROL_DATABASE]
     if not there:
         if server.kind == "embedded":  # what somebody else runs has templates of its own
@@ -48,19 +49,32 @@ def prepare(server: Server, database: str, maintenance: str = MAINTENANCE) -> No
             made += [TEMPLATE, MAINTENANCE]
         create_database(server, CONTROL_DATABASE, maintenance)
     with closing(server.connect(autocommit=True)) as connection:
+        CONTROL.bring_up_to_date(connection)
         there = exists(connection, database)
     if not there:
         create_database(server, database)
         made.append(database)
     if server.kind == "embedded":
         _harden_again(server, made)
+    _bring_records_up_to_date(server)
+
+
+def _there_and_ours(connection: psycopg.Connection) -> bool:
+    """Say whether the control database is there; raises NotOurs if somebody else made it."""
+    found = owner(connection, CONTROL_DATABASE)
+    if found and not (found.ours or found.superuser):
+        raise NotOurs(
+            f"the database {CONTROL_DATABASE} belongs to {found.name}: what stands in it would run"
+            " with our rights",
+            hint=f"If Myriad made it, connect as {found.name}, as before; else rename it.",
+        )
+    return found is not None
 
 
 def _harden_again(server: Server, made: list[str]) -> None:
     """Harden what was hardened with another list of rights; not what was `made` just now."""
     given = {"version": VERSION, "template": TEMPLATE, "owners": OWNERS}
     with closing(server.connect(autocommit=True)) as connection:
-        connection.execute(_HARDENED)
         connection.execute(_MARK, {"version": VERSION, "names": made})
         for name, owners_may_use in connection.execute(_OUTDATED, given).fetchall():
             try:
@@ -69,6 +83,29 @@ def _harden_again(server: Server, made: list[str]) -> None:
                 log.warning("database %r could not be hardened again: %s", name, error)
             else:
                 connection.execute(_MARK, {"version": VERSION, "names": [name]})
+
+
+def _bring_records_up_to_date(server: Server) -> None:
+    with closing(server.connect(autocommit=True)) as control:
+        names = ours(control)
+    for name in names:
+        try:
+            with closing(server.enter(name, autocommit=True)) as connection:
+                if RECORD.number(connection) is not None:
+                    RECORD.bring_up_to_date(connection)
+        except (MyriadError, psycopg.Error) as error:  # one keeps nobody from the others
+            log.warning("what was published in database %r is not to be had: %s", name, error)
+
+
+def ours(control: psycopg.Connection) -> list[str]:
+    """Return the databases for data that are of the role that Myriad connects as."""
+    rows = control.execute(
+        "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+        " WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate"
+        " AND rolname = current_user AND datname <> ALL(%s) ORDER BY datname",
+        [[MAINTENANCE, CONTROL_DATABASE]],
+    )
+    return [name for (name,) in rows]
 
 
 def exists(connection: psycopg.Connection, database: str) -> bool:
@@ -83,13 +120,14 @@ class Owner:
 
     name: str
     ours: bool
+    superuser: bool
 
 
 def owner(connection: psycopg.Connection, database: str) -> Owner | None:
     """Return whose that database is, None if there is no such database."""
     row = connection.execute(
-        "SELECT pg_get_userbyid(datdba), pg_get_userbyid(datdba) = current_user"
-        " FROM pg_database WHERE datname = %s",
+        "SELECT r.rolname, r.rolname = current_user, r.rolsuper"
+        " FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = %s",
         [database],
     ).fetchone()
     return Owner(*row) if row else None

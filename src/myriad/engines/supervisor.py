@@ -39,16 +39,15 @@ log = logging.getLogger("myriad.engines")
 def run(
     home: Home,
     settings: Settings,
-    prepare: Callable[[Server], None],
     serve: Callable[[Server, Cluster], object],
     *,
     postgres_at: str | None = None,
 ) -> None:
     """Start the engines and the door, keep them up until SIGINT, SIGTERM or SIGHUP, and stop them.
 
-    `prepare` makes in the server what the door needs there; `serve` gives people what is theirs
-    in a Cassandra, whenever it is there again. Raises HomeLocked, ProgramMissing, StartFailed,
-    SettingsError; nothing is left running then.
+    `serve` gives people what is theirs in a Cassandra, whenever it is there again. Raises
+    HomeLocked, ProgramMissing, StartFailed, TooNew, NotOurs, SettingsError; nothing is left
+    running then.
     """
     stop = threading.Event()
     with _on_signals(stop), home.locked(), _log_file(home):
@@ -56,7 +55,7 @@ def run(
         door.clear(home)
         announcement.withdraw(home)
         with _told(), ports.listen(home, settings) as listening:
-            ready = _Ready(engine_for(home, settings, postgres_at, stop), prepare)
+            ready = _Ready(engine_for(home, settings, postgres_at, stop))
             cassandra = keeper.keeper_for(
                 home, settings, lambda cluster: serve(ready.server(), cluster)
             )
@@ -74,20 +73,17 @@ def run(
 
 
 class _Ready:
-    """What `_Kept` starts: an engine, and what must be made in it afterwards."""
+    """The engine that `_Kept` starts, and its server for those who wait for it."""
 
-    def __init__(self, engine: PostgresEngine, prepare: Callable[[Server], None]) -> None:
+    def __init__(self, engine: PostgresEngine) -> None:
         self.engine = engine
-        self._prepare = prepare
         self._server: Server | None = None
         self._started = threading.Event()
 
     def start(self) -> Server:
-        server = self.engine.start()
-        self._prepare(server)
-        self._server = server
+        self._server = self.engine.start()
         self._started.set()
-        return server
+        return self._server
 
     def server(self) -> Server:
         """Return the server, once it was started; raises NotRunning if it is not within reason."""

@@ -15,10 +15,11 @@ from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.superuser import forget_roles
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
+from myriad.migrations.migrations import CONTROL
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
 from myriad.people.cassandra_state import keyspaces
-from myriad.people.control import SQL, prepare, reading
+from myriad.people.control import SQL, reading
 from myriad.people.names import SHOWN, shown
 
 __all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "sync"]
@@ -51,8 +52,8 @@ def sync(server: Server, cluster: Cluster) -> Changes:
     """
     if cluster.login == "open":
         return Changes()
-    prepare(server)
     with cluster.session() as session, closing(server.connect(autocommit=True)) as connection:
+        CONTROL.bring_up_to_date(connection)
         _lock(connection)
         wanted, actual = state.wanted(connection), state.actual(session, cluster.consistency)
         mark = _mark(connection, session, cluster, actual.roles.keys())

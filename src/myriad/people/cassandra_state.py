@@ -79,8 +79,6 @@ def shown_resource(resource: str) -> str:
 
 def keyspaces(connection: psycopg.Connection) -> dict[tuple[str, str], str]:
     """Return the keyspaces that Myriad made: (database, dataset) → keyspace."""
-    if connection.execute(SQL["keyspaces_there"]).fetchone() == (False,):
-        return {}
     return {
         (database, dataset): name
         for database, dataset, name in connection.execute(SQL["keyspaces"])

@@ -1,4 +1,4 @@
-"""The control database's tables of people and what they may, and its connection."""
+"""The control database: people and what they may, and its connection."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from psycopg import sql
 from myriad import named_sql
 from myriad.engines.base import Server
 from myriad.errors import PeopleError
+from myriad.migrations.migrations import CONTROL
 from myriad.people.names import shown
 
 SQL = named_sql.load("myriad.people", "control.sql")
@@ -17,32 +18,10 @@ STATEMENTS_AT_ONCE = 500  # each round trip costs; a single text for 10,000 peop
 
 @contextmanager
 def reading(server: Server) -> Iterator[psycopg.Connection]:
-    """Connect to the control database in a transaction; its tables are there."""
+    """Connect to the control database in a transaction; it is brought up to date."""
     with server.connect() as connection:
-        _make_tables(connection)
+        CONTROL.bring_up_to_date(connection)
         yield connection
-
-
-def prepare(server: Server) -> None:
-    """Make the tables where they are missing, also those that an older version did not have."""
-    with reading(server):
-        pass
-
-
-def _make_tables(connection: psycopg.Connection) -> None:
-    if _there(connection):
-        return
-    connection.execute(SQL["make_one_by_one"])
-    if not _there(connection):
-        connection.execute(SQL["make"])
-        if is_superuser(connection):
-            connection.execute(SQL["keep_verifiers"])
-    connection.commit()
-
-
-def _there(connection: psycopg.Connection) -> bool:
-    row = connection.execute(SQL["there"]).fetchone()
-    return bool(row and row[0])
 
 
 @contextmanager

@@ -21,12 +21,9 @@ def everywhere(server: Server, cluster: "Cluster | None" = None) -> list[dict[st
     their bytes are as they were sent.
     """
     with closing(server.connect(autocommit=True)) as control:
-        names = control.execute(
-            "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
-            " WHERE datallowconn AND NOT datistemplate AND rolname = current_user ORDER BY 1"
-        ).fetchall()
+        names = databases.ours(control)
     found = []
-    for (name,) in names:
+    for name in names:
         with closing(server.enter(name, autocommit=True)) as connection:
             rows = record.published(connection)
             found += [{"engine": "postgres", "database": name, **row} for row in rows]
@@ -79,8 +76,9 @@ def describe(
 
 def _in_postgres(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
     with closing(server.connect(autocommit=True)) as control:
-        if not databases.exists(control, database):
-            return None  # a dataset may be in Cassandra only
+        owner = databases.owner(control, database)
+    if owner is None or not owner.ours:
+        return None  # a dataset may be in Cassandra only; in others' databases is none of ours
     with closing(server.enter(database, autocommit=True)) as connection:
         found = record.details(connection, dataset, name)
     return {"engine": "postgres", **found} if found else None

@@ -7,27 +7,26 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
+from myriad.migrations.migrations import RECORD
 from myriad.publish.report import Report
 
 _SQL = named_sql.load("myriad.publish", "record.sql")
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make the tables of the record where they are missing, in a transaction of its own.
+    """Make the record where it is missing, and bring it up to date.
 
-    In the transaction of a publish, another one would wait for the end of its load.
+    Not in the transaction of a publish: another one would wait for the end of its load.
     """
-    if there(connection):
-        return
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('make record', 0))")
-        if not there(connection):
-            connection.execute(_SQL["create"])
+    RECORD.bring_up_to_date(connection)
 
 
 def there(connection: psycopg.Connection) -> bool:
-    """Say whether this database has a record, made by us."""
-    return bool(_one(connection, "there"))
+    """Say whether this database has a record; an older one is brought up to date."""
+    number = RECORD.number(connection)
+    if number is not None and number < len(RECORD.steps):
+        RECORD.bring_up_to_date(connection)
+    return number is not None
 
 
 def made(connection: psycopg.Connection, dataset: str, name: str) -> list[str] | None:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.engines.base import Server
 from myriad.errors import PublishError
+from myriad.migrations.migrations import CONTROL
 from myriad.model import Reject
 from myriad.publish.report import TableReport
 
@@ -159,25 +160,16 @@ def _plain(reject: Reject) -> dict[str, object]:
 
 @contextmanager
 def opened(server: Server) -> Iterator[Record]:
-    """Connect to the control database; the record's tables are there."""
+    """Connect to the control database; it is brought up to date."""
     with closing(server.connect(autocommit=True)) as connection:
-        if not _there(connection):
-            with connection.transaction():
-                connection.execute(_SQL["make_one_by_one"])
-                connection.execute(_SQL["make"])
+        CONTROL.bring_up_to_date(connection)
         yield Record(connection)
-
-
-def _there(connection: psycopg.Connection) -> bool:
-    row = connection.execute(_SQL["there"]).fetchone()
-    return bool(row and row[0])
 
 
 def everywhere(server: Server) -> list[dict[str, Any]]:
     """Return a row for each published table: database, dataset, name, rows, bytes, source."""
     with closing(server.connect(autocommit=True)) as connection:
-        if not _there(connection):
-            return []
+        CONTROL.bring_up_to_date(connection)
         with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["list"]).fetchall()
 
@@ -185,8 +177,7 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
 def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
     """Return the last report of one table and its first rejects, None if it is not published."""
     with closing(server.connect(autocommit=True)) as connection:
-        if not _there(connection):
-            return None
+        CONTROL.bring_up_to_date(connection)
         row = connection.execute(_SQL["show"], [database, dataset, name]).fetchone()
     if row is None:
         return None
