@@ -57,11 +57,11 @@ class Listener(Protocol):
     def lost(self, fault: Fault, *, within: bool) -> None:
         """Hear that the server connection is gone; `within` a message that was begun."""
 
-    def hold_back(self) -> None:
-        """Send no more to the server for now."""
+    def takes_more(self) -> bool:
+        """Say whether answers may come now."""
 
-    def go_on(self) -> None:
-        """Send to the server again."""
+    def regulate(self) -> None:
+        """Hear that the server takes no more for now, or takes more again."""
 
 
 @dataclass(slots=True)
@@ -86,6 +86,8 @@ class Backend(asyncio.Protocol):
         unsure: others may be prepared, too: they should have been ended, which could have failed.
         dirt: what must be reset before somebody else gets it.
         cancels: requests to cancel that are under way and could still hit it.
+        full: the server does not read as fast as we send.
+        reading: what the server sends is read now; only `regulate` begins and ends that.
     """
 
     __slots__ = (
@@ -97,12 +99,14 @@ class Backend(asyncio.Protocol):
         "cancels",
         "closed",
         "dirt",
+        "full",
         "idle_since",
         "key",
         "number",
         "parameters",
         "pool",
         "prepared",
+        "reading",
         "session",
         "transport",
         "unnamed",
@@ -122,7 +126,8 @@ class Backend(asyncio.Protocol):
         self.unsure = False
         self.dirt = 0
         self.born = self.idle_since = 0.0
-        self.closed = False
+        self.closed = self.full = False
+        self.reading = True
         self.cancels = 0
         self._held = b""
         self._rest = 0
@@ -247,6 +252,8 @@ class Backend(asyncio.Protocol):
             return done
         self._jobs.append(_Job(done, tell))
         self.transport.write(wire.query(sql))
+        if not self.reading:
+            self.regulate()
         return done
 
     async def outlive_cancel(self) -> None:
@@ -271,6 +278,7 @@ class Backend(asyncio.Protocol):
             position = stop
             if kind == READY:
                 self._jobs.popleft()
+                self.regulate()
                 self._settle(job)
                 return position
         self._held = data[position:]
@@ -323,12 +331,25 @@ class Backend(asyncio.Protocol):
         self.transport.write(wire.TERMINATE)
         self.transport.close()
 
+    def regulate(self) -> None:
+        """Read what the server sends, or let it wait for the client; nothing else decides that.
+
+        Answers to the door itself are read whatever the client does. To be called whenever that,
+        the session, or what it says has changed.
+        """
+        reading = bool(self._jobs) or self.session is None or self.session.takes_more()
+        if reading != self.reading:
+            self.reading = reading
+            self.transport.resume_reading() if reading else self.transport.pause_reading()
+
     def pause_writing(self) -> None:
         """Hold the client back: the server does not take more now."""
+        self.full = True
         if self.session is not None:
-            self.session.hold_back()
+            self.session.regulate()
 
     def resume_writing(self) -> None:
         """Let the client go on."""
+        self.full = False
         if self.session is not None:
-            self.session.go_on()
+            self.session.regulate()

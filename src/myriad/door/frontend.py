@@ -27,8 +27,8 @@ class Frontend(asyncio.Protocol):
         paused: something must come first: a server connection, or the door's own query.
         rest: bytes that are still to come of a long CopyData message; `passing` if the server has
             its beginning, else they are passed over, too.
-        stalled: the client does not read as fast as the server answers.
-        held: the server does not read as fast as the client sends.
+        full: the client does not read as fast as the server answers, which therefore waits.
+        reading: what the client sends is read now; only `regulate` begins and ends that.
     """
 
     __slots__ = (
@@ -36,18 +36,19 @@ class Frontend(asyncio.Protocol):
         "_wanted",
         "awaiting",
         "backend",
-        "held",
+        "full",
         "passing",
         "paused",
+        "reading",
         "rest",
-        "stalled",
         "transport",
     )
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.backend: Backend | None = None
-        self.awaiting = self.paused = self.stalled = self.held = self.passing = False
+        self.awaiting = self.paused = self.full = self.passing = False
+        self.reading = True
         self.rest = 0
         self._buffer: bytes | bytearray = b""
         self._wanted = 0
@@ -81,6 +82,7 @@ class Frontend(asyncio.Protocol):
         if self._buffer:
             self._append(data)
             if len(self._buffer) < self._wanted or self._must_wait():
+                self.regulate()
                 return
             data, self._buffer = bytes(self._buffer), b""
         self._pump(data)
@@ -104,8 +106,6 @@ class Frontend(asyncio.Protocol):
         if isinstance(self._buffer, bytes):
             self._buffer = bytearray(self._buffer)
         self._buffer += data
-        if len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES):
-            self.transport.pause_reading()
 
     def _pump(self, data: bytes) -> None:
         """Handle the messages in `data` as far as their turn has come; keep the rest."""
@@ -133,13 +133,9 @@ class Frontend(asyncio.Protocol):
         except ProtocolViolation as problem:
             self.end(Fault(problem.code, str(problem)))
             return
-        if position < end:
-            self._keep(data, position)
-
-    def _keep(self, data: bytes, position: int) -> None:
-        self._buffer = data[position:] if position else data
-        if len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES):
-            self.transport.pause_reading()
+        if position < end or not self.reading:
+            self._buffer = data[position:]
+            self.regulate()
 
     def _copy(self, data: bytes, position: int, stop: int) -> int:
         """Pass on CopyData, or as much of it as is there; return where what follows begins."""
@@ -167,10 +163,7 @@ class Frontend(asyncio.Protocol):
     def resume(self) -> None:
         """Go on with what the client sent in the meantime."""
         self.paused = False
-        if self.transport.is_closing():
-            return
-        self.transport.resume_reading()
-        if self._buffer:
+        if self._buffer and not self.transport.is_closing():
             data, self._buffer = bytes(self._buffer), b""
             self._pump(data)
 
@@ -187,42 +180,53 @@ class Frontend(asyncio.Protocol):
         """How much of what the client sent waits for its turn, or for its rest."""
         return len(self._buffer)
 
-    def hold_back(self) -> None:
-        """Read no more from the client: the server does not take more."""
-        self.held = True
-        self.transport.pause_reading()
+    # How fast: each side is read as long as the other side takes what comes
 
-    def go_on(self) -> None:
-        """Read from the client again."""
-        self.held = False
-        if len(self._buffer) <= MOST_BUFFERED_BYTES:
-            self.transport.resume_reading()
+    def regulate(self) -> None:
+        """Read what the client sends, or leave it in the network; nothing else decides that.
+
+        It is left there while the server takes no more, and while more of it waits for its turn
+        than the next message needs. To be called whenever any of that has changed.
+        """
+        ahead = len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES)
+        reading = not (ahead or (self.backend is not None and self.backend.full))
+        if reading != self.reading:
+            self.reading = reading
+            self.transport.resume_reading() if reading else self.transport.pause_reading()
+
+    def takes_more(self) -> bool:
+        """Say whether the server's answers may come now."""
+        return not self.full
 
     def pause_writing(self) -> None:
         """Let the server wait: the client does not read."""
-        self.stalled = True
+        self.full = True
         if self.backend is not None:
-            self.backend.transport.pause_reading()
+            self.backend.regulate()
 
     def resume_writing(self) -> None:
         """Let the server go on."""
-        self.stalled = False
+        self.full = False
         if self.backend is not None:
-            self.backend.transport.resume_reading()
+            self.backend.regulate()
 
     def take(self, backend: "Backend") -> None:
         """Have a server connection from now on."""
         self.backend = backend
-        if self.stalled:
-            backend.transport.pause_reading()
+        if self.full:
+            backend.regulate()
+        if backend.full:
+            self.regulate()
 
     def let_go(self) -> "Backend | None":
         """Have a server connection no longer; what was held up on either side goes on."""
         backend, self.backend = self.backend, None
-        if backend is not None and self.stalled:
-            backend.transport.resume_reading()
-        if self.held:
-            self.go_on()
+        if backend is not None:
+            backend.session = None
+            if self.full:
+                backend.regulate()
+            if backend.full:
+                self.regulate()
         return backend
 
 

@@ -73,10 +73,11 @@ class Guest:
     def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
         """Take no answers: what runs is a job."""
 
-    def hold_back(self) -> None:
-        """Send little: there is nothing to hold back."""
+    def takes_more(self) -> bool:
+        """Take all that comes."""
+        return True
 
-    def go_on(self) -> None:
+    def regulate(self) -> None:
         """Send little: there is nothing to hold back."""
 
     def leave(self) -> None:

@@ -230,8 +230,8 @@ class Session(Frontend):
             self.resume()
 
     def _attach(self, backend: Backend) -> bool:
-        self.take(backend)
         backend.session = self
+        self.take(backend)
         self.account.running += 1
         if self.pool.whole_sessions and not self.pin:
             settle.keep(self, backend, settle.WHOLE_SESSION)
@@ -386,7 +386,6 @@ class Session(Frontend):
         """Let go of the server connection; the caller says what becomes of it."""
         backend = self.let_go()
         if backend is not None:
-            backend.session = None
             self.account.running -= 1
             self.unpin(backend)
         return backend
