@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from myriad.door import scram, wire
+from myriad.door import peers, scram, wire
 from myriad.door.backend import Backend
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
@@ -104,6 +104,7 @@ class Dial:
             transport, _ = await loop.create_unix_connection(lambda: login, self.address.path)
             return transport
         plain, _ = await loop.create_connection(lambda: login, self.address.host, self.address.port)
+        peers.keep_alive(plain)
         mode = self.address.sslmode
         if mode in {"disable", "allow"}:
             return plain

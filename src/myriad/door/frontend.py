@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from myriad.door.backend import Backend
 
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
-LAST_WORD_SECONDS = 3.0  # that a client may take to read why its connection ends
+LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
 MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
 QUERY, COPY_DATA = b"Qd"
 SIZE_BYTES = 4  # a message's size counts itself
@@ -25,6 +25,7 @@ class Frontend(asyncio.Protocol):
         backend: the server connection that the session has now.
         awaiting: a unit was sent whole, and its ReadyForQuery has not come.
         paused: something must come first: a server connection, or the door's own query.
+        descriptor: of the client's socket; -1: it is not looked after.
         rest: bytes that are still to come of a long CopyData message; `passing` if the server has
             its beginning, else they are passed over, too.
         full: the client does not read as fast as the server answers, which therefore waits.
@@ -36,6 +37,7 @@ class Frontend(asyncio.Protocol):
         "_wanted",
         "awaiting",
         "backend",
+        "descriptor",
         "full",
         "passing",
         "paused",
@@ -49,7 +51,7 @@ class Frontend(asyncio.Protocol):
         self.backend: Backend | None = None
         self.awaiting = self.paused = self.full = self.passing = False
         self.reading = True
-        self.rest = 0
+        self.rest, self.descriptor = 0, -1
         self._buffer: bytes | bytearray = b""
         self._wanted = 0
 
@@ -73,8 +75,12 @@ class Frontend(asyncio.Protocol):
         """Tell the client why, and end the connection."""
         if not self.transport.is_closing():
             self.transport.write(fault.encode("FATAL"))
-            self.transport.close()
-            # Who does not read would never hear it, and keep what the session holds.
+            self.leave()
+
+    def leave(self) -> None:
+        """End the connection when the client has read what it was sent, or does not read it."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(LAST_WORD_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:

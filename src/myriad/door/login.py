@@ -5,7 +5,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from myriad.door import scram, wire
+from myriad.door import peers, scram, wire
 from myriad.door.startup import Startup, read_startup
 from myriad.door.throttle import TooMany
 from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
@@ -44,6 +44,7 @@ class Login(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = transport
+        peers.keep_alive(transport)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
         if self._door.admit(self):

@@ -21,6 +21,7 @@ from myriad.door.dial import Dial
 from myriad.door.guest import Guest, NotServed
 from myriad.door.login import Login, LoginRefused
 from myriad.door.memory import Memory
+from myriad.door.peers import HangUps
 from myriad.door.pool import CLOSE, Pool
 from myriad.door.pools import Pools
 from myriad.door.profiles import Profile, Profiles, objection
@@ -79,6 +80,7 @@ class Door:
         self.sessions: dict[int, Session] = {}
         self.logins: set[Login] = set()
         self.memory = Memory()
+        self.hang_ups = HangUps()
         self.accepted = self.stopped = 0
         self.draining = False
         self.newer_grammar = capacity["version"] > KNOWN_VERSION
@@ -189,6 +191,7 @@ class Door:
         session.number = number
         session.key = secrets.token_bytes(LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
         self.sessions[number] = session
+        self.hang_ups.watch(session)
         session.pool.sessions += 1
         self.accepted += 1
         session.begin(statuses)
@@ -201,6 +204,7 @@ class Door:
 
     def forget(self, session: Session) -> None:
         """Hear that a session has ended."""
+        self.hang_ups.forget(session)
         if self.sessions.pop(session.number, None) is not None:
             self.accounts.leave(session.account)
             session.pool.leave()

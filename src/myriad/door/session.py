@@ -132,7 +132,7 @@ class Session(Frontend):
         if kind in COPY_ENDS:
             return copying.ends(self, data[position:stop])
         if kind == TERMINATE:
-            self.transport.close()
+            self.leave()
             return False
         if kind == SYNC:
             return self._sync()

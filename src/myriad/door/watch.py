@@ -1,13 +1,14 @@
 """What is done on time: limits are enforced, connections tended, audit and measures written."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from myriad.door import audit, databases, measures
+from myriad.door import audit, databases, measures, peers
 from myriad.door.backend import Backend
 from myriad.door.frontend import MOST_MESSAGE_BYTES
 from myriad.door.session import Session
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from myriad.door.server import Door
 
 LOOK_SECONDS = 0.1
+HANG_UP_SECONDS = 0.5  # the second look ends who has hung up
 TEND_SECONDS = 1.0
+PARTS = 10  # of all connections, one of which is asked each time how long it has been silent
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
 
@@ -38,27 +41,34 @@ log = logging.getLogger("myriad.door")
 
 def start(door: "Door", written: measures.Measures) -> None:
     """Begin to look, each thing in a task of its own."""
+    seconds = itertools.count()
 
     async def look() -> None:
         enforce(door)
 
+    async def end_hung_up() -> None:
+        for client in door.hang_ups.gone():
+            client.transport.abort()
+
     async def tend() -> None:
         enforce_queue(door)
         enforce_memory(door)
+        end_silent(door, next(seconds))
         door.pools.tend(time.monotonic())
         door.memory.look(len(door.sessions) + len(door.logins))
 
     async def write() -> None:
         written.write()
 
-    for seconds, work in (
+    for pause, work in (
         (LOOK_SECONDS, look),
+        (HANG_UP_SECONDS, end_hung_up),
         (TEND_SECONDS, tend),
         (audit.FLUSH_SECONDS, door.audit.flush),
         (databases.LOOK_SECONDS, door.look_at_databases),
         (measures.WRITE_SECONDS, write),
     ):
-        door.spawn(_every(seconds, work))
+        door.spawn(_every(pause, work))
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -96,6 +106,18 @@ def enforce_memory(door: "Door") -> None:
             held[session.account] += size
             if held[session.account] > MOST_HELD_BYTES:
                 session.end(_HELD)
+
+
+def end_silent(door: "Door", second: int) -> None:
+    """End connections whose other side answers no more, of a part of all that there are."""
+    part = second % PARTS
+    for session in list(door.sessions.values()):
+        if session.number % PARTS == part and peers.is_silent(session.transport):
+            session.transport.abort()
+    for pool in door.pools.working if not door.dial.address.is_socket and not part else ():
+        for backend in list(pool.backends):
+            if peers.is_silent(backend.transport):
+                backend.abort()
 
 
 def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> None:
