@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster, Session
 
 from myriad import Myriad
 from myriad.cql.connection import Connection, Endpoint
@@ -23,6 +25,17 @@ def logins(installation: Myriad) -> Iterator[Login]:
             return opened.enter_context(Connection(endpoint, to.hosts[0]))
 
         yield log_in
+
+
+@contextmanager
+def driver(installation: Myriad, name: str, password: str) -> Iterator[Session]:
+    """Connect as somebody with the driver that people use."""
+    to = installation.cluster().endpoint
+    cluster = Cluster(to.hosts, port=to.port, auth_provider=PlainTextAuthProvider(name, password))
+    try:
+        yield cluster.connect()
+    finally:
+        cluster.shutdown()
 
 
 def as_administrator(installation: Myriad, *statements: str) -> list[tuple[object, ...]]:

@@ -186,12 +186,12 @@ class Home:
             return None
         return state if state.alive() else None
 
-    def write_private(self, path: Path, text: str) -> None:
+    def write_private(self, path: Path, content: str | bytes) -> None:
         """Replace a file that only its owner may read, at once and durably (0600)."""
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it 0600
-                file.write(text.encode())
+                file.write(content if isinstance(content, bytes) else content.encode())
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)

@@ -55,7 +55,9 @@ def sync(server: Server, cluster: Cluster) -> Changes:
     with cluster.session() as session, closing(server.connect(autocommit=True)) as connection:
         CONTROL.bring_up_to_date(connection)
         _lock(connection)
-        wanted, actual = state.wanted(connection), state.actual(session, cluster.consistency)
+        own = state.OWN if cluster.kind == "embedded" else state.NOTHING
+        wanted = state.wanted(connection, own=own)
+        actual = state.actual(session, cluster.consistency)
         mark = _mark(connection, session, cluster, actual.roles.keys())
         ours = _ours(connection, mark)
         if gone := ours.keys() - actual.roles.keys():  # whoever makes them next may be another

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from myriad.cql.names import quoted
-from myriad.people.cassandra_state import ROOT, Actual, Permissions, Role, Wanted, keyspace_of
+from myriad.people.cassandra_state import NOTHING, ROOT, Actual, Role, Wanted, keyspace_of
 
 # Members of one group are one partition. 30 of the longest names stay below the 5 KiB at which a
 # stock cluster warns of a batch.
@@ -16,7 +16,6 @@ PERMISSIONS = frozenset(
 )
 
 Members = Mapping[str, frozenset[str]]  # role → groups
-NOTHING: Permissions = frozenset()
 
 
 @dataclass(frozen=True)

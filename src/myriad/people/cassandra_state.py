@@ -14,8 +14,10 @@ Permissions = frozenset[str]
 ROOT = "data"  # all keyspaces, as `system_auth` names them
 READ: Permissions = frozenset({"SELECT"})
 WRITE: Permissions = frozenset({"SELECT", "MODIFY"})
-# Cassandra knows no right to make keyspaces only: it is one to make tables in any keyspace too.
+# Cassandra knows no right to make keyspaces only: it is one to make tables in any keyspace too. Our
+# nodes do not let that happen (Gate.java); somebody else's would.
 OWN: Permissions = frozenset({"CREATE"})
+NOTHING: Permissions = frozenset()
 
 _ROLES = "SELECT role, can_login, salted_hash, member_of FROM system_auth.roles"
 _PERMISSIONS = "SELECT role, resource, permissions FROM system_auth.role_permissions"
@@ -85,8 +87,8 @@ def keyspaces(connection: psycopg.Connection) -> dict[tuple[str, str], str]:
     }
 
 
-def wanted(connection: psycopg.Connection) -> Wanted:
-    """Return what the control database says."""
+def wanted(connection: psycopg.Connection, *, own: Permissions) -> Wanted:
+    """Return what the control database says; owners have `own` on all keyspaces."""
     made = keyspaces(connection)
     roles: dict[str, Role] = {}
     permissions: dict[tuple[str, str], Permissions] = {}
@@ -94,7 +96,7 @@ def wanted(connection: psycopg.Connection) -> Wanted:
     roles.update((group, Role()) for group in born)
     for name, owner, created, hashed, groups in connection.execute(SQL["people"]):
         roles[name], born[name] = Role(hashed, frozenset(groups), hashed is not None), created
-        permissions |= {(name, ROOT): OWN} if owner else {}
+        permissions |= {(name, ROOT): own} if owner else {}
     for group, database, dataset, write in connection.execute(SQL["grants"]):
         if (database, dataset) in made:
             place = group, keyspace_resource(made[database, dataset])

@@ -142,7 +142,7 @@ def _rights(settings: Settings) -> dict[str, Any]:
     return {
         "authenticator": "PasswordAuthenticator" if required else "AllowAllAuthenticator",
         "authorizer": "CassandraAuthorizer" if required else "AllowAllAuthorizer",
-        "role_manager": "CassandraRoleManager",
+        "role_manager": "myriad.Roles",
         "roles_validity": DROPS_WITHIN,
         "permissions_validity": DROPS_WITHIN,
         "credentials_validity": DROPS_WITHIN,
@@ -162,6 +162,8 @@ def _guardrails(settings: Settings) -> dict[str, Any]:
         "materialized_views_enabled": False,
         "sasi_indexes_enabled": False,
         "user_defined_functions_enabled": False,
+        # A table with the number of one that is there, or was, would get its rows.
+        "table_properties_disallowed": ["id"],
         "default_secondary_index": "sai",
         "page_size_fail_threshold": 100_000,
         "keyspaces_warn_threshold": 100,

@@ -25,6 +25,7 @@ from myriad.settings import Settings
 
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
 OWN_FILES = __package__ or ""
+CLASSES = ("Gate.class", "Roles.class")  # ours, of package `myriad`: see their sources
 LINES = 12  # of its log, in an error
 LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 DRAINS_WITHIN = 60.0  # seconds that it gets to write what it has in memory
@@ -143,7 +144,8 @@ class Node:
 
         What we write ourselves, as root perhaps, lies where that user can put nothing in its way.
         """
-        for path in (self._with.home.cassandra, self.folder, self.folder / "conf"):
+        conf, classes = self.folder / "conf", self._classes
+        for path in (self._with.home.cassandra, self.folder, conf, classes, classes / "myriad"):
             path.mkdir(mode=0o700, exist_ok=True)
             path.chmod(0o711 if self._with.user else 0o700)
         for name in ("data", "logs", "tmp", "triggers"):
@@ -188,9 +190,18 @@ class Node:
             ("logback.xml", own.joinpath("logback.xml").read_text("utf-8")),
             ("jvm.args", options + configuration.jvm_options(have.heap, have.cores)),
         ):
-            path = self.folder / "conf" / name
-            have.home.write_private(path, text)
-            self._hand_over(path)
+            self._write(self.folder / "conf" / name, text)
+        for name in CLASSES:
+            self._write(self._classes / "myriad" / name, own.joinpath(name).read_bytes())
+
+    def _write(self, path: Path, content: str | bytes) -> None:
+        self._with.home.write_private(path, content)
+        self._hand_over(path)
+
+    @property
+    def _classes(self) -> Path:
+        """Where our own classes are, below a folder of their package's name."""
+        return self.folder / "conf" / "classes"
 
     def _remove_unwritten(self) -> None:
         """Remove what a full disk left in the commit log, as the node's own user."""
@@ -210,6 +221,7 @@ class Node:
             "cassandra.triggers_dir": here / "triggers",
             "logback.configurationFile": here / "conf" / "logback.xml",
             "cassandra-foreground": "yes",
+            "cassandra.custom_query_handler_class": "myriad.Gate",
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.ring_delay_ms": 5000,
             "cassandra.superuser_setup_delay_ms": 1000 if several else 0,
@@ -229,7 +241,7 @@ class Node:
             f"-XX:HeapDumpPath={here / 'logs'}",
             f"-XX:ErrorFile={here / 'logs' / 'hs_err_%p.log'}",
             *(f"-D{name}={value}" for name, value in options.items()),
-            *("-cp", programs.class_path(), MAIN),
+            *("-cp", os.pathsep.join((programs.class_path(), str(self._classes))), MAIN),
         ]
 
     def _note_process(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import bcrypt
 
-from myriad.cql.connection import Connection, Endpoint
+from myriad.cql.connection import Connection, Consistency, Endpoint
 from myriad.cql.names import quoted
 from myriad.errors import CqlError
 from myriad.home import Home
@@ -15,6 +15,10 @@ NAME = "myriad"
 DEFAULT = "cassandra"  # the superuser of a new Cassandra, and its password
 FILE = "cassandra.password"
 ROLES = "SELECT role, can_login, is_superuser, member_of FROM system_auth.roles"
+MAKE = (  # as CREATE ROLE does, which takes no hashes in our nodes: see Roles.java
+    "INSERT INTO system_auth.roles (role, can_login, is_superuser, salted_hash)"
+    " VALUES ('{}', true, true, '{}')"
+)
 REMEMBERS = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
 
 log = logging.getLogger("myriad.engines")
@@ -48,11 +52,9 @@ def _password(home: Home) -> str:
 def _make(endpoint: Endpoint, password: str) -> None:
     # Nobody guesses 32 random bytes, and each connection of ours pays for the hash: the least cost.
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, b"2a")).decode()
-    options = f"SUPERUSER = true AND LOGIN = true AND HASHED PASSWORD = '{hashed}'"
     connection = Connection(endpoint, endpoint.hosts[0])
     try:
-        connection.query(f"CREATE ROLE IF NOT EXISTS {quoted(NAME)} WITH {options}")
-        connection.query(f"ALTER ROLE {quoted(NAME)} WITH {options}")
+        connection.query(MAKE.format(NAME, hashed), consistency=Consistency.QUORUM)
     finally:
         connection.close()
 
