@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from myriad.door.session import Session
 
 FLUSH_SECONDS = 1.0
-MOST_WAITING = 50_000
+MOST_WAITING_BYTES = 32 << 20
+ENTRY_BYTES = 600  # of one that waits, beside its statement; names have 63 letters at most
 BATCH = 500  # rows in one COPY: encoding them holds the door's loop for 2 ms
-MOST_TEXT_BYTES = 1000
 COLUMNS = [
     "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
 ]  # fmt: skip
@@ -36,13 +36,17 @@ class Audit:
     Attributes:
         statements, errors, rows, bytes, seconds: sums since the door's start, up to the last flush.
         dropped: entries that were not written.
+        waiting_bytes: of entries that are not written yet.
     """
+
+    most_waiting_bytes = MOST_WAITING_BYTES
 
     def __init__(self, control: Control, *, on: bool, most_rows: int) -> None:
         self._control = control
         self._on = on
         self._most_in_one = max(1, most_rows // 2)
-        self._waiting: deque[_Entry] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[_Entry] = deque()
+        self.waiting_bytes = 0
         self._table = 0
         self._rows: int | None = None
         self.statements = self.errors = self.rows = self.bytes = self.dropped = 0
@@ -50,10 +54,8 @@ class Audit:
 
     def add(self, session: "Session") -> None:
         """Note a unit that has ended."""
-        waiting = self._waiting
-        if len(waiting) == MOST_WAITING:
-            self.dropped += 1
-        waiting.append(
+        self.waiting_bytes += len(session.text) + ENTRY_BYTES
+        self._waiting.append(
             (
                 time.time(),
                 session.account.name,
@@ -66,11 +68,19 @@ class Audit:
                 session.text,
             )
         )
+        while self.waiting_bytes > self.most_waiting_bytes:
+            self._next()
+            self.dropped += 1
+
+    def _next(self) -> _Entry:
+        entry = self._waiting.popleft()
+        self.waiting_bytes -= len(entry[-1]) + ENTRY_BYTES
+        return entry
 
     async def flush(self) -> None:
         """Count what waits, and write it if the audit is on."""
         while self._waiting:
-            some = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            some = [self._next() for _ in range(min(BATCH, len(self._waiting)))]
             self._count(some)
             if self._on:
                 await self._write(some)
@@ -129,7 +139,7 @@ def _lines(entries: list[_Entry]) -> bytes:
                 rows,
                 size,
                 outcome.encode(),
-                _escaped(text[:MOST_TEXT_BYTES]),
+                _escaped(text),
             )
         )
     return b"".join(lines)

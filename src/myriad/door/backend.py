@@ -23,6 +23,7 @@ ROW, COPY_DATA, READY, ERROR, CHANGED = b"DdZES"
 COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
 # What we must see whole is short; only an error can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
+MOST_PARAMETER_BYTES = 16 << 10
 CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
 
@@ -204,7 +205,7 @@ class Backend(asyncio.Protocol):
     def _hold(self, data: bytes, position: int, size: int) -> int:
         """Keep the begin of a message until the rest of it is there; return the data's end."""
         if size > MOST_HELD_BYTES:
-            self.abort(Fault("54000", "the server sent an error that is too long to pass on"))
+            self.abort(Fault("54000", "the server sent a message that is too long to pass on"))
         else:
             self._held = data[position:]
         return len(data)
@@ -220,6 +221,8 @@ class Backend(asyncio.Protocol):
     def _note_parameter(self, body: bytes) -> None:
         name, position = wire.cut(body)
         value, _ = wire.cut(body, position)
+        if len(value) > MOST_PARAMETER_BYTES:  # no session keeps it: see `values.MOST_BYTES`
+            return
         self.parameters[name.decode(errors="replace")] = value.decode(errors="replace")
 
     def _between(self, data: bytes, position: int) -> int:
@@ -228,7 +231,7 @@ class Backend(asyncio.Protocol):
             kind, size = header(data, position)
             stop = position + size + 1
             if stop > len(data):
-                break
+                return self._hold(data, position, size)
             if kind == CHANGED:
                 self._note_parameter(data[position + 5 : stop])
             elif kind == ERROR:
@@ -273,7 +276,7 @@ class Backend(asyncio.Protocol):
             kind, size = header(data, position)
             stop = position + size + 1
             if stop > end:
-                break
+                return self._hold(data, position, size)
             self._answer_part(job, kind, data[position:stop])
             position = stop
             if kind == READY:

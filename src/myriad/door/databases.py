@@ -5,13 +5,15 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import asyncpg
 
 from myriad.door.accounts import Entry
 from myriad.door.control import GONE, SQL, Control
 from myriad.door.functions import OWN
-from myriad.door.verdicts import Reader, Verdicts
+from myriad.door.reader import Reader
+from myriad.door.verdicts import Verdicts, texts
 
 LOOK_SECONDS = 2.0
 # Volatile functions that views and defaults may call: what they leave behind is known.
@@ -54,11 +56,14 @@ class Databases:
 
     Attributes:
         reader: parses long texts.
+        texts: what is known of the texts of all of them.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self.reader = Reader()
+        self.texts = texts()
+        self._verdicts: WeakValueDictionary[frozenset[str], Verdicts] = WeakValueDictionary()
         self._facts: dict[str, Facts] = {}
         self._looking: dict[str, asyncio.Lock] = {}
 
@@ -67,7 +72,7 @@ class Databases:
         async with self._looking.setdefault(database, asyncio.Lock()):
             found = self._facts.get(database)
             if found is None:
-                found = self._facts[database] = await self._look(database, None)
+                found = self._facts[database] = await self._look(database)
         return found
 
     async def refresh(self, used: set[str]) -> set[str]:
@@ -77,34 +82,40 @@ class Databases:
             if database not in used:
                 del self._facts[database]
                 continue
-            old = self._facts[database]
             try:
-                new = await self._look(database, old)
+                new = await self._look(database)
             except (*GONE, asyncpg.PostgresError):
                 continue
-            if new != old:
+            if new != self._facts[database]:
                 self._facts[database] = new
                 changed.add(database)
+        self._looking = {
+            name: lock
+            for name, lock in self._looking.items()
+            if lock.locked() or name in self._facts
+        }
         return changed
 
-    async def _look(self, database: str, old: Facts | None) -> Facts:
+    async def _look(self, database: str) -> Facts:
         connection = await self._control.enter(database)
         try:
             row = await connection.fetchrow(SQL["facts"], CALM)
         finally:
             await connection.close()
-        harmless = frozenset(row["harmless"])
-        if old is not None and old.verdicts.harmless == harmless:
-            verdicts = old.verdicts
-        else:
-            verdicts = Verdicts(harmless, self.reader)
         return Facts(
             bool(row["ours"]),
             bool(row["ours"] and not row["opaque"] and not row["soft"]),
             frozenset(row["creators"]),
             frozenset(row["schemas"]),
-            verdicts,
+            self._verdicts_with(frozenset(row["harmless"])),
         )
+
+    def _verdicts_with(self, harmless: frozenset[str]) -> Verdicts:
+        """Return the verdicts where these functions are harmless: the same ones where they are."""
+        found = self._verdicts.get(harmless)
+        if found is None:
+            found = self._verdicts[harmless] = Verdicts(harmless, self.reader, self.texts)
+        return found
 
 
 def pool_role(groups: tuple[str, ...]) -> str:

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 NOT_PRIVILEGED = "42501"
 NOT_SUPPORTED = "0A000"
 TOO_DEEP = "54001"
+TOO_MUCH = "54000"
 NOT_IN_REPERTOIRE = "22021"
+
+LOAD = "load more with COPY"
+MOST_SPANS = 10_000  # of a text: places that name the person; 1,664 columns have 1,664
+MOST_SETTINGS = 1000  # that a text may change: PostgreSQL has some 400
 
 
 def words(text: str) -> frozenset[str]:

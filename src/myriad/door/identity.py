@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from myriad.door.effects import NOT_SUPPORTED, Effects, Span
+from myriad.door.effects import LOAD, MOST_SPANS, NOT_SUPPORTED, TOO_MUCH, Effects, Span
 
 Node = dict[str, Any]
 
@@ -63,6 +63,8 @@ def _note(effects: Effects, span: Span, *, fixed: bool) -> None:
     elif span.end < 0 or span.form not in _SHAPES:
         message = f"{span.alias} cannot be written in this way here"
         effects.refuse(message, f"use (SELECT {_plain(span.alias)}) instead", NOT_SUPPORTED)
+    elif len(effects.identity) >= MOST_SPANS:
+        effects.refuse(f"{span.alias} stands in too many places of the statement", LOAD, TOO_MUCH)
     else:
         effects.identity[span.start] = span
 

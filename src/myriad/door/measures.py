@@ -1,12 +1,15 @@
 """Measures in Prometheus' text format, written to a file that its node exporter can collect."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from myriad.door.session import MOST_TEXT_BYTES
 
 if TYPE_CHECKING:
     from myriad.door.server import Door
@@ -27,6 +30,18 @@ class Measures(Collector):
         """Replace the file; raises OSError."""
         write_to_textfile(str(self._file), self._registry)
         self._file.chmod(0o600)
+
+    def _memory(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily(
+            "myriad_door_memory_bytes", "What caches and buffers hold.", labels=["part"]
+        )
+        most = GaugeMetricFamily(
+            "myriad_door_memory_most_bytes", "What they hold at most.", labels=["part"]
+        )
+        for name, part in parts(self._door).items():
+            held.add_metric([name], part.bytes)
+            most.add_metric([name], part.most_bytes)
+        yield from (held, most)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every measure."""
@@ -52,6 +67,7 @@ class Measures(Collector):
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"myriad_door_{name}", text, value)
+        yield from self._memory()
         counters: dict[str, tuple[str, float]] = {
             "statements": ("Statements that have ended.", audit.statements),
             "statement_seconds": ("Seconds that statements took.", audit.seconds),
@@ -65,3 +81,25 @@ class Measures(Collector):
         }
         for name, (text, total) in counters.items():
             yield CounterMetricFamily(f"myriad_door_{name}", text, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How many bytes some caches or buffers hold now, and may hold at most."""
+
+    bytes: int
+    most_bytes: int
+
+
+def parts(door: "Door") -> dict[str, Part]:
+    """Return what each cache and buffer of the door holds; docs/door.md says what they are."""
+    texts, profiles = door.databases.texts, door.profiles.cache
+    reader, audit = door.databases.reader, door.audit
+    spoken = sum(len(session.text) for session in door.sessions.values())
+    return {
+        "audit": Part(audit.waiting_bytes, audit.most_waiting_bytes),
+        "long_statements": Part(reader.bytes, reader.most_bytes),
+        "profiles": Part(profiles.bytes, profiles.most_bytes),
+        "session_texts": Part(spoken, door.settings["max_clients"] * MOST_TEXT_BYTES),
+        "verdicts": Part(texts.bytes, texts.most_bytes),
+    }

@@ -1,10 +1,10 @@
 """What a new session is told of its settings, learnt from the server once for equal sessions."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from myriad.door import settle, values, wire
+from myriad.door.cache import Cache
 from myriad.door.startup import Startup
 from myriad.door.values import Values
 from myriad.door.wire import Fault
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from myriad.door.backend import Backend
     from myriad.door.pool import Pool
 
-MOST_KNOWN = 2000
+MOST_BYTES = 8 << 20
+PROFILE_BYTES = 2000  # of a pool that has gone otherwise, of the small objects of a profile
+SETTING_BYTES = 150  # of the small objects around a name and its value, twice
+Key = tuple["Pool", frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +28,18 @@ class Profile:
 
 
 class Profiles:
-    """Profiles by pool and startup parameters."""
+    """Profiles by pool and startup parameters; `cache` holds them."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[Pool, frozenset[tuple[str, str]]], Profile] = OrderedDict()
+        self.cache: Cache[Key, Profile] = Cache(MOST_BYTES, _weigh)
 
     def known(self, pool: "Pool", startup: Startup) -> Profile | None:
         """Return the profile if the server was asked before."""
-        key = (pool, frozenset(startup.named.items()))
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-        return found
+        return self.cache.get((pool, frozenset(startup.named.items())))
 
     def forget(self) -> None:
         """Ask again: databases or roles may have got other settings."""
-        self._known.clear()
+        self.cache.clear()
 
     async def learn(self, pool: "Pool", startup: Startup, backend: "Backend") -> Profile:
         """Make the settings on a server connection and see what comes of it.
@@ -54,10 +53,14 @@ class Profiles:
             for name, value in backend.parameters.items()
             if name != "session_authorization"
         )
-        profile = self._known[pool, frozenset(startup.named.items())] = Profile(wanted, statuses)
-        if len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
+        profile = Profile(wanted, statuses)
+        self.cache.put((pool, frozenset(startup.named.items())), profile)
         return profile
+
+
+def _weigh(key: Key, profile: Profile) -> int:
+    settings = sum(2 * (len(name) + len(value)) + SETTING_BYTES for name, value in key[1])
+    return PROFILE_BYTES + settings + len(profile.statuses)
 
 
 def objection(pool: "Pool", startup: Startup) -> Fault | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from myriad.door.server import Door
 
 NOTHING: frozenset[str] = frozenset()
-MOST_TEXT_BYTES = 2000  # kept of the last statement, for audit and activity
+MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
 QUERY, SYNC, TERMINATE = b"QSX"
 COPY_IN, COPY_BOTH, ERROR = b"GWE"
 ACKS = frozenset(b"13")  # ParseComplete, CloseComplete

@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
-from myriad.door.effects import NOT_SUPPORTED, Effects
+from myriad.door.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
 
 Node = dict[str, Any]
 Value = str | bool | None  # None: not a constant, or NULL
 
+MOST_NAME = 63  # letters: NAMEDATALEN - 1
 RIGHTS = frozenset(("role", "session_authorization"))
 # They hold for one transaction, however they are set.
 TRANSACTION = frozenset(
@@ -104,6 +105,14 @@ def _note_change(effects: Effects, name: str, values: list[Value], *, local: boo
     elif "." in name:
         _note_custom(effects, name, local=local)
     elif not local and name not in TRANSACTION:
+        _note_setting(effects, name)
+
+
+def _note_setting(effects: Effects, name: str) -> None:
+    if len(effects.settings) >= MOST_SETTINGS:
+        effects.hide()
+        effects.refuse("the statement changes too many settings", "change less", TOO_MUCH)
+    elif len(name) <= MOST_NAME:  # else it has no such name, and PostgreSQL says so
         effects.settings.add(name)
 
 
@@ -111,7 +120,7 @@ def _note_custom(effects: Effects, name: str, *, local: bool) -> None:
     """A setting that nobody declared: even SET LOCAL leaves it behind, empty instead of unknown."""
     effects.close()
     if not local:
-        effects.pin(f"custom setting {name}")
+        effects.pin(f"custom setting {name[:MOST_NAME]}")
 
 
 def note_set(effects: Effects, statement: Node) -> None:

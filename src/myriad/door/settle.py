@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from myriad.door import values, wire
 from myriad.door.backend import ROWS, Backend, Lost, Refused
+from myriad.door.effects import MOST_SETTINGS
 from myriad.door.identity import write_identity
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
+from myriad.door.reader import BUSY, Busy
 from myriad.door.refusals import refuse_waiting
 from myriad.door.statements import NOBODY, OURS
 from myriad.door.verdict import Verdict
-from myriad.door.verdicts import Unknowable
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
 if TYPE_CHECKING:
@@ -32,20 +33,25 @@ _SEQUENCES = Fault(
     "currval and lastval are known here only in the transaction that used the sequence",
     "Use INSERT ... RETURNING, or do both in one transaction.",
 )
+_TOO_MANY = Fault("54000", "a transaction cannot change so many settings")
+_TOO_LONG = Fault(
+    "54000",
+    f"terminating connection: its settings have more than {values.MOST_BYTES >> 10} kB",
+    "The door keeps them for you while you have no server connection: make them shorter.",
+)
 _UNREADABLE = Fault(
     "42601",
     "the door cannot read this statement, and the server may be newer than it",
     "It reads what PostgreSQL 18 reads.",
 )
-_UNKNOWABLE = Fault("54000", "the statement is too long to be looked at", "Load more with COPY.")
 
 
 async def study(session: "Session", text: bytes) -> None:
     """Have a long text looked at, then go on with it."""
     try:
-        await session.pool.verdicts.study(text)
-    except Unknowable:
-        refuse_waiting(session, _UNKNOWABLE)
+        await session.pool.verdicts.study(text, session.account.name)
+    except Busy:
+        refuse_waiting(session, BUSY)
         return
     session.resume()
 
@@ -59,6 +65,8 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
         return Fault(refused.sqlstate, refused.message, refused.hint)
     if verdict.reads_sequences and not (session.sequences or verdict.sequences or session.pin):
         return _SEQUENCES
+    if len(session.touched | verdict.settings) > MOST_SETTINGS:
+        return _TOO_MANY
     if (
         verdict.pins
         and not (session.pin or session.wants_pin)
@@ -129,7 +137,7 @@ def rewritten_text(session: "Session", text: bytes, verdict: Verdict) -> bytes:
 def _named(text: bytes, verdict: Verdict, person: str) -> bytes:
     try:
         return write_identity(text.decode(), verdict.identity, person).encode()
-    except UnicodeDecodeError:  # another encoding of the client's: see `verdicts.decoded`
+    except UnicodeDecodeError:  # another encoding of the client's: see `reader.decoded`
         written = write_identity(text.decode("latin-1"), verdict.identity, person)
         return written.encode("latin-1", "replace")
 
@@ -240,7 +248,7 @@ def _pin(session: "Session", status: int) -> None:
 
 
 async def _read_settings(session: "Session", backend: Backend) -> None:
-    """Learn which values the settings have that a transaction may have changed."""
+    """Learn which values the settings have that a transaction may have changed; raises Lost."""
     rows = await backend.run(values.reading(sorted(session.touched)))
     session.touched = frozenset()
     named = dict(session.values.named)
@@ -251,6 +259,9 @@ async def _read_settings(session: "Session", backend: Backend) -> None:
             named.pop(name, None)
         else:
             named[name] = value
+    if values.size(named) > values.MOST_BYTES:
+        session.end(_TOO_LONG)
+        raise Lost
     session.values = backend.values = values.of(named)
 
 

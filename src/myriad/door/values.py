@@ -15,6 +15,8 @@ class Values:
         self.named = named
 
 
+# Of a session; a startup message has 10,000 at most. Who wants more has something else in mind.
+MOST_BYTES = 16 << 10
 NONE = Values({})
 UNKNOWN = Values({"?": ""})  # has a name that nothing else has, so RESET ALL comes first
 _known: "weakref.WeakValueDictionary[frozenset[tuple[str, str]], Values]" = (
@@ -42,11 +44,23 @@ def setting(named: Mapping[str, str]) -> str:
     return f"SELECT {', '.join(calls)}"
 
 
+def size(named: Mapping[str, str]) -> int:
+    """Return how many bytes names and values have."""
+    return sum(len(name) + len(value.encode()) for name, value in named.items())
+
+
 def reading(names: list[str]) -> str:
-    """Return the SQL that reads these settings: name, value, and the server's own value."""
+    """Return the SQL that reads these settings: name, value, and the server's own value.
+
+    Values end behind the byte that is too much.
+    """
     listed = ", ".join(f"({wire.literal(name)})" for name in names)
+    value, default, plain = (
+        f"pg_catalog.left({column}, {MOST_BYTES + 1})"
+        for column in ("pg_catalog.current_setting(n.name, true)", "s.reset_val", "s.setting")
+    )
     return (
-        "SELECT n.name, pg_catalog.current_setting(n.name, true), s.reset_val, s.setting"
+        f"SELECT n.name, {value}, {default}, {plain}"
         f" FROM (VALUES {listed}) AS n (name)"
         " LEFT JOIN pg_catalog.pg_settings AS s ON pg_catalog.lower(s.name) = n.name"
     )

@@ -21,7 +21,16 @@ from typing import Any
 
 from pglast import parser
 
-from myriad.door.effects import NOT_IN_REPERTOIRE, TOO_DEEP, Effects, Refusal, Span, words
+from myriad.door.effects import (
+    LOAD,
+    NOT_IN_REPERTOIRE,
+    TOO_DEEP,
+    TOO_MUCH,
+    Effects,
+    Refusal,
+    Span,
+    words,
+)
 from myriad.door.functions import OWN, SEEN
 from myriad.door.nodes import OPERATORS, walk
 from myriad.door.words import command_word
@@ -97,7 +106,8 @@ _DELICATE = re.compile(
     r'|"op":"SVFOP_(?!CURRENT_(?:CATALOG|DATE|SCHEMA|TIME)|LOCALTIME)'
 )
 # The parser's own limits, not errors of the text; its other errors are those of the server, too.
-_LIMITS = re.compile(r"memory exhausted|stack depth limit exceeded|out of memory")
+_DEPTH = re.compile(r"memory exhausted|stack depth limit exceeded")
+_SIZE = re.compile(r"out of memory|invalid memory alloc|string buffer")
 _COMMENT = re.compile(rb"/\*|\*/")
 MOST_COMMENTS = 500  # in each other: the parser's time grows with the square, 8,000 take 2 s
 DEEP = 6000  # Python's own limit of 1000 is less than what a generated query with UNIONs may need
@@ -141,13 +151,23 @@ def _unreadable(reason: str) -> Verdict:
 
 
 def _unparsed(message: str) -> Verdict:
-    if _LIMITS.search(message):
+    if _DEPTH.search(message):
         return _too_deep()
+    if _SIZE.search(message):
+        return unknowable()
     return Verdict(stateful=True, syntax_error=True)
 
 
 def _too_deep() -> Verdict:
-    refusal = Refusal(TOO_DEEP, "the statement is nested too deeply", "split the statement")
+    return _beyond(Refusal(TOO_DEEP, "the statement is nested too deeply", "split the statement"))
+
+
+def unknowable() -> Verdict:
+    """Return the verdict of a text that is too much to be looked at: it may do anything."""
+    return _beyond(Refusal(TOO_MUCH, "the statement is too long to be looked at", LOAD))
+
+
+def _beyond(refusal: Refusal) -> Verdict:
     return Verdict(
         refusal=refusal, stateful=True, opaque=True, closes=True, sequences=True, syntax_error=True
     )

@@ -17,7 +17,10 @@ from myriad.home import Home, Running
 
 _SQL = named_sql.load("myriad.engines", "status.sql")
 
-CLIENTS_METRIC = r"^myriad_door_sessions ([0-9.e+]+)"
+_CLIENTS = re.compile(r"^myriad_door_sessions ([0-9.e+]+)", re.MULTILINE)
+_MEMORY = re.compile(
+    r'^myriad_door_memory_(bytes|most_bytes)\{part="(\w+)"\} ([0-9.e+]+)', re.MULTILINE
+)
 FRESH = 60.0  # seconds; the door writes its measures more often
 
 UP = "up"
@@ -36,6 +39,19 @@ class Database:
 
 
 @dataclass(frozen=True)
+class DoorMeasures:
+    """What the door last wrote down of itself.
+
+    Attributes:
+        clients: people's connections to it, None where it does not say.
+        memory: of its caches and buffers, by name: `bytes` now, and `most_bytes`.
+    """
+
+    clients: int | None = None
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of one home.
 
@@ -45,7 +61,7 @@ class Status:
         problem: why, where it is broken.
         pid: of the process that is `up`.
         door: its process's number, 0 if it does not run.
-        clients: people's connections to the door, None where it does not say.
+        clients, door_memory: see `DoorMeasures`.
         uptime: seconds since PostgreSQL started.
         size: bytes of all databases that we may look at.
         connections: PostgreSQL's now, of `max_connections`.
@@ -63,6 +79,7 @@ class Status:
     pid: int = 0
     door: int = 0
     clients: int | None = None
+    door_memory: dict[str, dict[str, int]] = field(default_factory=dict)
     uptime: float = 0.0
     size: int = 0
     connections: int = 0
@@ -88,10 +105,12 @@ def look(home: Home) -> Status:
 
 def _answered(home: Home, running: Running) -> Status:
     guard = door.running(home)
+    measures = _measures(home) if guard else DoorMeasures()
     known: dict[str, object] = {
         "cassandra": cassandra.look(home),
         "door": guard.pid if guard else 0,
-        "clients": _clients(home) if guard else None,
+        "clients": measures.clients,
+        "door_memory": measures.memory,
         "engine": running.engine,
         "about": running.about,
         "host": running.host,
@@ -110,17 +129,19 @@ def _answered(home: Home, running: Running) -> Status:
         return Status(BROKEN, home.folder, problem=str(error), **known)  # type: ignore[arg-type]
 
 
-def _clients(home: Home) -> int | None:
-    """Return how many connections people have, as the door last wrote down."""
+def _measures(home: Home) -> DoorMeasures:
     path = home.folder / "metrics.prom"
     try:
         if time.time() - path.stat().st_mtime > FRESH:
-            return None
+            return DoorMeasures()
         text = path.read_text("utf-8")
     except (OSError, ValueError):
-        return None
-    found = re.search(CLIENTS_METRIC, text, re.MULTILINE)
-    return int(float(found[1])) if found else None
+        return DoorMeasures()
+    clients = _CLIENTS.search(text)
+    memory: dict[str, dict[str, int]] = {}
+    for which, part, number in _MEMORY.findall(text):
+        memory.setdefault(part, {})[which] = int(float(number))
+    return DoorMeasures(int(float(clients[1])) if clients else None, memory)
 
 
 def _asked(home: Home, known: dict[str, object], connection: psycopg.Connection) -> Status:
