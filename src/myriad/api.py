@@ -123,8 +123,10 @@ class Myriad:
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001
     """Open the installation in `home` (default: `MYRIAD_HOME`, else the user's data folder).
 
-    `flags` are settings that override environment and file. Raises SettingsError.
+    `flags` are settings that override environment and file. Raises SettingsError, TooNew if a newer
+    Myriad wrote the home.
     Nothing is created or started yet.
     """
     place = home if isinstance(home, Home) else Home(home)
+    place.format()  # what a newer Myriad wrote is none of ours to read
     return Myriad(place, settings_table.load(place.folder, flags))

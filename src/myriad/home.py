@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,15 +15,18 @@ import filelock
 import platformdirs
 import psutil
 
-from myriad.errors import HomeError, HomeLocked
+from myriad.errors import HomeError, HomeLocked, TooNew
 
 # A Unix socket's path may have 107 bytes (unix(7)); PostgreSQL adds "/.s.PGSQL.65535".
 SOCKET_FOLDER_BYTES = 90
 # What a home holds besides its data and lock, which mark it as one.
 OWN_NAMES = {
     *("logs", "tmp", "rejects", "secrets", "run", "programs", "demo", "myriad.toml"),
-    *("cassandra", "cassandra.json"),
+    *("cassandra", "cassandra.json", "format"),
 }
+# What makes a home of the next format out of one of the format before: the first makes 2 out of 1.
+# Interrupted, a step runs again.
+STEPS: tuple[Callable[["Home"], None], ...] = ()
 
 
 def default_folder() -> Path:
@@ -87,12 +91,17 @@ class Home:
         self.temporary = self.folder / "tmp"
         self.rejects = self.folder / "rejects"
         self.secrets = self.folder / "secrets"
+        self._format = self.folder / "format"
         self._state = self.folder / "running.json"
         self._lock = self.folder / "lock"
         self._holder_file = self.folder / "lock.holder"
 
     def create(self) -> None:
-        """Make the folders that are missing, closed to others; raises HomeError if impossible."""
+        """Make the folders that are missing, closed to others.
+
+        Raises HomeError if that is impossible, TooNew if a newer Myriad wrote the home.
+        """
+        self.format()
         self._refuse_foreign()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,6 +110,8 @@ class Home:
             for path in (self.logs, self.temporary, self.rejects, self.secrets):
                 path.mkdir(mode=0o700, exist_ok=True)
                 path.chmod(0o700)
+            if not (self._is_one() or self._format.exists()):
+                self._set_format(len(STEPS) + 1)
         except OSError as error:
             raise HomeError(
                 f"cannot use {self.folder} as home: {error.strerror}",
@@ -109,7 +120,7 @@ class Home:
 
     def _refuse_foreign(self) -> None:
         """Raise HomeError for a folder with other things in it: its rights would be changed."""
-        if self._lock.exists() or self.postgres.exists() or not self.folder.is_dir():
+        if self._is_one() or not self.folder.is_dir():
             return
         names = {path.name for path in self.folder.iterdir()} - OWN_NAMES
         # A first start that was killed leaves a half-made data folder.
@@ -119,6 +130,49 @@ class Home:
                 f"{self.folder} is no home of Myriad and not empty: it has {foreign[0]}",
                 hint="Give an empty or new folder with --home or MYRIAD_HOME.",
             )
+
+    def _is_one(self) -> bool:
+        return self._lock.exists() or self.postgres.exists()
+
+    def format(self) -> int:
+        """Return the format of what is there; before homes had a number, it was 1.
+
+        Raises TooNew if a newer Myriad wrote it, HomeError if it cannot be read.
+        """
+        try:
+            written = self._format.read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            return 1
+        except (OSError, UnicodeError) as error:
+            raise HomeError(
+                f"{self._format} cannot be read: {error}",
+                hint="Run this as the user whose home it is.",
+            ) from error
+        if not re.fullmatch(r"[1-9]\d{0,8}\n?", written):
+            raise HomeError(
+                f"{self._format} does not hold the number of a format",
+                hint=f"Restore it; this Myriad writes {len(STEPS) + 1} there.",
+            )
+        number = int(written)
+        if number > len(STEPS) + 1:
+            raise TooNew(
+                f"{self.folder} was written by a newer Myriad (format {number}); this one knows"
+                f" format {len(STEPS) + 1}",
+                hint="Use the newer Myriad, or another folder with --home.",
+            )
+        return number
+
+    def _set_format(self, number: int) -> None:
+        self.write_private(self._format, f"{number}\n")
+
+    def _bring_up_to_date(self) -> None:
+        number = self.format()
+        for step in STEPS[number - 1 :]:
+            step(self)
+            number += 1
+            self._set_format(number)
+        if not self._format.exists():
+            self._set_format(number)
 
     def socket_folder(self) -> Path:
         """Return a folder for Unix sockets, in the home unless its path is too long for one."""
@@ -131,7 +185,7 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the home for one `up`; raises HomeLocked that says who has it.
+        """Hold the home for one `up`, brought up to date; raises HomeLocked that says who has it.
 
         The lock is the kernel's (flock): a crash or a power cut frees it, only its text stays.
         """
@@ -147,6 +201,7 @@ class Home:
         try:
             holder = {"pid": os.getpid(), "started": process_started(os.getpid())}
             self.write_private(self._holder_file, json.dumps(holder))
+            self._bring_up_to_date()
             yield
         finally:
             self._holder_file.unlink(missing_ok=True)

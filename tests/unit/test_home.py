@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from myriad.errors import HomeError, HomeLocked
+import myriad
+from myriad import home as homes
+from myriad.errors import HomeError, HomeLocked, TooNew
 from myriad.home import SOCKET_FOLDER_BYTES, Home, Running, process_started
 
 
@@ -61,3 +63,61 @@ def test_a_home_that_is_a_file_is_an_error_with_a_hint(folder: Path) -> None:
     with pytest.raises(HomeError) as caught:
         Home(folder / "file").create()
     assert "--home" in caught.value.hint
+
+
+def test_a_new_home_has_its_format_and_one_from_before_there_was_one_gets_it(home: Home) -> None:
+    home.create()
+    written = home.folder / "format"
+    assert written.read_text() == "1\n"
+    with home.locked():
+        pass
+    written.unlink()
+    home.create()
+    assert home.format() == 1
+    assert not written.exists()  # `up` writes it, when it has brought the home up to date
+    with home.locked():
+        assert written.read_text() == "1\n"
+
+
+def test_a_home_of_a_newer_version_is_refused_by_name(home: Home) -> None:
+    home.create()
+    (home.folder / "format").write_text("2\n")
+    (home.folder / "myriad.toml").write_text("of_tomorrow = 1\n")
+    with pytest.raises(TooNew, match=r"newer Myriad \(format 2\); this one knows format 1"):
+        myriad.open(home.folder)
+    with pytest.raises(TooNew, match=str(home.folder)), home.locked():
+        pass
+    assert (home.folder / "format").read_text() == "2\n"
+
+
+@pytest.mark.parametrize("text", ["", "one", "0", "-1", "1 2", "9" * 5000])
+def test_a_format_that_is_no_number_is_an_error_with_a_hint(home: Home, text: str) -> None:
+    home.create()
+    (home.folder / "format").write_text(text)
+    with pytest.raises(HomeError, match="does not hold the number of a format") as caught:
+        myriad.open(home.folder)
+    assert caught.value.hint
+
+
+def test_an_older_home_is_brought_up_to_date_step_by_step_and_goes_on_after_an_interruption(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with home.locked():
+        pass
+    ran: list[str] = []
+
+    def first(place: Home) -> None:
+        ran.append(f"first {place.format()}")
+
+    def second(_: Home) -> None:
+        ran.append("second")
+        if ran.count("second") == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(homes, "STEPS", (first, second))
+    with pytest.raises(KeyboardInterrupt), home.locked():
+        pass
+    assert home.format() == 2
+    with home.locked():
+        assert home.format() == 3
+    assert ran == ["first 1", "second", "second"]

@@ -67,6 +67,9 @@ theirs AS (
     UNION ALL
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid FROM tables WHERE relrowsecurity
     UNION ALL
+    SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid FROM pg_catalog.pg_policy
+    WHERE polrelid IN (SELECT oid FROM tables)
+    UNION ALL
     SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, oid FROM pg_catalog.pg_trigger
     WHERE tgrelid IN (SELECT oid FROM tables) AND NOT tgisinternal
     UNION ALL
