@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
+import pglast
 import psycopg
 import pytest
 
@@ -182,3 +184,36 @@ def test_a_database_of_a_newer_version_is_refused_by_name(
     said = f"database {database} was written by a newer Myriad (migration {newest + 1})"
     with pytest.raises(TooNew, match=re.escape(said)):
         KINDS[kind].bring_up_to_date(admin)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_cut_after_any_statement_leaves_what_was(
+    kind: str, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """No file ends its own transaction, or has a statement that cannot run in one."""
+    for step in KINDS[kind].steps:
+        for end in _ends(step.text):
+            cut = tmp_path / f"{step.number:04}_{step.name}.sql"
+            cut.write_text(f"{step.text[:end]}; SELECT 1 / 0")
+            before = _objects(admin)
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                Migrations(tmp_path).bring_up_to_date(admin)
+            assert _objects(admin) == before
+            cut.write_text(step.text)
+        Migrations(tmp_path).bring_up_to_date(admin)
+    assert KINDS[kind].number(admin) == len(KINDS[kind].steps)
+
+
+def _ends(text: str) -> list[int]:
+    """Return where each statement ends, in characters."""
+    ends = [found.stop for found in pglast.parser.split(text, only_slices=True)]
+    return [len(text.encode()[:end].decode()) for end in ends]
+
+
+def _objects(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT n.nspname, c.relname, a.attname FROM pg_namespace n"
+        " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
+        " LEFT JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE n.nspname IN ('public', 'myriad') ORDER BY 1, 2, 3"
+    ).fetchall()

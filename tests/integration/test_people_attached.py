@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from threading import Thread
 
 import psycopg
@@ -11,7 +12,11 @@ from psycopg.conninfo import make_conninfo
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
 from myriad.errors import PeopleError
+from myriad.home import Home
+from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
+from myriad.publish import Engines, Options, publish
+from myriad.publish.published import everywhere
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 
@@ -63,6 +68,27 @@ def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) ->
             people.remove(["Ada"])
         connection.execute("DROP DATABASE adas")
     people.remove(["Ada"])
+
+
+def test_what_was_kept_before_there_were_numbers_is_brought_up_to_date(
+    server: Server, tmp_path: Path
+) -> None:
+    people = People(server, Settings())
+    people.add_people(["Kim"], ["older"])
+    source = tmp_path / "older.csv"
+    source.write_text("a\n1\n")
+    publish(Engines(server), Home(tmp_path / "home"), Settings(), [source], Options())
+    with closing(server.connect(autocommit=True)) as connection:
+        connection.execute("DROP SCHEMA myriad CASCADE")
+    with closing(server.connect("main", autocommit=True)) as connection:
+        connection.execute("DROP TABLE myriad.migration")
+    AttachedPostgres(server.dsn, Settings()).start()
+    for database, kind in (("myriad", CONTROL), ("main", RECORD)):
+        with closing(server.connect(database, autocommit=True)) as connection:
+            assert kind.number(connection) == len(kind.steps)
+    assert {person.name: person.groups for person in people.list_people()}["Kim"] == ("older",)
+    assert [row["name"] for row in everywhere(server)] == ["older"]
+    people.remove(["Kim"])
 
 
 def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> None:
