@@ -193,9 +193,19 @@ def test_an_owner_has_in_their_own_database_what_readers_lack(installation: Myri
     [(name, password)] = installation.people.add_people([f"owner {tag}"], owner=True)
     owner = Reader(name, password, "main", installation)
     with closing(owner.connect()) as connection:
-        for refused in ("SELECT pg_sleep(0)", "CREATE TABLE t (a int)", "CREATE TEMP TABLE t ()"):
+        for refused in (
+            "SELECT pg_advisory_lock(1)",
+            "SELECT lo_create(0)",
+            "SELECT pg_notify('a', 'b')",
+            "SELECT * FROM pg_stat_get_activity(NULL)",
+            "CREATE TABLE t (a int)",
+            "CREATE TEMP TABLE t ()",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(refused)
+        # What reaches no further than a connection is theirs: they share none.
+        for allowed in ("SELECT pg_sleep(0)", "DO 'BEGIN END'", "TABLE pg_prepared_statements"):
+            connection.execute(allowed)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE DATABASE soft TEMPLATE template0")
         connection.execute(f"CREATE DATABASE own_{tag}")

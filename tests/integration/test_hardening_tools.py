@@ -171,9 +171,10 @@ def test_a_database_of_an_older_version_is_hardened_at_the_next_start(
         "SELECT has_function_privilege('public', 'pg_stat_get_activity(int)', 'EXECUTE'),"
         " has_table_privilege('public', 'pg_settings', 'UPDATE')"
     )
-    for name in (database, "main", "template1", "postgres"):
+    # What owners make of template1 is theirs alone: what reaches nobody else is everybody's there.
+    for name, of_owners in ((database, 0), ("main", 0), ("template1", 1), ("postgres", 0)):
         with closing(server.connect(name, autocommit=True)) as connection:
-            assert connection.execute(rights).fetchone() == (False, False)
+            assert connection.execute(rights).fetchone() == (False, bool(of_owners))
     with closing(server.connect(autocommit=True)) as connection:
         versions = connection.execute("SELECT DISTINCT version FROM hardened").fetchall()
     assert versions == [(VERSION,)]
@@ -189,15 +190,17 @@ def test_whom_owners_let_into_their_database_stays_when_it_is_hardened_again(
     with closing(server.connect(autocommit=True)) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(_id(own), _id(name)))
     with closing(server.connect(own, autocommit=True)) as connection:
-        connection.execute("REVOKE EXECUTE ON FUNCTION pg_notify FROM myriad_owner")
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_stat_get_activity FROM myriad_owner")
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_notify FROM PUBLIC")  # as it once was
     databases.prepare(server, "main")
     with closing(server.connect(own, autocommit=True)) as connection:
         found = connection.execute(
-            "SELECT has_function_privilege(%s, 'pg_notify(text, text)', 'EXECUTE'),"
+            "SELECT has_function_privilege(%s, 'pg_stat_get_activity(int)', 'EXECUTE'),"
+            " has_function_privilege('public', 'pg_notify(text, text)', 'EXECUTE'),"
             " has_database_privilege('public', current_database(), 'TEMPORARY')",
             [name],
         ).fetchone()
-    assert found == (True, True)
+    assert found == (True, True, True)
     with closing(server.connect(autocommit=True)) as connection:
         connection.execute(sql.SQL("DROP DATABASE {}").format(_id(own)))
     installation.people.remove([name])

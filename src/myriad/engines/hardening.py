@@ -23,30 +23,28 @@ VERSION = hashlib.sha256("".join(_SQL.values()).encode()).hexdigest()[:16]
 def harden(connection: psycopg.Connection, *, owners_may_use: bool) -> list[str]:
     """Harden the connected database in one transaction; running it again changes nothing.
 
-    With `owners_may_use` (for template1) the group `myriad_owner` keeps what others lose, so that
-    people who may create databases have it in their own; and such a database lets in only its
-    owner and people with a grant (PostgreSQL 17 and later).
+    With `owners_may_use` (for template1, and what owners made of it) everybody keeps what reaches
+    no further than that database: people have connections in their own name there. The group
+    `myriad_owner` keeps the rest; and such a database lets in only its owner and people with a
+    grant (PostgreSQL 17 and later).
 
     Returns the rights that are still open because the connected role may not take them away:
     always empty for a superuser.
     """
     with connection.transaction():
-        _take_away(connection, owners=owners_may_use)
         if _is_superuser(connection):
             _answer_for_oneself(connection)
             _prepare_template(connection) if owners_may_use else _drop_guard(connection)
-        return [what for what, _ in _open_rights(connection, owners=owners_may_use)]
+        for change, what, reachable in _rights(connection, owners=owners_may_use):
+            if reachable:
+                # The server quoted the names in it.
+                connection.execute(sql.SQL("{} {}").format(sql.SQL(change), sql.SQL(what)))
+        left = _rights(connection, owners=owners_may_use)
+        return [what for change, what, _ in left if change == "REVOKE"]
 
 
-def _open_rights(connection: psycopg.Connection, *, owners: bool) -> list[tuple[str, bool]]:
-    return connection.execute(_SQL["open_rights"], {"owners": owners}).fetchall()
-
-
-def _take_away(connection: psycopg.Connection, *, owners: bool) -> None:
-    for what, reachable in _open_rights(connection, owners=owners):
-        if reachable:
-            # The server quoted the names in it.
-            connection.execute(sql.SQL("REVOKE {}").format(sql.SQL(what)))
+def _rights(connection: psycopg.Connection, *, owners: bool) -> list[tuple[str, str, bool]]:
+    return connection.execute(_SQL["rights"], {"owners": owners}).fetchall()
 
 
 def _answer_for_oneself(connection: psycopg.Connection) -> None:
@@ -65,8 +63,6 @@ def _is_superuser(connection: psycopg.Connection) -> bool:
 def _prepare_template(connection: psycopg.Connection) -> None:
     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNERS]).fetchall():
         connection.execute(_SQL["make_owners"])
-    for (what,) in connection.execute(_SQL["missing_for_owners"]).fetchall():
-        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(what), sql.Identifier(OWNERS)))
     connection.execute(_SQL["close_template0"])
     if connection.info.server_version >= LOGIN_TRIGGERS and not _guarded(connection):
         connection.execute(_SQL["guard"])

@@ -1,79 +1,96 @@
 -- What PostgreSQL gives to everybody and a person with read access needs for no query, but can
--- hurt others with. %(owners)s says whether the group myriad_owner keeps it.
+-- hurt others with. %(owners)s: in a database of an owner's, or what it is made of.
 
--- name: open_rights
--- Every such right that somebody still has in this database: what it is, the statement that takes
--- it away, and whether the session's user may run that statement.
-WITH dangerous AS (
-    SELECT p.oid, p.proowner, p.proacl
+-- name: rights
+-- Every such right that somebody has who should not (REVOKE), or lacks who should have it (GRANT):
+-- what it is, and whether the session's user may change that. How far each reaches decides who:
+-- connection: whoever shares one, or its role. Owners share none, nor does anybody in their databases.
+-- database: everybody in it. In their own, owners decide; people there have what PostgreSQL gives.
+-- server: everybody. Owners alone, and in their own databases alone.
+WITH functions AS (
+    SELECT p.oid, p.proowner, p.proacl, p.pronamespace, CASE
+        -- large objects: files of everybody's, without a table and its rights
+        WHEN p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite') THEN 'database'
+        -- locks that others wait for; clients call the unlocking ones to leave nothing behind
+        WHEN p.proname ~ '^pg_(try_)?advisory_(?!unlock)' THEN 'database'
+        -- reach others who share a role or a connection
+        WHEN p.proname = 'pg_notify' THEN 'database'
+        -- write to the log of changes, or files, without a right to any table
+        WHEN p.proname IN ('pg_logical_emit_message', 'pg_export_snapshot') THEN 'database'
+        -- hold a connection
+        WHEN p.proname ~ '^pg_sleep' THEN 'connection'
+        -- end the work of others who share a role
+        WHEN p.proname IN ('pg_terminate_backend', 'pg_cancel_backend') THEN 'connection'
+        -- see what was prepared on a connection that others share
+        WHEN p.proname IN ('pg_prepared_statement', 'pg_cursor') THEN 'connection'
+        -- run SQL that hides in a string
+        WHEN p.proname ~ '^(query|cursor|table|schema|database)_to_xml' THEN 'connection'
+        WHEN p.proname IN ('ts_stat', 'ts_rewrite') AND p.provolatile = 'v' THEN 'connection'
+        -- see the work of others: what they run, from where. The views over these ask with their
+        -- reader's rights
+        WHEN p.proname IN ('pg_stat_get_activity', 'pg_stat_get_progress_info') THEN 'server'
+        WHEN p.proname ~ '^pg_stat_get_backend_' THEN 'server'
+    END AS reach
     FROM pg_proc p
-    JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'pg_catalog'
-      AND (
-          -- large objects: files of everybody's, without a table and its rights
-          p.proname ~ '^lo_' OR p.proname IN ('loread', 'lowrite')
-          -- hold a connection, or a lock that others wait for; clients call the unlocking ones to
-          -- leave nothing behind
-          OR p.proname ~ '^pg_sleep' OR p.proname ~ '^pg_(try_)?advisory_(?!unlock)'
-          -- write to the log of changes, or files, without a right to any table
-          OR p.proname IN ('pg_logical_emit_message', 'pg_export_snapshot')
-          -- end the work of others who share a role
-          OR p.proname IN ('pg_terminate_backend', 'pg_cancel_backend')
-          -- see the work of others who share a role or a connection: what they run, from where,
-          -- and what was prepared. The views over these ask with their reader's rights
-          OR p.proname IN ('pg_stat_get_activity', 'pg_stat_get_progress_info')
-          OR p.proname ~ '^pg_stat_get_backend_'
-          OR p.proname IN ('pg_prepared_statement', 'pg_cursor')
-          -- reach others who share a role or a connection
-          OR p.proname = 'pg_notify'
-          -- run SQL that hides in a string
-          OR p.proname ~ '^(query|cursor|table|schema|database)_to_xml'
-          OR (p.proname IN ('ts_stat', 'ts_rewrite') AND p.provolatile = 'v')
-      )
-      -- reach other servers from this one
-      OR p.proname ~ '^dblink'
-      -- what others ran who share a role
-      OR p.proname = 'pg_stat_statements'
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+    UNION ALL
+    -- reach other servers from this one; what others ran who share a role
+    SELECT p.oid, p.proowner, p.proacl, p.pronamespace, 'server'
+    FROM pg_proc p
+    WHERE p.proname ~ '^dblink' OR p.proname = 'pg_stat_statements'
 ),
 rights AS (
     SELECT 'EXECUTE ON ROUTINE ' || oid::regprocedure AS what, proowner AS owner,
-           coalesce(proacl, acldefault('f', proowner)) AS acl, 'EXECUTE' AS privilege
-    FROM dangerous
+           coalesce(proacl, acldefault('f', proowner)) AS acl, 'EXECUTE' AS privilege, reach,
+           -- never what PostgreSQL itself gives to superusers only: lo_import reads files
+           pronamespace = 'pg_catalog'::regnamespace AND NOT EXISTS (
+               SELECT FROM pg_init_privs WHERE classoid = 'pg_proc'::regclass AND objoid = oid
+           ) AS given
+    FROM functions WHERE reach IS NOT NULL
     UNION ALL
     -- its rule calls set_config out of the door's sight
     SELECT 'UPDATE ON TABLE ' || oid::regclass, relowner,
-           coalesce(relacl, acldefault('r', relowner)), 'UPDATE'
+           coalesce(relacl, acldefault('r', relowner)), 'UPDATE', 'connection', true
     FROM pg_class WHERE oid = 'pg_catalog.pg_settings'::regclass
     UNION ALL
     -- trusted languages run code by DO; SQL itself has no DO
     SELECT format('USAGE ON LANGUAGE %%I', lanname), lanowner,
-           coalesce(lanacl, acldefault('l', lanowner)), 'USAGE'
+           coalesce(lanacl, acldefault('l', lanowner)), 'USAGE', 'connection', true
     FROM pg_language WHERE lanpltrusted AND lanname <> 'sql'
     UNION ALL
-    SELECT 'CREATE ON SCHEMA public', nspowner, coalesce(nspacl, acldefault('n', nspowner)), 'CREATE'
+    SELECT 'CREATE ON SCHEMA public', nspowner, coalesce(nspacl, acldefault('n', nspowner)),
+           'CREATE', 'server', false
     FROM pg_namespace WHERE nspname = 'public'
     UNION ALL
     SELECT format('%%s ON DATABASE %%I', privilege, datname), datdba,
-           coalesce(datacl, acldefault('d', datdba)), privilege
+           coalesce(datacl, acldefault('d', datdba)), privilege, 'server', false
     FROM pg_database, unnest(ARRAY['CREATE', 'TEMPORARY', 'CONNECT']) AS privilege
     WHERE datname = current_database()
       -- whom owners let into their own database, and for what, is theirs to say
       AND (datistemplate OR NOT %(owners)s)
+),
+holders AS (
+    SELECT oid AS holder, 'myriad_owner' AS name FROM pg_roles WHERE rolname = 'myriad_owner'
+    UNION ALL
+    SELECT 0, 'PUBLIC'
+),
+wanted AS (
+    SELECT rights.*, holder, name, CASE
+        WHEN holder = 0 THEN %(owners)s AND reach <> 'server'
+        WHEN reach = 'database' THEN false
+        ELSE %(owners)s = (reach = 'server') OR privilege = 'CONNECT'
+    END AS may, EXISTS (
+        SELECT FROM aclexplode(acl) AS a
+        WHERE a.grantee = holder AND a.privilege_type = privilege
+    ) AS has
+    FROM rights, holders
 )
-SELECT DISTINCT
-    format('%%s FROM %%s', what, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE 'myriad_owner' END) AS what,
-    pg_has_role(rights.owner, 'USAGE') AS reachable
-FROM rights, aclexplode(acl) AS a
-WHERE a.privilege_type = rights.privilege
-  AND (
-      a.grantee = 0
-      OR (
-          NOT %(owners)s
-          AND a.privilege_type <> 'CONNECT'
-          AND a.grantee = (SELECT oid FROM pg_roles WHERE rolname = 'myriad_owner')
-      )
-  )
-ORDER BY what;
+SELECT CASE WHEN may THEN 'GRANT' ELSE 'REVOKE' END AS change,
+       format('%%s %%s %%s', what, CASE WHEN may THEN 'TO' ELSE 'FROM' END, name) AS what,
+       pg_has_role(owner, 'USAGE') AS reachable
+FROM wanted
+WHERE CASE WHEN may THEN given AND NOT has ELSE has END
+ORDER BY 1 DESC, 2;
 
 -- name: own_views
 -- pgAdmin asks the first of these when it connects, and fails without an answer; both read
@@ -96,28 +113,6 @@ WHERE c.oid IN ('pg_catalog.pg_stat_gssapi'::regclass, 'pg_catalog.pg_stat_ssl':
   AND current_setting('listen_addresses') = ''
   AND pg_get_viewdef(c.oid) LIKE '%pg_stat_get_activity%'
 GROUP BY c.relname;
-
--- name: missing_for_owners
--- What owners lack of the above. Never what PostgreSQL itself gives to superusers only
--- (lo_import reads the server's files): those have an entry in pg_init_privs.
-SELECT 'EXECUTE ON ROUTINE ' || p.oid::regprocedure AS what
-FROM pg_proc p
-JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = 'pg_catalog'
-  AND p.proacl IS NOT NULL
-  AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
-  AND NOT has_function_privilege('myriad_owner', p.oid, 'EXECUTE')
-  AND NOT EXISTS (
-      SELECT FROM pg_init_privs WHERE classoid = 'pg_proc'::regclass AND objoid = p.oid
-  )
-UNION ALL
-SELECT 'UPDATE ON TABLE pg_settings'
-WHERE NOT has_table_privilege('myriad_owner', 'pg_catalog.pg_settings', 'UPDATE')
-UNION ALL
-SELECT format('USAGE ON LANGUAGE %I', lanname)
-FROM pg_language
-WHERE lanpltrusted AND NOT has_language_privilege('myriad_owner', oid, 'USAGE')
-ORDER BY what;
 
 -- name: make_owners
 CREATE ROLE myriad_owner NOLOGIN;
