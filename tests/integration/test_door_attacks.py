@@ -227,7 +227,7 @@ def test_sequence_values_of_others_are_not_told(scene: Scene) -> None:
 
 # What tells of others' work, verifiers, other databases. PostgreSQL itself says no to each.
 CLOSED = words("""
-    pg_stat_activity pg_stat_get_activity(NULL) pg_prepared_statements pg_cursors
+    pg_stat_get_activity(NULL) pg_stat_replication pg_prepared_statements pg_cursors
     pg_stat_get_backend_idset() pg_stat_get_backend_activity(1) pg_stat_get_backend_io(1)
     pg_stat_get_backend_wal(1) pg_stat_progress_vacuum pg_stat_progress_copy
     pg_backend_memory_contexts pg_shmem_allocations pg_aios pg_authid pg_shadow pg_subscription

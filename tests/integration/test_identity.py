@@ -10,8 +10,9 @@ import pytest
 from psycopg import sql
 
 from myriad.door import functions, nodes
-from myriad.door.identity import write_identity
+from myriad.door.identity import places
 from myriad.door.verdict import analyse
+from myriad.door.writing import write
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
@@ -99,7 +100,7 @@ class Place:
     def written(self, text: str) -> bytes:
         verdict = analyse(text, self.harmless)
         assert verdict.refusal is None
-        return write_identity(text, verdict.identity, PERSON).encode()
+        return write(text, places(verdict.identity, PERSON)).encode()
 
 
 @pytest.fixture(scope="module")

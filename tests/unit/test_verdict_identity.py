@@ -3,8 +3,9 @@
 import pytest
 
 from myriad.door.effects import words
-from myriad.door.identity import quote, write_identity
+from myriad.door.identity import places
 from myriad.door.verdict import analyse
+from myriad.door.writing import quote, write
 
 HARMLESS = words("count getpgusername length lower")
 CAST = "CAST(E'rose' AS pg_catalog.name)"
@@ -14,7 +15,7 @@ def look(text: str, person: str = "rose") -> str:
     verdict = analyse(text, HARMLESS)
     assert verdict.refusal is None
     assert verdict.plain == (not verdict.identity)
-    return write_identity(text, verdict.identity, person)
+    return write(text, places(verdict.identity, person))
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ class Backend(asyncio.Protocol):
         prepared: statements that are prepared here, the least recently used first.
         unnamed: the session whose unnamed statement is here.
         unsure: others may be prepared, too: they should have been ended, which could have failed.
+        aims: what the unit here cancels or ends: functions, and numbers of other sessions.
+        speaker: the number of the session that did last what may notify others.
         dirt: what must be reset before somebody else gets it.
         cancels: requests to cancel that are under way and could still hit it.
         full: the server does not read as fast as we send.
@@ -96,6 +98,7 @@ class Backend(asyncio.Protocol):
         "_jobs",
         "_last_fault",
         "_rest",
+        "aims",
         "born",
         "cancels",
         "closed",
@@ -109,6 +112,7 @@ class Backend(asyncio.Protocol):
         "prepared",
         "reading",
         "session",
+        "speaker",
         "transport",
         "unnamed",
         "unsure",
@@ -125,6 +129,8 @@ class Backend(asyncio.Protocol):
         self.prepared: OrderedDict[Statement, None] = OrderedDict()
         self.unnamed: object = None
         self.unsure = False
+        self.aims: set[tuple[str, int]] = set()
+        self.speaker = 0
         self.dirt = 0
         self.born = self.idle_since = 0.0
         self.closed = self.full = False
@@ -309,6 +315,11 @@ class Backend(asyncio.Protocol):
 
     # Its end, and its flow
 
+    @property
+    def within(self) -> bool:
+        """Whether a message was passed on in part."""
+        return self._rest > 0
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Tell whoever waits, and the pool."""
         self.closed = True
@@ -319,7 +330,7 @@ class Backend(asyncio.Protocol):
         session, self.session = self.session, None
         self.pool.forget(self)
         if session is not None:
-            session.lost(self._last_fault, within=self._rest > 0)
+            session.lost(self._last_fault, within=self.within)
 
     def abort(self, fault: Fault | None = None) -> None:
         """End it at once; its session, if it has one, hears why."""

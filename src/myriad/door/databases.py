@@ -28,6 +28,7 @@ class Facts:
 
     Attributes:
         ours: it is Myriad's own, and not somebody's.
+        hides_activity: nobody may see there what others run.
         shareable: nothing in it tells who asks, or does more than its statement says.
         creators: groups that may make things there, which would then belong to the pool's role.
         schemas: their names: with a person's name, one is in that person's search path only.
@@ -35,6 +36,7 @@ class Facts:
     """
 
     ours: bool
+    hides_activity: bool
     shareable: bool
     creators: frozenset[str]
     schemas: frozenset[str]
@@ -104,6 +106,7 @@ class Databases:
             await connection.close()
         return Facts(
             bool(row["ours"]),
+            bool(row["ours"] and not row["soft"]),
             bool(row["ours"] and not row["opaque"] and not row["soft"]),
             frozenset(row["creators"]),
             frozenset(row["schemas"]),

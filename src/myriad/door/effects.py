@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One place of a text that names the person: bytes `start` to `end` of its UTF-8 form.
+    """One place of a text, bytes `start` to `end` of its UTF-8 form, where something else shall be.
 
     `alias` is the output name PostgreSQL would give it, in lower case, and so tells which function
     it is. `form` is how a literal may stand there: "cast" (an expression), "query" (a scalar
@@ -64,6 +64,10 @@ class Effects:
     deallocates: str | None = None
     deallocates_all: bool = False
     identity: dict[int, Span] = field(default_factory=dict)
+    activity: dict[int, Span] = field(default_factory=dict)
+    shadowed: bool = False  # something else has that view's name here
+    processes: bool = False
+    signals: bool = False
     copies: bool = False
 
     def refuse(self, message: str, hint: str, sqlstate: str = NOT_PRIVILEGED) -> None:

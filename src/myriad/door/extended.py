@@ -8,7 +8,7 @@ nothing was parsed, is kept in `_acks`: one entry for each Parse and Close sent 
 import re
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, wire
+from myriad.door import settle, signals, wire
 from myriad.door.pool import EVERYTHING
 from myriad.door.refusals import refuse_rest, refuse_unit
 from myriad.door.statements import MOST_ON_A_CONNECTION, NOBODY, OURS, Statement
@@ -258,14 +258,15 @@ class Extended:
         if not verdict.plain:
             settle.leave_behind(session, verdict)
         backend = self._backend
+        values = data[end:stop]
+        if verdict.processes is not None:
+            values = signals.bound(session, backend, verdict.processes, values)
+        there = b""
         if name:
             there = self._prepare(statement, SWALLOW)
-            body = portal + b"\0" + there + b"\0" + data[end:stop]
-            backend.transport.write(wire.message(b"B", body))
-            return True
-        if backend.unnamed is not self:
+        elif backend.unnamed is not self:
             self._parse_unnamed(statement, SWALLOW)
-        backend.transport.write(data[position:stop])
+        backend.transport.write(wire.message(b"B", portal + b"\0" + there + b"\0" + values))
         return True
 
     def _describe(self, data: bytes, position: int, stop: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from myriad.door.effects import NOT_SUPPORTED, Effects, words
 from myriad.door.identity import note_call
+from myriad.door.processes import ASKING, SIGNALS
 from myriad.door.setting_changes import set_config
 
 Node = dict[str, Any]
@@ -78,7 +79,6 @@ TYING = words(
     "pg_create_logical_replication_slot pg_create_physical_replication_slot "
     "pg_replication_origin_session_setup"
 )
-SIGNALS = frozenset(("pg_cancel_backend", "pg_terminate_backend"))
 
 
 def _notify(effects: Effects, _call: Node) -> None:
@@ -92,6 +92,11 @@ def _seed(effects: Effects, _call: Node) -> None:
 def _signal(effects: Effects, _call: Node) -> None:
     hint = "cancel the statement from the program that runs it, or let it reach its time limit"
     effects.refuse(f"signals are not available here: {SHARED}", hint, NOT_SUPPORTED)
+    effects.processes = effects.signals = True
+
+
+def _ask(effects: Effects, _call: Node) -> None:
+    effects.processes = True
 
 
 def _advisory(effects: Effects, _call: Node) -> None:
@@ -121,6 +126,7 @@ SPECIAL: dict[str, Callable[[Effects, Node], None]] = {
     **dict.fromkeys(ADVISORY, _advisory),
     **dict.fromkeys(TYING, _tie),
     **dict.fromkeys(SIGNALS, _signal),
+    ASKING: _ask,
 }
 IDENTITY = frozenset(("current_user", "session_user", "system_user", "getpgusername"))
 SEEN = frozenset(SPECIAL) | IDENTITY

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from myriad.door.effects import LOAD, MOST_SPANS, NOT_SUPPORTED, TOO_MUCH, Effects, Span
+from myriad.door.writing import Place, quote
 
 Node = dict[str, Any]
 
@@ -73,20 +74,6 @@ def _plain(alias: str) -> str:
     return "current_user" if alias == "getpgusername" else alias
 
 
-def quote(text: str) -> str:
-    """Return a string literal for PostgreSQL, of ASCII only, whatever the session's settings."""
-    return "E'" + "".join(_escape(letter) for letter in text) + "'"
-
-
-def _escape(letter: str) -> str:
-    if letter in "'\\":
-        return letter * 2
-    if " " <= letter <= "~":
-        return letter
-    code = ord(letter)
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 (UTF-16's end)
-
-
 def _written(span: Span, person: str) -> str:
     system = span.alias == "system_user"
     literal = quote(f"scram-sha-256:{person}" if system else person)
@@ -94,13 +81,6 @@ def _written(span: Span, person: str) -> str:
     return _SHAPES[span.form].format(literal=literal, type=kind, alias=span.alias)
 
 
-def write_identity(text: str, spans: Sequence[Span], person: str) -> str:
-    """Return the text with the person's name where it asks the server who asks.
-
-    What is written is ASCII, so the text may have been decoded from any encoding.
-    """
-    source, pieces, place = text.encode(), [], 0
-    for span in spans:
-        pieces += [source[place : span.start], b" ", _written(span, person).encode(), b" "]
-        place = span.end
-    return b"".join((*pieces, source[place:])).decode()
+def places(spans: Sequence[Span], person: str) -> list[Place]:
+    """Return what to write where a text asks the server who asks."""
+    return [Place(span.start, span.end, _written(span, person)) for span in spans]

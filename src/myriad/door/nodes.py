@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from myriad.door.activity import VIEW, note_table
 from myriad.door.effects import NOT_SUPPORTED, Effects, words
 from myriad.door.functions import SHARED, WRITE_ROWS, note_function
 from myriad.door.identity import note_value
+from myriad.door.processes import VIEWS
 from myriad.door.setting_changes import note_set
 
 Node = dict[str, Any]
@@ -73,6 +75,8 @@ OPERATORS = words(
 ) | {"NOT BETWEEN", "BETWEEN SYMMETRIC", "NOT BETWEEN SYMMETRIC"}
 # Parts of a query whose expressions PostgreSQL compares with each other, or names columns after.
 COMPARED = words("targetList distinctClause groupClause havingClause sortClause windowClause")
+# What a statement reads from.
+SOURCES = words("fromClause larg rarg sourceRelation usingClause")
 # Nodes in which PostgreSQL allows no sub-select.
 CONSTANT = frozenset(("JsonBehavior", "cycle_clause"))
 CURSOR_HOLD = 0x0020  # CURSOR_OPT_HOLD in parsenodes.h
@@ -98,6 +102,8 @@ def _look(effects: Effects, node: Node, form: str, *, fixed: bool, tasks: list[T
     later: list[Task] = []
     for key, value in node.items():
         inner = ("query" if key in COMPARED else "cast") if select else form
+        if key in SOURCES and not fixed:
+            _sources(effects, value)
         if key[0].isupper():
             later.append(_enter(effects, key, value, inner, fixed=fixed))
         elif isinstance(value, dict | list):
@@ -121,6 +127,11 @@ def _enter(effects: Effects, kind: str, value: object, form: str, *, fixed: bool
     if kind in NODES:
         NODES[kind](effects, value)
     return _note_names(effects, kind, value, form, fixed=fixed)
+
+
+def _sources(effects: Effects, value: object) -> None:
+    for source in value if isinstance(value, list) else [value]:
+        note_table(effects, source)
 
 
 def _note_names(effects: Effects, kind: str, value: Node, form: str, *, fixed: bool) -> Task:
@@ -260,6 +271,10 @@ def _opaque(effects: Effects, _statement: Node) -> None:
     effects.hide()
 
 
+def _with(effects: Effects, query: Node) -> None:
+    effects.shadowed = effects.shadowed or query.get("ctename") == VIEW
+
+
 def _do(effects: Effects, statement: Node) -> None:
     effects.hide()
     body = str(statement).lower()
@@ -305,6 +320,10 @@ def _persistence(effects: Effects, value: object) -> None:
         effects.pin("temporary table")
 
 
+def _relation(effects: Effects, name: object) -> None:
+    effects.processes = effects.processes or name in VIEWS
+
+
 def _role(effects: Effects, value: object) -> None:
     """In a definition, CURRENT_USER would be the role of all who share the connection."""
     if value not in {"ROLESPEC_CSTRING", "ROLESPEC_PUBLIC"}:
@@ -320,6 +339,7 @@ NODES: dict[str, Callable[[Effects, Node], None]] = {
     "AlterRoleStmt": _refuse("ALTER ROLE", "change your password with `myriad person password`"),
     "AlterSystemStmt": _alter_system,
     "CallStmt": _opaque,
+    "CommonTableExpr": _with,
     "CopyStmt": _copy,
     "DeallocateStmt": _deallocate,
     "DeclareCursorStmt": _declare,
@@ -345,6 +365,7 @@ NODES: dict[str, Callable[[Effects, Node], None]] = {
 }
 FIELDS: dict[str, Callable[[Effects, object], None]] = {
     "schemaname": _schema,
+    "relname": _relation,
     "relpersistence": _persistence,
     "roletype": _role,
 }

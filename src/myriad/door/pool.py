@@ -50,6 +50,7 @@ class Pool:
         pinned: how many of them stay with a session.
         sessions: how many sessions use it.
         asked_for: when somebody last wanted to use it.
+        hides_activity: nobody may see there what others run.
         lingers: its connections stay for a while after the last session; somebody else's database
             must be free then, to be dropped.
     """
@@ -72,6 +73,7 @@ class Pool:
         self.most_for_one = self.most - self.most // 4 if shared else self.most
         self.pinned = self.sessions = 0
         self.lingers = True
+        self.hides_activity = shared
         self.asked_for = 0.0
         self.opening = 0
         self.backends: set[Backend] = set()

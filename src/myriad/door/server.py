@@ -24,6 +24,7 @@ from myriad.door.memory import Memory
 from myriad.door.peers import HangUps
 from myriad.door.pool import CLOSE, Pool
 from myriad.door.pools import Pools
+from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.door.profiles import Profile, Profiles, objection
 from myriad.door.refusals import CANCELLED, refuse_waiting
 from myriad.door.requests import Requests
@@ -169,7 +170,7 @@ class Door:
         pool = self.pools.of(
             database, role, facts.verdicts, shared=shared, whole_sessions=entry.whole_sessions
         )
-        pool.lingers = facts.ours
+        pool.lingers, pool.hides_activity = facts.ours, facts.hides_activity
         return pool
 
     async def _learn(self, pool: Pool, startup: Startup, account: Account) -> Profile:
@@ -185,9 +186,9 @@ class Door:
             guest.leave()
 
     def _welcome(self, session: Session, login: Login, startup: Startup, statuses: bytes) -> None:
-        number = secrets.randbits(31)
+        number = _new_number()
         while number in self.sessions:
-            number = secrets.randbits(31)
+            number = _new_number()
         session.number = number
         session.key = secrets.token_bytes(LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
         self.sessions[number] = session
@@ -310,6 +311,10 @@ class Door:
             session.transport.abort() if session.busy else None
         for pool in self.pools:
             pool.close_idle()
+
+
+def _new_number() -> int:
+    return FIRST_NUMBER + secrets.randbelow(LAST_NUMBER + 1 - FIRST_NUMBER)
 
 
 def _check_there(login: Login) -> None:

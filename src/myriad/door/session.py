@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from myriad.door import copying, settle, wire
+from myriad.door import copying, settle, signals, wire
 from myriad.door.backend import Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NOTHING: frozenset[str] = frozenset()
 MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
 QUERY, SYNC, TERMINATE = b"QSX"
-COPY_IN, COPY_BOTH, ERROR = b"GWE"
+COPY_IN, COPY_BOTH, ERROR, NOTIFICATION = b"GWEA"
 ACKS = frozenset(b"13")  # ParseComplete, CloseComplete
 
 
@@ -96,9 +96,8 @@ class Session(Frontend):
         address: str,
     ) -> None:
         super().__init__(transport)
-        self.door, self.account, self.pool = door, account, pool
+        self.door, self.account, self.pool, self.address = door, account, pool, address
         self.initial = self.values = values
-        self.address = address
         self.number, self.key = 0, b""
         self.next_pool: Pool | None = None
         self.status = wire.IDLE
@@ -111,9 +110,8 @@ class Session(Frontend):
         self.reason: Fault | None = None
         self.pin = self.wants_pin = ""
         self.touched = self.restored = NOTHING
-        self.errors = ""
+        self.errors, self.text = "", b""
         self.extended: Extended | None = None
-        self.text: bytes = b""
         self.began = self.changed_at = time.monotonic()
         self.rows = self.bytes = self.rows_before = self.bytes_before = 0
 
@@ -149,11 +147,9 @@ class Session(Frontend):
         verdict = self.verdict_of(text)
         if verdict is None:
             return False
-        if not verdict.plain:
-            fault = settle.objection(self, verdict)
-            if fault:
-                refuse_unit(self, fault, text)
-                return True
+        if not verdict.plain and (fault := settle.objection(self, verdict)):
+            refuse_unit(self, fault, text)
+            return True
         backend = self.backend or self.acquire()
         if backend is None:
             return False
@@ -299,6 +295,8 @@ class Session(Frontend):
         self.status = status
         self.reason = None  # a statement that is cancelled later has a reason of its own
         self.door.audit.add(self)
+        if self.backend is not None and self.backend.aims:
+            signals.act(self, self.backend)
         if status == wire.IDLE:
             self.sequences = False
             self._let_go()
@@ -329,6 +327,8 @@ class Session(Frontend):
                 copying.over(self)
         elif kind in {COPY_IN, COPY_BOTH}:
             copying.begins(self)
+        elif kind == NOTIFICATION:
+            message = signals.notified(self, message)
         elif kind in ACKS and self.extended is not None:
             message = self.extended.acknowledged(kind, message)
         if message:
@@ -336,7 +336,8 @@ class Session(Frontend):
 
     def lost(self, fault: Fault, *, within: bool) -> None:
         """Tell the client that its server connection is gone, and with it what it ran there."""
-        pinned, adopting = self.pin, self.paused and not self.busy
+        adopting = self.paused and not self.busy
+        ends = bool(self.pin) or signals.is_end(self, fault)
         self._detach()
         if adopting and settle.try_another(self):
             return
@@ -347,7 +348,7 @@ class Session(Frontend):
             self.door.audit.add(self)
             self.transport.abort()
             return
-        if pinned or self.in_transaction or self.passing or not self.busy:
+        if ends or self.in_transaction or self.passing or not self.busy:
             self.door.audit.add(self)
             self.end(fault)
             return

@@ -5,16 +5,16 @@ What is here runs for few statements: those that change settings, pin a connecti
 
 from typing import TYPE_CHECKING
 
-from myriad.door import values, wire
+from myriad.door import activity, identity, signals, values, wire
 from myriad.door.backend import ROWS, Backend, Lost, Refused
 from myriad.door.effects import MOST_SETTINGS
-from myriad.door.identity import write_identity
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.reader import BUSY, Busy
 from myriad.door.refusals import refuse_waiting
 from myriad.door.statements import NOBODY, OURS
 from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.door.writing import Place, write
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
@@ -85,6 +85,9 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
     backend = session.backend
     if backend is None:
         return
+    backend.speaker = session.number
+    if verdict.processes is not None:
+        signals.aim(session, backend, verdict.processes)
     hidden = verdict.opaque and session.pool.shared  # what it did, no reset may undo
     backend.dirt = max(backend.dirt, CLOSE if hidden else _dirt(verdict))
     pins = verdict.pins or (_ANYTHING if verdict.opaque and not hidden else "")
@@ -121,25 +124,45 @@ def _forget_statements(session: "Session", backend: Backend) -> None:
 
 
 def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
-    """Return the simple Query of a text, with the person's name where it asks for it."""
-    return wire.message(b"Q", rewritten_text(session, text, verdict) + b"\0")
+    """Return the simple Query of a text, as the server shall run it now."""
+    return wire.message(b"Q", rewritten_text(session, text, verdict, now=True) + b"\0")
 
 
-def rewritten_text(session: "Session", text: bytes, verdict: Verdict) -> bytes:
-    """Return a text with the person's name in it, and our names of prepared statements."""
-    if verdict.identity and session.pool.shared:
-        return _named(text, verdict, session.account.name)
+def rewritten_text(
+    session: "Session", text: bytes, verdict: Verdict, *, now: bool = False
+) -> bytes:
+    """Return a text with the person's name, numbers and own row of activity in it.
+
+    And with our names of prepared statements.
+    """
+    processes = verdict.processes
+    if processes is not None and processes.signal is not None and not session.pool.shared:
+        whole = signals.whole(session, processes.signal)
+        if whole is not None:
+            return whole.encode()
+    places = _places(session, text, verdict, now=now)
+    if places:
+        return _written(text, places)
     if verdict.deallocates is not None and session.extended is not None:
         return session.extended.deallocate(text, verdict.deallocates)
     return text
 
 
-def _named(text: bytes, verdict: Verdict, person: str) -> bytes:
+def _places(session: "Session", text: bytes, verdict: Verdict, *, now: bool) -> list[Place]:
+    pool, person = session.pool, session.account.name
+    places = identity.places(verdict.identity, person) if pool.shared else []
+    if verdict.processes is not None:
+        places += signals.places(session, verdict.processes, now=now)
+    if verdict.activity and pool.hides_activity:
+        places += activity.places(verdict.activity, person, text)
+    return places
+
+
+def _written(text: bytes, places: list[Place]) -> bytes:
     try:
-        return write_identity(text.decode(), verdict.identity, person).encode()
+        return write(text.decode(), places).encode()
     except UnicodeDecodeError:  # another encoding of the client's: see `reader.decoded`
-        written = write_identity(text.decode("latin-1"), verdict.identity, person)
-        return written.encode("latin-1", "replace")
+        return write(text.decode("latin-1"), places).encode("latin-1", "replace")
 
 
 async def adopt(session: "Session", backend: Backend) -> None:

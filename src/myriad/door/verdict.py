@@ -21,6 +21,7 @@ from typing import Any
 
 from pglast import parser
 
+from myriad.door.activity import read_from
 from myriad.door.effects import (
     LOAD,
     NOT_IN_REPERTOIRE,
@@ -33,6 +34,7 @@ from myriad.door.effects import (
 )
 from myriad.door.functions import OWN, SEEN
 from myriad.door.nodes import OPERATORS, walk
+from myriad.door.processes import VIEWS, Processes, look
 from myriad.door.words import command_word
 
 
@@ -56,6 +58,8 @@ class Verdict:
     deallocates: str | None = None  # the name in DEALLOCATE name
     deallocates_all: bool = False  # DEALLOCATE ALL
     identity: tuple[Span, ...] = ()  # where the person's name belongs
+    activity: tuple[Span, ...] = ()  # where it reads pg_stat_activity
+    processes: Processes | None = None  # what it says of processes of the server
     copies: bool = False  # COPY … FROM STDIN or TO STDOUT
     words: str = ""  # the first statement's command, as in a command tag
     syntax_error: bool = False  # the text could not be parsed
@@ -102,7 +106,7 @@ _WRITTEN_OPERATORS = frozenset(
     name.replace("<", "\\u003c").replace(">", "\\u003e") for name in OPERATORS
 )
 _DELICATE = re.compile(
-    r'"relpersistence":"[^pu]|"pg_temp|"relname":"pg_settings"'
+    r'"relpersistence":"[^pu]|"pg_temp|"relname":"(?:pg_settings|' + "|".join(sorted(VIEWS)) + r')"'
     r'|"op":"SVFOP_(?!CURRENT_(?:CATALOG|DATE|SCHEMA|TIME)|LOCALTIME)'
 )
 # The parser's own limits, not errors of the text; its other errors are those of the server, too.
@@ -216,7 +220,8 @@ def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
         return _too_deep()
     effects = Effects(source, harmless)
     walk(effects, tree)
-    return _verdict(effects, _first_word(tree))
+    processes = look(tree, source, signals=effects.signals) if effects.processes else None
+    return _verdict(effects, processes, _first_word(tree))
 
 
 def _tree(parsed: str) -> list[dict[str, Any]] | None:
@@ -240,7 +245,7 @@ def _first_word(tree: list[dict[str, Any]]) -> str:
     return ""
 
 
-def _verdict(effects: Effects, word: str) -> Verdict:
+def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdict:
     verdict = Verdict(
         refusal=effects.refusal,
         stateful=effects.stateful,
@@ -257,6 +262,8 @@ def _verdict(effects: Effects, word: str) -> Verdict:
         deallocates=effects.deallocates,
         deallocates_all=effects.deallocates_all,
         identity=tuple(effects.identity[start] for start in sorted(effects.identity)),
+        activity=read_from(effects),
+        processes=processes,
     )
     plain = verdict == NOTHING
     return replace(verdict, plain=plain, words=word, copies=effects.copies, defines=effects.defines)
