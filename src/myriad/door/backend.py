@@ -2,25 +2,29 @@
 
 import asyncio
 import struct
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from myriad.door import wire
+from myriad.door.statements import Description, Prepared, Statement, columns_of, parameters_of
 from myriad.door.values import NONE, Values
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
 if TYPE_CHECKING:
     from myriad.door.pool import Pool
-    from myriad.door.statements import Statement
 
 # Messages that are passed on as they are, whole or in parts: RowDescription, ParameterDescription,
 # NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone, Notice.
 QUIET = frozenset(b"Ttn2CIscN")
 ROWS = frozenset(b"Dd")  # DataRow, CopyData
 ROW, COPY_DATA, READY, ERROR, CHANGED = b"DdZES"
+PARAMETERS = ord("t")
+COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
+# Those of the quiet ones that a session looks at which waits for something special.
+CALM = QUIET - frozenset(b"tTnC")
 # What we must see whole is short; only an error can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
@@ -67,12 +71,17 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class _Job:
-    """A query of the door's own: its answer never reaches a client, but for changed settings."""
+    """What the door itself asks: its answer never reaches a client, but for changed settings."""
 
-    done: asyncio.Future[list[list[str | None]]]
-    tell: Callable[[bytes], None] | None
+    done: asyncio.Future[Any]
+    tell: Callable[[bytes], None] | None = None
     rows: list[list[str | None]] = field(default_factory=list)
+    described: list[bytes] | None = None
     fault: Fault | None = None
+
+    @property
+    def result(self) -> list[list[str | None]] | Description:
+        return self.rows if self.described is None else Description(*self.described)
 
 
 class Backend(asyncio.Protocol):
@@ -82,9 +91,8 @@ class Backend(asyncio.Protocol):
         number, key: what cancels its statement.
         parameters: what the server reported of its settings.
         values: the settings that are in force beyond the server's own.
-        prepared: statements that are prepared here, the least recently used first.
-        unnamed: the session whose unnamed statement is here.
-        unsure: others may be prepared, too: they should have been ended, which could have failed.
+        prepared: what is prepared here.
+        unnamed: the statement that is here without a name.
         aims: what the unit here cancels or ends: functions, and numbers of other sessions.
         speaker: the number of the session that did last what may notify others.
         dirt: what must be reset before somebody else gets it.
@@ -115,7 +123,6 @@ class Backend(asyncio.Protocol):
         "speaker",
         "transport",
         "unnamed",
-        "unsure",
         "values",
     )
 
@@ -126,9 +133,8 @@ class Backend(asyncio.Protocol):
         self.number, self.key = 0, b""
         self.parameters: dict[str, str] = {}
         self.values: Values = NONE
-        self.prepared: OrderedDict[Statement, None] = OrderedDict()
-        self.unnamed: object = None
-        self.unsure = False
+        self.prepared = Prepared()
+        self.unnamed: Statement | None = None
         self.aims: set[tuple[str, int]] = set()
         self.speaker = 0
         self.dirt = 0
@@ -161,12 +167,13 @@ class Backend(asyncio.Protocol):
         begin = self._rest
         position = start + begin
         rows = 0
+        quiet = CALM if session.special else QUIET
         try:
             while True:  # until no header is left: an exception costs less than a look each time
                 kind, size = header(data, position)
                 if kind == ROW or kind == COPY_DATA:  # noqa: PLR1714, SIM109 - quickest
                     rows += 1
-                elif kind not in QUIET:
+                elif kind not in quiet:
                     if kind not in COMPLETE or session.special:
                         break
                     session.acked += 1
@@ -255,15 +262,23 @@ class Backend(asyncio.Protocol):
 
         `tell` gets the messages about changed settings. Raises Refused, Lost.
         """
-        done: asyncio.Future[list[list[str | None]]] = self.pool.loop.create_future()
+        return self._ask(_Job(self.pool.loop.create_future(), tell), wire.query(sql))
+
+    def prepare(self, name: bytes, sql: bytes, types: bytes) -> asyncio.Future[Description]:
+        """Prepare a statement and return its description; raises Refused, Lost."""
+        message = wire.parse(name, sql, types) + wire.describe_statement(name) + wire.SYNC
+        return self._ask(_Job(self.pool.loop.create_future(), described=[]), message)
+
+    def _ask(self, job: _Job, message: bytes) -> asyncio.Future[Any]:
         if self.closed:
-            done.set_exception(Lost())
-            return done
-        self._jobs.append(_Job(done, tell))
-        self.transport.write(wire.query(sql))
+            job.done.set_exception(Lost())
+            return job.done
+        self.unnamed = None  # a simple query ends it
+        self._jobs.append(job)
+        self.transport.write(message)
         if not self.reading:
             self.regulate()
-        return done
+        return job.done
 
     async def outlive_cancel(self) -> None:
         """Return when no request to cancel can hit what runs here next; raises Lost."""
@@ -297,6 +312,10 @@ class Backend(asyncio.Protocol):
         body = message[HEADER_BYTES:]
         if kind == ROW:
             job.rows.append(wire.row(body))
+        elif kind == PARAMETERS and job.described is not None:
+            job.described.append(parameters_of(message))
+        elif kind in COLUMNS and job.described is not None:
+            job.described.append(columns_of(message))
         elif kind == ERROR and not self._is_last_word(body):
             fields = wire.error_fields(body)
             job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
@@ -311,7 +330,7 @@ class Backend(asyncio.Protocol):
         if job.fault:
             job.done.set_exception(Refused(job.fault))
         else:
-            job.done.set_result(job.rows)
+            job.done.set_result(job.result)
 
     # Its end, and its flow
 

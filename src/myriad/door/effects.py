@@ -54,6 +54,7 @@ class Effects:
     pins: str = ""
     closes: bool = False
     settings: set[str] = field(default_factory=set)
+    local: set[str] = field(default_factory=set)
     restores: set[str] = field(default_factory=set)
     resets: bool = False
     discards: bool = False

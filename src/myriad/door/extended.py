@@ -1,35 +1,43 @@
 """The extended query protocol of one session: prepared statements that follow it about.
 
-A client's named statement is prepared, on whichever server connection it runs, under one name for
-the same text. What the client is not to see of that (an extra ParseComplete), or must see though
-nothing was parsed, is kept in `_acks`: one entry for each Parse and Close sent in this unit.
+A Parse of the client always goes to the server. Where the session runs on another server connection
+later, its statements are prepared there when they are needed (`preparing`). What the server answers
+to all that, and what the client is to see of it, is in `answers`.
 """
 
-import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from myriad.door import settle, signals, wire
+from myriad.door.again import Again
+from myriad.door.answers import Answers
+from myriad.door.backend import Backend
+from myriad.door.ending import DEALLOCATING, Ending, deallocated
 from myriad.door.pool import EVERYTHING
+from myriad.door.preparing import Preparing
 from myriad.door.refusals import refuse_rest, refuse_unit
-from myriad.door.statements import MOST_ON_A_CONNECTION, NOBODY, OURS, Statement
+from myriad.door.statements import GONE, NOBODY, OURS, Statement
+from myriad.door.values import Values
+from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut
 
 if TYPE_CHECKING:
-    from myriad.door.backend import Backend
+    from collections.abc import Callable
+
     from myriad.door.session import Session
 
 PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL = b"PBDECHF"
-STATEMENT = ord("S")
+STATEMENT, PORTAL = b"SP"
 
-PASS, SWALLOW, AS_PARSED = range(3)
-_LONE = re.compile(rb'(?i)\s*DEALLOCATE\s+(PREPARE\s+)?("[^"]+"|\w+)\s*;?\s*')
 MOST_STATEMENTS = 10_000  # of one session
+MOST_STATEMENT_BYTES = 64 << 20  # of one session; as much as one message may have
 _UNNAMED = "unnamed prepared statement"
 _CALLS = Fault(
     "0A000",
     "function calls of the protocol are not possible here",
     "Call the function with SELECT. Large objects need an account that owns its database.",
 )
+_TOO_MANY = Fault("54000", "too many prepared statements", "Close those not needed.")
 
 
 class Extended:
@@ -37,26 +45,44 @@ class Extended:
 
     Attributes:
         in_unit: messages were sent that Sync has not ended.
+        bytes: how much memory the statements take, about.
     """
 
-    __slots__ = ("_acks", "_fresh", "_named", "_session", "_unnamed", "in_unit")
+    __slots__ = (
+        "_bound_portal",
+        "_named",
+        "_preparing",
+        "_session",
+        "_unnamed",
+        "again",
+        "answers",
+        "bytes",
+        "ending",
+        "in_unit",
+    )
 
     def __init__(self, session: "Session") -> None:
         self._session = session
+        self.answers = Answers(session)
+        self._preparing = Preparing(session, self.answers)
         self._named: dict[bytes, Statement] = {}
         self._unnamed: Statement | None = None
-        self._fresh: dict[int, bytes] = {}
-        self._acks: list[tuple[int, Statement | None]] = []
+        self.bytes = 0
+        self.again = Again(session)
+        self._bound_portal = b""
+        self.ending = Ending(self.answers)
         self.in_unit = False
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
         """Handle one message; False if it must wait for a server connection."""
-        if kind == PARSE:
-            return self._parse(data, position, stop)
         if kind == BIND:
             return self._bind(data, position, stop)
+        if kind == PARSE:
+            return self._parse(data, position, stop)
         if kind == DESCRIBE:
             return self._describe(data, position, stop)
+        if kind == EXECUTE and self.ending.portals:
+            return self._execute(data, position, stop)
         if kind == CLOSE:
             return self._close(data, position, stop)
         if kind == CALL:
@@ -66,17 +92,13 @@ class Extended:
         return self._send(data[position:stop])
 
     def unit_over(self) -> None:
-        """Forget the statements of this unit that the server did not accept."""
-        if self._acks:
-            for number in range(self._session.acked, len(self._acks)):
-                name = self._fresh.get(number)
-                if name is not None:
-                    self._named.pop(name, None)
-            self._acks.clear()
-            self._fresh.clear()
+        """Forget what concerns this unit alone, and what the server did not accept in it."""
+        self.answers.unit_over()
+        self.again.unit_over()
         self._session.acked = 0
-        self._session.special = False
-        self.in_unit = False
+        self._session.special = self.in_unit = False
+        if self.ending.portals or self.ending.names:
+            self.ending.unit_over(in_transaction=self._session.in_transaction)
 
     def end_early(self) -> bool:
         """End the unit with a Sync of ours, as a query follows: asyncpg sends one after Flush.
@@ -92,46 +114,40 @@ class Extended:
 
     def forget_unnamed(self) -> None:
         """Forget the unnamed statement: a simple query ends it."""
-        self._unnamed = None
+        if self._unnamed is not None:
+            self.bytes -= self._unnamed.size
+            self._unnamed = None
 
     def forget_all(self) -> None:
         """Forget every statement, as DEALLOCATE ALL does."""
         self._named.clear()
         self._unnamed = None
+        self.bytes = 0
 
-    def acknowledged(self, kind: int, message: bytes) -> bytes:
-        """Return what the client shall see of a ParseComplete or CloseComplete."""
-        session = self._session
-        if session.acked >= len(self._acks):
-            return message
-        what, statement = self._acks[session.acked]
-        session.acked += 1
-        if statement is not None and kind == PARSED and session.backend is not None:
-            session.backend.prepared[statement] = None
-        if what == SWALLOW:
-            return b""
-        return wire.PARSE_COMPLETE if what == AS_PARSED else message
+    def forget(self, name: bytes) -> Statement | None:
+        """Forget a statement of the client's by its name."""
+        statement = self._named.pop(name, None)
+        if statement is not None:
+            self.bytes -= statement.size
+        return statement
+
+    def _restore(self, name: bytes, statement: Statement) -> None:
+        self._named[name] = statement
+        self.bytes += statement.size
 
     def name_of(self, ours: bytes) -> bytes:
         """Return how the client calls a statement that the server knows by our name."""
-        return next((name for name, known in self._named.items() if known.name == ours), b"")
-
-    def deallocate(self, text: bytes, name: str) -> bytes:
-        """Return SQL that ends that statement: with its name in the server if we prepared it."""
+        if ours == GONE and self.ending.names:
+            return self.ending.names[0]
         backend = self._session.backend
-        if backend is None or self._session.status == wire.FAILED:  # it does nothing then
-            return text
-        statement = self._named.get(name.encode()) if _LONE.fullmatch(text) else None
-        if statement is None:
-            return text
-        del self._named[name.encode()]
-        if statement not in backend.prepared:
-            return b"DISCARD PLANS"  # it is not here: succeed, and end nothing
-        backend.unsure = True
-        del backend.prepared[statement]
-        return b'DEALLOCATE "' + statement.name + b'"'
+        key = backend.prepared.key_of(ours) if backend is not None else None
+        if key is None:
+            return b""
+        return next((n for n, each in self._named.items() if key in {each.token, each.key}), b"")
 
-    def _begin(self, text: bytes) -> bool:
+    # One unit
+
+    def _begin(self, text: bytes, data: bytes, position: int) -> bool:
         """Have a server connection; False if that takes a while."""
         session = self._session
         if session.backend is None and session.acquire() is None:
@@ -139,11 +155,19 @@ class Extended:
         if not session.unit:
             session.unit = True
             session.start_unit(text)
+            self.again.begins(data, position)
         self.in_unit = True
         return True
 
+    def send_again(self) -> None:
+        """Send the unit that has failed again, from its first message on."""
+        messages = self.again.take()
+        self.unit_over()
+        self.again.tried()
+        self._session.replay(messages)
+
     def _send(self, message: bytes) -> bool:
-        if not self._begin(self._session.text):
+        if not self._begin(self._session.text, b"", 0):
             return False
         self._backend.transport.write(message)
         return True
@@ -157,11 +181,13 @@ class Extended:
         return True
 
     @property
-    def _backend(self) -> "Backend":
+    def _backend(self) -> Backend:
         backend = self._session.backend
         if backend is None:
             raise ProtocolViolation("no server connection")
         return backend
+
+    # Parse
 
     def _parse(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
@@ -171,81 +197,79 @@ class Extended:
         if verdict is None:
             return False
         fault = None if verdict.plain else settle.objection(session, verdict)
-        again = fault is None and name in self._named
-        if fault is None and not again and len(self._named) >= MOST_STATEMENTS:
-            fault = Fault("54000", "too many prepared statements", "Close those not needed.")
+        fault = fault or self._objection(name, stop - begin)
         if fault:
             refuse_rest(session, fault)
             return True
-        if not self._begin(text):
+        alone = not session.unit
+        if not self._begin(text, data, position):
             return False
-        sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
-        statement = session.door.statements.of(sql, data[end:stop], verdict)
-        if again:
-            return self._parse_again(name, statement)
-        if name:
-            self._fresh[len(self._acks)] = name
-            self._named[name] = statement
-            self._prepare(statement, PASS)
-            return True
-        self._unnamed = statement
-        self._parse_unnamed(statement, PASS)
+        found = self._preparing.settings(self._backend, alone=alone)
+        if found is None:
+            return False
+        if name in self._named:
+            return self._parse_again(name, text, data[end:stop])
+        statement = self._statement(text, data[end:stop], verdict, found)
+        described = data[stop : stop + 1] == b"D" and data[stop + HEADER_BYTES :][:1] == b"S"
+        self._parse_new(name, statement, described=described)
         return True
 
-    def _parse_again(self, name: bytes, statement: Statement) -> bool:
+    def _objection(self, name: bytes, size: int) -> Fault | None:
+        if name in self._named:
+            return None
+        old = self._unnamed.size if self._unnamed is not None and not name else 0
+        too_long = self.bytes - old + size > MOST_STATEMENT_BYTES and self.bytes > old
+        return _TOO_MANY if too_long or len(self._named) >= MOST_STATEMENTS else None
+
+    def _statement(
+        self, text: bytes, types: bytes, verdict: Verdict, found: tuple[Values, bool]
+    ) -> Statement:
+        session = self._session
+        sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
+        ends = deallocated(text, verdict)
+        sql = DEALLOCATING if ends in self._named else sql
+        return Statement(sql, types, verdict, *found, deallocates=ends)
+
+    def _parse_new(self, name: bytes, statement: Statement, *, described: bool) -> None:
+        backend = self._backend
+        if name:
+            self._named[name] = statement
+            self.bytes += statement.size
+            undo = partial(self.forget, name)
+            self._preparing.fresh(backend, statement, undo, described=described)
+            return
+        self.forget_unnamed()
+        self._unnamed = backend.unnamed = statement
+        self.bytes += statement.size
+        self._preparing.close_gone(backend)
+        self.answers.completes(statement=statement, undo=self._undo_unnamed)
+        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
+
+    def _undo_unnamed(self) -> None:
+        self.forget_unnamed()
+        if self._session.backend is not None:
+            self._session.backend.unnamed = None
+
+    def _parse_again(self, name: bytes, text: bytes, types: bytes) -> bool:
         """Refuse a name that is taken, unless the text itself is an error."""
-        self._parse_unnamed(statement, SWALLOW)
-        self._backend.unnamed = None
+        backend = self._backend
+        backend.unnamed = None
+        self.answers.completes(ours=True)
+        backend.transport.write(wire.parse(b"", text, types))
         shown = name.decode(errors="replace")
         refuse_rest(self._session, Fault("42P05", f'prepared statement "{shown}" already exists'))
         return True
 
-    def _parse_unnamed(self, statement: Statement, what: int) -> None:
-        backend = self._backend
-        backend.unnamed = self
-        self._acks.append((what, None))
-        if what != PASS:
-            self._session.special = True
-        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
+    # Bind, Describe, Execute, Close
 
-    def _prepare(self, statement: Statement, what: int) -> bytes:
-        """Have a statement in the server, and return the name that it has there.
-
-        `what` is for the client's Parse, SWALLOW without one.
-        """
-        backend = self._backend
-        if statement.verdict.deallocates_all or statement.verdict.discards:  # would end itself
-            self._parse_unnamed(statement, what)
-            backend.unnamed = None
-            return b""
-        coming = any(known is statement for _, known in self._acks)  # sent in this very unit
-        if coming or statement in backend.prepared:
-            if not coming:
-                backend.prepared.move_to_end(statement)
-            if what != SWALLOW:
-                self._acknowledge(AS_PARSED, None)
-                backend.transport.write(wire.close_statement(NOBODY))
-            return statement.name
-        if len(backend.prepared) >= MOST_ON_A_CONNECTION:
-            oldest, _ = backend.prepared.popitem(last=False)
-            self._acknowledge(SWALLOW, None)
-            backend.transport.write(wire.close_statement(oldest.name))
-        if backend.unsure:
-            self._acknowledge(SWALLOW, None)
-            backend.transport.write(wire.close_statement(statement.name))
-        self._acknowledge(what, statement)
-        backend.transport.write(wire.parse(statement.name, statement.sql, statement.types))
-        return statement.name
-
-    def _acknowledge(self, what: int, statement: Statement | None) -> None:
-        self._acks.append((what, statement))
-        self._session.special = True
+    def _known(self, name: bytes) -> Statement | None:
+        return self._named.get(name) if name else self._unnamed
 
     def _bind(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
         portal, begin = cut(data, position + HEADER_BYTES, stop)
         name, end = cut(data, begin, stop)
-        statement = self._named.get(name) if name else self._unnamed
+        statement = self._known(name)
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
@@ -253,52 +277,103 @@ class Extended:
         if fault:
             refuse_rest(session, fault)
             return True
-        if not self._begin(statement.sql):
+        alone = not session.unit
+        if not self._begin(statement.sql, data, position):
             return False
+        there = self._place(statement, again=_describes(portal, data, stop), alone=alone)
+        if there is None:
+            return not session.paused
         if not verdict.plain:
             settle.leave_behind(session, verdict)
-        backend = self._backend
+        self._note_bound(portal, statement)
+        if there == name and verdict.processes is None:
+            self._backend.transport.write(data[position:stop])
+            return True
         values = data[end:stop]
         if verdict.processes is not None:
-            values = signals.bound(session, backend, verdict.processes, values)
-        there = b""
-        if name:
-            there = self._prepare(statement, SWALLOW)
-        elif backend.unnamed is not self:
-            self._parse_unnamed(statement, SWALLOW)
-        backend.transport.write(wire.message(b"B", portal + b"\0" + there + b"\0" + values))
+            values = signals.bound(session, self._backend, verdict.processes, values)
+        body = portal + b"\0" + there + b"\0" + values
+        self._backend.transport.write(wire.message(b"B", body))
         return True
+
+    def _place(self, statement: Statement, *, again: bool, alone: bool) -> bytes | None:
+        """Return the statement's name in the server; None: it waits for that, or was refused."""
+        backend = self._backend
+        if backend.unnamed is statement:
+            return b""
+        there = self._preparing.place(backend, statement, again=again, alone=alone)
+        if isinstance(there, Fault):
+            refuse_rest(self._session, there)
+            return None
+        return None if there is None else there.name
+
+    def _note_bound(self, portal: bytes, statement: Statement) -> None:
+        self.again.bind(statement)
+        self._bound_portal = portal
+        self.ending.bound(portal, statement)
 
     def _describe(self, data: bytes, position: int, stop: int) -> bool:
         name, _ = cut(data, position + HEADER_BYTES + 1, stop)
-        is_statement = data[position + HEADER_BYTES] == STATEMENT
-        if not is_statement:
+        if data[position + HEADER_BYTES] != STATEMENT:
+            self.again.told(only_last=name == self._bound_portal)
             return self._send(data[position:stop])
-        statement = self._named.get(name) if name else self._unnamed
+        statement = self._known(name)
         if statement is None:
             return self._send_unknown(name, data[position:stop])
-        if not self._begin(statement.sql):
+        alone = not self._session.unit
+        if not self._begin(statement.sql, data, position):
             return False
-        if name:
-            message = wire.message(b"D", b"S" + self._prepare(statement, SWALLOW) + b"\0")
-        else:
-            if self._backend.unnamed is not self:
-                self._parse_unnamed(statement, SWALLOW)
-            message = data[position:stop]
-        self._backend.transport.write(message)
+        there = self._place(statement, again=False, alone=alone)
+        if there is None:
+            return not self._session.paused
+        statement.told_parameters = statement.told_columns = True
+        instance = self._backend.prepared.find(statement, shared=True) if there else None
+        self.answers.describes(ours=False, instance=instance, statement=statement)
+        self._backend.transport.write(wire.describe_statement(there))
         return True
+
+    def _execute(self, data: bytes, position: int, stop: int) -> bool:
+        portal, _ = cut(data, position + HEADER_BYTES, stop)
+        statement = self.ending.portals.get(portal)
+        if statement is None:
+            return self._send(data[position:stop])
+        self._session.special = True
+        known = statement.deallocates in self._named
+        self.ending.execute(self._backend, statement, data[position:stop], known=known)
+        return True
+
+    def completed(self) -> None:
+        """Hear that a DEALLOCATE of one statement was executed."""
+        name = self.ending.ended()
+        if name is not None:
+            self.forget(name)
+
+    def deallocate(self, text: bytes, verdict: Verdict) -> bytes:
+        """Return the SQL that ends a statement by its name, in a simple query of its own."""
+        name, backend = deallocated(text, verdict), self._session.backend
+        if backend is None or name not in self._named:
+            return text
+        self.ending.stand_in(backend, name)
+        return DEALLOCATING
 
     def _close(self, data: bytes, position: int, stop: int) -> bool:
         name, _ = cut(data, position + HEADER_BYTES + 1, stop)
-        message = data[position:stop]
-        if not self._begin(self._session.text):
+        if not self._begin(self._session.text, b"", 0):
             return False
+        message: bytes = data[position:stop]
+        undo: Callable[[], object] | None = None
         if data[position + HEADER_BYTES] == STATEMENT:
             if not name:
-                self._unnamed = None
-            elif self._named.pop(name, None) is not None or OURS.match(name):
+                self.forget_unnamed()
+                self._backend.unnamed = None
+            elif OURS.match(name):
                 message = wire.close_statement(NOBODY)
-        self._acks.append((PASS, None))
+            elif (closed := self.forget(name)) is not None:
+                message = wire.close_statement(NOBODY)
+                self._backend.prepared.drop(closed.token)
+                self._preparing.close_gone(self._backend)
+                undo = partial(self._restore, name, closed)
+        self.answers.completes(undo=undo)
         self._backend.transport.write(message)
         return True
 
@@ -307,7 +382,7 @@ class Extended:
         if session.pool.shared:
             refuse_unit(session, _CALLS, b"function call")
             return True
-        if not self._begin(b"function call"):
+        if not self._begin(b"function call", b"", 0):
             return False
         backend = self._backend
         backend.dirt = max(backend.dirt, EVERYTHING)
@@ -317,4 +392,11 @@ class Extended:
         return True
 
 
-PARSED = ord("1")
+def _describes(portal: bytes, data: bytes, position: int) -> bool:
+    """Say whether the client sent a Describe of that portal next."""
+    begin = position + HEADER_BYTES
+    size = 1 + len(portal) + 1
+    return (
+        data[position : position + 1] == b"D"
+        and data[begin : begin + size] == b"P" + portal + b"\0"
+    )

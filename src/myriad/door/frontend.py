@@ -173,6 +173,11 @@ class Frontend(asyncio.Protocol):
             data, self._buffer = bytes(self._buffer), b""
             self._pump(data)
 
+    def replay(self, messages: bytes) -> None:
+        """Handle these messages again, before what waits for its turn."""
+        data, self._buffer = messages + self._buffer, b""
+        self._pump(bytes(data))
+
     def withdraw(self) -> bytes | None:
         """Take back the simple query that waits for its turn, and return its text, if it is one."""
         if not self._buffer or self._buffer[0] != QUERY:

@@ -190,7 +190,6 @@ class Pool:
             if backend.dirt == EVERYTHING:
                 backend.values = NONE
                 backend.prepared.clear()
-                backend.unsure = False
         except Lost:
             return
         except Refused:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from myriad.door import wire
+from myriad.door import signals, wire
 from myriad.door.statements import NOBODY
 from myriad.door.wire import Fault
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from myriad.door.session import Session
 
 CANCELLED = Fault("57014", "canceling statement due to user request")
+MOST_TRIES = 5  # who had a connection before may have left a time limit that ends it
 
 
 def refuse_unit(session: "Session", fault: Fault, text: bytes) -> None:
@@ -55,3 +56,48 @@ def _poison(session: "Session", fault: Fault) -> None:
     session.refusal = fault
     if session.backend is not None:
         session.backend.transport.write(wire.bind_unknown(NOBODY))
+
+
+def lost(session: "Session", fault: Fault, *, within: bool) -> None:
+    """Tell the client that its server connection is gone, and with it what it ran there."""
+    adopting = session.paused and not session.busy
+    ends = bool(session.pin) or signals.is_end(session, fault)
+    session.detach()
+    if adopting and _try_another(session):
+        return
+    fault = session.reason or fault
+    told = session.busy and session.errors  # one error ends a unit
+    session.errors = fault.code
+    if within:  # the client would take an error for the rest of a row
+        session.door.audit.add(session)
+        session.transport.abort()
+    elif ends or session.in_transaction or session.passing or not session.busy:
+        session.door.audit.add(session)
+        session.end(fault)
+    else:
+        _end_lost_unit(session, None if told else fault)
+
+
+def _try_another(session: "Session") -> bool:
+    """Take another server connection, if nothing was sent yet to the one that is gone."""
+    if session.in_transaction or session.rest or session.tries >= MOST_TRIES:
+        return False
+    session.tries += 1
+    session.resume()
+    return True
+
+
+def _end_lost_unit(session: "Session", fault: Fault | None) -> None:
+    waits_for_sync = session.bridged or not session.awaiting
+    if session.extended is not None:
+        session.extended.unit_over()
+    session.touched = session.restored = session.local = frozenset()
+    session.wants_pin = ""
+    session.skipping = waits_for_sync
+    if fault is not None:
+        session.transport.write(fault.encode())
+    session.muted, session.reason, session.refusal = False, None, None
+    if not waits_for_sync:
+        session.transport.write(wire.READY[wire.IDLE])
+    session.paused = False
+    session.ready(wire.IDLE)

@@ -31,7 +31,6 @@ from myriad.door.requests import Requests
 from myriad.door.roles import PoolRoles
 from myriad.door.session import Session
 from myriad.door.startup import Startup
-from myriad.door.statements import Statements
 from myriad.door.throttle import Throttle
 from myriad.door.wire import Fault
 
@@ -72,7 +71,6 @@ class Door:
         self.roles = PoolRoles(control, dial)
         self.throttle = Throttle()
         self.profiles = Profiles()
-        self.statements = Statements()
         self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
         self.pools = Pools(
             dial, self.spawn, most_in_one=capacity["in_one"], most=capacity["in_all"]

@@ -13,7 +13,8 @@ from myriad.door.backend import Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
 from myriad.door.pool import EVERYTHING
-from myriad.door.refusals import refuse_unit, refuse_waiting
+from myriad.door.refusals import lost, refuse_unit, refuse_waiting
+from myriad.door.statements import CLOCK
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault
@@ -27,7 +28,7 @@ NOTHING: frozenset[str] = frozenset()
 MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
 QUERY, SYNC, TERMINATE = b"QSX"
 COPY_IN, COPY_BOTH, ERROR, NOTIFICATION = b"GWEA"
-ACKS = frozenset(b"13")  # ParseComplete, CloseComplete
+COMPLETED = ord("C")
 
 
 class Session(Frontend):
@@ -46,6 +47,8 @@ class Session(Frontend):
         pin: why the server connection stays with this session, empty if it does not.
         tries: server connections that were lost before they could be used.
         touched, restored: settings that this transaction may have changed, or reset.
+        local: settings that it may have changed until its own end.
+        since: when the session got its server connection, by the clock of statements.
     """
 
     __slots__ = (
@@ -64,6 +67,7 @@ class Session(Frontend):
         "extended",
         "initial",
         "key",
+        "local",
         "muted",
         "next_pool",
         "number",
@@ -75,6 +79,7 @@ class Session(Frontend):
         "rows",
         "rows_before",
         "sequences",
+        "since",
         "skipping",
         "special",
         "status",
@@ -109,7 +114,8 @@ class Session(Frontend):
         self.refusal: Fault | None = None
         self.reason: Fault | None = None
         self.pin = self.wants_pin = ""
-        self.touched = self.restored = NOTHING
+        self.touched = self.restored = self.local = NOTHING
+        self.since = 0
         self.errors, self.text = "", b""
         self.extended: Extended | None = None
         self.began = self.changed_at = time.monotonic()
@@ -133,6 +139,8 @@ class Session(Frontend):
             self.leave()
             return False
         if kind == SYNC:
+            if self.extended is not None:
+                self.extended.again.ends(data, stop)
             return self._sync()
         if self.skipping:
             return True
@@ -228,6 +236,7 @@ class Session(Frontend):
     def _attach(self, backend: Backend) -> bool:
         backend.session = self
         self.take(backend)
+        self.since = CLOCK.now
         self.account.running += 1
         if self.pool.whole_sessions and not self.pin:
             settle.keep(self, backend, settle.WHOLE_SESSION)
@@ -276,7 +285,13 @@ class Session(Frontend):
     def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
         """Pass on the end of an answer, and let the server connection go."""
         if self.extended is not None:
+            if self.extended.again.due:
+                self.awaiting = self.unit = False
+                self.extended.send_again()
+                return
             self.extended.unit_over()
+        elif self.special:
+            self.special = False
         if not (self.touched or self.restored or self.muted or self.wants_pin or self.bridged):
             self.deliver(data, rows, begin)
             if not self.muted:
@@ -299,6 +314,7 @@ class Session(Frontend):
             signals.act(self, self.backend)
         if status == wire.IDLE:
             self.sequences = False
+            self.local = NOTHING
             self._let_go()
             if self.next_pool is not None:
                 self.move(self.next_pool)
@@ -315,13 +331,16 @@ class Session(Frontend):
             self.rows = self.bytes = 0
         if self.pin:
             return
-        backend = self._detach()
+        backend = self.detach()
         if backend is not None:
             backend.pool.release(backend)
 
     def notable(self, kind: int, message: bytes) -> None:
         """Take a message that may need a change, and pass it on."""
+        extended = self.extended
         if kind == ERROR:
+            if extended is not None and extended.again.heals(message):
+                return
             message = settle.error(self, message)
             if self.copying:
                 copying.over(self)
@@ -329,42 +348,18 @@ class Session(Frontend):
             copying.begins(self)
         elif kind == NOTIFICATION:
             message = signals.notified(self, message)
-        elif kind in ACKS and self.extended is not None:
-            message = self.extended.acknowledged(kind, message)
+        elif extended is not None:
+            message = extended.answers.seen(kind, message)
         if message:
             self.deliver(message, 0)
+        if kind == ERROR and extended is not None:
+            extended.answers.failed()
+        elif kind == COMPLETED:
+            settle.completed(self, message)
 
     def lost(self, fault: Fault, *, within: bool) -> None:
         """Tell the client that its server connection is gone, and with it what it ran there."""
-        adopting = self.paused and not self.busy
-        ends = bool(self.pin) or signals.is_end(self, fault)
-        self._detach()
-        if adopting and settle.try_another(self):
-            return
-        fault = self.reason or fault
-        told = self.busy and self.errors  # one error ends a unit
-        self.errors = fault.code
-        if within:  # the client would take an error for the rest of a row
-            self.door.audit.add(self)
-            self.transport.abort()
-            return
-        if ends or self.in_transaction or self.passing or not self.busy:
-            self.door.audit.add(self)
-            self.end(fault)
-            return
-        waits_for_sync = self.bridged or not self.awaiting
-        if self.extended is not None:
-            self.extended.unit_over()
-        self.touched = self.restored = NOTHING
-        self.wants_pin = ""
-        self.skipping = waits_for_sync
-        if not told:
-            self.transport.write(fault.encode())
-        self.muted, self.reason, self.refusal = False, None, None
-        if not waits_for_sync:
-            self.transport.write(wire.READY[wire.IDLE])
-        self.paused = False
-        self.ready(wire.IDLE)
+        lost(self, fault, within=within)
 
     # Its end
 
@@ -373,7 +368,7 @@ class Session(Frontend):
         self.door.forget(self)
         self.pool.give_up(self)
         pinned = self.pin
-        backend = self._detach()
+        backend = self.detach()
         if backend is None:
             return
         if self.busy or self.passing or self.paused:
@@ -383,7 +378,7 @@ class Session(Frontend):
             backend.dirt = max(backend.dirt, EVERYTHING)
         backend.pool.release(backend, rollback=self.in_transaction)
 
-    def _detach(self) -> Backend | None:
+    def detach(self) -> Backend | None:
         """Let go of the server connection; the caller says what becomes of it."""
         backend = self.let_go()
         if backend is not None:

@@ -104,16 +104,16 @@ def _note_change(effects: Effects, name: str, values: list[Value], *, local: boo
         effects.pin("SET SEED", closes=True)
     elif "." in name:
         _note_custom(effects, name, local=local)
-    elif not local and name not in TRANSACTION:
-        _note_setting(effects, name)
+    elif name not in TRANSACTION:
+        _note_setting(effects, name, effects.local if local else effects.settings)
 
 
-def _note_setting(effects: Effects, name: str) -> None:
-    if len(effects.settings) >= MOST_SETTINGS:
+def _note_setting(effects: Effects, name: str, names: set[str]) -> None:
+    if len(names) >= MOST_SETTINGS:
         effects.hide()
         effects.refuse("the statement changes too many settings", "change less", TOO_MUCH)
     elif len(name) <= MOST_NAME:  # else it has no such name, and PostgreSQL says so
-        effects.settings.add(name)
+        names.add(name)
 
 
 def _note_custom(effects: Effects, name: str, *, local: bool) -> None:

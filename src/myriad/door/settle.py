@@ -10,8 +10,8 @@ from myriad.door.backend import ROWS, Backend, Lost, Refused
 from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.reader import BUSY, Busy
-from myriad.door.refusals import refuse_waiting
-from myriad.door.statements import NOBODY, OURS
+from myriad.door.refusals import MOST_TRIES, refuse_waiting
+from myriad.door.statements import ANYTHING, NOBODY, OURS
 from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault, header
 from myriad.door.writing import Place, write
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _ANYTHING = "a statement that may do anything"
 HOLDABLE = "holdable cursor"
 WHOLE_SESSION = "session pool"
-MOST_TRIES = 5  # who had a connection before may have left a time limit that ends it
 CANCELLED = "57014"  # query_canceled
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
+DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
+FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
 SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
 ENDS = frozenset(b"CZ")  # CommandComplete, ReadyForQuery
 
@@ -98,12 +99,11 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
     if verdict.resets:
         session.restored |= {*session.values.named, *session.initial.named}
         session.touched |= session.restored
-    alone = session.status == wire.IDLE  # in a transaction block it fails
-    if (verdict.discards and alone) or (verdict.deallocates_all and session.status != wire.FAILED):
-        _forget_statements(session, backend)
-    if verdict.discards and alone:
-        session.wants_pin = ""
-        session.unpin(backend)
+    session.local |= verdict.local
+    if verdict.opaque:
+        session.local |= {ANYTHING}
+    if verdict.deallocates_all or verdict.discards or verdict.deallocates is not None:
+        session.special = True  # see `completed`
     if verdict.recycles:
         session.door.recycle()
 
@@ -116,25 +116,35 @@ def _dirt(verdict: Verdict) -> int:
     return SEQUENCES if verdict.sequences else 0
 
 
-def _forget_statements(session: "Session", backend: Backend) -> None:
-    if session.extended is not None:
-        session.extended.forget_all()
-    backend.prepared.clear()
-    backend.unsure = True
+def completed(session: "Session", message: bytes) -> None:
+    """Forget the statements that a command has ended, now that it has."""
+    command, backend, extended = message[HEADER_BYTES:-1], session.backend, session.extended
+    if command in FORGETS and backend is not None:
+        backend.prepared.clear()
+        backend.unnamed = None
+        if extended is not None:
+            extended.forget_all()
+        if command == DISCARDED:
+            session.wants_pin = ""
+            session.unpin(backend)
+    elif command == DEALLOCATED and extended is not None:
+        extended.completed()
+    if extended is not None:
+        extended.ending.executed()
 
 
 def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
     """Return the simple Query of a text, as the server shall run it now."""
-    return wire.message(b"Q", rewritten_text(session, text, verdict, now=True) + b"\0")
+    sql = rewritten_text(session, text, verdict, now=True)
+    if verdict.deallocates is not None and session.extended is not None:
+        sql = session.extended.deallocate(sql, verdict)
+    return wire.message(b"Q", sql + b"\0")
 
 
 def rewritten_text(
     session: "Session", text: bytes, verdict: Verdict, *, now: bool = False
 ) -> bytes:
-    """Return a text with the person's name, numbers and own row of activity in it.
-
-    And with our names of prepared statements.
-    """
+    """Return a text with the person's name, numbers and own row of activity in it."""
     processes = verdict.processes
     if processes is not None and processes.signal is not None and not session.pool.shared:
         whole = signals.whole(session, processes.signal)
@@ -143,8 +153,6 @@ def rewritten_text(
     places = _places(session, text, verdict, now=now)
     if places:
         return _written(text, places)
-    if verdict.deallocates is not None and session.extended is not None:
-        return session.extended.deallocate(text, verdict.deallocates)
     return text
 
 
@@ -178,15 +186,6 @@ async def adopt(session: "Session", backend: Backend) -> None:
         return
     if session.backend is backend:
         session.resume()
-
-
-def try_another(session: "Session") -> bool:
-    """Take another server connection, if nothing was sent yet to the one that is gone."""
-    if session.in_transaction or session.rest or session.tries >= MOST_TRIES:
-        return False
-    session.tries += 1
-    session.resume()
-    return True
 
 
 async def become(backend: Backend, wanted: values.Values) -> None:

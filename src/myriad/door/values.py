@@ -5,14 +5,37 @@ from collections.abc import Mapping
 
 from myriad.door import wire
 
+# With these, no text is parsed or planned otherwise: tests/integration/test_door_settings.py tries
+# every setting that a person may change.
+HARMLESS = frozenset(
+    (
+        "application_name",
+        "idle_in_transaction_session_timeout",
+        "idle_session_timeout",
+        "lock_timeout",
+        "statement_timeout",
+        "transaction_timeout",
+    )
+)
+
 
 class Values:
     """Names and values of settings. Equal ones are one object: see `of`."""
 
-    __slots__ = ("__weakref__", "named")
+    __slots__ = ("__weakref__", "_parsing", "named")
 
     def __init__(self, named: Mapping[str, str]) -> None:
         self.named = named
+        self._parsing: Values | None = None
+
+    @property
+    def parsing(self) -> "Values":
+        """Those of them that may change how a text is parsed or planned."""
+        if self._parsing is None:
+            if HARMLESS.isdisjoint(self.named):
+                return self
+            self._parsing = of({n: v for n, v in self.named.items() if n not in HARMLESS})
+        return self._parsing
 
 
 # Of a session; a startup message has 10,000 at most. Who wants more has something else in mind.

@@ -48,6 +48,7 @@ class Verdict:
     pins: str = ""  # state that cannot be made again on another connection: its name for people
     closes: bool = False  # DISCARD ALL does not undo it: close the connection instead
     settings: frozenset[str] = frozenset()  # ordinary settings it may change for the session
+    local: frozenset[str] = frozenset()  # those that it may change for the transaction
     restores: frozenset[str] = frozenset()  # those of them that return to their default
     resets: bool = False  # RESET ALL or DISCARD ALL
     discards: bool = False  # DISCARD ALL
@@ -253,6 +254,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         pins=effects.pins,
         closes=effects.closes,
         settings=frozenset(effects.settings),
+        local=frozenset(effects.local),
         restores=frozenset(effects.restores),
         resets=effects.resets,
         discards=effects.discards,

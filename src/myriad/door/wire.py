@@ -40,17 +40,20 @@ class ProtocolViolation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error as a client sees it: SQLSTATE, message and hint."""
+    """An error as a client sees it: SQLSTATE, message, hint, and PostgreSQL's routine."""
 
     code: str
     message: str
     hint: str = ""
+    routine: str = ""
 
     def encode(self, severity: str = "ERROR") -> bytes:
         """Return it as ErrorResponse."""
         fields = [("S", severity), ("V", severity), ("C", self.code), ("M", self.message)]
         if self.hint:
             fields.append(("H", self.hint))
+        if self.routine:
+            fields.append(("R", self.routine))
         body = b"".join(name.encode() + text(value) for name, value in fields)
         return message(b"E", body + b"\0")
 
@@ -78,6 +81,11 @@ def parse(name: bytes, sql: bytes, types: bytes) -> bytes:
 def bind_unknown(name: bytes) -> bytes:
     """Return a Bind of a statement that is not there: an error, in its place of a pipeline."""
     return message(b"B", b"\0" + name + b"\0" + b"\0\0\0\0\0\0")
+
+
+def describe_statement(name: bytes) -> bytes:
+    """Return Describe of a prepared statement."""
+    return message(b"D", b"S" + name + b"\0")
 
 
 def close_statement(name: bytes) -> bytes:

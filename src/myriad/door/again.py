@@ -1,0 +1,107 @@
+"""A unit that failed only because a table was replaced is sent again: nobody saw it fail."""
+
+import re
+from typing import TYPE_CHECKING
+
+from myriad.door import wire
+from myriad.door.backend import Backend
+from myriad.door.statements import PREFIX, Statement
+
+if TYPE_CHECKING:
+    from myriad.door.session import Session
+
+MOST_BYTES = 256 << 10  # of such a unit: it is kept until it is answered
+# What the server says of a statement whose table or type is another one now: RevalidateCachedQuery
+# (plancache.c), the caches of its catalog, and that one of ours is not there.
+_STALE = re.compile(
+    rb"\0C0A000\0M.*\0RRevalidateCachedQuery\0"
+    rb"|\0CXX000\0M(?:cache lookup failed for |could not open relation with OID )"
+    rb"|\0C42704\0Mtype with OID "
+    rb"|\0C26000\0M[^\0]*%s_\d" % PREFIX.encode(),
+    re.DOTALL,
+)
+
+
+class Again:
+    """The unit of one session that is under way, as its client sent it.
+
+    Attributes:
+        bound: the statements that it has bound.
+        due: it has failed, and is to be sent again.
+    """
+
+    __slots__ = ("_sent", "_session", "_tried", "bound", "due")
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._sent: tuple[bytes, int, int] | None = None
+        self._tried = False
+        self.bound: list[Statement] = []
+        self.due = False
+
+    def begins(self, data: bytes, position: int) -> None:
+        """Note where the unit begins in what the client sent."""
+        self._sent = (data, position, 0)
+
+    def ends(self, data: bytes, stop: int) -> None:
+        """Note where it ends; it can be sent again if it came in one piece."""
+        sent = self._sent
+        if sent is not None:
+            self._sent = (data, sent[1], stop) if sent[0] is data else None
+
+    def bind(self, statement: Statement) -> None:
+        """Note that a statement was bound."""
+        if not self.bound or self.bound[-1] is not statement:
+            self.bound.append(statement)
+
+    def told(self, *, only_last: bool) -> None:
+        """Note that the client is told the columns of what was bound last, or of all."""
+        for statement in self.bound[-1:] if only_last else self.bound:
+            statement.told_columns = True
+
+    def unit_over(self) -> None:
+        """Forget it."""
+        self.bound.clear()
+        self._sent = None
+        self._tried = False
+
+    def heals(self, message: bytes) -> bool:
+        """Take an error of the server; say whether the unit is sent again, and nobody sees it.
+
+        What is out of date in the server is not used any more in any case.
+        """
+        backend = self._session.backend
+        if not self.bound or backend is None or not _STALE.search(message):
+            return False
+        self._drop(backend)
+        self.due = self._can_be_sent_again()
+        return self.due
+
+    def _drop(self, backend: Backend) -> None:
+        backend.unnamed = None
+        for statement in self.bound:
+            backend.prepared.drop(statement.token)
+            if statement.key is not None:
+                backend.prepared.drop(statement.key)
+
+    def _can_be_sent_again(self) -> bool:
+        session, sent = self._session, self._sent
+        nothing_passed_on = session.bytes == session.bytes_before
+        return (
+            nothing_passed_on
+            and session.awaiting
+            and session.status == wire.IDLE
+            and sent is not None
+            and sent[2] - sent[1] <= MOST_BYTES
+            and not (self._tried or session.reason or session.bridged)
+        )
+
+    def take(self) -> bytes:
+        """Return what is to be sent again, once."""
+        data, begin, stop = self._sent or (b"", 0, 0)
+        self.due = False
+        return data[begin:stop]
+
+    def tried(self) -> None:
+        """Hear that it is sent for the second time."""
+        self._tried = True

@@ -1,0 +1,137 @@
+"""What the server still has to answer in a unit, and what each answer means.
+
+A client's Parse, Close and Describe of a statement, and those that the door adds, are noted in the
+order in which they are sent. What the door added, the client does not see; what the server did not
+come to, because of an error before it, is undone.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from myriad.door.statements import (
+    CLOCK,
+    Description,
+    Instance,
+    Statement,
+    columns_of,
+    parameters_of,
+)
+
+if TYPE_CHECKING:
+    from myriad.door.session import Session
+
+COMPLETIONS = frozenset(b"13")  # ParseComplete, CloseComplete
+PARAMETERS = ord("t")
+DESCRIPTIONS = frozenset(b"tTn")  # ParameterDescription, RowDescription, NoData
+
+
+class _Completion(NamedTuple):
+    """A ParseComplete or CloseComplete: whether it is ours, what was parsed, how to undo it."""
+
+    ours: bool
+    statement: Statement | None
+    undo: Callable[[], object] | None
+
+
+class _Description(NamedTuple):
+    """A description: whether it is ours, of what, and of which statement's first parse."""
+
+    ours: bool
+    instance: Instance | None
+    statement: Statement | None
+
+
+class Answers:
+    """The answers that one session waits for; `awaited` holds its client back until it comes."""
+
+    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited")
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._completions: list[_Completion] = []
+        self._descriptions: deque[_Description] = deque()
+        self._parameters: bytes | None = None
+        self.awaited: object = None
+
+    def completes(
+        self,
+        *,
+        ours: bool = False,
+        statement: Statement | None = None,
+        undo: Callable[[], object] | None = None,
+    ) -> None:
+        """Expect ParseComplete or CloseComplete."""
+        self._completions.append(_Completion(ours, statement, undo))
+        if ours:
+            self._session.special = True
+
+    def describes(
+        self,
+        *,
+        ours: bool,
+        instance: Instance | None = None,
+        statement: Statement | None = None,
+    ) -> None:
+        """Expect ParameterDescription, and RowDescription or NoData."""
+        self._descriptions.append(_Description(ours, instance, statement))
+        self._session.special = True
+
+    def wait_for(self, what: object) -> None:
+        """Hold the client back until that has been answered, or an error has come."""
+        self.awaited = what
+        self._session.paused = True
+
+    def come(self, what: object) -> None:
+        """Let the client go on, if it is that for which it was held back."""
+        if self.awaited is not None and self.awaited is what:
+            self.failed()
+
+    def failed(self) -> None:
+        """Let the client go on: nothing else will be answered."""
+        if self.awaited is not None:
+            self.awaited = None
+            self._session.resume()
+
+    def seen(self, kind: int, message: bytes) -> bytes:
+        """Return what the client shall see of an answer: not of what it did not ask for."""
+        if kind in COMPLETIONS:
+            return self._completed(message)
+        return self._described(kind, message) if kind in DESCRIPTIONS else message
+
+    def _completed(self, message: bytes) -> bytes:
+        session = self._session
+        if session.acked >= len(self._completions):
+            return message
+        expected = self._completions[session.acked]
+        session.acked += 1
+        return b"" if expected.ours else message
+
+    def _described(self, kind: int, message: bytes) -> bytes:
+        if kind == PARAMETERS:
+            self._parameters = parameters_of(message)
+            return b"" if self._descriptions and self._descriptions[0].ours else message
+        if self._parameters is None or not self._descriptions:
+            return message  # of a portal
+        described = Description(self._parameters, columns_of(message))
+        self._parameters = None
+        ours, instance, statement = self._descriptions.popleft()
+        if instance is not None:
+            instance.described = described
+        if statement is not None and statement.shape is None:
+            statement.shape = described
+        self.come(instance)
+        return b"" if ours else message
+
+    def unit_over(self) -> None:
+        """Note what was parsed, and undo what the server did not come to."""
+        if self._completions:
+            for expected in self._completions[: self._session.acked]:
+                if expected.statement is not None:
+                    expected.statement.parsed = CLOCK.tick()
+            for expected in reversed(self._completions[self._session.acked :]):
+                if expected.undo is not None:
+                    expected.undo()
+            self._completions.clear()
+        self._descriptions.clear()
+        self._parameters = self.awaited = None
