@@ -173,13 +173,23 @@ class Prepared:
         """Return what may be used for a statement; `shared`: also what others use."""
         key: Key = statement.token
         found = self._known.get(key)
-        if found is None and shared and statement.key is not None:
+        if found is None and statement.key is not None:
             key = statement.key
             found = self._known.get(key)
+            if found is not None and not shared:
+                return self._own(statement, key, found)
             if found and found.since < statement.parsed and found.owner != statement.token:
                 return None  # older than what the session has heard
         if found is not None:
             self._known.move_to_end(key)
+        return found
+
+    def _own(self, statement: Statement, key: Key, found: Instance) -> Instance | None:
+        """Keep for a statement alone what was parsed for it: its settings are no others' now."""
+        if found.owner != statement.token:
+            return None
+        del self._known[key]
+        self._known[statement.token] = found
         return found
 
     def put(self, key: Key, instance: Instance) -> None:
