@@ -93,7 +93,7 @@ class Again:
             and session.status == wire.IDLE
             and sent is not None
             and sent[2] - sent[1] <= MOST_BYTES
-            and not (self._tried or session.reason or session.bridged)
+            and not (self._tried or session.reason or session.bridged or session.rest)
         )
 
     def take(self) -> bytes:
