@@ -36,7 +36,7 @@ PLAIN = [
     "SET TRANSACTION READ ONLY",
     "SET LOCAL statement_timeout = 1",
     "SET transaction_read_only = on",
-    "SELECT set_config('work_mem', '1MB', true)",
+    "SELECT set_config('statement_timeout', '1', true)",
     "SHOW work_mem",
     "EXPLAIN ANALYZE SELECT 1",
     "COPY t TO STDOUT",
@@ -210,7 +210,12 @@ def test_settings_are_named(text: str, names: set[str]) -> None:
     found = look(text)
     assert found.settings == names
     assert (found.stateful, found.pins, found.closes, found.refusal) == (False, "", False, None)
-    assert found.plain == (not names)
+    assert found.plain == (not names | found.local)
+
+
+def test_settings_of_one_transaction_are_named_if_a_text_could_mean_something_else() -> None:
+    found = look("SET LOCAL a = 1; SELECT set_config('b', '', true); SET LOCAL lock_timeout = 1")
+    assert (found.settings, found.local, found.plain) == (set(), {"a", "b"}, False)
 
 
 def test_restored_settings_are_told_apart() -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from myriad.door.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
+from myriad.door.values import HARMLESS
 
 Node = dict[str, Any]
 Value = str | bool | None  # None: not a constant, or NULL
@@ -104,8 +105,10 @@ def _note_change(effects: Effects, name: str, values: list[Value], *, local: boo
         effects.pin("SET SEED", closes=True)
     elif "." in name:
         _note_custom(effects, name, local=local)
-    elif name not in TRANSACTION:
-        _note_setting(effects, name, effects.local if local else effects.settings)
+    elif local and name not in TRANSACTION | HARMLESS:
+        _note_setting(effects, name, effects.local)
+    elif not local and name not in TRANSACTION:
+        _note_setting(effects, name, effects.settings)
 
 
 def _note_setting(effects: Effects, name: str, names: set[str]) -> None:
