@@ -262,14 +262,11 @@ class Extended:
 
     # Bind, Describe, Execute, Close
 
-    def _known(self, name: bytes) -> Statement | None:
-        return self._named.get(name) if name else self._unnamed
-
     def _bind(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
         portal, begin = cut(data, position + HEADER_BYTES, stop)
         name, end = cut(data, begin, stop)
-        statement = self._known(name)
+        statement = self._named.get(name) if name else self._unnamed
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
@@ -317,7 +314,7 @@ class Extended:
         if data[position + HEADER_BYTES] != STATEMENT:
             self.again.told(only_last=name == self._bound_portal)
             return self._send(data[position:stop])
-        statement = self._known(name)
+        statement = self._named.get(name) if name else self._unnamed
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         alone = not self._session.unit
