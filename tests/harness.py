@@ -18,24 +18,16 @@ import myriad
 from myriad.engines import door, process
 from myriad.engines.cassandra import node
 from myriad.home import Home
+from tests.leftovers import run_folder
 
 POLL = 0.01
-MEMORY_WANTED = 4 << 30
 COMMAND = (sys.executable, "-m", "myriad")
-
-
-def _base() -> str | None:
-    """Return a folder in memory, where fsync costs nothing; None: the usual temporary folder."""
-    memory = "/dev/shm"
-    if not os.access(memory, os.W_OK) or shutil.disk_usage(memory).free < MEMORY_WANTED:
-        return None
-    return None if os.statvfs(memory).f_flag & os.ST_NOEXEC else memory
 
 
 @contextmanager
 def reachable_folder() -> Iterator[Path]:
     """Give a temporary folder that the engine's user can reach."""
-    path = Path(tempfile.mkdtemp(prefix="myriad-test-", dir=_base()))
+    path = Path(tempfile.mkdtemp(dir=run_folder()))
     path.chmod(0o755)
     try:
         yield path
