@@ -5,7 +5,8 @@
 `pytestmark`, or in `pytest.param(…, marks=…)`. `daily` is the id, as pytest prints it, of that
 cheaper test; without `[…]` it means all that a parametrized test runs daily. It must exist and be
 no nightly one itself: else the nightly test fails, every day. `make test` leaves nightly tests
-out, `make test-nightly` (`--nightly`) runs everything.
+out, `make test-nightly` (`--nightly`) runs everything, with more examples of Hypothesis
+(`examples.py`).
 
 **Groups.** `make test` runs two workers. A worker runs a whole file, so what a module makes is made
 once; session fixtures are made once in each worker that asks for them. Files of one group go to
@@ -21,6 +22,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import examples
+
 # A group, and parts of the names of its files. The longest first, so that no worker waits for
 # the other at the end.
 GROUPS = {
@@ -33,6 +36,11 @@ FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="also run tests marked nightly")
+
+
+@pytest.hookimpl(trylast=True)  # after Hypothesis's own
+def pytest_configure(config: pytest.Config) -> None:
+    examples.load(nightly=config.getoption("nightly"))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

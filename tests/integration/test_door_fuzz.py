@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad import Myriad
@@ -24,6 +24,7 @@ from tests.door_script import (
     shared,
 )
 from tests.door_streams import SAME
+from tests.examples import examples
 from tests.harness import wait_until
 
 DATABASE = "fuzz"
@@ -62,14 +63,7 @@ def test_a_long_pipeline_is_answered_in_order(place: Place, other: Wire) -> None
 
 
 VALID = list(SAME.values())
-FUZZ = settings(
-    max_examples=120,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+FUZZ = examples(daily=40, nightly=120)
 
 
 @st.composite

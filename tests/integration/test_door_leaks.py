@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -40,9 +40,9 @@ from tests.door_script import (
     copy_data,
     up_with,
 )
+from tests.examples import examples
 from tests.harness import wait_until
 
-EXAMPLES = 8  # for each size of pools: some 15 seconds
 STEPS = 45
 ACTS = st.one_of(*(st.sampled_from(some) for some in GROUPS))
 TABLE = "CREATE TABLE t (a int, b text); CREATE SEQUENCE s; CREATE TABLE n (a serial, b text)"
@@ -273,14 +273,7 @@ def play(place: Place, script: list[tuple[int, Act]]) -> None:
     wait_until(lambda: place.busy() == 0)
 
 
-@settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+@examples(daily=3, nightly=8)  # for each size of pools: some 2 seconds each
 @given(
     script=st.lists(
         st.tuples(st.integers(0, len(PEOPLE) - 1), ACTS), min_size=STEPS, max_size=STEPS

@@ -1,0 +1,26 @@
+"""Hypothesis in these tests: the same examples in every run, more of them at night."""
+
+from hypothesis import HealthCheck, Phase, settings
+
+# No time limit for one example: the machine may be busy.
+_SAME = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+for _profile in ("daily", "nightly"):
+    settings.register_profile(_profile, _SAME)
+
+
+def load(*, nightly: bool) -> None:
+    """Choose how many examples tests get; before they are imported."""
+    settings.load_profile("nightly" if nightly else "daily")
+
+
+def examples(*, daily: int, nightly: int) -> settings:
+    """Give a test that costs much so many examples; none that fails is made smaller."""
+    at_night = settings.get_current_profile_name() == "nightly"
+    return settings(
+        max_examples=nightly if at_night else daily, phases=(Phase.explicit, Phase.generate)
+    )
