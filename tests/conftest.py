@@ -25,6 +25,10 @@ from tests.harness import reachable_folder
 pytest_plugins = ("tests.selection",)
 
 LOG_LINES = 60
+# A copy does not have the rights on its pattern.
+RIGHTS = """
+    UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = %s)
+    WHERE datname = %s"""
 LOGS = ("myriad", "door", "postgres")
 
 
@@ -93,31 +97,38 @@ def clustered() -> Iterator[Myriad]:
 
 
 @pytest.fixture
-def dataset(clustered: Myriad) -> Iterator[str]:
-    """The name of a dataset, a keyspace that is not there yet; dropped afterwards."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    with clustered.cluster().session() as session:
-        session.query(f"DROP KEYSPACE IF EXISTS {name}")
+def dataset() -> str:
+    """The name of a dataset, a keyspace that is not there yet; it goes with its node."""
+    return f"test_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def keyspace(clustered: Myriad, dataset: str) -> str:
-    """A keyspace that Myriad's publish knows nothing of; dropped afterwards."""
+    """A keyspace that Myriad's publish knows nothing of."""
     cluster = clustered.cluster()
     with cluster.session() as session:
         session.query(f"CREATE KEYSPACE {dataset} WITH replication = {cluster.replication}")
     return dataset
 
 
+@pytest.fixture(scope="session")
+def pattern(installation: Myriad) -> str:
+    """The name of a hardened database that nobody connects to: a copy takes a fifth of the time."""
+    name = f"pattern_{uuid.uuid4().hex[:12]}"
+    create_database(installation.server(), name)
+    return name
+
+
 @pytest.fixture
-def database(installation: Myriad) -> Iterator[str]:
-    """A fresh hardened database, made as `main` is."""
+def database(installation: Myriad, pattern: str) -> Iterator[str]:
+    """A fresh hardened database, as `main` is."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    server = installation.server()
-    create_database(server, name)
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    with closing(installation.server().connect(autocommit=True)) as connection:
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(pattern)))
+        connection.execute(RIGHTS, [pattern, name])
     yield name
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(installation.server().connect(autocommit=True)) as connection:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         connection.execute(drop.format(sql.Identifier(name)))
 

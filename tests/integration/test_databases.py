@@ -33,3 +33,22 @@ def test_a_database_that_is_there_is_not_made_again(installation: Myriad) -> Non
     with closing(installation.server().connect()) as connection:
         names = connection.execute("SELECT FROM pg_database WHERE datname LIKE 'new-%'")
         assert names.fetchall() == []
+
+
+# All that is said of a database but its own numbers.
+SAID = """
+    SELECT to_jsonb(d) - '{oid,datname,datfrozenxid,datminmxid}'::text[]
+           || jsonb_build_object('settings', (SELECT array_agg((setrole, setconfig))
+                                              FROM pg_db_role_setting WHERE setdatabase = d.oid))
+    FROM pg_database d WHERE datname = %s"""
+
+
+def test_the_databases_of_tests_are_made_like_any_other(
+    installation: Myriad, database: str, tag: str
+) -> None:
+    create_database(installation.server(), tag)
+    with closing(installation.server().connect(autocommit=True)) as connection:
+        copied, made = (connection.execute(SAID, [name]).fetchone() for name in (database, tag))
+        connection.execute(f'DROP DATABASE "{tag}"'.encode())
+    assert copied is not None
+    assert copied == made
