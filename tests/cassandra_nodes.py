@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -185,8 +184,3 @@ def started(home: Home, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.kill()
         process.wait()
-
-
-def seconds(began: float) -> float:
-    """Return the seconds since then."""
-    return time.monotonic() - began

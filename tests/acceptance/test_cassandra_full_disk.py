@@ -37,6 +37,10 @@ def _rows(home: Home) -> list[tuple[int, str]]:
         return session.query("SELECT k, v FROM public.t")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_interrupted.py"
+    "::test_a_killed_load_goes_on_where_it_was"
+)
 def test_a_full_disk_costs_no_row_and_is_over_when_there_is_room(tmp_path: Path) -> None:
     with reachable_folder() as folder:
         home = Home(folder / "home")

@@ -3,32 +3,23 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from myriad import Myriad
 from myriad.cql.connection import Connection, Endpoint
 from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY
 from myriad.errors import CqlError
 from myriad.home import Home
-from tests.harness import Up, reachable_folder, run, up, wait_until
+from tests.harness import run, up, wait_until
 
 STARTS_WITHIN = 120
-PLACE = {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.41", "MYRIAD_CASSANDRA_HEAP_MB": "512"}
+PLACE = {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.42", "MYRIAD_CASSANDRA_HEAP_MB": "512"}
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Up]:
-    with reachable_folder() as folder, up(Home(folder / "home"), "--cassandra", "1", **PLACE) as it:
-        it.wait_ready(STARTS_WITHIN)
-        yield it
-        assert it.end() == 0
-        assert node.running(node.folder(it.home, 1)) is None
 
 
 def _endpoint(home: Home) -> Endpoint:
@@ -37,19 +28,19 @@ def _endpoint(home: Home) -> Endpoint:
     return said.cluster(home).endpoint
 
 
-def test_the_superuser_that_everybody_knows_cannot_log_in(started: Up) -> None:
-    mine = _endpoint(started.home)
+def test_the_superuser_that_everybody_knows_cannot_log_in(clustered: Myriad) -> None:
+    mine = _endpoint(clustered.home)
     for user, password in (("cassandra", "cassandra"), ("", ""), ("myriad", "myriad")):
         with pytest.raises(CqlError):
             Connection(Endpoint(mine.hosts, mine.port, user, password), mine.hosts[0])
 
 
-def test_no_password_and_no_management_port_is_in_the_open(started: Up) -> None:
-    process = node.running(node.folder(started.home, 1))
+def test_no_password_and_no_management_port_is_in_the_open(clustered: Myriad) -> None:
+    process = node.running(node.folder(clustered.home, 1))
     assert process is not None
-    password = _endpoint(started.home).password
+    password = _endpoint(clustered.home).password
     assert not any(password in part for part in process.cmdline())
-    for path in started.home.folder.rglob("*"):
+    for path in clustered.home.folder.rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o077:
             assert password.encode() not in path.read_bytes(), path
     listening = {
@@ -58,8 +49,8 @@ def test_no_password_and_no_management_port_is_in_the_open(started: Up) -> None:
     assert len(listening) == 2  # people's, and the nodes' among themselves
 
 
-def test_a_killed_node_is_started_again_and_has_what_was_acknowledged(started: Up) -> None:
-    mine = _endpoint(started.home)
+def test_a_killed_node_is_started_again_and_has_what_was_acknowledged(clustered: Myriad) -> None:
+    mine = _endpoint(clustered.home)
     with closing(Connection(mine, mine.hosts[0])) as connection:
         connection.query(
             "CREATE KEYSPACE kept WITH replication"
@@ -68,13 +59,14 @@ def test_a_killed_node_is_started_again_and_has_what_was_acknowledged(started: U
         connection.query("CREATE TABLE kept.t (a int PRIMARY KEY)")
         for number in range(100):
             connection.query("INSERT INTO kept.t (a) VALUES (?)", [number])
-    before = node.running(node.folder(started.home, 1))
+    before = node.running(node.folder(clustered.home, 1))
     assert before is not None
     before.kill()
-    wait_until(lambda: _ready_in_another(started.home, before.pid), STARTS_WITHIN)
+    wait_until(lambda: _ready_in_another(clustered.home, before.pid), STARTS_WITHIN)
     with closing(Connection(mine, mine.hosts[0])) as connection:
         assert connection.query("SELECT count(*) FROM kept.t") == [(100,)]
-    assert "Cassandra node 1 is down (ended by signal 9)" in started.said()
+    said = (clustered.home.logs / "myriad.log").read_text()
+    assert "Cassandra node 1 is down (ended by signal 9)" in said
 
 
 def _ready_in_another(home: Home, pid: int) -> bool:
@@ -82,29 +74,30 @@ def _ready_in_another(home: Home, pid: int) -> bool:
     return said is not None and said.nodes[0].state == READY and said.nodes[0].pid != pid
 
 
-def test_a_second_up_on_the_home_is_refused(started: Up) -> None:
-    done = run(started.home, "up", "--cassandra", "1")
+def test_a_second_up_on_the_home_is_refused(clustered: Myriad) -> None:
+    done = run(clustered.home, "up", "--cassandra", "1")
     assert done.returncode == 1
     assert "is in use by process" in done.stderr
 
 
-def test_the_data_of_a_node_is_locked_against_another_cassandra(started: Up) -> None:
-    lock = node.folder(started.home, 1) / "lock"
+def test_the_data_of_a_node_is_locked_against_another_cassandra(clustered: Myriad) -> None:
+    lock = node.folder(clustered.home, 1) / "lock"
     done = os.system(f"flock --nonblock {lock} true")
     assert os.waitstatus_to_exitcode(done) == 1
 
 
-def test_status_doctor_and_logs_show_the_node(started: Up) -> None:
-    assert "node 1       127.0.0.41 ready" in run(started.home, "status").stdout
-    assert "node 1 (127.0.0.41) is ready" in run(started.home, "doctor").stdout
+def test_status_doctor_and_logs_show_the_node(clustered: Myriad) -> None:
+    address = clustered.settings.cassandra_address
+    assert f"node 1       {address} ready" in run(clustered.home, "status").stdout
+    assert f"node 1 ({address}) is ready" in run(clustered.home, "doctor").stdout
     assert (
         "Starting listening for CQL clients"
-        in run(started.home, "logs", "--cassandra", "1", "-n", "500").stdout
+        in run(clustered.home, "logs", "--cassandra", "1", "-n", "500").stdout
     )
 
 
-def test_one_node_alone_is_not_replaced(started: Up) -> None:
-    done = run(started.home, "cassandra", "replace", "1")
+def test_one_node_alone_is_not_replaced(clustered: Myriad) -> None:
+    done = run(clustered.home, "cassandra", "replace", "1")
     assert done.returncode == 1
     assert "no other that it could be made from" in done.stderr
 
@@ -144,7 +137,7 @@ def test_own_nodes_and_an_attached_cluster_exclude_each_other(home: Home) -> Non
 
 
 def test_an_up_that_was_killed_leaves_a_node_that_the_next_one_takes_over(home: Home) -> None:
-    with up(home, "--cassandra", "1", **PLACE | {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.42"}) as it:
+    with up(home, "--cassandra", "1", **PLACE) as it:
         it.wait_ready(STARTS_WITHIN)
         left = node.running(node.folder(home, 1))
         assert left is not None
@@ -155,6 +148,4 @@ def test_an_up_that_was_killed_leaves_a_node_that_the_next_one_takes_over(home: 
             assert not left.is_running()
             shutil.rmtree(node.folder(home, 1) / "data")
             again.end()
-        assert "the data of all 1 Cassandra nodes" in _refused(
-            home, MYRIAD_CASSANDRA_ADDRESS="127.0.0.42"
-        )
+        assert "the data of all 1 Cassandra nodes" in _refused(home)

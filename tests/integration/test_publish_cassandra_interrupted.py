@@ -14,6 +14,8 @@ from tests.keyspaces import Space
 
 ROWS = 40_000
 PARTITIONS = 20
+FILE = "tests/integration/test_publish_cassandra_interrupted.py"
+SWITCH = f"{FILE}::test_a_publish_that_is_killed_at_the_switch_is_finished_by_the_same_command"
 
 
 @pytest.fixture
@@ -105,7 +107,18 @@ def test_a_source_that_changed_begins_anew(space: Space) -> None:
     assert space.tables("myriad_next") == set()
 
 
-@pytest.mark.parametrize("at", ["replacing", "before the swap", "after the swap", "after the drop"])
+at_another_place = pytest.mark.nightly(daily=f"{SWITCH}[after the swap]")
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "after the swap",
+        pytest.param("replacing", marks=at_another_place),
+        pytest.param("before the swap", marks=at_another_place),
+        pytest.param("after the drop", marks=at_another_place),
+    ],
+)
 def test_a_publish_that_is_killed_at_the_switch_is_finished_by_the_same_command(
     space: Space, at: str
 ) -> None:
@@ -120,6 +133,7 @@ def test_a_publish_that_is_killed_at_the_switch_is_finished_by_the_same_command(
     assert (space.loads(), space.tables("myriad_next")) == ([], set())
 
 
+@pytest.mark.nightly(daily=SWITCH)
 def test_another_publish_finishes_the_switch_of_a_killed_one_first(space: Space) -> None:
     space.publish(space.write("t.csv", _content("old", 100)), "part/n")
     space.killed(space.write("t.csv", _content("new", 200)), "after the swap")
@@ -137,6 +151,7 @@ def test_a_killed_append_shows_nothing_and_goes_on(space: Space) -> None:
     assert _marks(space) == {"old": 100, "more": 50}
 
 
+@pytest.mark.nightly(daily=f"{FILE}::test_a_killed_append_shows_nothing_and_goes_on")
 def test_a_first_append_that_was_killed_is_written_down_by_the_next(space: Space) -> None:
     path = space.write("t.csv", _content("new", 100))
     space.killed(path, "after the swap", "part/n", append=True)
