@@ -14,14 +14,14 @@ import pytest
 
 import myriad
 from myriad import Myriad
-from myriad.engines import programs
+from myriad.engines import process, programs
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import Options
 from myriad.settings import Settings
-from tests.harness import reachable_folder, wait_until
+from tests.harness import reachable_folder, run, wait_until
 
 KEPT = Path(__file__).parents[1] / "homes"
 PASSWORDS = {
@@ -198,3 +198,25 @@ def test_it_works_publish_again_append_add_people_grant_and_audit(
         assert kim.execute("SELECT amount::float FROM finance.payments").fetchone() == (1.25,)
     wait_until(lambda: any(ran.person == name for ran in people.audit(last=10)))
     people.remove([name])
+
+
+def test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running(
+    made_home: Home,
+) -> None:
+    engine = EmbeddedPostgres(made_home, Settings())
+    with closing(engine.start().connect(autocommit=True)) as connection:
+        connection.execute("INSERT INTO myriad.migration VALUES (1000, 'of_tomorrow')")
+    engine.stop()
+    done = run(made_home, "up", "--detach")
+    assert done.returncode == 1
+    assert "database myriad was written by a newer Myriad (migration 1000)" in done.stderr
+    assert "hint: Use the newer Myriad" in done.stderr
+    assert process.servers(made_home.postgres) == []
+
+
+def test_commands_refuse_the_home_of_a_newer_version(made_home: Home) -> None:
+    (made_home.folder / "format").write_text("1000\n")
+    for command in ("up", "status"):
+        done = run(made_home, command)
+        assert done.returncode == 1
+        assert f"{made_home.folder} was written by a newer Myriad (format 1000)" in done.stderr

@@ -217,3 +217,14 @@ def _objects(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
         " LEFT JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE n.nspname IN ('public', 'myriad') ORDER BY 1, 2, 3"
     ).fetchall()
+
+
+def test_a_command_does_not_change_what_an_older_one_of_our_own_runs_on(
+    admin: psycopg.Connection, database: str
+) -> None:
+    with pytest.raises(EngineError, match=f"{database} has migration 0 of") as caught:
+        CONTROL.require(admin)
+    assert "myriad down" in caught.value.hint
+    assert CONTROL.number(admin) is None
+    CONTROL.bring_up_to_date(admin)
+    CONTROL.require(admin)

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -106,6 +107,21 @@ def ours(control: psycopg.Connection) -> list[str]:
         [[MAINTENANCE, CONTROL_DATABASE]],
     )
     return [name for (name,) in rows]
+
+
+@contextmanager
+def control(server: Server, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
+    """Connect to the control database, which is as this Myriad needs it.
+
+    Our own server's was brought up to date by `up`, and is not changed under one that runs; an
+    attached one's is by whoever comes first. Raises EngineError, TooNew, NotOurs.
+    """
+    with server.connect(autocommit=autocommit) as connection:
+        if server.kind == "embedded":
+            CONTROL.require(connection)
+        else:
+            CONTROL.bring_up_to_date(connection)
+        yield connection
 
 
 def exists(connection: psycopg.Connection, database: str) -> bool:

@@ -74,6 +74,19 @@ class Migrations:
             )
         return number if there else None
 
+    def require(self, connection: psycopg.Connection) -> None:
+        """Raise EngineError if something is missing: the `up` that runs is of an older Myriad.
+
+        Raises TooNew and NotOurs too.
+        """
+        have = self.number(connection) or 0
+        if have < len(self.steps):
+            raise EngineError(
+                f"the Myriad that is up is older than this one: database {connection.info.dbname}"
+                f" has migration {have} of {len(self.steps)}",
+                hint="Start it anew: `myriad down`, then `myriad up --detach`.",
+            )
+
     def bring_up_to_date(self, connection: psycopg.Connection) -> None:
         """Run what is missing, each file in a transaction of its own; where all is there, nothing.
 

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import EngineError, NotRunning
-from myriad.migrations.migrations import CONTROL
 from myriad.people.control import SQL
 
 ANSWERS_WITHIN = 10.0  # seconds
@@ -30,8 +30,7 @@ def ask(
     `what` is `activity`, `stop` or `end`; without names, of everybody. Raises NotRunning if
     there is no door or no answer within that many seconds, EngineError if it refuses.
     """
-    with closing(server.connect(autocommit=True)) as connection:
-        CONTROL.bring_up_to_date(connection)
+    with databases.control(server, autocommit=True) as connection:
         if not _is_there(connection):
             raise NotRunning(
                 "the door is not up, so nobody is connected through it",

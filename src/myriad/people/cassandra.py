@@ -1,7 +1,7 @@
 """People, groups and grants in Cassandra, derived from the control database."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
@@ -11,11 +11,11 @@ import psycopg
 from myriad.cql.connection import Connection
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
+from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.superuser import forget_roles
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
-from myriad.migrations.migrations import CONTROL
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
 from myriad.people.cassandra_state import keyspaces
@@ -52,8 +52,7 @@ def sync(server: Server, cluster: Cluster) -> Changes:
     """
     if cluster.login == "open":
         return Changes()
-    with cluster.session() as session, closing(server.connect(autocommit=True)) as connection:
-        CONTROL.bring_up_to_date(connection)
+    with cluster.session() as session, databases.control(server, autocommit=True) as connection:
         _lock(connection)
         own = state.OWN if cluster.kind == "embedded" else state.NOTHING
         wanted = state.wanted(connection, own=own)

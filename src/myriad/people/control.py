@@ -7,9 +7,9 @@ import psycopg
 from psycopg import sql
 
 from myriad import named_sql
+from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import PeopleError
-from myriad.migrations.migrations import CONTROL
 from myriad.people.names import shown
 
 SQL = named_sql.load("myriad.people", "control.sql")
@@ -18,9 +18,8 @@ STATEMENTS_AT_ONCE = 500  # each round trip costs; a single text for 10,000 peop
 
 @contextmanager
 def reading(server: Server) -> Iterator[psycopg.Connection]:
-    """Connect to the control database in a transaction; it is brought up to date."""
-    with server.connect() as connection:
-        CONTROL.bring_up_to_date(connection)
+    """Connect to the control database in a transaction; raises as `databases.control`."""
+    with databases.control(server) as connection:
         yield connection
 
 

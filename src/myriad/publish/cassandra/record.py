@@ -1,7 +1,7 @@
 """The record of what is published to Cassandra, in the control database: `record.sql`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
+from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import PublishError
-from myriad.migrations.migrations import CONTROL
 from myriad.model import Reject
 from myriad.publish.report import TableReport
 
@@ -160,24 +160,23 @@ def _plain(reject: Reject) -> dict[str, object]:
 
 @contextmanager
 def opened(server: Server) -> Iterator[Record]:
-    """Connect to the control database; it is brought up to date."""
-    with closing(server.connect(autocommit=True)) as connection:
-        CONTROL.bring_up_to_date(connection)
+    """Connect to the control database; raises as `databases.control`."""
+    with databases.control(server, autocommit=True) as connection:
         yield Record(connection)
 
 
 def everywhere(server: Server) -> list[dict[str, Any]]:
     """Return a row for each published table: database, dataset, name, rows, bytes, source."""
-    with closing(server.connect(autocommit=True)) as connection:
-        CONTROL.bring_up_to_date(connection)
-        with connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(_SQL["list"]).fetchall()
+    with (
+        databases.control(server, autocommit=True) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        return cursor.execute(_SQL["list"]).fetchall()
 
 
 def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
     """Return the last report of one table and its first rejects, None if it is not published."""
-    with closing(server.connect(autocommit=True)) as connection:
-        CONTROL.bring_up_to_date(connection)
+    with databases.control(server, autocommit=True) as connection:
         row = connection.execute(_SQL["show"], [database, dataset, name]).fetchone()
     if row is None:
         return None
