@@ -43,11 +43,11 @@ SETTINGS = {
     "MYRIAD_TLS": "off",
 }
 TABLE = """
-    CREATE TABLE pgbench_accounts AS
+    CREATE TABLE public.pgbench_accounts AS
         SELECT n AS aid, 1 AS bid, 0 AS abalance, repeat(' ', 84)::char(84) AS filler
         FROM generate_series(1, 100000) n;
-    ALTER TABLE pgbench_accounts ADD PRIMARY KEY (aid);
-    ANALYZE pgbench_accounts
+    ALTER TABLE public.pgbench_accounts ADD PRIMARY KEY (aid);
+    ANALYZE public.pgbench_accounts
 """
 # Before the rules of the installation: PgBouncer runs as another user and logs in as everybody.
 TRUST = "local all all trust\n"

@@ -76,9 +76,9 @@ class Bench:
     def check_and_drop(self, table: str) -> tuple[int, list[tuple[str, str]]]:
         """Return rows and types of a table, drop it, and let the server come to rest."""
         columns = """SELECT column_name, data_type FROM information_schema.columns
-            WHERE table_name = %s ORDER BY ordinal_position"""
+            WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position"""
         with closing(self.installation.server().connect("main", autocommit=True)) as connection:
-            name = sql.Identifier(table)
+            name = sql.Identifier("public", table)
             counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
             types = connection.execute(columns, [table]).fetchall()
             connection.execute(sql.SQL("DROP TABLE {}").format(name))

@@ -21,7 +21,7 @@ from myriad.connect import Target
 from myriad.engines import programs
 from myriad.engines.base import Server
 from myriad.engines.databases import create_database
-from tests.harness import wait_until
+from tests.harness import as_admin, wait_until
 
 Value = TypeVar("Value")
 
@@ -80,7 +80,7 @@ class Place:
 
     def runs(self, who: Target, statement: str) -> bool:
         """Say whether the server works on such a statement in somebody's database."""
-        with closing(self.server.connect(autocommit=True)) as administrator:
+        with closing(as_admin(self.server, autocommit=True)) as administrator:
             [(found,)] = administrator.execute(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE state = 'active' AND datname = %s AND query LIKE %s",
@@ -167,7 +167,7 @@ def made_place(installation: Myriad) -> Iterator[Place]:
     server, people, tag = installation.server(), installation.people, uuid.uuid4().hex[:8]
     main, own = f"clients {tag}", f"own_{tag}"
     create_database(server, main)
-    with closing(server.enter(main, autocommit=True)) as connection:
+    with closing(as_admin(server, main, autocommit=True)) as connection:
         connection.execute("SET search_path = public")
         connection.execute(TABLES)
     people.add_groups([f"read_{tag}", f"write_{tag}"])
@@ -187,7 +187,7 @@ def made_place(installation: Myriad) -> Iterator[Place]:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(own)))
         yield Place(server, reader, writer, Target(server.host, server.port, own, *_who(owner)))
     finally:
-        with closing(server.connect(autocommit=True)) as administrator:
+        with closing(as_admin(server, autocommit=True)) as administrator:
             for name in (main, own):
                 drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
                 administrator.execute(drop.format(sql.Identifier(name)))

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad.engines import door, process
+from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.cassandra import node
 from myriad.home import Home
 from tests.leftovers import run_folder
@@ -74,6 +77,13 @@ def run(
         check=False,
         env={**os.environ, **(environment or {})},
     )
+
+
+def as_admin(
+    server: Server, database: str = CONTROL_DATABASE, *, autocommit: bool = False
+) -> psycopg.Connection:
+    """Connect as an administrator does with psql: names are looked up in `public` too."""
+    return psycopg.connect(make_conninfo(server.dsn, dbname=database), autocommit=autocommit)
 
 
 class Up:

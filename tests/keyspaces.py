@@ -17,6 +17,7 @@ from cassandra.cluster import Session as DriverSession
 
 from myriad import Myriad
 from myriad.publish import Options, Progress, Report, parse_keys
+from tests.harness import as_admin
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -108,7 +109,7 @@ class Space:
     def tables(self, keyspace: str = "") -> set[str]:
         """Return the tables of a keyspace, this one unless told; not those of other loads."""
         query = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?"
-        with self.installation.server().connect() as connection:
+        with as_admin(self.installation.server()) as connection:
             others = connection.execute(
                 "SELECT staged FROM cassandra_load WHERE keyspace <> %s", [self.dataset]
             ).fetchall()
@@ -118,7 +119,7 @@ class Space:
 
     def loads(self) -> list[tuple[Any, ...]]:
         """Return state and acknowledged rows of the loads on their way into this keyspace."""
-        with self.installation.server().connect() as connection:
+        with as_admin(self.installation.server()) as connection:
             return connection.execute(
                 "SELECT state, acknowledged FROM cassandra_load WHERE keyspace = %s",
                 [self.dataset],

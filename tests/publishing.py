@@ -14,6 +14,7 @@ from psycopg import sql
 from myriad import Myriad
 from myriad.publish import Options, Report
 from myriad.publish.options import Step
+from tests.harness import as_admin
 
 Progress = Callable[[Step], None]
 
@@ -42,7 +43,7 @@ class Place:
 
     def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
         """Connect as administrator."""
-        connection = self.installation.server().connect(self.database, autocommit=autocommit)
+        connection = as_admin(self.installation.server(), self.database, autocommit=autocommit)
         connection.execute("SET search_path = public")  # not the one called as its user: the record
         if not autocommit:
             connection.commit()

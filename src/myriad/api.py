@@ -57,7 +57,7 @@ class Myriad:
                 f"nothing is up on {self.home.folder}",
                 hint="Start it with `myriad up --detach`.",
             )
-        return Server(running.engine, running.dsn, running.host, running.port)
+        return Server.of(running)
 
     def cluster(self) -> "Cluster":
         """Return the Cassandra that is up on this home; raises NotRunning."""

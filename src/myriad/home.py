@@ -46,6 +46,7 @@ class Running:
         host, port: where people connect.
         dsn: how Myriad itself connects as administrator, without a database name.
         about: which program it is and as whom it runs, for people.
+        version: of the server, as `server_version_num` has it.
     """
 
     pid: int
@@ -55,6 +56,7 @@ class Running:
     port: int
     dsn: str = field(repr=False)  # an attached one may hold a password
     about: str = ""
+    version: int = 0
 
     def alive(self) -> bool:
         """Say whether that very process still runs."""

@@ -13,7 +13,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.connect import Target
-from tests.harness import wait_until
+from tests.harness import as_admin, wait_until
 
 TAKE = "UPDATE account SET balance = balance - %s WHERE owner = 'rose'"
 GIVE = "UPDATE account SET balance = balance + %s WHERE owner = 'bruno'"
@@ -42,7 +42,7 @@ class Bank:
             return rows.fetchall()
 
     def running(self, pid: int) -> bool:
-        with closing(self.installation.server().connect()) as connection:
+        with closing(as_admin(self.installation.server())) as connection:
             found = connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid])
             return bool(found.fetchall())
 
@@ -50,7 +50,7 @@ class Bank:
 @pytest.fixture
 def bank(installation: Myriad, database: str) -> Iterator[Bank]:
     server, people, tag = installation.server(), installation.people, uuid.uuid4().hex[:8]
-    with closing(server.connect(database, autocommit=True)) as connection:
+    with closing(as_admin(server, database, autocommit=True)) as connection:
         connection.execute(
             "CREATE TABLE account (owner text PRIMARY KEY, balance int CHECK (balance >= 0))"
         )
@@ -75,7 +75,7 @@ def test_a_transfer_killed_half_way_never_was(bank: Bank, end: str) -> None:
         pid = int(client.stdout.readline())
         assert bank.balances() == [("bruno", 0), ("rose", 100)]  # nobody sees half a transfer
         if end == "terminate the session":
-            with closing(bank.installation.server().connect()) as connection:
+            with closing(as_admin(bank.installation.server())) as connection:
                 connection.execute("SELECT pg_terminate_backend(%s)", [pid])
         client.send_signal(signal.SIGKILL)
     wait_until(lambda: not bank.running(pid))

@@ -13,7 +13,7 @@ from myriad import Myriad
 from myriad.engines.base import Server
 from myriad.home import Home
 from tests.elsewhere import elsewhere
-from tests.harness import reachable_folder, up, wait_until
+from tests.harness import as_admin, reachable_folder, up, wait_until
 
 SECRET = "a person's pässword"
 
@@ -59,7 +59,7 @@ def attached(request: pytest.FixtureRequest) -> Iterator[Attached]:
 
 def populate(installed: Myriad) -> None:
     people = installed.people
-    with closing(installed.server().connect("main", autocommit=True)) as connection:
+    with closing(as_admin(installed.server(), "main", autocommit=True)) as connection:
         connection.execute("CREATE TABLE t AS SELECT 1 AS a")
     names = ["rose", "rob"]
     people.add_people(names, ["readers"], passwords=dict.fromkeys(names, SECRET))

@@ -19,7 +19,7 @@ from myriad.engines import door, ports, process
 from myriad.home import Home
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
-from tests.harness import COMMAND, Up, postmaster, run, up, wait_until
+from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
 
 RESTART = 5.0  # seconds within which people reach a new door, on a machine that does much else
 
@@ -186,7 +186,7 @@ def test_an_attached_server_gets_a_door_too(folder: Path) -> None:
         here = mine.running()
         assert here is not None
         assert (here.host, here.port) != (server.host, server.port)
-        with closing(myriad.open(mine).server().connect("main")) as connection:
+        with closing(as_admin(myriad.open(mine).server(), "main")) as connection:
             assert connection.info.port == server.port
 
 

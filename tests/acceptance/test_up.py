@@ -18,13 +18,22 @@ from myriad.engines import process
 from myriad.errors import HomeLocked, StartFailed
 from myriad.home import Home, process_started
 from tests.elsewhere import OWNER, PASSWORD, elsewhere
-from tests.harness import COMMAND, Up, postmaster, run, unprivileged_python, up, wait_until
+from tests.harness import (
+    COMMAND,
+    Up,
+    as_admin,
+    postmaster,
+    run,
+    unprivileged_python,
+    up,
+    wait_until,
+)
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
 def ask(home: Home, query: str) -> object:
-    with closing(myriad.open(home).server().connect("main", autocommit=True)) as connection:
+    with closing(as_admin(myriad.open(home).server(), "main", autocommit=True)) as connection:
         cursor = connection.execute(query)
         row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None
@@ -67,7 +76,7 @@ def test_a_first_start_killed_at_any_point_is_completed_by_the_next(
         kill_everything(first)
     with up(home) as second:
         second.wait_ready()
-        with closing(myriad.open(home).server().connect()) as connection:
+        with closing(as_admin(myriad.open(home).server())) as connection:
             found = connection.execute(
                 "SELECT datname FROM pg_database"
                 " WHERE NOT has_database_privilege('public', oid, 'CONNECT') ORDER BY datname"
@@ -196,7 +205,7 @@ def test_a_killed_engine_is_started_again_and_said_so(made_home: Home) -> None:
         wait_until(lambda: _restarted(started, 1))
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
 
-        with closing(myriad.open(made_home).server().connect("main")) as session:
+        with closing(as_admin(myriad.open(made_home).server(), "main")) as session:
             psutil.Process(session.info.backend_pid).kill()
             wait_until(lambda: _restarted(started, 2))
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
@@ -240,7 +249,7 @@ def test_an_attached_server_outlives_us_and_its_password_stays_private(folder: P
             assert "attached PostgreSQL writes its log where it runs" in logs.stderr
             said = started.said() + run(mine, "status").stdout + run(mine, "logs", "--door").stdout
             assert started.end() == 0
-        server.connect("postgres").close()
+        as_admin(server, "postgres").close()
         files = [path for path in mine.folder.rglob("*") if path.is_file()]
         written = "".join(path.read_text(errors="replace") for path in files)
         assert PASSWORD not in said + written

@@ -18,6 +18,7 @@ from myriad.errors import MyriadError, NotOurs, StartFailed, Unsupported
 from myriad.home import Home
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
+from tests.harness import as_admin
 
 PASSWORD = "pa55 'word'"
 
@@ -39,7 +40,7 @@ class Elsewhere:
         return make_conninfo("", host=host, port=port, user=name, password=PASSWORD)
 
     def ask(self, query: sql.Composed | sql.SQL) -> None:
-        with closing(self.server.connect("postgres", autocommit=True)) as connection:
+        with closing(as_admin(self.server, "postgres", autocommit=True)) as connection:
             connection.execute(query)
 
 
@@ -63,7 +64,7 @@ def test_a_role_that_may_make_roles_and_databases_is_enough(empty: Elsewhere) ->
     assert server.kind == "attached"
     assert (server.host, server.port) == (empty.server.host, empty.server.port)
     for name in ("myriad", "main"):
-        with closing(server.connect(name)) as connection:
+        with closing(as_admin(server, name)) as connection:
             query = "SELECT has_database_privilege('public', current_database(), 'CONNECT')"
             assert connection.execute(query).fetchone() == (False,)
     engine.start()
@@ -83,7 +84,7 @@ def test_stopping_leaves_the_server_alone(empty: Elsewhere) -> None:
     engine.start()
     assert engine.failure() is None
     engine.stop()
-    empty.server.connect("postgres").close()
+    as_admin(empty.server, "postgres").close()
 
 
 @pytest.mark.parametrize(

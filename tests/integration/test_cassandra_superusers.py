@@ -11,6 +11,7 @@ from myriad.errors import EngineError
 from myriad.people import cassandra
 from myriad.people.control import SQL
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
+from tests.harness import as_admin
 
 
 def test_the_default_superuser_cannot_log_in(login: Login) -> None:
@@ -40,7 +41,7 @@ def test_a_sync_does_not_wait_for_ever_for_another(
     clustered: Myriad, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SQL, "patience", "SET lock_timeout = '100ms'")
-    with closing(clustered.server().connect(autocommit=True)) as other:
+    with closing(as_admin(clustered.server(), autocommit=True)) as other:
         other.execute(SQL["lock_cassandra"])
         with pytest.raises(EngineError, match="somebody else") as error:
             cassandra.sync(clustered.server(), clustered.cluster())

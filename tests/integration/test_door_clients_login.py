@@ -15,7 +15,7 @@ from myriad import Myriad
 from myriad.connect import Target
 from myriad.home import Home
 from tests.door_clients import LONG, Place, cancelling, connect, made_place
-from tests.harness import up
+from tests.harness import as_admin, up
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 
@@ -243,7 +243,7 @@ def test_accounts_that_may_not_log_in(place: Place, change: str) -> None:
     alter = sql.SQL("ALTER ROLE {} " + change).format(sql.Identifier(who.user))
     back = sql.SQL("ALTER ROLE {} LOGIN VALID UNTIL 'infinity'").format(sql.Identifier(who.user))
     said = "is not permitted to log in" if change == "NOLOGIN" else "password authentication failed"
-    with closing(place.server.connect(autocommit=True)) as administrator:
+    with closing(as_admin(place.server, autocommit=True)) as administrator:
         administrator.execute(alter)
         try:
             with pytest.raises(psycopg.OperationalError, match=said):

@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from myriad import Myriad
 from myriad.engines.hardening import harden
+from tests.harness import as_admin
 
 REFUSED = """
     SELECT lo_create(0); SELECT lo_creat(-1); SELECT lo_from_bytea(0, 'x'); SELECT lo_unlink(1);
@@ -99,7 +100,7 @@ class Reader:
 def reader(installation: Myriad) -> Iterator[Reader]:
     """Somebody who may read `main`, where there is also what they may not."""
     tag = uuid.uuid4().hex[:8]
-    with closing(installation.server().connect("main", autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), "main", autocommit=True)) as connection:
         connection.execute("DROP SCHEMA IF EXISTS hidden CASCADE")
         connection.execute("CREATE TABLE IF NOT EXISTS given AS SELECT 1 AS a")
         connection.execute("CREATE SCHEMA hidden")
@@ -110,7 +111,7 @@ def reader(installation: Myriad) -> Iterator[Reader]:
     yield Reader(name, password, "main", installation)
     people.remove([name])
     people.remove_group(f"readers {tag}")
-    with closing(installation.server().connect("main", autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), "main", autocommit=True)) as connection:
         connection.execute("DROP SCHEMA hidden CASCADE")
         connection.execute("DROP TABLE given")
 
@@ -264,7 +265,7 @@ def test_opening_the_own_database_to_public_lets_nobody_in(
 def test_hardening_again_changes_nothing_and_says_that_nothing_is_open(
     installation: Myriad, database: str
 ) -> None:
-    with closing(installation.server().connect(database, autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), database, autocommit=True)) as connection:
         versions = (
             "SELECT oid, xmin::text FROM pg_proc UNION ALL SELECT oid, xmin::text FROM pg_database"
         )
@@ -276,7 +277,7 @@ def test_hardening_again_changes_nothing_and_says_that_nothing_is_open(
 def test_a_server_that_we_may_not_harden_says_what_is_left_open(
     installation: Myriad, database: str
 ) -> None:
-    with closing(installation.server().connect(database, autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), database, autocommit=True)) as connection:
         connection.execute("GRANT EXECUTE ON FUNCTION pg_sleep(float8) TO PUBLIC")
         connection.execute("GRANT TEMPORARY ON DATABASE " + database + " TO PUBLIC")
         role = f"admin_{uuid.uuid4().hex[:8]}"

@@ -17,6 +17,7 @@ from myriad import Myriad
 from myriad.engines import databases, programs
 from myriad.engines.base import Server
 from myriad.engines.hardening import VERSION
+from tests.harness import as_admin
 
 PSQL = ("\\d", "\\d given", "\\d+ given", "\\dt", "\\dt+", "\\l", "\\l+", "\\du", "\\dn+", "\\df")
 MORE_PSQL = ("\\dv *.*", "\\di", "\\ds", "\\dT", "\\dp", "\\ddp", "\\dx", "\\dconfig", "\\conninfo")
@@ -97,7 +98,7 @@ class Reader:
 def reader(installation: Myriad) -> Iterator[Reader]:
     tag = uuid.uuid4().hex[:8]
     server = installation.server()
-    with closing(server.connect("main", autocommit=True)) as connection:
+    with closing(as_admin(server, "main", autocommit=True)) as connection:
         connection.execute("CREATE TABLE given (a int PRIMARY KEY, b text DEFAULT 'x' NOT NULL)")
     people = installation.people
     [(name, password)] = people.add_people([f"tools {tag}"], [f"tools of {tag}"])
@@ -105,7 +106,7 @@ def reader(installation: Myriad) -> Iterator[Reader]:
     yield Reader(name, password, server)
     people.remove([name])
     people.remove_group(f"tools of {tag}")
-    with closing(server.connect("main", autocommit=True)) as connection:
+    with closing(as_admin(server, "main", autocommit=True)) as connection:
         connection.execute("DROP TABLE given")
 
 
@@ -160,11 +161,11 @@ def test_a_database_of_an_older_version_is_hardened_at_the_next_start(
     installation: Myriad, database: str
 ) -> None:
     server = installation.server()
-    with closing(server.connect(database, autocommit=True)) as connection:
+    with closing(as_admin(server, database, autocommit=True)) as connection:
         connection.execute("GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO PUBLIC")
         connection.execute("GRANT UPDATE ON pg_settings TO PUBLIC")
         connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = x").format(_id(database)))
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute("UPDATE hardened SET version = 'older'")
     databases.prepare(server, "main")
     rights = (
@@ -173,9 +174,9 @@ def test_a_database_of_an_older_version_is_hardened_at_the_next_start(
     )
     # What owners make of template1 is theirs alone: what reaches nobody else is everybody's there.
     for name, of_owners in ((database, 0), ("main", 0), ("template1", 1), ("postgres", 0)):
-        with closing(server.connect(name, autocommit=True)) as connection:
+        with closing(as_admin(server, name, autocommit=True)) as connection:
             assert connection.execute(rights).fetchone() == (False, bool(of_owners))
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         versions = connection.execute("SELECT DISTINCT version FROM hardened").fetchall()
     assert versions == [(VERSION,)]
 
@@ -187,13 +188,13 @@ def test_whom_owners_let_into_their_database_stays_when_it_is_hardened_again(
     server = installation.server()
     [(name, _)] = installation.people.add_people([f"owner {tag}"], owner=True)
     own = f"own {tag}"
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(_id(own), _id(name)))
-    with closing(server.connect(own, autocommit=True)) as connection:
+    with closing(as_admin(server, own, autocommit=True)) as connection:
         connection.execute("REVOKE EXECUTE ON FUNCTION pg_stat_get_activity FROM myriad_owner")
         connection.execute("REVOKE EXECUTE ON FUNCTION pg_notify FROM PUBLIC")  # as it once was
     databases.prepare(server, "main")
-    with closing(server.connect(own, autocommit=True)) as connection:
+    with closing(as_admin(server, own, autocommit=True)) as connection:
         found = connection.execute(
             "SELECT has_function_privilege(%s, 'pg_stat_get_activity(int)', 'EXECUTE'),"
             " has_function_privilege('public', 'pg_notify(text, text)', 'EXECUTE'),"
@@ -201,7 +202,7 @@ def test_whom_owners_let_into_their_database_stays_when_it_is_hardened_again(
             [name],
         ).fetchone()
     assert found == (True, True, True)
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute(sql.SQL("DROP DATABASE {}").format(_id(own)))
     installation.people.remove([name])
 

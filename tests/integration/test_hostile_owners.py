@@ -14,6 +14,7 @@ from myriad import Myriad
 from myriad.connect import Target
 from myriad.errors import PublishError
 from myriad.publish import Options
+from tests.harness import as_admin
 
 EVIL = """
 CREATE FUNCTION public.evil() RETURNS int LANGUAGE plpgsql AS $$
@@ -47,7 +48,7 @@ class Owner:
             connection.execute(statements.encode())
 
     def is_superuser(self) -> bool:
-        with closing(self.installation.server().connect()) as connection:
+        with closing(as_admin(self.installation.server())) as connection:
             row = connection.execute(
                 "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [self.name]
             ).fetchone()
@@ -69,10 +70,10 @@ def owner(installation: Myriad) -> Iterator[Owner]:
 
 def test_the_trap_works_on_an_administrator_who_walks_into_it(owner: Owner) -> None:
     owner.trap("")
-    with closing(owner.installation.server().connect(owner.database, autocommit=True)) as admin:
+    with closing(as_admin(owner.installation.server(), owner.database, autocommit=True)) as admin:
         admin.execute("SELECT public.evil()")
     assert owner.is_superuser()
-    with closing(owner.installation.server().connect(autocommit=True)) as admin:
+    with closing(as_admin(owner.installation.server(), autocommit=True)) as admin:
         admin.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(sql.Identifier(owner.name)))
 
 
@@ -106,7 +107,7 @@ def test_publishing_into_an_owners_database_is_refused(
 def test_a_table_of_somebody_else_is_left_alone(
     owner: Owner, installation: Myriad, database: str, folder: Path, options: dict[str, Any]
 ) -> None:
-    with closing(installation.server().connect(database, autocommit=True)) as admin:
+    with closing(as_admin(installation.server(), database, autocommit=True)) as admin:
         admin.execute("CREATE TABLE public.t (a smallint, b int DEFAULT 1 / 0)")
         role = sql.Identifier(owner.name)
         admin.execute(sql.SQL("ALTER TABLE public.t OWNER TO {}").format(role))
@@ -114,5 +115,5 @@ def test_a_table_of_somebody_else_is_left_alone(
     source.write_text("a\n1\n")
     with pytest.raises(PublishError, match=f"belongs to {owner.name}"):
         installation.publish([source], Options(database=database, **options))
-    with closing(installation.server().connect(database, autocommit=True)) as admin:
+    with closing(as_admin(installation.server(), database, autocommit=True)) as admin:
         admin.execute("DROP TABLE public.t")

@@ -17,7 +17,7 @@ from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home
 from myriad.settings import Settings
-from tests.harness import reachable_folder
+from tests.harness import as_admin, reachable_folder
 
 PERSON = "identity ro'se \\ é"
 POOL = "identity pool"
@@ -117,7 +117,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def place(server: Server) -> Iterator[Place]:
     """Two roles, and a table with rows of theirs; all of it is gone afterwards."""
-    with closing(server.connect()) as connection:
+    with closing(as_admin(server)) as connection:
         for role in (PERSON, POOL):
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         connection.execute("CREATE SCHEMA play")

@@ -36,7 +36,7 @@ def server(installation: Myriad) -> Server:
 
 @pytest.fixture
 def admin(server: Server, database: str) -> Iterator[psycopg.Connection]:
-    with closing(server.enter(database, autocommit=True)) as connection:
+    with closing(server.connect(database, autocommit=True)) as connection:
         yield connection
 
 
@@ -106,7 +106,7 @@ def test_many_at_once_run_each_step_once(server: Server, database: str, two: Mig
 
     def migrate() -> None:
         try:
-            with closing(server.enter(database)) as connection:
+            with closing(server.connect(database)) as connection:
                 barrier.wait(30)
                 two.bring_up_to_date(connection)
         except Exception as error:  # noqa: BLE001 - any is one too many
@@ -118,7 +118,7 @@ def test_many_at_once_run_each_step_once(server: Server, database: str, two: Mig
     for thread in threads:
         thread.join(60)
     assert failures == []
-    with closing(server.enter(database)) as connection:
+    with closing(server.connect(database)) as connection:
         assert connection.execute("TABLE myriad.a").fetchall() == [(2,)]
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from myriad import Myriad
 from myriad.errors import PeopleError
 from myriad.people import NewPerson, People
+from tests.harness import as_admin
 
 HOSTILE = [
     "Rose",
@@ -63,7 +64,7 @@ def login(installation: Myriad) -> Login:
 
 
 def as_administrator(installation: Myriad, database: str, *statements: str) -> None:
-    with closing(installation.server().connect(database, autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), database, autocommit=True)) as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -160,14 +161,14 @@ def test_only_verifiers_are_stored_and_nothing_is_logged(
         typed = people.set_password(name, f"typed{tag}")
     finally:
         as_administrator(installation, "myriad", "ALTER ROLE myriad RESET log_statement")
-    with closing(installation.server().connect()) as connection:
+    with closing(as_admin(installation.server())) as connection:
         stored = connection.execute(
             "SELECT rolpassword FROM pg_authid WHERE rolname = %s", [name]
         ).fetchone()
     log = (installation.home.logs / "postgres.log").read_text("utf-8", "replace")
     assert stored is not None
     assert stored[0].startswith("SCRAM-SHA-256$4096:")
-    assert "LOCK TABLE person" in log  # statements were logged up to there
+    assert "LOCK TABLE public.person" in log  # statements were logged up to there
     assert "SCRAM-SHA-256$" not in log
     assert password not in log
     assert typed not in log

@@ -19,6 +19,7 @@ from myriad.publish import Engines, Options, publish
 from myriad.publish.published import everywhere
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
+from tests.harness import as_admin
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +39,12 @@ def log_in(server: Server, name: str, password: str, database: str) -> psycopg.C
 
 def test_people_come_read_write_and_go(server: Server) -> None:
     people = People(server, Settings())
-    with closing(server.connect("main", autocommit=True)) as connection:
+    with closing(as_admin(server, "main", autocommit=True)) as connection:
         connection.execute("CREATE TABLE t AS SELECT 1 AS a")
     [(rose, password)] = people.add_people(["Rose"], ["analysts"], passwords={"Rose": "pässword"})
     [(bruno, other)] = people.add_people(["Bruno"])
     people.grant("analysts", "public", write=True)
-    with closing(server.connect("main", autocommit=True)) as connection:
+    with closing(as_admin(server, "main", autocommit=True)) as connection:
         connection.execute("CREATE TABLE later AS SELECT 2 AS a")
     session = log_in(server, rose, password, "main")
     session.execute("UPDATE t SET a = later.a FROM later")
@@ -92,7 +93,7 @@ def test_what_was_kept_before_there_were_numbers_is_brought_up_to_date(
 
 
 def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> None:
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute("DROP SCHEMA myriad CASCADE")
         connection.execute("DROP VIEW audit")
         connection.execute("DROP TABLE grants, grp, person, limits, audit_0, audit_1, request")

@@ -15,6 +15,7 @@ from myriad.errors import PeopleError
 from myriad.people import NewPerson, People, cassandra
 from myriad.publish.cassandra import record
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
+from tests.harness import as_admin
 
 HOSTILE = [
     "Rose",
@@ -54,7 +55,7 @@ def published(clustered: Myriad, keyspace: str) -> Iterator[str]:
         f"INSERT INTO {keyspace}.t (k, v) VALUES (1, 'one')",
     )
     yield keyspace
-    with closing(clustered.server().connect(autocommit=True)) as connection:
+    with closing(as_admin(clustered.server(), autocommit=True)) as connection:
         connection.execute("DELETE FROM cassandra_keyspace WHERE keyspace = %s", [keyspace])
 
 

@@ -16,7 +16,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.errors import EngineError
 from myriad.people import People
 from myriad.publish.cassandra import record
-from tests.harness import run, wait_until
+from tests.harness import as_admin, run, wait_until
 
 BACK_WITHIN = 90.0  # seconds; on a busy machine
 
@@ -65,7 +65,7 @@ def published(clustered: Myriad, keyspace: str) -> Iterator[str]:
     with clustered.cluster().session() as session:
         session.query(f"CREATE TABLE {keyspace}.t (k int PRIMARY KEY)")
     yield keyspace
-    with closing(clustered.server().connect(autocommit=True)) as connection:
+    with closing(as_admin(clustered.server(), autocommit=True)) as connection:
         connection.execute("DELETE FROM cassandra_keyspace WHERE keyspace = %s", [keyspace])
 
 

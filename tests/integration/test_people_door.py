@@ -17,7 +17,7 @@ from myriad.errors import EngineError, NotRunning, PeopleError
 from myriad.home import Home
 from myriad.people import People, asking, roles
 from myriad.settings import Settings
-from tests.harness import reachable_folder, wait_until
+from tests.harness import as_admin, reachable_folder, wait_until
 
 Answer = Callable[[str, list[str]], Any]
 SESSION = {
@@ -90,7 +90,7 @@ def _answer(connection: psycopg.Connection, answer: Answer, done: threading.Even
 
 
 def left_over(server: Server) -> list[Any]:
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         return connection.execute("SELECT * FROM request").fetchall()
 
 
@@ -172,7 +172,7 @@ def test_removing_ends_the_sessions_at_the_door_before_the_role_goes(
     seen: list[tuple[str, list[str], Any]] = []
 
     def answer(what: str, who: list[str]) -> Any:
-        with closing(server.connect(autocommit=True)) as connection:
+        with closing(as_admin(server, autocommit=True)) as connection:
             login = connection.execute(
                 "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [who[0]]
             ).fetchone()
@@ -201,7 +201,7 @@ def test_nobody_is_removed_whose_sessions_do_not_end(
         pytest.raises((NotRunning, PeopleError), match=r"did not (answer|end) within"),
     ):
         people.remove([rose])
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         login = connection.execute(
             "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [rose]
         ).fetchone()
@@ -214,7 +214,7 @@ def test_the_audit_comes_newest_first_of_somebody_and_since(server: Server, peop
         (f"audit_{number % 2}", now - timedelta(minutes=number), ("Rose", "Ada")[number % 2])
         for number in range(6)
     ]
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         for table, at, person in rows:
             connection.execute(
                 f"INSERT INTO {table} VALUES (%s, %s, 'main', '10.0.0.7', 0.5, 1, 2, '00000', 'x')",

@@ -12,6 +12,7 @@ from myriad import Myriad
 from myriad.errors import PeopleError
 from myriad.limits import NAMES
 from myriad.people import People
+from tests.harness import as_admin
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def tag() -> str:
 @pytest.fixture
 def told(installation: Myriad) -> Iterator[Callable[[], bool]]:
     """Say whether the door would have heard of a change since the last question."""
-    with closing(installation.server().connect(autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), autocommit=True)) as connection:
         connection.execute("LISTEN myriad_people")
 
         def heard() -> bool:
@@ -171,7 +172,7 @@ def test_the_verifier_stands_beside_the_roles(
     people.add_people([f"b{tag}"], passwords={f"b{tag}": "typed"})
     people.add_people([f"c{tag}"])
     people.set_password(f"c{tag}")
-    with closing(installation.server().connect(autocommit=True)) as connection:
+    with closing(as_admin(installation.server(), autocommit=True)) as connection:
         different = connection.execute(
             "SELECT name FROM person LEFT JOIN pg_authid ON rolname = name"
             " WHERE verifier IS DISTINCT FROM rolpassword"
@@ -186,7 +187,7 @@ def test_a_group_goes_though_a_pools_role_is_a_member(
     people.add_people([f"a{tag}"], [group])
     people.grant(group, "public", database, write=True)
     server = installation.server()
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute(f'CREATE ROLE {pool} LOGIN IN ROLE "{group}"')
     assert next(each for each in people.list_groups() if each.name == group).members == 1
     assert pool not in {person.name for person in people.list_people()}
@@ -196,5 +197,5 @@ def test_a_group_goes_though_a_pools_role_is_a_member(
         people.remove_group(group)
     with pytest.raises(PeopleError, match="cannot be the name"):
         people.add_people([pool])
-    with closing(server.connect(autocommit=True)) as connection:
+    with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute(f"DROP ROLE {pool}")

@@ -20,7 +20,7 @@ from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import HomeError, MyriadError, StartFailed
 from myriad.home import Home
 from myriad.settings import Settings
-from tests.harness import postmaster, wait_until
+from tests.harness import as_admin, postmaster, wait_until
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -36,7 +36,7 @@ def running(home: Home, settings: Settings | None = None) -> Iterator[Server]:
 
 
 def ask(server: Server, query: str, database: str = "main") -> object:
-    with closing(server.connect(database, autocommit=True)) as connection:
+    with closing(as_admin(server, database, autocommit=True)) as connection:
         cursor = connection.execute(query)
         row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None
@@ -199,7 +199,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(folder: Path) -> None:
 
 
 def test_committed_rows_survive_the_kill_of_every_process(made_home: Home) -> None:
-    with running(made_home) as server, closing(server.connect("main")) as connection:
+    with running(made_home) as server, closing(as_admin(server, "main")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
         connection.commit()
         connection.execute("INSERT INTO kept SELECT 0")
@@ -212,7 +212,7 @@ def test_committed_rows_survive_the_kill_of_every_process(made_home: Home) -> No
 def test_sessions_that_outlive_a_killed_server_do_not_hinder_the_next(made_home: Home) -> None:
     engine = EmbeddedPostgres(made_home, Settings())
     server = engine.start()
-    with closing(server.connect("main", autocommit=True)) as connection:
+    with closing(as_admin(server, "main", autocommit=True)) as connection:
         pid = connection.info.backend_pid
         busy = threading.Thread(target=_ignore, args=(_busy, connection))
         busy.start()
@@ -230,7 +230,7 @@ def test_sessions_that_outlive_a_killed_server_do_not_hinder_the_next(made_home:
 
 def test_replaying_a_long_log_is_waited_for(made_home: Home) -> None:
     with running(made_home) as server:
-        with closing(server.connect("main", autocommit=True)) as connection:
+        with closing(as_admin(server, "main", autocommit=True)) as connection:
             connection.execute("CREATE TABLE kept (n int)")
             connection.execute("INSERT INTO kept SELECT generate_series(1, 1000000)")
         kill_all(made_home)

@@ -17,6 +17,7 @@ from myriad.errors import (
     UsageError,
 )
 from myriad.publish.options import Options, Step
+from tests.harness import as_admin
 from tests.keyspaces import Space
 
 DAYS = "carrier,day,n\n" + "".join(f"{c},2024-01-{d:02d},{d}\n" for c in "AB" for d in range(1, 11))
@@ -272,7 +273,7 @@ def test_both_engines_get_the_same_rows_from_one_command(space: Space) -> None:
         "cassandra": 20,
     }
     name = report.tables[0].table.name
-    with space.installation.server().connect("main") as connection:
+    with as_admin(space.installation.server(), "main") as connection:
         query = f'SELECT carrier, day, n FROM "{space.dataset}"."{name}"'
         in_postgres = connection.execute(query.encode()).fetchall()
         connection.execute(f'DROP SCHEMA "{space.dataset}" CASCADE'.encode())
@@ -286,7 +287,7 @@ def test_what_one_engine_refuses_neither_gets(space: Space) -> None:
     with pytest.raises(KeyRefused):
         space.publish(path, "a", to="both")
     assert space.ask("SELECT b FROM {}.t") == [("x",)]
-    with space.installation.server().connect("main") as connection:
+    with as_admin(space.installation.server(), "main") as connection:
         query = f'SELECT b FROM "{space.dataset}".t'
         assert connection.execute(query.encode()).fetchall() == [("x",)]
         connection.execute(
@@ -309,5 +310,5 @@ def test_list_and_show_have_both_engines(space: Space) -> None:
     found: dict[str, Any] = space.installation.describe(f"{space.dataset}.days")
     assert (found["engine"], found["cassandra"]["key"]) == ("postgres", KEY)
     assert any("WHERE carrier = 'A'" in line for line in found["cassandra"]["asks"])
-    with space.installation.server().connect("main") as connection:
+    with as_admin(space.installation.server(), "main") as connection:
         connection.execute(f'DROP SCHEMA "{space.dataset}" CASCADE'.encode())

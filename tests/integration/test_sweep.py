@@ -14,7 +14,7 @@ from myriad.engines.postgres import EmbeddedPostgres
 from myriad.engines.sweep import sweep
 from myriad.home import Home
 from myriad.settings import Settings
-from tests.harness import postmaster, wait_until
+from tests.harness import as_admin, postmaster, wait_until
 
 ROWS = b"".join(b"%d\ta line of text that fills the table\n" % n for n in range(5000))
 ENOUGH = 10_000_000  # bytes
@@ -36,7 +36,7 @@ def _commit_tables(connection: psycopg.Connection, data: Path) -> list[Path]:
 
 def _kill_amid_copy(server: Server, home: Home) -> tuple[list[Path], Path]:
     """Return the files of committed tables, and the one of a table whose COPY was not."""
-    with closing(server.connect("main")) as connection:
+    with closing(as_admin(server, "main")) as connection:
         kept = _commit_tables(connection, home.postgres)
         connection.execute("CREATE TABLE lost (n int, t text)")
         lost = _file_of(connection, "lost", home.postgres)
@@ -71,7 +71,7 @@ def test_files_of_a_copy_that_died_with_the_server_are_removed(made_home: Home) 
     try:
         assert list(lost.parent.glob(f"{lost.name}*")) == []
         assert all(path.exists() for path in kept)
-        with closing(server.connect("main")) as connection:
+        with closing(as_admin(server, "main")) as connection:
             row = connection.execute("SELECT count(*), sum(n) FROM kept").fetchone()
             assert row == (9999, 49995000)
             assert connection.execute("SELECT * FROM quick").fetchall() == []
@@ -83,7 +83,7 @@ def test_files_of_transactions_that_run_are_left_alone(made_home: Home) -> None:
     engine = EmbeddedPostgres(made_home, Settings())
     server = engine.start()
     try:
-        with closing(server.connect("main")) as connection:
+        with closing(as_admin(server, "main")) as connection:
             connection.execute("CREATE TABLE now AS SELECT generate_series(1, 1000) AS n")
             path = _file_of(connection, "now", made_home.postgres)
             assert sweep(server, made_home.postgres) == []
@@ -99,7 +99,7 @@ def test_what_an_owner_set_on_a_database_neither_runs_nor_stops_the_sweep(made_h
     server = engine.start()
     for name in ("trap", "slow"):
         create_database(server, name)
-    with closing(server.connect("trap", autocommit=True)) as connection:
+    with closing(as_admin(server, "trap", autocommit=True)) as connection:
         connection.execute("CREATE SCHEMA evil")
         connection.execute(
             "CREATE FUNCTION evil.pg_filenode_relation(oid, oid) RETURNS regclass LANGUAGE plpgsql"
@@ -115,7 +115,7 @@ def test_what_an_owner_set_on_a_database_neither_runs_nor_stops_the_sweep(made_h
     again = EmbeddedPostgres(made_home, Settings())
     server = again.start()
     try:
-        with closing(server.connect("trap")) as connection:
+        with closing(as_admin(server, "trap")) as connection:
             assert connection.execute("SELECT to_regclass('evil.ran')").fetchone() == (None,)
             assert connection.execute("SELECT n FROM public.kept").fetchone() == (1,)
     finally:

@@ -58,7 +58,7 @@ class Entry:
     Attributes:
         personal: has rights of an own, so must have server connections of an own.
         groups: sorted.
-        there: there is such a database; `may_connect`: and they may use it.
+        database: its oid, 0 if there is no such database; `may_connect`: and they may use it.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Entry:
     groups: tuple[str, ...]
     whole_sessions: bool
     limits: Limits
-    there: bool
+    database: int
     may_connect: bool
 
 
@@ -135,7 +135,7 @@ class Accounts:
             tuple(row["groups"]),
             row["whole_sessions"],
             Limits.of(self._settings, limits),
-            row["there"],
+            row["database"],
             row["may_connect"],
         )
 

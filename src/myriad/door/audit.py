@@ -105,9 +105,11 @@ class Audit:
     async def _find_table(self) -> int:
         """Go on with the table that has the newest entry; return how many it has."""
         [row] = await self._control.fetch(
-            "SELECT coalesce((SELECT max(at) FROM audit_1) > (SELECT max(at) FROM audit_0),"
-            " EXISTS (SELECT FROM audit_1)) AS second,"
-            " (SELECT count(*) FROM audit_0) AS zero, (SELECT count(*) FROM audit_1) AS one"
+            "SELECT coalesce("
+            "(SELECT max(at) FROM public.audit_1) > (SELECT max(at) FROM public.audit_0),"
+            " EXISTS (SELECT FROM public.audit_1)) AS second,"
+            " (SELECT count(*) FROM public.audit_0) AS zero,"
+            " (SELECT count(*) FROM public.audit_1) AS one"
         )
         self._table = int(row["second"])
         return int(row["one"] if row["second"] else row["zero"])
@@ -115,7 +117,7 @@ class Audit:
     async def _rotate(self) -> None:
         """Begin the other table anew: nothing is deleted row by row."""
         self._table = 1 - self._table
-        await self._control.execute(f"TRUNCATE {TABLES[self._table]}")
+        await self._control.execute(f"TRUNCATE public.{TABLES[self._table]}")
         self._rows = 0
 
 

@@ -1,4 +1,5 @@
--- What the door asks the server, as administrator.
+-- What the door asks the server, as administrator. Unqualified names are PostgreSQL's own: see
+-- `administrator`. Databases and roles of owners are known by their oid: a name can be used again.
 
 -- name: logins
 -- For each name and database that somebody wants to log in with: who that is, and what they may.
@@ -9,16 +10,26 @@ SELECT asked.number, r.rolname, r.rolcanlogin,
            r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls
            OR NOT r.rolinherit OR r.rolconnlimit <> -1
            OR p.name IS NULL
+           -- what is theirs, or was given to them by name: in this database, or in the whole
+           -- server. Rights to another database, and in it, count there alone
            OR EXISTS (
                SELECT FROM pg_shdepend AS s
                WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+                 AND s.dbid IN (0, d.oid)
                  AND s.classid <> 'pg_auth_members'::regclass
+                 AND (
+                     s.classid <> 'pg_database'::regclass
+                     OR s.deptype = 'o' OR s.objid = d.oid
+                 )
            )
-           OR EXISTS (SELECT FROM pg_db_role_setting AS s WHERE s.setrole = r.oid)
+           OR EXISTS (
+               SELECT FROM pg_db_role_setting AS s
+               WHERE s.setrole = r.oid AND s.setdatabase IN (0, d.oid)
+           )
            OR EXISTS (
                SELECT FROM pg_auth_members AS m
                JOIN pg_roles AS g ON g.oid = m.roleid
-               LEFT JOIN grp ON grp.name = g.rolname
+               LEFT JOIN public.grp ON grp.name = g.rolname
                WHERE m.member = r.oid
                  AND (
                      m.admin_option OR grp.name IS NULL
@@ -27,15 +38,18 @@ SELECT asked.number, r.rolname, r.rolcanlogin,
            )
        ) AS personal,
        held.groups, held.whole_sessions, held.limits AS group_limits,
-       (SELECT json_object_agg(l.name, l.value) FROM limits AS l WHERE l.role = r.rolname) AS limits,
-       d.oid IS NOT NULL AS there,
+       (
+           SELECT json_object_agg(l.name, l.value)
+           FROM public.limits AS l WHERE l.role = r.rolname
+       ) AS limits,
+       coalesce(d.oid, 0) AS database,
        coalesce(
            d.datallowconn AND has_database_privilege(r.oid, d.oid, 'CONNECT'), false
        ) AS may_connect
 FROM unnest($1::int[], $2::text[], $3::text[]) AS asked (number, name, database)
 JOIN pg_roles AS r ON r.rolname = asked.name
 LEFT JOIN {roles} AS a ON a.oid = r.oid
-LEFT JOIN person AS p ON p.name = r.rolname
+LEFT JOIN public.person AS p ON p.name = r.rolname
 LEFT JOIN pg_database AS d ON d.datname = asked.database
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(grp.name ORDER BY grp.name), '{{}}') AS groups,
@@ -45,7 +59,7 @@ CROSS JOIN LATERAL (
                SELECT json_object_agg(l.name, l.value)
                FROM (
                    SELECT l.name, CASE WHEN min(l.value) = 0 THEN 0 ELSE max(l.value) END AS value
-                   FROM limits AS l
+                   FROM public.limits AS l
                    WHERE l.role IN (
                        SELECT g.rolname FROM pg_auth_members AS m
                        JOIN pg_roles AS g ON g.oid = m.roleid
@@ -56,12 +70,37 @@ CROSS JOIN LATERAL (
            ) AS limits
     FROM pg_auth_members AS m
     JOIN pg_roles AS g ON g.oid = m.roleid
-    JOIN grp ON grp.name = g.rolname
+    JOIN public.grp ON grp.name = g.rolname
     WHERE m.member = r.oid
 ) AS held;
 
+-- name: databases
+-- Which databases have these names now, and which are of the role with that oid: ours.
+SELECT oid, datname, datdba = $2::oid AS ours FROM pg_database WHERE datname = ANY($1::text[]);
+
+-- name: here
+-- The same of the database that we are in: as long as we are, it keeps its name.
+SELECT oid, datdba = $1::oid AS ours FROM pg_database WHERE datname = current_database();
+
+-- name: harmless
+-- Functions that change nothing.
+SELECT array_agg(proname::text) AS harmless FROM (
+    SELECT proname FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace
+       OR (
+           prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('c', 'internal'))
+           AND pronamespace NOT IN (
+               SELECT oid FROM pg_namespace
+               WHERE nspname ~ '^pg_' OR nspname IN ('information_schema', 'myriad_guard')
+           )
+       )
+    GROUP BY proname
+    -- an extension's stable function may run SQL that it is given, as xpath_table does
+    HAVING bool_and(provolatile = 'i' OR provolatile = 's' AND oid < 16384)
+) AS calm;
+
 -- name: facts
--- What decides in one database whether people may share server connections.
+-- What decides in a database of ours whether people may share server connections.
 WITH own AS (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl
     FROM pg_namespace AS n
@@ -91,7 +130,6 @@ called AS (
     SELECT DISTINCT (regexp_matches(node, ':(?:func|opfunc)id (\d+)', 'g'))[1]::oid AS oid FROM stored
 )
 SELECT
-    d.datdba = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS ours,
     -- what may do anything when it is called from a view or a default, or tells who asks
     (
         EXISTS (
@@ -135,22 +173,7 @@ SELECT
         LEFT JOIN pg_roles AS g ON g.oid = a.grantee
         WHERE a.privilege_type = 'CREATE' AND a.grantee <> a.owner
     ) AS creators,
-    (SELECT coalesce(array_agg(nspname::text), '{}') FROM own) AS schemas,
-    (
-        SELECT array_agg(proname::text) FROM (
-            SELECT proname FROM pg_proc
-            WHERE pronamespace = 'pg_catalog'::regnamespace
-               OR (
-                   pronamespace IN (SELECT oid FROM own)
-                   AND prolang IN (SELECT oid FROM pg_language WHERE lanname IN ('c', 'internal'))
-               )
-            GROUP BY proname
-            -- an extension's stable function may run SQL that it is given, as xpath_table does
-            HAVING bool_and(provolatile = 'i' OR provolatile = 's' AND oid < 16384)
-        ) AS calm
-    ) AS harmless
-FROM pg_database AS d
-WHERE d.datname = current_database();
+    (SELECT coalesce(array_agg(nspname::text), '{}') FROM own) AS schemas;
 
 -- name: pool_role
 -- The groups that a pool's role is a member of; no row if there is no such role.
@@ -161,8 +184,12 @@ LEFT JOIN pg_roles AS g ON g.oid = m.roleid
 WHERE r.rolname = $1
 GROUP BY r.oid;
 
+-- name: role
+-- Who we are, whatever role a database would have us take.
+SELECT oid FROM pg_roles WHERE rolname = session_user;
+
 -- name: capacity
 SELECT current_setting('max_connections')::int
      - current_setting('superuser_reserved_connections')::int AS connections,
        current_setting('server_version_num')::int / 10000 AS version,
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser;
+       (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser;

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from myriad import named_sql
+from myriad import administrator, named_sql
 from myriad.door.dial import Address
 
 SQL = named_sql.load("myriad.door", "catalog.sql")
@@ -32,9 +32,14 @@ Heard = Callable[[str], object]
 
 
 class Control:
-    """An administrator's connection that comes back by itself."""
+    """An administrator's connection that comes back by itself.
 
-    def __init__(self, address: Address, login: dict[str, str]) -> None:
+    Attributes:
+        role: the oid of the administrator's role.
+    """
+
+    def __init__(self, address: Address, login: dict[str, Any]) -> None:
+        self.role = 0
         self._address = address
         self._login = login
         self._channels: dict[str, Heard] = {}
@@ -66,6 +71,7 @@ class Control:
         connection = await self.enter(self._login["database"])
         connection.add_termination_listener(lambda _: ended.set())
         await self._add_listeners(connection)
+        self.role = await connection.fetchval(SQL["role"])
         self._connection = connection
         self._ready.set()
         if self._after_gap:
@@ -81,8 +87,12 @@ class Control:
         await self._ready.wait()
 
     async def enter(self, database: str) -> asyncpg.Connection:
-        """Open an administrator's connection to a database; the caller closes it."""
-        return await asyncpg.connect(
+        """Open an administrator's connection to a database; the caller closes it.
+
+        Whatever its owner made or set there: see `administrator`.
+        """
+        settings = administrator.settings(self._login["version"])
+        connection = await asyncpg.connect(
             host=self._address.host,
             port=self._address.port,
             user=self._login["user"],
@@ -90,9 +100,15 @@ class Control:
             database=database,
             timeout=ASK_SECONDS,
             ssl=False if self._address.is_socket else self._address.sslmode,
-            server_settings={"application_name": APPLICATION, "search_path": "pg_catalog, public"},
+            server_settings={"application_name": APPLICATION, **settings},
             statement_cache_size=20,
         )
+        try:
+            await connection.execute(administrator.TAKE_BACK)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def fetch(self, sql: str, *values: Any) -> list[asyncpg.Record]:  # noqa: ANN401
         """Ask and return the rows; while the server is away, wait for it."""

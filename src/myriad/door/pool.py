@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import takewhile
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from myriad.door.backend import Backend, Listener, Lost, Refused
 from myriad.door.values import NONE
@@ -40,6 +40,14 @@ class Waiter(Listener, Protocol):
         """Hear that there will be no server connection."""
 
 
+class Place(NamedTuple):
+    """A database, by its name and its oid, and the role that logs in to it."""
+
+    database: str
+    oid: int
+    role: str
+
+
 class Pool:
     """Server connections that log in as one role.
 
@@ -58,14 +66,14 @@ class Pool:
     def __init__(
         self,
         pools: "Pools",
-        database: str,
-        role: str,
+        place: Place,
         verdicts: "Verdicts",
         *,
         shared: bool,
         whole_sessions: bool,
     ) -> None:
-        self.pools, self.database, self.role, self.verdicts = pools, database, role, verdicts
+        self.pools, self.verdicts = pools, verdicts
+        self.database, self.oid, self.role = place
         self.loop = pools.loop
         self.shared = shared
         self.whole_sessions = whole_sessions

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from myriad.door.backend import Backend
 from myriad.door.dial import Dial, LoginRefused, NoServer
-from myriad.door.pool import Pool
+from myriad.door.pool import Place, Pool
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ TURN_SECONDS = 1.0
 log = logging.getLogger("myriad.door")
 
 
+def replaced(database: str) -> Fault:
+    """Return the error about a database that is gone, and another has its name."""
+    message = f'terminating connection: database "{database}" was dropped'
+    return Fault("57P01", message, "Connect again: another one may have its name.")
+
+
 class Pools:
     """The pools by database and role.
 
@@ -37,6 +43,7 @@ class Pools:
         self,
         dial: Dial,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        is_still: Callable[[str, int], Awaitable[bool]],
         *,
         most_in_one: int,
         most: int,
@@ -45,8 +52,8 @@ class Pools:
         self.spawn = spawn
         self.most_in_one, self.most = most_in_one, most
         self.waits_for_server: float | None = None
-        self._dial = dial
-        self._pools: dict[tuple[str, str], Pool] = {}
+        self._dial, self._is_still = dial, is_still
+        self._pools: dict[Place, Pool] = {}
         self._oldest = 0.0
         self._open: set[Pool] = set()  # those with server connections: few, where pools are many
         self.starving: dict[Pool, None] = {}  # in the order in which they began to wait
@@ -54,15 +61,12 @@ class Pools:
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
 
-    def of(
-        self, database: str, role: str, verdicts: "Verdicts", *, shared: bool, whole_sessions: bool
-    ) -> Pool:
+    def of(self, place: Place, verdicts: "Verdicts", *, shared: bool, whole_sessions: bool) -> Pool:
         """Return the pool of that database and role."""
-        key = (database, role)
-        pool = self._pools.get(key)
+        pool = self._pools.get(place)
         if pool is None:
-            pool = self._pools[key] = Pool(
-                self, database, role, verdicts, shared=shared, whole_sessions=whole_sessions
+            pool = self._pools[place] = Pool(
+                self, place, verdicts, shared=shared, whole_sessions=whole_sessions
             )
         pool.verdicts, pool.whole_sessions = verdicts, whole_sessions
         pool.asked_for = time.monotonic()
@@ -145,6 +149,7 @@ class Pools:
         backend = Backend(pool)
         try:
             await self._dial.connect(backend, pool.database, pool.role)
+            await self._check(pool, backend)
         except NoServer as problem:
             pool.not_opened()
             if self.waits_for_server is None:
@@ -160,6 +165,14 @@ class Pools:
                 log.info("PostgreSQL is reached again")
                 self.waits_for_server = None
             pool.opened(backend)
+
+    async def _check(self, pool: Pool, backend: Backend) -> None:
+        """Raise LoginRefused if the name of the pool's database is another one's by now."""
+        if not await self._is_still(pool.database, pool.oid):
+            backend.abort()
+            raise LoginRefused(replaced(pool.database))
+        if backend.closed:
+            raise NoServer("it ended the connection")
 
     def _tell(self, pool: Pool, fault: Fault) -> None:
         """Tell who waits why there will be no server connection."""

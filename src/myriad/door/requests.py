@@ -31,11 +31,12 @@ class Requests:
             self._door.spawn(self._answer(int(number)))
 
     async def _answer(self, number: int) -> None:
-        rows = await self._control.fetch("SELECT what, who FROM request WHERE id = $1", number)
+        question = "SELECT what, who FROM public.request WHERE id = $1"
+        rows = await self._control.fetch(question, number)
         for row in rows:
             answer = await self._do(row["what"], set(row["who"]))
             await self._control.execute(
-                "UPDATE request SET answer = $2::text::jsonb WHERE id = $1",
+                "UPDATE public.request SET answer = $2::text::jsonb WHERE id = $1",
                 number,
                 json.dumps(answer),
             )

@@ -22,8 +22,8 @@ from myriad.door.guest import Guest, NotServed
 from myriad.door.login import Login, LoginRefused
 from myriad.door.memory import Memory
 from myriad.door.peers import HangUps
-from myriad.door.pool import CLOSE, Pool
-from myriad.door.pools import Pools
+from myriad.door.pool import CLOSE, Place, Pool
+from myriad.door.pools import Pools, replaced
 from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.door.profiles import Profile, Profiles, objection
 from myriad.door.refusals import CANCELLED, refuse_waiting
@@ -73,7 +73,11 @@ class Door:
         self.profiles = Profiles()
         self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
         self.pools = Pools(
-            dial, self.spawn, most_in_one=capacity["in_one"], most=capacity["in_all"]
+            dial,
+            self.spawn,
+            self.databases.is_still,
+            most_in_one=capacity["in_one"],
+            most=capacity["in_all"],
         )
         self.requests = Requests(self, control)
         self.sessions: dict[int, Session] = {}
@@ -144,7 +148,7 @@ class Door:
         self._welcome(session, login, startup, profile.statuses)
 
     def _check_database(self, startup: Startup, entry: Entry) -> None:
-        if not entry.there:
+        if not entry.database:
             raise LoginRefused(Fault("3D000", f'database "{startup.database}" does not exist'))
         if not entry.may_connect:
             raise LoginRefused(
@@ -158,15 +162,18 @@ class Door:
     async def pool_of(self, entry: Entry, database: str) -> Pool:
         """Return where a person's statements run in a database; raises LoginRefused."""
         try:
-            facts = await self.databases.of(database)
+            facts = await self.databases.of(database, entry.database)
         except asyncpg.PostgresError as error:
             raise LoginRefused(Fault(error.sqlstate or "08006", str(error))) from error
+        if facts.oid != entry.database:
+            raise LoginRefused(replaced(database))
         shared = facts.shared_by(entry)
         role = pool_role(entry.groups) if shared else entry.name
         if shared:
             await self.roles.ensure(role, entry.groups)
+        place = Place(database, facts.oid, role)
         pool = self.pools.of(
-            database, role, facts.verdicts, shared=shared, whole_sessions=entry.whole_sessions
+            place, facts.verdicts, shared=shared, whole_sessions=entry.whole_sessions
         )
         pool.lingers, pool.hides_activity = facts.ours, facts.hides_activity
         return pool
@@ -273,6 +280,9 @@ class Door:
         """Give a session the rights that its person has now."""
         if entry is None or not (entry.may_log_in and entry.may_connect):
             session.end(_RIGHTS)
+            return
+        if entry.database != session.pool.oid:
+            session.end(replaced(session.pool.database))
             return
         session.account.limit(entry.limits)
         try:

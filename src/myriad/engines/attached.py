@@ -37,9 +37,10 @@ class AttachedPostgres:
         parts.setdefault("application_name", "myriad")
         dsn = make_conninfo("", **parts)
         try:
-            with closing(psycopg.connect(make_conninfo(dsn, dbname=maintenance))) as connection:
+            with closing(Server("attached", dsn, "", 0).connect(maintenance)) as connection:
                 self._check(connection)
-                server = Server("attached", dsn, connection.info.host, connection.info.port)
+                info = connection.info
+                server = Server("attached", dsn, info.host, info.port, info.server_version)
             databases.prepare(server, self._settings.database, maintenance)
         except psycopg.Error as error:
             raise StartFailed(
@@ -98,7 +99,7 @@ class AttachedPostgres:
             )
         row = connection.execute(
             "SELECT rolsuper OR rolcreaterole, rolsuper OR rolcreatedb"
-            " FROM pg_roles WHERE rolname = current_user"
+            " FROM pg_roles WHERE rolname = session_user"
         ).fetchone()
         rights = zip(("CREATEROLE", "CREATEDB"), row or (False, False), strict=True)
         missing = [name for name, held in rights if not held]

@@ -79,7 +79,7 @@ def _ready(home: Home, child: subprocess.Popen[bytes], output: Path, begin: int)
     """Return what the child announced, None before; it bounds its own start. Raises its error."""
     running = home.running()
     if running and running.pid == child.pid:
-        return Server(running.engine, running.dsn, running.host, running.port)
+        return Server.of(running)
     if child.poll() is not None:
         raise _error_of(logs.since(output, begin))
     return None

@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from myriad import administrator
+from myriad.home import Running
 
 CONTROL_DATABASE = "myriad"
 
@@ -18,32 +21,45 @@ class Server:
         dsn: connects as administrator; has no database name.
         host, port: where people connect: the door's address. An engine of which no door is told
             yet gives its own.
+        version: as `server_version_num` has it; 0 where nobody knows it yet.
     """
 
     kind: str
     dsn: str = field(repr=False)  # an attached one may hold a password
     host: str
     port: int
+    version: int = 0
+
+    @classmethod
+    def of(cls, running: Running) -> "Server":
+        """Return the one that is up on a home."""
+        return cls(running.engine, running.dsn, running.host, running.port, running.version)
 
     def connect(
         self, database: str = CONTROL_DATABASE, *, autocommit: bool = False
     ) -> psycopg.Connection:
-        """Open an administrator's connection; the caller closes it.
+        """Open an administrator's connection, whatever the database's owner made or set there.
 
-        Raises psycopg.OperationalError.
+        Tables need their schema: see `administrator`. The caller closes it. Raises
+        psycopg.OperationalError.
         """
-        return psycopg.connect(make_conninfo(self.dsn, dbname=database), autocommit=autocommit)
-
-    def enter(self, database: str, *, autocommit: bool = False) -> psycopg.Connection:
-        """Open an administrator's connection to a database in which people own things.
-
-        No function or operator of theirs is found by an unqualified name, whatever search path
-        the database's owner set. The caller closes it. Raises psycopg.OperationalError.
-        """
-        connection = self.connect(database, autocommit=True)
-        connection.execute("SET search_path = pg_catalog, pg_temp")
-        connection.autocommit = autocommit
+        given = str(conninfo_to_dict(self.dsn).get("options") or "")
+        settings = administrator.settings(self.version)
+        ours = (f"-c {name}={_escaped(value)}" for name, value in settings.items())
+        address = make_conninfo(self.dsn, dbname=database, options=" ".join([given, *ours]))
+        connection = psycopg.connect(address, autocommit=True)
+        try:
+            connection.execute(administrator.TAKE_BACK)
+            connection.autocommit = autocommit
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+
+def _escaped(value: str) -> str:
+    """Return a value as libpq's `options` has it: a space separates them."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 class PostgresEngine(Protocol):

@@ -91,7 +91,7 @@ def _bring_records_up_to_date(server: Server) -> None:
         names = ours(control)
     for name in names:
         try:
-            with closing(server.enter(name, autocommit=True)) as connection:
+            with closing(server.connect(name, autocommit=True)) as connection:
                 if RECORD.number(connection) is not None:
                     RECORD.bring_up_to_date(connection)
         except (MyriadError, psycopg.Error) as error:  # one keeps nobody from the others
@@ -103,7 +103,7 @@ def ours(control: psycopg.Connection) -> list[str]:
     rows = control.execute(
         "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
         " WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate"
-        " AND rolname = current_user AND datname <> ALL(%s) ORDER BY datname",
+        " AND rolname = session_user AND datname <> ALL(%s) ORDER BY datname",
         [[MAINTENANCE, CONTROL_DATABASE]],
     )
     return [name for (name,) in rows]
@@ -142,7 +142,7 @@ class Owner:
 def owner(connection: psycopg.Connection, database: str) -> Owner | None:
     """Return whose that database is, None if there is no such database."""
     row = connection.execute(
-        "SELECT r.rolname, r.rolname = current_user, r.rolsuper"
+        "SELECT r.rolname, r.rolname = session_user, r.rolsuper"
         " FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = %s",
         [database],
     ).fetchone()
@@ -168,7 +168,7 @@ def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABA
 
 
 def _harden(server: Server, database: str, *, owners_may_use: bool) -> None:
-    with closing(server.enter(database, autocommit=True)) as connection:
+    with closing(server.connect(database, autocommit=True)) as connection:
         still_open = harden(connection, owners_may_use=owners_may_use)
     if still_open:
         log.warning(

@@ -225,6 +225,7 @@ def _reached(server: Server) -> dict[str, Any]:
             "kind": server.kind,
             "host": info.host,
             "port": info.port,
+            "version": info.server_version,
             "user": info.user,
             "password": info.password,
             "database": CONTROL_DATABASE,

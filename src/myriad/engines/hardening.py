@@ -55,7 +55,7 @@ def _answer_for_oneself(connection: psycopg.Connection) -> None:
 
 def _is_superuser(connection: psycopg.Connection) -> bool:
     row = connection.execute(
-        "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        "SELECT rolsuper FROM pg_roles WHERE rolname = session_user"
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -206,7 +206,7 @@ class EmbeddedPostgres:
         with self._log.open("ab") as log:
             begin = log.tell()
             self._child = process.spawn([found.path("postgres"), "-D", self._data], self._user, log)
-        server = self._server()
+        server = self._server(found)
         try:
             self._await_ready(server, begin)
         except BaseException:
@@ -214,7 +214,7 @@ class EmbeddedPostgres:
             raise
         return server
 
-    def _server(self) -> Server:
+    def _server(self, found: programs.Programs) -> Server:
         sockets, port = str(self._home.socket_folder()), configuration.PORT
         dsn = make_conninfo(
             host=sockets,
@@ -224,7 +224,7 @@ class EmbeddedPostgres:
             application_name="myriad",
             options="-c temp_file_limit=-1",  # ours is for people; indexes are built by sorting
         )
-        return Server("embedded", dsn, sockets, port)
+        return Server("embedded", dsn, sockets, port, found.major * 10000)
 
     def _await_ready(self, server: Server, begin: int) -> None:
         deadline = time.monotonic() + self._settings.start_timeout

@@ -121,7 +121,7 @@ def _answered(home: Home, running: Running) -> Status:
     if silent:
         problem = f"the door is down: {silent}" if guard is None else f"the door hangs: {silent}"
         return Status(BROKEN, home.folder, problem=problem, **known)  # type: ignore[arg-type]
-    server = Server(running.engine, running.dsn, running.host, running.port)
+    server = Server.of(running)
     try:
         with closing(server.connect(autocommit=True)) as connection:
             return _asked(home, known, connection)

@@ -238,7 +238,9 @@ class _Kept:
 def _announcement(server: Server, about: str) -> Running:
     pid = os.getpid()
     started = process_started(pid) or 0.0
-    return Running(pid, started, server.kind, server.host, server.port, server.dsn, about)
+    return Running(
+        pid, started, server.kind, server.host, server.port, server.dsn, about, server.version
+    )
 
 
 @contextmanager

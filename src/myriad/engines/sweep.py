@@ -40,7 +40,7 @@ def sweep(server: Server, data: Path) -> list[Path]:
 def _look(server: Server, database: str, data: Path) -> list[Path]:
     """Return one database's debris; what its owner did to it must not keep the server down."""
     try:
-        with closing(server.enter(database, autocommit=True)) as connection:
+        with closing(server.connect(database, autocommit=True)) as connection:
             return _debris(connection, data)
     except psycopg.Error as error:
         log.warning("files of database %s were not looked at after the crash: %s", database, error)

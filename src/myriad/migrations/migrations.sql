@@ -50,7 +50,7 @@ theirs AS (
     -- a superuser may do anything anyway
     SELECT class, oid FROM acls
     WHERE owner NOT IN (
-        SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper OR rolname = current_user
+        SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper OR rolname = session_user
     )
     UNION ALL
     SELECT class, oid FROM acls, pg_catalog.aclexplode(acl) AS a

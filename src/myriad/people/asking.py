@@ -41,7 +41,7 @@ def ask(
         try:
             answer = _await(connection, number, time.monotonic() + within)
         finally:
-            connection.execute("DELETE FROM request WHERE id = %s", [number])
+            connection.execute("DELETE FROM public.request WHERE id = %s", [number])
     if answer is None:
         raise NotRunning(
             f"the door did not answer within {within:g} seconds",

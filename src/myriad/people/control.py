@@ -44,7 +44,7 @@ def is_superuser(connection: psycopg.Connection) -> bool:
 
 def require(connection: psycopg.Connection, what: str, names: Sequence[str]) -> None:
     """Raise PeopleError that lists which of `names` are no `what` (`person` or `group`)."""
-    table = sql.Identifier("person" if what == "person" else "grp")
+    table = sql.Identifier("public", "person" if what == "person" else "grp")
     query = sql.SQL("SELECT name FROM {}").format(table)
     known = {name for (name,) in connection.execute(query)}
     missing = [name for name in names if name not in known]

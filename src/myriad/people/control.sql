@@ -7,7 +7,7 @@ NOTIFY myriad_people;
 
 -- name: lock
 -- One change at a time; reading goes on.
-LOCK TABLE person IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: quiet
 -- No verifier in a log, whatever the server logs.
@@ -24,8 +24,8 @@ FROM (VALUES
 
 -- name: taken
 SELECT rolname,
-       CASE WHEN rolname IN (SELECT name FROM person) THEN 'person'
-            WHEN rolname IN (SELECT name FROM grp) THEN 'group'
+       CASE WHEN rolname IN (SELECT name FROM public.person) THEN 'person'
+            WHEN rolname IN (SELECT name FROM public.grp) THEN 'group'
             ELSE 'role' END
 FROM pg_roles WHERE rolname = ANY(%(names)s)
 ORDER BY rolname;
@@ -44,15 +44,15 @@ SELECT p.name, p.owner, p.created, p.cassandra,
            FROM pg_roles m
            JOIN pg_auth_members am ON am.member = m.oid
            JOIN pg_roles g ON g.oid = am.roleid
-           JOIN grp ON grp.name = g.rolname
+           JOIN public.grp ON grp.name = g.rolname
            WHERE m.rolname = p.name
            ORDER BY 1
        )
-FROM person p
+FROM public.person p
 ORDER BY p.name;
 
 -- name: births
-SELECT name, created FROM grp;
+SELECT name, created FROM public.grp;
 
 -- name: groups
 SELECT grp.name,
@@ -62,15 +62,15 @@ SELECT grp.name,
            FROM pg_roles g
            JOIN pg_auth_members am ON am.roleid = g.oid
            JOIN pg_roles m ON m.oid = am.member
-           JOIN person ON person.name = m.rolname
+           JOIN public.person ON person.name = m.rolname
            WHERE g.rolname = grp.name
        ),
        grp.pool
-FROM grp
+FROM public.grp
 ORDER BY grp.name;
 
 -- name: grants
-SELECT grp, database, dataset, write FROM grants ORDER BY grp, database, dataset;
+SELECT grp, database, dataset, write FROM public.grants ORDER BY grp, database, dataset;
 
 -- name: owned
 -- What roles own: (role, what). Default privileges count as owned, but go with the role.
@@ -105,20 +105,20 @@ WHERE s.refclassid = 'pg_authid'::regclass
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%(names)s);
 
 -- name: set_limits
-INSERT INTO limits (role, name, value)
+INSERT INTO public.limits (role, name, value)
 SELECT role, name, value
 FROM unnest(%(roles)s::text[]) AS role,
      unnest(%(names)s::text[], %(values)s::float8[]) AS given (name, value)
 ON CONFLICT (role, name) DO UPDATE SET value = excluded.value;
 
 -- name: drop_limits
-DELETE FROM limits WHERE role = ANY(%(roles)s) AND name = ANY(%(names)s);
+DELETE FROM public.limits WHERE role = ANY(%(roles)s) AND name = ANY(%(names)s);
 
 -- name: forget_limits
-DELETE FROM limits WHERE role = ANY(%(roles)s);
+DELETE FROM public.limits WHERE role = ANY(%(roles)s);
 
 -- name: limits
-SELECT role, name, value FROM limits WHERE role = ANY(%(roles)s);
+SELECT role, name, value FROM public.limits WHERE role = ANY(%(roles)s);
 
 -- name: groups_of
 -- Whose limits hold for a person too.
@@ -126,7 +126,7 @@ SELECT g.rolname
 FROM pg_roles m
 JOIN pg_auth_members am ON am.member = m.oid
 JOIN pg_roles g ON g.oid = am.roleid
-JOIN grp ON grp.name = g.rolname
+JOIN public.grp ON grp.name = g.rolname
 WHERE m.rolname = %(name)s
 ORDER BY 1;
 
@@ -138,17 +138,17 @@ SELECT EXISTS (
 
 -- name: sweep_requests
 -- Whose asker died.
-DELETE FROM request WHERE asked < now() - interval '1 hour';
+DELETE FROM public.request WHERE asked < now() - interval '1 hour';
 
 -- name: ask
-INSERT INTO request (what, who) VALUES (%(what)s, %(who)s::text[]) RETURNING id;
+INSERT INTO public.request (what, who) VALUES (%(what)s, %(who)s::text[]) RETURNING id;
 
 -- name: answer
-SELECT answer FROM request WHERE id = %(id)s AND answer IS NOT NULL;
+SELECT answer FROM public.request WHERE id = %(id)s AND answer IS NOT NULL;
 
 -- name: audit
 SELECT at, person, database, address, seconds, rows, bytes, outcome, statement
-FROM audit
+FROM public.audit
 WHERE (%(name)s::text IS NULL OR person = %(name)s)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
 ORDER BY at DESC
@@ -163,20 +163,20 @@ SET lock_timeout = '120s';
 SELECT pg_advisory_lock(hashtextextended('people in cassandra', 0));
 
 -- name: cassandra_clusters
-SELECT DISTINCT cluster FROM cassandra_role;
+SELECT DISTINCT cluster FROM public.cassandra_role;
 
 -- name: cassandra_roles
 -- The role that marks the cluster is nobody's.
-SELECT name, born FROM cassandra_role WHERE cluster = %(cluster)s AND name <> cluster;
+SELECT name, born FROM public.cassandra_role WHERE cluster = %(cluster)s AND name <> cluster;
 
 -- name: keep_cassandra_roles
-INSERT INTO cassandra_role (cluster, name, born)
+INSERT INTO public.cassandra_role (cluster, name, born)
 SELECT %(cluster)s, * FROM unnest(%(names)s::text[], %(born)s::timestamptz[])
 ON CONFLICT (cluster, name) DO UPDATE SET born = excluded.born;
 
 -- name: forget_cassandra_roles
-DELETE FROM cassandra_role WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
+DELETE FROM public.cassandra_role WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
 
 -- name: keyspaces
 -- Those that publish made, not those that it is about to make.
-SELECT database, dataset, keyspace FROM cassandra_keyspace WHERE made;
+SELECT database, dataset, keyspace FROM public.cassandra_keyspace WHERE made;

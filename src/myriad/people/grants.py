@@ -31,7 +31,7 @@ _HOLDERS = """
 # Whoever makes tables here: Myriad, and the owner of a database that a person made.
 _LOADERS = """
     SELECT rolname FROM pg_roles
-    WHERE rolname = current_user
+    WHERE rolname = session_user
        OR (oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
            AND pg_has_role(oid, 'USAGE'))"""
 
@@ -48,7 +48,7 @@ def check_database(connection: psycopg.Connection, database: str) -> None:
 
 def check_dataset(server: Server, database: str, dataset: str) -> None:
     """Raise PeopleError if there is no such dataset."""
-    with server.enter(database) as connection:
+    with server.connect(database) as connection:
         datasets = [name for (name,) in connection.execute(_DATASETS)]
     if dataset not in datasets:
         raise PeopleError(
@@ -79,7 +79,7 @@ def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, boo
 
 
 def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
-    with server.enter(database) as connection:
+    with server.connect(database) as connection:
         if (dataset,) not in connection.execute(_DATASETS).fetchall():
             return
         loaders = [name for (name,) in connection.execute(_LOADERS)]
@@ -92,7 +92,7 @@ def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bo
 
 def holders(server: Server, database: str, dataset: str) -> list[str]:
     """Return the roles that hold a right to the dataset itself."""
-    with server.enter(database) as connection:
+    with server.connect(database) as connection:
         return [name for (name,) in connection.execute(_HOLDERS, [dataset])]
 
 

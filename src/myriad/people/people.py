@@ -86,7 +86,7 @@ class People:
         verifiers = {name: each.scram for name, each in stored.items()}
         roles.create_people(connection, verifiers, set(owners))
         limiting.forget(connection, list(stored))
-        text = "COPY person (name, owner, verifier, cassandra) FROM STDIN"
+        text = "COPY public.person (name, owner, verifier, cassandra) FROM STDIN"
         with connection.cursor().copy(text) as copy:
             for person in people:
                 each = stored[person.name]
@@ -123,7 +123,7 @@ class People:
                 roles.refuse_owners(connection, some)  # what they made in the meantime
                 self._drop(connection, some)
                 limiting.forget(connection, some)
-                connection.execute("DELETE FROM person WHERE name = ANY(%s)", [some])
+                connection.execute("DELETE FROM public.person WHERE name = ANY(%s)", [some])
                 connection.commit()
 
     def remove_group(self, name: str) -> None:
@@ -132,7 +132,7 @@ class People:
             roles.refuse_owners(connection, [name])
             self._drop(connection, [name])
             limiting.forget(connection, [name])
-            connection.execute("DELETE FROM grp WHERE name = %s", [name])
+            connection.execute("DELETE FROM public.grp WHERE name = %s", [name])
 
     def _drop(self, connection: psycopg.Connection, some: Sequence[str]) -> None:
         roles.forget(self._server, some)
@@ -196,7 +196,7 @@ class People:
             if dataset != self._settings.dataset and (place, dataset) not in there:
                 grants.check_dataset(self._server, place, dataset)
             connection.execute(
-                "INSERT INTO grants VALUES (%s, %s, %s, %s)"
+                "INSERT INTO public.grants VALUES (%s, %s, %s, %s)"
                 " ON CONFLICT (grp, database, dataset) DO UPDATE SET write = excluded.write",
                 [group, place, dataset, write],
             )
@@ -208,7 +208,7 @@ class People:
         place = database or self._settings.database
         with self._changing("group", [group]) as connection:
             deleted = connection.execute(
-                "DELETE FROM grants WHERE (grp, database, dataset) = (%s, %s, %s)",
+                "DELETE FROM public.grants WHERE (grp, database, dataset) = (%s, %s, %s)",
                 [group, place, dataset],
             )
             held = [grant for grant in _grants(connection) if grant.group == group]
@@ -262,7 +262,7 @@ class People:
             control.require(connection, "group", [group])
             limiting.change(connection, [group], limits, reset=reset)
             if pool:
-                connection.execute("UPDATE grp SET pool = %s WHERE name = %s", [pool, group])
+                connection.execute("UPDATE public.grp SET pool = %s WHERE name = %s", [pool, group])
 
     def group_limits(self, group: str) -> tuple[LimitInForce, ...]:
         """Return the limits that a group gives to its people, and where each comes from."""
@@ -360,7 +360,7 @@ def _create_groups(connection: psycopg.Connection, groups: Sequence[str]) -> Non
     roles.create_groups(connection, groups)
     limiting.forget(connection, groups)
     connection.cursor().executemany(
-        "INSERT INTO grp (name) VALUES (%s)", [[name] for name in groups]
+        "INSERT INTO public.grp (name) VALUES (%s)", [[name] for name in groups]
     )
 
 

@@ -83,7 +83,7 @@ def set_password(connection: psycopg.Connection, name: str, stored: Stored) -> N
     text = sql.SQL("ALTER ROLE {} PASSWORD {}")
     connection.execute(text.format(sql.Identifier(name), stored.scram))
     connection.execute(
-        "UPDATE person SET verifier = %s, cassandra = %s WHERE name = %s",
+        "UPDATE public.person SET verifier = %s, cassandra = %s WHERE name = %s",
         [stored.scram, stored.bcrypt, name],
     )
 
@@ -170,7 +170,7 @@ def forget(server: Server, names: Sequence[str]) -> None:
     for database, name in traces:
         places.setdefault(database, []).append(name)
     for database, some in sorted(places.items(), key=lambda place: place[0] != CONTROL_DATABASE):
-        with server.enter(database) as connection:
+        with server.connect(database) as connection:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(identifiers(some)))
 
 

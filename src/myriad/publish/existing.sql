@@ -1,7 +1,7 @@
 -- name: table
 SELECT c.oid, c.relkind, pg_get_userbyid(c.relowner) AS owner, c.relowner = r.oid AS ours
 FROM pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND r.rolname = current_user;
+WHERE n.nspname = %s AND c.relname = %s AND r.rolname = session_user;
 
 -- name: columns
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,

@@ -53,7 +53,7 @@ def connect(server: Server, database: str, *, create: bool) -> psycopg.Connectio
                 f"database {database} belongs to {owner.name}, not to Myriad",
                 hint="Choose another with --database; a new one is made.",
             )
-    connection = server.enter(database, autocommit=True)
+    connection = server.connect(database, autocommit=True)
     copy.widen_socket(connection)
     return connection
 

@@ -24,7 +24,7 @@ def everywhere(server: Server, cluster: "Cluster | None" = None) -> list[dict[st
         names = databases.ours(control)
     found = []
     for name in names:
-        with closing(server.enter(name, autocommit=True)) as connection:
+        with closing(server.connect(name, autocommit=True)) as connection:
             rows = record.published(connection)
             found += [{"engine": "postgres", "database": name, **row} for row in rows]
     rows = cassandra.everywhere(server)
@@ -79,6 +79,6 @@ def _in_postgres(server: Server, database: str, dataset: str, name: str) -> dict
         owner = databases.owner(control, database)
     if owner is None or not owner.ours:
         return None  # a dataset may be in Cassandra only; in others' databases is none of ours
-    with closing(server.enter(database, autocommit=True)) as connection:
+    with closing(server.connect(database, autocommit=True)) as connection:
         found = record.details(connection, dataset, name)
     return {"engine": "postgres", **found} if found else None

@@ -110,7 +110,7 @@ def _wait_briefly(connection: psycopg.Connection) -> None:
     connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
     connection.execute(  # only a superuser may
         f"SELECT set_config('deadlock_timeout', '{GIVE_WAY_MS}ms', true)"
-        " FROM pg_roles WHERE rolname = current_user AND rolsuper"
+        " FROM pg_roles WHERE rolname = session_user AND rolsuper"
     )
 
 

@@ -4,45 +4,45 @@
 SELECT pg_try_advisory_lock(hashtextextended(%s, 0));
 
 -- name: keyspace
-SELECT database, dataset, made FROM cassandra_keyspace WHERE keyspace = %s;
+SELECT database, dataset, made FROM public.cassandra_keyspace WHERE keyspace = %s;
 
 -- name: keyspace_of
-SELECT keyspace FROM cassandra_keyspace WHERE database = %s AND dataset = %s;
+SELECT keyspace FROM public.cassandra_keyspace WHERE database = %s AND dataset = %s;
 
 -- name: announce_keyspace
-INSERT INTO cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
+INSERT INTO public.cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
 ON CONFLICT (keyspace) DO NOTHING;
 
 -- name: keyspace_made
-UPDATE cassandra_keyspace SET made = true WHERE keyspace = %s;
+UPDATE public.cassandra_keyspace SET made = true WHERE keyspace = %s;
 
 -- name: load
-SELECT staged, identity, stamp, acknowledged, state, plan FROM cassandra_load
+SELECT staged, identity, stamp, acknowledged, state, plan FROM public.cassandra_load
 WHERE keyspace = %s AND name = %s;
 
 -- name: begin_load
-INSERT INTO cassandra_load (keyspace, name, staged, identity, stamp, plan)
+INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan)
 VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s)
 ON CONFLICT (keyspace, name) DO UPDATE SET staged = excluded.staged, identity = excluded.identity,
     stamp = excluded.stamp, plan = excluded.plan, acknowledged = 0, state = 'loading',
     touched = clock_timestamp();
 
 -- name: acknowledged
-UPDATE cassandra_load SET acknowledged = %s, touched = clock_timestamp()
+UPDATE public.cassandra_load SET acknowledged = %s, touched = clock_timestamp()
 WHERE keyspace = %s AND name = %s;
 
 -- name: state
-UPDATE cassandra_load SET state = %s, touched = clock_timestamp() WHERE keyspace = %s AND name = %s;
+UPDATE public.cassandra_load SET state = %s, touched = clock_timestamp() WHERE keyspace = %s AND name = %s;
 
 -- name: end_load
-DELETE FROM cassandra_load WHERE keyspace = %s AND name = %s;
+DELETE FROM public.cassandra_load WHERE keyspace = %s AND name = %s;
 
 -- name: staged
 SELECT keyspace, name, staged, state, touched < clock_timestamp() - interval '7 days' AS old
-FROM cassandra_load;
+FROM public.cassandra_load;
 
 -- name: publish
-INSERT INTO cassandra_published
+INSERT INTO public.cassandra_published
     (keyspace, name, run, started, rows, bytes, stamp, report, rejects)
 VALUES (%(keyspace)s, %(name)s, %(run)s, %(started)s, %(rows)s, %(bytes)s, %(stamp)s, %(report)s,
     %(rejects)s)
@@ -52,22 +52,22 @@ ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = exclude
 
 -- name: append
 -- What came with the table stays; the rows add up. Nothing happens to a table not published.
-UPDATE cassandra_published SET run = %(run)s, started = %(started)s, finished = clock_timestamp(),
+UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, finished = clock_timestamp(),
     rows = rows + %(rows)s, bytes = bytes + %(bytes)s, stamp = %(stamp)s, rejects = %(rejects)s,
     report = report || jsonb_build_object(
         'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: published
-SELECT stamp, report FROM cassandra_published WHERE keyspace = %s AND name = %s;
+SELECT stamp, report FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
 
 -- name: list
 SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,
        p.report ->> 'source' AS source
-FROM cassandra_published p JOIN cassandra_keyspace k USING (keyspace)
+FROM public.cassandra_published p JOIN public.cassandra_keyspace k USING (keyspace)
 ORDER BY 1, 2, 4;
 
 -- name: show
 SELECT p.report, k.dataset, p.finished, p.rejects
-FROM cassandra_published p JOIN cassandra_keyspace k USING (keyspace)
+FROM public.cassandra_published p JOIN public.cassandra_keyspace k USING (keyspace)
 WHERE k.database = %s AND k.dataset = %s AND p.name = %s;

@@ -1,0 +1,48 @@
+"""How Myriad's own sessions begin: in `engines.base` by psycopg, in `door.control` by asyncpg.
+
+Whoever owns a database decides, by ALTER DATABASE … SET, with which settings sessions in it begin,
+and what they make there may be called as PostgreSQL's own functions, operators and types are. In
+our sessions neither counts: a setting of the startup message overrules those of databases and
+roles before the first statement, names are looked up in PostgreSQL's own catalog only, and what
+else was set is taken back. So our own tables are always written with their schema.
+"""
+
+from collections.abc import Mapping
+
+NAMES = "pg_catalog, pg_temp"
+# What counts before, or in, the first statement. Whoever may set it without being superuser was
+# found by trying all of pg_settings; all else is taken back by `TAKE_BACK`.
+_SETTINGS = {
+    "role": "none",
+    "search_path": NAMES,
+    "local_preload_libraries": "",  # one that is not there would keep us out
+    "row_security": "off",  # an error, and not a policy of somebody's
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "tcp_user_timeout": "0",
+    "client_encoding": "UTF8",
+    "datestyle": "ISO, MDY",
+    "timezone_abbreviations": "Default",  # has no value that could be read in pg_settings
+    "standard_conforming_strings": "on",
+}
+_SINCE = {"transaction_timeout": (170000, "0")}
+
+TAKE_BACK = """
+    SELECT pg_catalog.set_config(name, boot_val, false) FROM pg_catalog.pg_settings
+    WHERE source IN ('database', 'user', 'database user') AND context = 'user'
+      AND EXISTS (SELECT FROM pg_catalog.pg_db_role_setting)
+      AND NOT pg_catalog.starts_with(name, 'transaction_')"""
+
+
+def settings(version: int) -> Mapping[str, str]:
+    """Return the settings of the startup message.
+
+    `version` is the server's, as `server_version_num` has it: it refuses settings it does not know.
+    """
+    newer = {name: value for name, (since, value) in _SINCE.items() if version >= since}
+    return _SETTINGS | newer
