@@ -379,16 +379,3 @@ def test_an_unknown_name_is_answered_as_a_known_one(scene: Scene) -> None:
             return kind + body.decode("latin-1"), len(salt[1]) * int(salt[2])
 
     assert first_answer(scene.eve) == first_answer(f"nobody {secrets.token_hex(4)}")
-
-
-def test_guessing_passwords_is_slowed_down(scene: Scene) -> None:
-    name = f"guessed_{secrets.token_hex(4)}"
-    scene.place.passwords[name] = "wrong"
-
-    def said() -> str:
-        with pytest.raises(Ended) as refused:
-            scene.wire(name)
-        return str(refused.value)
-
-    wait_until(lambda: "too many failed logins" in said())
-    _lives(scene)  # others, even from the same address, are not held back

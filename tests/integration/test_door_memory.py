@@ -40,10 +40,10 @@ def test_status_shows_what_every_part_holds_and_may_hold(scene: Scene) -> None:
     home = scene.place.installation.home
     with closing(scene.wire(scene.eve)) as eve:
         eve.query(f"SELECT 1 /*{'x' * 5000}*/")
-        wait_until(lambda: _shown(home, "verdicts") > 5000, 4 * measures.WRITE_SECONDS)
+        wait_until(lambda: _shown(home, "session_texts") >= 1000, 4 * measures.WRITE_SECONDS)
         shown = status.look(home).door_memory
+    assert shown["verdicts"]["bytes"] > 5000
     assert json.loads(run(home, "status", "--json").stdout)["door_memory"].keys() == shown.keys()
-    assert shown["session_texts"]["bytes"] >= 1000
     documented = (ROOT / "docs" / "door.md").read_text()
     for name, part in shown.items():
         assert 0 <= part["bytes"] <= part["most_bytes"]

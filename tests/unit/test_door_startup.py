@@ -1,15 +1,13 @@
-"""What a client says first, and how many wrong passwords it may try."""
+"""What a client says first."""
 
 import struct
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myriad.door import throttle, wire
+from myriad.door import wire
 from myriad.door.startup import Startup, options, read_startup
-from myriad.door.throttle import FORGOTTEN_SECONDS, FREE, FREE_OF_AN_ADDRESS, Throttle, TooMany
 from myriad.door.wire import ProtocolViolation
 
 
@@ -117,96 +115,3 @@ def test_every_value_can_be_written(value: str) -> None:
 
 
 # Wrong passwords
-
-
-class Clock:
-    """A clock that goes on when it is told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(throttle, "time", SimpleNamespace(monotonic=found.monotonic))
-    return found
-
-
-def fail(counted: Throttle, times: int, name: str = "ann", address: str = "10.0.0.1") -> None:
-    for _ in range(times):
-        counted.failed(name, address)
-
-
-def wait(counted: Throttle, name: str = "ann", address: str = "10.0.0.1") -> str:
-    with pytest.raises(TooMany) as refused:
-        counted.check(name, address)
-    assert refused.value.fault.code == "28P01"
-    return refused.value.fault.hint
-
-
-def test_people_may_mistype_some_times(clock: Clock) -> None:
-    counted = Throttle()
-    fail(counted, FREE - 1)
-    counted.check("ann", "10.0.0.1")
-    fail(counted, 1)
-    assert wait(counted) == "Try again in 1 seconds."
-    counted.check("bob", "10.0.0.1")
-    counted.check("ann", "10.0.0.2")
-    clock.now += 1.01
-    counted.check("ann", "10.0.0.1")
-
-
-def test_the_wait_doubles_up_to_a_minute(clock: Clock) -> None:
-    counted = Throttle()
-    fail(counted, FREE + 3)
-    assert wait(counted) == "Try again in 8 seconds."
-    fail(counted, 30)
-    assert wait(counted) == "Try again in 60 seconds."
-    clock.now += 59.0
-    wait(counted)
-    clock.now += 1.01
-    counted.check("ann", "10.0.0.1")
-
-
-def test_who_knows_the_password_starts_anew(clock: Clock) -> None:
-    counted = Throttle()
-    fail(counted, FREE)
-    clock.now += 1.01
-    counted.passed("ann", "10.0.0.1")
-    fail(counted, FREE - 1)
-    counted.check("ann", "10.0.0.1")
-    assert counted.failures == 2 * FREE - 1
-
-
-def test_failures_are_forgotten_in_time(clock: Clock) -> None:
-    counted = Throttle()
-    fail(counted, FREE + 10)
-    clock.now += FORGOTTEN_SECONDS + 1
-    fail(counted, 1)
-    counted.check("ann", "10.0.0.1")
-
-
-def test_one_address_cannot_try_all_names(clock: Clock) -> None:
-    counted = Throttle()
-    for number in range(FREE_OF_AN_ADDRESS):
-        counted.check(f"name{number}", "10.0.0.1")
-        counted.failed(f"name{number}", "10.0.0.1")
-    wait(counted, "somebody else")
-    counted.check("somebody else", "10.0.0.2")
-    clock.now += 1.01
-    counted.check("somebody else", "10.0.0.1")
-
-
-def test_so_many_names_are_kept_and_no_more(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "MOST_KEPT", 10)
-    counted = Throttle()
-    fail(counted, FREE, "first")
-    for number in range(20):
-        counted.failed(f"name{number}", f"10.0.1.{number}")
-    counted.check("first", "10.0.0.1")
-    assert counted.failures == FREE + 20
-    assert clock.now == 1000.0

@@ -91,14 +91,13 @@ class Accounts:
         return len(self._known)
 
     async def look_up(self, name: str, database: str) -> Entry | None:
-        """Return what is known of a name, None if nobody has it."""
-        if name.lower().startswith(OURS):
-            return None
+        """Return what is known of a name, None if nobody has it; it takes the same time for all."""
         answer: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
         self._asked.append((name, database, answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask())
-        return await answer
+        entry = await answer
+        return None if name.lower().startswith(OURS) else entry
 
     async def _ask(self) -> None:
         """Ask for all who came while the question before was under way."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad.door import peers, scram, wire
 from myriad.door.startup import Startup, read_startup
-from myriad.door.throttle import TooMany
+from myriad.door.throttle import TOO_MANY, TooMany
 from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Login(asyncio.Protocol):
         self._encrypted = False
         self.transport: Any = None
         self.address = ""
+        self._deadline = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,10 +68,13 @@ class Login(asyncio.Protocol):
 
     async def _run(self) -> None:
         try:
-            async with asyncio.timeout(self._door.settings["login_timeout"]):
+            async with asyncio.timeout(self._door.settings["login_timeout"]) as timeout:
+                self._deadline = timeout.when() or 0.0
                 await self._log_in()
-        except (LoginRefused, TooMany) as refused:
+        except LoginRefused as refused:
             self._refuse(refused.fault)
+        except TooMany:
+            self._refuse(TOO_MANY)
         except ProtocolViolation as problem:
             self._refuse(Fault(problem.code, str(problem)))
         except scram.Malformed as problem:
@@ -164,22 +168,39 @@ class Login(asyncio.Protocol):
     async def _authenticate(self, startup: Startup) -> "Entry":
         """Return who it is; raises LoginRefused, the same for unknown names and bad passwords."""
         door, name = self._door, startup.user
-        door.throttle.check(name, self.address)
         entry = await door.accounts.look_up(name, startup.database)
         verifier = entry.verifier if entry else None
         exchange = await self._exchange(verifier or scram.mock_verifier(door.mock_secret, name))
-        if exchange is None or entry is None or verifier is None or not entry.valid:
-            door.throttle.failed(name, self.address)
+        proof = await self._message()
+        with door.throttle.attempt(name, self.address) as seconds:
+            final = exchange.finish(proof)
+            if final is None or entry is None or verifier is None or not entry.valid:
+                door.throttle.failed(name, self.address)
+                final = None
+            await self._wait(seconds)
+        if final is None or entry is None or verifier is None:
             raise LoginRefused(Fault("28P01", f'password authentication failed for user "{name}"'))
         door.throttle.passed(name, self.address)
+        self.transport.write(wire.authentication(12, final))
         if not entry.may_log_in:
             raise LoginRefused(Fault("28000", f'role "{name}" is not permitted to log in'))
         if door.dial.wants_passwords:
             door.dial.secrets[name] = scram.Keys(exchange.client_key, verifier.server_key)
         return entry
 
-    async def _exchange(self, verifier: scram.Verifier) -> scram.Exchange | None:
-        """Run SCRAM; None if the proof is wrong."""
+    async def _wait(self, seconds: float) -> None:
+        """Give the answer later, but in time for a client that took long itself."""
+        loop = asyncio.get_running_loop()
+        end = min(loop.time() + seconds, (loop.time() + self._deadline) / 2)
+        while (left := end - loop.time()) > 0:
+            self._more = loop.create_future()
+            await asyncio.wait([self._more], timeout=left)
+            if self._more.done():
+                self._more.result()  # raises if the client has gone
+            self._more = None
+
+    async def _exchange(self, verifier: scram.Verifier) -> scram.Exchange:
+        """Begin SCRAM; the client's next message is its proof."""
         binding = self._door.binding if self._encrypted else None
         offered = [scram.PLUS, scram.PLAIN] if binding else [scram.PLAIN]
         self.transport.write(
@@ -192,8 +213,4 @@ class Login(asyncio.Protocol):
         exchange = scram.Exchange(verifier, mechanism.decode(), binding)
         first = exchange.begin(message[position + 4 :])
         self.transport.write(wire.authentication(11, first))
-        final = exchange.finish(await self._message())
-        if final is None:
-            return None
-        self.transport.write(wire.authentication(12, final))
         return exchange

@@ -101,5 +101,6 @@ def parts(door: "Door") -> dict[str, Part]:
         "long_statements": Part(reader.bytes, reader.most_bytes),
         "profiles": Part(profiles.bytes, profiles.most_bytes),
         "session_texts": Part(spoken, door.settings["max_clients"] * MOST_TEXT_BYTES),
+        "throttle": Part(door.throttle.bytes, door.throttle.most_bytes),
         "verdicts": Part(texts.bytes, texts.most_bytes),
     }

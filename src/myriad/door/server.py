@@ -69,7 +69,7 @@ class Door:
         self.accounts = Accounts(control, settings, superuser=capacity["superuser"])
         self.databases = Databases(control)
         self.roles = PoolRoles(control, dial)
-        self.throttle = Throttle()
+        self.throttle = Throttle(settings["max_clients"])
         self.profiles = Profiles()
         self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
         self.pools = Pools(

@@ -1,58 +1,149 @@
-"""Slow down whoever guesses passwords: failures are counted by name and address."""
+"""Slow down whoever guesses passwords: the answer to a login is delayed, right or wrong.
 
+Failures are counted by name and address, and by address. Nobody is refused for the failures of
+others: a password is checked, and the answer given, once the delay is over. So guesses are slow,
+and a right password gets in. Whose password was right once from an address is not slowed by what
+others from there do.
+"""
+
+import ipaddress
 import time
-from collections import OrderedDict
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
+from myriad.door.cache import Cache
 from myriad.door.wire import Fault
 
-FREE = 5  # failures in a row before anybody must wait: people mistype
+FREE = 5  # failures of a name from an address before it is slowed: people mistype
 FREE_OF_AN_ADDRESS = 50  # of all names together: many people may come from one address
-LONGEST_SECONDS = 60.0
+FIRST_SECONDS = 0.25  # of the delay after that; each failure of a name doubles it
+STEP_SECONDS = 0.1  # by which each failure of an address lengthens it
+LONGEST_SECONDS = 10.0
+APART_SECONDS = 0.25  # answers to logins with one name from one address that wait at once
 FORGOTTEN_SECONDS = 600.0
-MOST_KEPT = 20_000
+# Logins that wait: a flood must not keep the door's places from others.
+SHARE = 4  # one in so many of the places that there are
+MOST_OF_A_NAME = 128  # from one address
+MOST_BYTES = 4 << 20  # of each of the three things that are remembered
+NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all in that network
+
+TOO_MANY = Fault("53300", "too many failed logins at once", "Try again in a minute.")
+Pair = tuple[str, str]
 
 
 class TooMany(Exception):
-    """There were too many failures; the next try is possible later."""
+    """So many logins wait for their answer that no more may."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.fault = Fault(
-            "28P01",
-            "too many failed logins",
-            f"Try again in {max(1, round(seconds))} seconds.",
-        )
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures in a row, when the last one was, and when the last answer that waits is given."""
+
+    count: int = 0
+    last: float = 0.0
+    answer: float = 0.0
+
+
+NONE = Failures()
+
+
+def _weigh(key: Pair, _: object) -> int:
+    return len(key[0].encode()) + len(key[1]) + 300  # the strings' and the value's own heads
 
 
 class Throttle:
-    """Counts failures, and says who must wait; `failures` is the sum of all."""
+    """Counts failures, and says how long an answer must wait.
 
-    def __init__(self) -> None:
+    Attributes:
+        failures: the sum of all.
+        waiting: logins whose answer waits.
+    """
+
+    most_bytes = 3 * MOST_BYTES
+
+    def __init__(self, places: int) -> None:
         self.failures = 0
-        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+        self.waiting = 0
+        self._most_waiting = max(1, places // SHARE)
+        self._waiting: Counter[str | Pair] = Counter()  # by address, and by name and address
+        self._pairs: Cache[Pair, Failures] = Cache(MOST_BYTES, _weigh)
+        self._addresses: Cache[Pair, Failures] = Cache(MOST_BYTES, _weigh)
+        self._known: Cache[Pair, bool] = Cache(MOST_BYTES, _weigh)
 
-    def check(self, name: str, address: str) -> None:
-        """Raise TooMany if there were too many failures of late."""
-        now = time.monotonic()
-        for key, free in (((name, address), FREE), (("", address), FREE_OF_AN_ADDRESS)):
-            count, last = self._failures.get(key, (0, 0.0))
-            if count >= free:
-                wait = min(LONGEST_SECONDS, 2.0 ** min(count - free, 10)) - (now - last)
-                if wait > 0:
-                    raise TooMany(wait)
+    @property
+    def bytes(self) -> int:
+        """What is remembered takes so much memory."""
+        return self._pairs.bytes + self._addresses.bytes + self._known.bytes
+
+    @contextmanager
+    def attempt(self, name: str, address: str) -> Iterator[float]:
+        """Give how many seconds the answer to a login must wait; raises TooMany."""
+        pair = (name, _network(address))
+        seconds = self._delay(pair, time.monotonic())
+        if not seconds:
+            yield seconds
+            return
+        # An address may have as many places as are free: the next one finds some, too.
+        free = self._most_waiting - self.waiting
+        if self._waiting[pair[1]] >= free or self._waiting[pair] >= MOST_OF_A_NAME:
+            raise TooMany
+        self._count(pair, 1)
+        try:
+            yield seconds
+        finally:
+            self._count(pair, -1)
+
+    def _count(self, pair: Pair, more: int) -> None:
+        self.waiting += more
+        for key in (pair, pair[1]):
+            self._waiting[key] += more
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    def _delay(self, pair: Pair, now: float) -> float:
+        """Return the delay, and note when that answer is given."""
+        found = self._recent(self._pairs, pair, now)
+        over = found.count - FREE
+        seconds = 0.0
+        if over >= 0:
+            alone = FIRST_SECONDS * 2.0 ** min(over, 10)
+            seconds = max(alone, found.answer + APART_SECONDS - now)
+        if self._known.get(pair) is None:
+            others = self._recent(self._addresses, ("", pair[1]), now).count
+            seconds = max(seconds, STEP_SECONDS * (others - FREE_OF_AN_ADDRESS))
+        seconds = min(seconds, LONGEST_SECONDS)
+        if over >= 0:
+            self._pairs.put(pair, Failures(found.count, found.last, now + seconds))
+        return max(0.0, seconds)
+
+    def _recent(self, some: Cache[Pair, Failures], key: Pair, now: float) -> Failures:
+        found = some.get(key) or NONE
+        return found if now - found.last < FORGOTTEN_SECONDS else NONE
 
     def failed(self, name: str, address: str) -> None:
         """Count a failure."""
         self.failures += 1
-        now = time.monotonic()
-        for key in ((name, address), ("", address)):
-            count, last = self._failures.pop(key, (0, now))
-            if now - last > FORGOTTEN_SECONDS:
-                count = 0
-            self._failures[key] = (count + 1, now)
-        while len(self._failures) > MOST_KEPT:
-            self._failures.popitem(last=False)
+        now, network = time.monotonic(), _network(address)
+        for some, key in ((self._pairs, (name, network)), (self._addresses, ("", network))):
+            found = self._recent(some, key, now)
+            some.put(key, Failures(found.count + 1, now, found.answer))
 
     def passed(self, name: str, address: str) -> None:
         """Forget the failures of somebody who knows the password."""
-        self._failures.pop((name, address), None)
+        pair = (name, _network(address))
+        self._pairs.pop(pair)
+        self._known.put(pair, True)  # noqa: FBT003 - only that it is there says something
+
+
+def _network(address: str) -> str:
+    """Return what stands for whoever comes from an address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:  # a socket of the system
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    mapped = found.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((int(found), NETWORK_BITS), strict=False))
