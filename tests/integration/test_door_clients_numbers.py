@@ -234,6 +234,17 @@ def test_notifications_name_the_session_that_their_sender_knows(place: Place) ->
             assert heard.pid == number(third)
 
 
+def test_notifications_of_one_transaction_come_as_one_batch(place: Place) -> None:
+    with connect(place.owner) as one, connect(place.owner) as other:
+        one.execute("LISTEN news")
+        with other.transaction():
+            for payload in "abc":
+                other.execute("SELECT pg_notify('news', %s)", [payload])
+        heard = list(one.notifies(timeout=10, stop_after=1))
+        assert [notify.payload for notify in heard] == ["a", "b", "c"]
+        assert {notify.pid for notify in heard} == {number(other)}
+
+
 def test_asyncpg_hears_whom_it_knows_and_closes_what_was_ended(place: Place) -> None:
     in_own_loop(_asyncpg(place.owner))
 

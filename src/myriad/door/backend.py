@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone, Notice.
 QUIET = frozenset(b"Ttn2CIscN")
 ROWS = frozenset(b"Dd")  # DataRow, CopyData
-ROW, COPY_DATA, READY, ERROR, CHANGED = b"DdZES"
+ROW, COPY_DATA, READY, ERROR, CHANGED, NOTIFICATION = b"DdZESA"
 PARAMETERS = ord("t")
 COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
@@ -190,6 +190,8 @@ class Backend(asyncio.Protocol):
             session.deliver(data[start:position], rows, begin)
         if stop > end:
             return self._hold(data, position, size)
+        if kind == NOTIFICATION:  # those that came as one batch go on as one
+            stop = wire.end_of_run(data, stop, kind)
         self._show(session, kind, data[position:stop])
         return int(stop)
 

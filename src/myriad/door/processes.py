@@ -132,12 +132,12 @@ def _signal(select: Node) -> Signal | None:
     plain = call.keys() <= {"funcname", "args", "funcformat", "location"}
     if function not in SIGNALS or not plain or not 1 <= len(arguments) <= MOST_ARGUMENTS:
         return None
-    if not all(arguments):
+    alias = target.get("name", function)
+    if not all(arguments) or not alias.isascii():
         return None
     who = arguments[0]
     timeout = "".join(f", {argument}" for argument in arguments[1:])
     written = function if len(call["funcname"]) == 1 else f"pg_catalog.{function}"
-    alias = target.get("name", function)
     number, parameter = (0, int(who[1:])) if who.startswith("$") else (int(who), 0)
     return Signal(function, written, alias, number, parameter, timeout)
 

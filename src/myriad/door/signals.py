@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from myriad.door import wire
 from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER, Processes, Signal
-from myriad.door.wire import HEADER_BYTES, Fault
+from myriad.door.wire import HEADER_BYTES, Fault, header
 from myriad.door.writing import Place
 
 if TYPE_CHECKING:
@@ -169,16 +169,22 @@ def is_end(session: "Session", fault: Fault) -> bool:
     return fault.code == TERMINATED.code and not session.pool.shared
 
 
-def notified(session: "Session", message: bytes) -> bytes:
-    """Return a NotificationResponse that names its sender by the number that clients know."""
-    process = wire.integer(message, HEADER_BYTES)
+def notified(session: "Session", messages: bytes) -> bytes:
+    """Return NotificationResponses that name their senders by the numbers that clients know."""
+    named, position = bytearray(messages), 0
+    while position < len(named):
+        _, size = header(named, position)
+        number = _sender(session, wire.integer(messages, position + HEADER_BYTES))
+        if number:
+            named[position + HEADER_BYTES : position + HEADER_BYTES + 4] = number.to_bytes(4, "big")
+        position += size + 1
+    return bytes(named)
+
+
+def _sender(session: "Session", process: int) -> int:
+    """Return the session that had a process when it notified; 0: not one of this person's."""
     backend = session.backend
     if backend is not None and backend.number == process:
-        number = session.number
-    else:
-        others = session.pool.backends
-        number = next((one.speaker for one in others if one.number == process), 0)
-    if not number:
-        return message
-    body = number.to_bytes(4, "big") + message[HEADER_BYTES + 4 :]
-    return wire.message(b"A", body)
+        return session.number
+    others = session.pool.backends
+    return next((one.speaker for one in others if one.number == process), 0)

@@ -164,6 +164,16 @@ def pairs(data: bytes) -> dict[str, str]:
     return found
 
 
+def end_of_run(data: bytes, position: int, kind: int) -> int:
+    """Return where whole messages of that kind end that follow each other."""
+    while len(data) - position >= HEADER_BYTES:
+        found, size = header(data, position)
+        if found != kind or position + size + 1 > len(data):
+            break
+        position += size + 1
+    return position
+
+
 def error_fields(body: bytes) -> dict[str, str]:
     """Return the fields of an ErrorResponse or NoticeResponse by their letter."""
     return {
