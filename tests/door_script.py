@@ -42,13 +42,17 @@ class Place:
 
     def direct(self, person: str, database: str, **startup: str) -> "Wire":
         """Log in over PostgreSQL's own socket, which lets us in as anybody."""
+        found = Wire(self.stream())
+        found.log_in({"user": person, "database": database, **startup}, "")
+        return found
+
+    def stream(self) -> socket.socket:
+        """Connect to PostgreSQL's own socket, and no more."""
         where = conninfo_to_dict(self.server.dsn)
         stream = socket.socket(socket.AF_UNIX)
         stream.settimeout(PATIENCE)
         stream.connect(f"{where['host']}/.s.PGSQL.{where['port']}")
-        found = Wire(stream)
-        found.log_in({"user": person, "database": database, **startup}, "")
-        return found
+        return stream
 
     def stranger(self) -> "Wire":
         """Connect to the door, and no more."""

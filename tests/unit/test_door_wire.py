@@ -124,7 +124,7 @@ def test_a_request_to_cancel_has_its_key() -> None:
 
 
 def test_the_newest_version_and_unknown_options_are_told() -> None:
-    assert wire.negotiate(["_pq_.a"]) == wire.message(
+    assert wire.negotiate(2, ["_pq_.a"]) == wire.message(
         b"v", struct.pack("!II", wire.PROTOCOL_3_2, 1) + b"_pq_.a\0"
     )
 

@@ -105,7 +105,7 @@ class Login(asyncio.Protocol):
                 Fault("28000", "this server wants TLS", "Connect with sslmode=require.")
             )
         if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
-            self.transport.write(wire.negotiate(startup.unknown))
+            self.transport.write(wire.negotiate(startup.minor, startup.unknown))
         entry = await self._authenticate(startup)
         self.transport.write(wire.AUTHENTICATION_OK)
         await self._door.begin_session(self, startup, entry)

@@ -138,7 +138,8 @@ def note_set(effects: Effects, statement: Node) -> None:
         _note_change(effects, name, values, local=bool(statement.get("is_local")))
     elif name not in RIGHTS:  # DEFAULT, RESET, FROM CURRENT: no value of which to be afraid
         _note_change(effects, name, [], local=bool(statement.get("is_local")))
-        if name in effects.settings and kind in {"VAR_SET_DEFAULT", "VAR_RESET"}:
+        kept = name in effects.settings or ("." in name and not statement.get("is_local"))
+        if kept and kind in {"VAR_SET_DEFAULT", "VAR_RESET"}:
             effects.restores.add(name)
 
 

@@ -73,12 +73,16 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
         and not (session.pin or session.wants_pin)
         and not session.pool.may_pin(session.account)
     ):
-        return Fault(
-            "53300",
-            f"too many sessions hold a server connection for themselves ({verdict.pins})",
-            "Try again later, or do without it: see docs/door.md.",
-        )
+        return _too_many_pins(verdict.pins)
     return None
+
+
+def _too_many_pins(pins: str) -> Fault:
+    return Fault(
+        "53300",
+        f"too many sessions hold a server connection for themselves ({pins})",
+        "Try again later, or do without it: see docs/door.md.",
+    )
 
 
 def leave_behind(session: "Session", verdict: Verdict) -> None:
@@ -175,6 +179,8 @@ def _written(text: bytes, places: list[Place]) -> bytes:
 
 async def adopt(session: "Session", backend: Backend) -> None:
     """Give a server connection the session's settings, then go on with its statement."""
+    if session.values.custom and not session.pin and not _keep_custom(session, backend):
+        return
     try:
         await become(backend, session.values)
     except Lost:
@@ -188,10 +194,23 @@ async def adopt(session: "Session", backend: Backend) -> None:
         session.resume()
 
 
+def _keep_custom(session: "Session", backend: Backend) -> bool:
+    """Keep a server connection for custom settings from the login, as SET would; say whether."""
+    pins = f"custom setting {session.values.custom}"
+    if session.pool.may_pin(session.account):
+        keep(session, backend, pins)
+        return True
+    session.copied()
+    refuse_waiting(session, _too_many_pins(pins))
+    return False
+
+
 async def become(backend: Backend, wanted: values.Values) -> None:
     """Replace the settings of a server connection by those; raises Refused, Lost."""
     old, new = backend.values.named, wanted.named
     backend.values = values.UNKNOWN  # should this be interrupted
+    if wanted.custom:
+        backend.dirt = CLOSE
     if any(name not in new for name in old):
         await backend.run("RESET ALL")
         old = {}

@@ -20,12 +20,17 @@ HARMLESS = frozenset(
 
 
 class Values:
-    """Names and values of settings. Equal ones are one object: see `of`."""
+    """Names and values of settings. Equal ones are one object: see `of`.
 
-    __slots__ = ("__weakref__", "_parsing", "named")
+    Attributes:
+        custom: the name of one that nobody declared, if any: no RESET makes it unknown again.
+    """
+
+    __slots__ = ("__weakref__", "_parsing", "custom", "named")
 
     def __init__(self, named: Mapping[str, str]) -> None:
         self.named = named
+        self.custom = next((name for name in named if "." in name), "")
         self._parsing: Values | None = None
 
     @property

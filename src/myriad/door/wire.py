@@ -108,9 +108,12 @@ def key_data(number: int, key: bytes) -> bytes:
     return message(b"K", _pack_int(number) + key)
 
 
-def negotiate(options: list[str]) -> bytes:
-    """Return NegotiateProtocolVersion: the newest version we speak, and options we do not know."""
-    body = _pack_int(PROTOCOL_3_2) + _pack_int(len(options))
+def negotiate(minor: int, options: list[str]) -> bytes:
+    """Return NegotiateProtocolVersion: the version that is spoken, and options we do not know.
+
+    As PostgreSQL 18 does: the version is the one asked for, unless we know none so new.
+    """
+    body = _pack_int(min(PROTOCOL_3_0 + minor, PROTOCOL_3_2)) + _pack_int(len(options))
     return message(b"v", body + b"".join(text(option) for option in options))
 
 
