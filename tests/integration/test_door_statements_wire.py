@@ -1,0 +1,149 @@
+"""Statements without a name, and those that end others, on the bare wire."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from myriad import Myriad
+from myriad.door import wire
+from tests.door_script import Place, Wire, shared
+
+DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"
+
+
+@pytest.fixture(scope="module")
+def place(installation: Myriad) -> Iterator[Place]:
+    with shared(installation, DATABASE, [ALICE, BOB], "CREATE TABLE nothing ()") as place:
+        yield place
+
+
+@contextmanager
+def held(place: Place) -> Iterator[None]:
+    """Let Bob hold the server connection that was used last: who comes next has another one."""
+    with closing(place.door(BOB, DATABASE)) as bob:
+        bob.query("BEGIN")
+        yield
+        bob.query("COMMIT")
+
+
+def parse(name: str, text: str) -> bytes:
+    return wire.parse(name.encode(), text.encode(), b"\0\0")
+
+
+def bind(name: str, portal: str = "") -> bytes:
+    return wire.message(b"B", portal.encode() + b"\0" + name.encode() + b"\0" + bytes(6))
+
+
+def execute(portal: str = "") -> bytes:
+    return wire.message(b"E", portal.encode() + bytes(5))
+
+
+def unit(session: Wire, *messages: bytes) -> list[str]:
+    """Send messages and Sync; return the rows and SQLSTATEs that come back."""
+    session.send(*messages, wire.SYNC)
+    answers = session.until()
+    return [answer[2 if answer[0] == "E" else 1] for answer in answers if answer[0] in "DE"]
+
+
+def test_the_unnamed_statement_survives_what_the_door_does_between(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
+        set_it = parse("n", "SET work_mem = '5MB'")
+        assert unit(alice, parse("", "SELECT 'mine'"), set_it) == []
+        assert unit(alice, bind("n"), execute()) == []
+        assert unit(alice, bind(""), execute()) == ["'mine'"]
+        bob.query("SET work_mem = '7MB'")
+        assert unit(alice, bind(""), execute()) == ["'mine'"]
+        with held(place):
+            assert unit(alice, bind(""), execute()) == ["'mine'"]
+        alice.query("SELECT 1")
+        assert unit(alice, bind(""), execute()) == ["26000"]
+
+
+ENDING = {
+    "DEALLOCATE ALL": "DEALLOCATE ALL",
+    "one by its name": "DEALLOCATE kept",
+    "DISCARD ALL": "DISCARD ALL",
+}
+
+
+@pytest.mark.parametrize("what", ENDING)
+def test_statements_end_when_that_is_executed_and_not_before(place: Place, what: str) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", ENDING[what])) == []
+        assert unit(alice, bind("end")) == []
+        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        assert unit(alice, parse("", "SELECT 1/0"), bind(""), execute(), bind("end")) == ["22012"]
+        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        with held(place):
+            assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        assert unit(alice, bind("end"), execute()) == []
+        assert unit(alice, bind("kept"), execute()) == ["26000"]
+        assert unit(alice, parse("kept", "SELECT 'anew'"), bind("kept"), execute()) == ["'anew'"]
+
+
+def test_a_name_is_free_again_behind_what_ends_it_in_the_same_unit(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", "DEALLOCATE ALL")) == []
+        again = parse("kept", "SELECT 'anew'"), bind("kept"), execute()
+        assert unit(alice, bind("end"), execute(), *again) == ["'anew'"]
+
+
+@pytest.mark.parametrize("text", ["DEALLOCATE kept", "DEALLOCATE ALL", "DISCARD ALL"])
+def test_a_simple_query_ends_statements_when_it_succeeds(place: Place, text: str) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
+        alice.query("BEGIN")
+        alice.query("SELECT 1/0")
+        assert alice.rows(text)[0][1] == "25P02"
+        alice.query("ROLLBACK")
+        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        with held(place):
+            assert ("C", text.removesuffix(" kept") + "\0") in alice.query(text)
+        assert unit(alice, bind("kept"), execute()) == ["26000"]
+
+
+def test_what_an_error_passes_over_was_neither_parsed_nor_closed(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
+        fails = parse("", "SELECT 1/0"), bind(""), execute()
+        close = wire.close_statement(b"kept")
+        assert unit(alice, *fails, close, parse("kept", "SELECT 2"), parse("more", "S")) == [
+            "22012"
+        ]
+        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        assert unit(alice, bind("more"), execute()) == ["26000"]
+        assert unit(alice, parse("kept", "SELECT 3")) == ["42P05"]
+
+
+def test_statements_prepared_by_sql_are_nobody_elses(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
+        alice.query("PREPARE secret AS SELECT 'alice'")
+        assert alice.rows("EXECUTE secret") == [("'alice'",)]
+        assert unit(alice, bind("secret"), execute()) == ["'alice'"]
+        assert bob.rows("EXECUTE secret")[0][1] == "26000"
+        assert unit(bob, bind("secret"), execute()) == ["26000"]
+
+
+def test_statements_of_a_session_are_bounded_in_bytes(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        alice.stream.settimeout(60)
+        long = f"SELECT 1 /*{'x' * (15 << 20)}*/"
+        told = [unit(alice, parse(f"s{number}", long)) for number in range(5)]
+        assert told == [[], [], [], [], ["54000"]]
+        assert unit(alice, bind("s0"), execute()) == ["'1'"]
+        assert unit(alice, wire.close_statement(b"s0"), parse("s5", long)) == []
+
+
+def test_many_sessions_prepare_and_move_between_few_server_connections(place: Place) -> None:
+    """Each has its own text and one that all have; each always gets its own answer."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(closing(place.door(ALICE, DATABASE))) for _ in range(12)]
+        for number, session in enumerate(sessions):
+            own = parse("own", f"SELECT {number}")
+            assert unit(session, own, parse("all", "SELECT 'all'")) == []
+        for session in sessions * 3:
+            session.send(bind("own"), execute(), bind("all"), execute(), wire.SYNC)
+        for number, session in [*enumerate(sessions)] * 3:
+            rows = [answer[1] for answer in session.until() if answer[0] == "D"]
+            assert rows == [f"'{number}'", "'all'"]
