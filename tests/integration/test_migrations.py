@@ -99,6 +99,22 @@ def test_nobody_else_may_look_at_what_was_made(admin: psycopg.Connection) -> Non
     assert found == (False, False)
 
 
+def test_nothing_that_is_set_on_the_database_counts(
+    server: Server, admin: psycopg.Connection, database: str
+) -> None:
+    admin.execute("CREATE SCHEMA other")
+    for setting in (
+        "search_path = other, pg_catalog",
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = serializable",
+        "lock_timeout = 1",
+    ):
+        admin.execute(f"ALTER DATABASE {database} SET {setting}")
+    with closing(server.enter(database)) as connection:
+        RECORD.bring_up_to_date(connection)
+    assert _tables(admin) == ["migration", "published", "reject", "run"]
+
+
 def test_many_at_once_run_each_step_once(server: Server, database: str, two: Migrations) -> None:
     failures: list[Exception] = []
     barrier = Barrier(6)

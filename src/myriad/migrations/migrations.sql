@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS myriad.migration (
 );
 
 -- name: last
-SELECT coalesce(max(number), 0) FROM myriad.migration;
+SELECT coalesce(pg_catalog.max(number), 0) FROM myriad.migration;
 
 -- name: done
 INSERT INTO myriad.migration (number, name) VALUES (%(number)s, %(name)s);
