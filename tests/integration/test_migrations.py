@@ -110,7 +110,7 @@ def test_nothing_that_is_set_on_the_database_counts(
         "lock_timeout = 1",
     ):
         admin.execute(f"ALTER DATABASE {database} SET {setting}")
-    with closing(server.enter(database)) as connection:
+    with closing(server.connect(database)) as connection:
         RECORD.bring_up_to_date(connection)
     assert _tables(admin) == ["migration", "published", "reject", "run"]
 

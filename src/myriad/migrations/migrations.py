@@ -33,7 +33,7 @@ class Migrations:
     """The migrations of one kind of database, in a folder of files `NNNN_name.sql`.
 
     How far a database is stands in its table `myriad.migration`. A file runs once, whole or not at
-    all, with a search path of `pg_catalog, pg_temp`; a file that was released is never changed.
+    all, over a connection of `Server.connect`; a file that was released is never changed.
     """
 
     folder: Traversable
@@ -56,30 +56,36 @@ class Migrations:
         """
         found = connection.execute(_SQL["look"]).fetchone()
         there, counted, theirs = found or (False, False, [])
-        name = connection.info.dbname
         if theirs:
             raise NotOurs(
-                f"in schema myriad of database {name} is what Myriad did not make:"
-                f" {', '.join(theirs[:SHOWN])}",
+                f"in schema myriad of database {connection.info.dbname} is what Myriad did not"
+                f" make: {', '.join(theirs[:SHOWN])}",
                 hint="It would run with Myriad's rights. Whoever made it must take it away, or call"
                 " the schema otherwise: ALTER SCHEMA myriad RENAME TO ...",
             )
-        last = connection.execute(_SQL["last"]).fetchone() if counted else None
-        number = int(last[0]) if last else 0
+        if counted:
+            return self._last(connection)
+        return 0 if there else None
+
+    def _last(self, connection: psycopg.Connection) -> int:
+        found = connection.execute(_SQL["last"]).fetchone()
+        number = int(found[0]) if found else 0
         if number > len(self.steps):
             raise TooNew(
-                f"database {name} was written by a newer Myriad (migration {number}); this one"
-                f" knows {len(self.steps)}",
+                f"database {connection.info.dbname} was written by a newer Myriad (migration"
+                f" {number}); this one knows {len(self.steps)}",
                 hint="Use the newer Myriad, or another server.",
             )
-        return number if there else None
+        return number
 
     def require(self, connection: psycopg.Connection) -> None:
         """Raise EngineError if something is missing: the `up` that runs is of an older Myriad.
 
-        Raises TooNew and NotOurs too.
+        For a database in which nobody else can make anything: it is not looked whose that is.
+        Raises TooNew too.
         """
-        have = self.number(connection) or 0
+        there = connection.execute(_SQL["there"]).fetchone() == (True,)
+        have = self._last(connection) if there else 0
         if have < len(self.steps):
             raise EngineError(
                 f"the Myriad that is up is older than this one: database {connection.info.dbname}"
@@ -94,7 +100,6 @@ class Migrations:
         the tables for a minute, psycopg.Error.
         """
         with connection.transaction():
-            connection.execute(_SQL["settings"])
             have = self.number(connection) or 0
         try:
             for step in self.steps[have:]:
@@ -107,7 +112,6 @@ class Migrations:
             ) from error
 
     def _run(self, connection: psycopg.Connection, step: Step) -> None:
-        connection.execute(_SQL["settings"])
         connection.execute(_SQL["alone"])
         have = self.number(connection)
         if not have:

@@ -1,14 +1,8 @@
 -- How far a database was migrated, which stands in it, and whether that is ours to believe.
 
--- name: settings
--- Nothing of what the database's owner set, and no name of anybody's, counts in here.
-SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL lock_timeout = '60s';
-SET LOCAL statement_timeout = 0;
-
 -- name: alone
 -- Of several that migrate one database, one does and the others wait for it.
+SET LOCAL lock_timeout = '60s';
 SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('myriad migrations', 0));
 
 -- name: look
@@ -106,6 +100,9 @@ CREATE TABLE IF NOT EXISTS myriad.migration (
     name text NOT NULL,
     at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+
+-- name: there
+SELECT pg_catalog.to_regclass('myriad.migration') IS NOT NULL;
 
 -- name: last
 SELECT coalesce(pg_catalog.max(number), 0) FROM myriad.migration;

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
@@ -69,17 +69,20 @@ class Job:
     settings: Settings
     rejects: Rejects
     progress: Progress
+    _recorded: bool = field(default=False, init=False)  # whether the database has our record
 
     def run(
         self, targets: list[plan.Target], report: Report, began: float, started: datetime
     ) -> None:
         """Load all targets and swap them in, in one transaction."""
         if self.options.dry_run:
+            self._recorded = record.there(self.connection)
             there = self._look(targets)
             report.tables = [self._planned(target, there[target.name]) for target in targets]
             report.seconds = time.monotonic() - began
             return
         record.prepare(self.connection)
+        self._recorded = True
         with self.connection.transaction():
             self._claim(targets)
             there = self._look(targets)
@@ -125,7 +128,7 @@ class Job:
         if found is None or self.options.append:
             return found
         name = f"{self.dataset}.{target.name}"
-        made = record.made(self.connection, self.dataset, target.name)
+        made = self._made(target.name)
         if made is None and not self.options.replace:
             raise SchemaRefused(
                 f"{name} is there and Myriad did not publish it",
@@ -135,6 +138,9 @@ class Job:
         if not self.options.replace:
             target.keep_key(found.key)
         return found
+
+    def _made(self, name: str) -> list[str] | None:
+        return record.made(self.connection, self.dataset, name) if self._recorded else None
 
     def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)
@@ -161,7 +167,7 @@ class Job:
             if found is not None and self.options.append:
                 loaded = loader.append(target, found)
             else:
-                made = record.made(self.connection, self.dataset, target.name) or []
+                made = self._made(target.name) or []
                 loaded = loader.create(target, found.oid if found else None, made)
             table = self._report(target, found)
             table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before

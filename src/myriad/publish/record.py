@@ -32,10 +32,8 @@ def there(connection: psycopg.Connection) -> bool:
 def made(connection: psycopg.Connection, dataset: str, name: str) -> list[str] | None:
     """Return the indexes and constraints that Myriad made with a table it published.
 
-    None if it did not publish a table of that name.
+    None if it did not publish a table of that name. The record is there.
     """
-    if not there(connection):
-        return None
     found: list[str] | None = _one(connection, "made", [dataset, name])
     return found
 
