@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from myriad.door.pool import Pool
 
 # Messages that are passed on as they are, whole or in parts: RowDescription, ParameterDescription,
-# NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone, Notice.
-QUIET = frozenset(b"Ttn2CIscN")
+# NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone.
+QUIET = frozenset(b"Ttn2CIsc")
 ROWS = frozenset(b"Dd")  # DataRow, CopyData
-ROW, COPY_DATA, READY, ERROR, CHANGED, NOTIFICATION = b"DdZESA"
+ROW, COPY_DATA, READY, ERROR, CHANGED, NOTIFICATION, NOTICE = b"DdZESAN"
 PARAMETERS = ord("t")
 COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
 # Those of the quiet ones that a session looks at which waits for something special.
 CALM = QUIET - frozenset(b"tTnC")
-# What we must see whole is short; only an error can quote what somebody sent.
+# What we must see whole is short; only an error or a notice can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
 CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
@@ -106,6 +106,7 @@ class Backend(asyncio.Protocol):
         "_jobs",
         "_last_fault",
         "_rest",
+        "_skip",
         "aims",
         "born",
         "cancels",
@@ -143,7 +144,7 @@ class Backend(asyncio.Protocol):
         self.reading = True
         self.cancels = 0
         self._held = b""
-        self._rest = 0
+        self._rest = self._skip = 0
         self._jobs: deque[_Job] = deque()
         self._last_fault = LOST
 
@@ -153,6 +154,10 @@ class Backend(asyncio.Protocol):
         """Pass on what the server sent."""
         if self._held:
             data, self._held = self._held + data, b""
+        elif self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
         position, end = 0, len(data)
         while position < end:
             if self._jobs:
@@ -219,7 +224,11 @@ class Backend(asyncio.Protocol):
 
     def _hold(self, data: bytes, position: int, size: int) -> int:
         """Keep the begin of a message until the rest of it is there; return the data's end."""
-        if size > MOST_HELD_BYTES:
+        if size > MOST_HELD_BYTES and data[position] == NOTICE:
+            self._skip = position + size + 1 - len(data)
+            if self.session is not None and not self._jobs:
+                self.session.deliver(wire.notice(f"a notice of {size:,} bytes is left out"), 0)
+        elif size > MOST_HELD_BYTES:
             self.abort(Fault("54000", "the server sent a message that is too long to pass on"))
         else:
             self._held = data[position:]

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from myriad.door import copying, settle, signals, wire
-from myriad.door.backend import Backend
+from myriad.door.backend import NOTICE, NOTIFICATION, Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
 from myriad.door.pool import EVERYTHING
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 NOTHING: frozenset[str] = frozenset()
 MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
 QUERY, SYNC, TERMINATE = b"QSX"
-COPY_IN, COPY_BOTH, ERROR, NOTIFICATION = b"GWEA"
+COPY_IN, COPY_BOTH, ERROR = b"GWE"
+ASIDE = frozenset((NOTICE, NOTIFICATION))  # they answer nothing
 COMPLETED = ord("C")
 
 
@@ -346,8 +347,8 @@ class Session(Frontend):
                 copying.over(self)
         elif kind in {COPY_IN, COPY_BOTH}:
             copying.begins(self)
-        elif kind == NOTIFICATION:
-            message = signals.notified(self, message)
+        elif kind in ASIDE:
+            message = settle.said_aside(self, message)
         elif extended is not None:
             message = extended.answers.seen(kind, message)
         if message:

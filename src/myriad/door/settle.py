@@ -6,7 +6,7 @@ What is here runs for few statements: those that change settings, pin a connecti
 from typing import TYPE_CHECKING
 
 from myriad.door import activity, identity, signals, values, wire
-from myriad.door.backend import ROWS, Backend, Lost, Refused
+from myriad.door.backend import NOTICE, ROWS, Backend, Lost, Refused
 from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.reader import BUSY, Busy
@@ -322,13 +322,25 @@ def error(session: "Session", message: bytes) -> bytes:
     return _with_their_names(session, message)
 
 
+def said_aside(session: "Session", message: bytes) -> bytes:
+    """Return a notice or a notification as the client shall see it."""
+    if message[0] == NOTICE:
+        return _with_their_names(session, message)
+    return signals.notified(session, message)
+
+
 def _with_their_names(session: "Session", message: bytes) -> bytes:
-    """Return an error with the client's name of a statement: ours could be used to reach others."""
-    extended = session.extended
-    if extended is None or not OURS.search(message):
+    """Return an error or a notice with the client's name of a statement for ours.
+
+    Of what the door itself prepares or ends nothing is said.
+    """
+    if not OURS.search(message):
         return message
-    body = OURS.sub(lambda found: extended.name_of(found[0]), message[HEADER_BYTES:])
-    return wire.message(b"E", body)
+    if message[0] == NOTICE and NOBODY in message:
+        return b""
+    name_of = session.extended.name_of if session.extended else lambda _: b""
+    body = OURS.sub(lambda found: name_of(found[0]), message[HEADER_BYTES:])
+    return wire.message(message[:1], body)
 
 
 def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> bytes:

@@ -58,6 +58,12 @@ class Fault:
         return message(b"E", body + b"\0")
 
 
+def notice(text_of_it: str) -> bytes:
+    """Return NoticeResponse."""
+    fields = (("S", "NOTICE"), ("V", "NOTICE"), ("C", "00000"), ("M", text_of_it))
+    return message(b"N", b"".join(name.encode() + text(value) for name, value in fields) + b"\0")
+
+
 def message(kind: bytes, body: bytes) -> bytes:
     """Return a message of that kind."""
     return _pack(kind, len(body) + 4) + body
