@@ -8,15 +8,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 import myriad
+from myriad import cli
 from myriad.engines import door, process
 from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.cassandra import node
@@ -25,6 +27,7 @@ from tests.leftovers import run_folder
 
 POLL = 0.01
 COMMAND = (sys.executable, "-m", "myriad")
+SERVING = ("up", "demo")
 
 
 @contextmanager
@@ -64,18 +67,47 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 def run(
     home: Home,
-    *arguments: str,
+    *arguments: str | Path,
     environment: Mapping[str, str] | None = None,
+    given: str | bytes = "",
+    folder: Path | None = None,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `myriad` with these arguments on `home`, to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments, "--home", str(home.folder)],
+    """Run `myriad` with these arguments on `home`, to its end.
+
+    In this process, which saves the time of its imports, unless the command serves and handles
+    signals; only then there is a `timeout`, in seconds. The rest is what a process would get:
+    `given` as its standard input, and the `folder` it works in.
+    """
+    command = [*map(str, arguments), "--home", str(home.folder)]
+    if command[0] in SERVING:
+        return run_process(*command, environment=environment, given=given, timeout=timeout)
+    with chdir(folder or Path.cwd()):
+        done = CliRunner(env=dict(environment or {})).invoke(cli.main, command, given)
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+
+def run_process(
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    given: str | bytes = "",
+    folder: Path | None = None,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run `myriad` as people do, in a process of its own."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=given.encode() if isinstance(given, str) else given,
         capture_output=True,
-        text=True,
         timeout=timeout,
         check=False,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from threading import Thread
@@ -13,6 +12,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.connect import CLIENTS, Target
+from tests import harness
 from tests.harness import wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,15 +26,7 @@ def tag() -> str:
 @pytest.fixture
 def run(installation: Myriad) -> Run:
     def command(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        place = ["--home", str(installation.home.folder)]
-        return subprocess.run(
-            [sys.executable, "-m", "myriad", *arguments, *place],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return harness.run(installation.home, *arguments, given=given)
 
     return command
 
@@ -108,9 +100,12 @@ def test_a_list_of_people_that_makes_no_sense_names_the_line(
     assert "hint: " in done.stderr
 
 
-def test_typed_passwords_come_from_standard_input_and_are_not_printed(run: Run, tag: str) -> None:
+def test_typed_passwords_come_from_standard_input_and_are_not_printed(
+    run: Run, installation: Myriad, tag: str
+) -> None:
+    add = ("person", "add", "--home", installation.home.folder, "--owner", "--password-stdin")
     given = f"pass word {tag}\nüber{tag}\n"
-    added = run("person", "add", f"a{tag}", f"b{tag}", "--owner", "--password-stdin", given=given)
+    added = harness.run_process(*add, f"a{tag}", f"b{tag}", given=given)
     assert added.returncode == 0, added.stderr
     assert "pass word" not in added.stdout + added.stderr
     uri = answer(run("connect", f"b{tag}", "--json"))["uri"]

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.home import Home
-from tests.harness import COMMAND
+from tests.harness import run
 
 WEATHER = 26_115
 KEY = "carrier,month/time_hour:desc,flight"
@@ -48,18 +47,6 @@ class Flown:
 
     def file(self, name: str) -> Path:
         return self.folder / f"{name}.csv"
-
-
-def run(home: Home, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `myriad` with these arguments, and `given` as its standard input, to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments, "--home", str(home.folder)],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
 
 
 def _unpack(folder: Path, *, january: bool) -> None:

@@ -4,14 +4,13 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from myriad import Myriad
-from tests.harness import COMMAND
+from tests.harness import run, run_process
 from tests.publishing import Place
 
 
@@ -23,20 +22,12 @@ def place(installation: Myriad, database: str, tmp_path: Path) -> Place:
 def publish(
     place: Place, *arguments: str | Path, stdin: bytes = b"", options: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command in the folder of the files."""
-    home = str(place.installation.home.folder)
-    done = subprocess.run(
-        [*COMMAND, "publish", *arguments, "--home", home, "--database", place.database, *options],
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        check=False,
-        cwd=place.folder,
-    )
-    assert b"Traceback" not in done.stderr
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    """Run the command in the folder of the files."""
+    into = ("--database", place.database)
+    home = place.installation.home
+    done = run(home, "publish", *arguments, *into, *options, given=stdin, folder=place.folder)
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def test_done_is_0_and_the_report_names_tables_types_and_reasons(place: Place) -> None:
@@ -175,7 +166,8 @@ def test_a_pipe_is_no_file(place: Place) -> None:
 def test_a_name_that_is_no_unicode_can_be_printed(place: Place, extra: list[str]) -> None:
     name = os.fsdecode(b"sales\xff.csv")
     place.write(name, "a\n1\n2\n")
-    done = publish(place, name, options=[*extra, "--table", "t"])
+    into = ("--home", place.installation.home.folder, "--database", place.database, "--table", "t")
+    done = run_process("publish", name, *into, *extra, folder=place.folder)
     assert done.returncode == 0, done.stderr
     assert "sales" in done.stdout
     assert place.one("SELECT count(*) FROM t") == 2
@@ -208,12 +200,9 @@ def test_a_dry_run_prints_statements_that_psql_takes(place: Place) -> None:
 def test_list_and_show_tell_of_it(place: Place) -> None:
     place.write("t.csv", "a,b\n1,x\n2\n")
     publish(place, "t.csv", options=["--max-rejects", "1"])
-    home = str(place.installation.home.folder)
 
     def said(*arguments: str) -> str:
-        return subprocess.check_output(
-            [sys.executable, "-m", "myriad", *arguments, "--home", home], text=True, timeout=60
-        )
+        return run(place.installation.home, *arguments).stdout
 
     assert any(
         row["database"] == place.database and row["name"] == "t" and row["rows"] == 1
