@@ -57,7 +57,7 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 30.0) -> None:
     """Return when `condition` is true; fail the test if it is not within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
