@@ -33,6 +33,7 @@ PASSWORD = "everybody's secret"
 AT_ONCE = 200  # logins of a crowd under way at a time
 SPARE_FILES = 500  # of this process, and of the door beside its clients
 ANSWER_SECONDS = 30.0
+SOON = 30.0  # what comes within a second, on a busy machine
 # A statement that runs for minutes, and writes nothing to disk; people may not sleep.
 LONG = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
 POLL = 0.02
@@ -243,7 +244,7 @@ async def each(works: Iterable[Callable[[], Awaitable[T]]], at_once: int) -> lis
     return [task.result() for task in tasks]
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = SOON) -> None:
     """Return when `condition` is true; fail if it is not in time."""
 
     async def now() -> object:
@@ -266,7 +267,7 @@ def tell(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def run(work: Coroutine[Any, Any, T], seconds: float) -> T:
+def run(work: Coroutine[Any, Any, T], seconds: float = 120.0) -> T:
     """Run a test's coroutine, bounded."""
 
     async def bounded() -> T:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
@@ -76,12 +77,14 @@ def run(
     """Run `myriad` with these arguments on `home`, to its end.
 
     In this process, which saves the time of its imports, unless the command serves and handles
-    signals; only then there is a `timeout`, in seconds. The rest is what a process would get:
-    `given` as its standard input, and the `folder` it works in.
+    signals, or another thread has standard output; only then there is a `timeout`, in seconds.
+    The rest is what a process would get: `given` as standard input, the `folder` it works in.
     """
     command = [*map(str, arguments), "--home", str(home.folder)]
-    if command[0] in SERVING:
-        return run_process(*command, environment=environment, given=given, timeout=timeout)
+    if command[0] in SERVING or threading.current_thread() is not threading.main_thread():
+        return run_process(
+            *command, environment=environment, given=given, folder=folder, timeout=timeout
+        )
     with chdir(folder or Path.cwd()):
         done = CliRunner(env=dict(environment or {})).invoke(cli.main, command, given)
     if done.exception and not isinstance(done.exception, SystemExit):
