@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 import myriad
-from myriad.engines import process
+from myriad.engines import process, programs
 from myriad.errors import HomeLocked, StartFailed
 from myriad.home import Home, process_started
 from tests.elsewhere import OWNER, PASSWORD, elsewhere
@@ -57,8 +57,24 @@ def test_a_signal_stops_everything_cleanly(made_home: Home, number: signal.Signa
     assert "database system is shut down" in (made_home.logs / "postgres.log").read_text()
 
 
-def test_a_signal_during_the_first_start_leaves_nothing_half_made(home: Home) -> None:
-    with up(home) as started:
+@pytest.fixture
+def endless(folder: Path) -> dict[str, str]:
+    """An environment in which making PostgreSQL's data comes to no end."""
+    found = programs.find("", folder / "copies", process.engine_user(folder))
+    slow = folder / "slow"
+    slow.mkdir(mode=0o755)
+    for name in ("postgres", "pg_controldata"):
+        (slow / name).symlink_to(found.path(name))
+    initdb = slow / "initdb"
+    initdb.write_text(f'#!/bin/sh\n"{found.path("initdb")}" "$@" && exec sleep 600\n')
+    initdb.chmod(0o755)
+    return {"MYRIAD_PROGRAMS": str(slow)}
+
+
+def test_a_signal_during_the_first_start_leaves_nothing_half_made(
+    home: Home, endless: dict[str, str]
+) -> None:
+    with up(home, **endless) as started:
         wait_until(lambda: list(home.folder.glob(".postgres-*/base")))
         assert started.end(signal.SIGTERM) == 0
         assert started.said().endswith("stopped while it started\n")
@@ -66,7 +82,15 @@ def test_a_signal_during_the_first_start_leaves_nothing_half_made(home: Home) ->
         assert list(home.folder.glob(".postgres-*")) == []
 
 
-@pytest.mark.parametrize("databases", [3, 4, 5])  # initdb makes three, Myriad two
+other_points = pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py"
+    "::test_a_first_start_killed_at_any_point_is_completed_by_the_next[4]"
+)
+
+
+@pytest.mark.parametrize(  # initdb makes three, Myriad two
+    "databases", [pytest.param(3, marks=other_points), 4, pytest.param(5, marks=other_points)]
+)
 def test_a_first_start_killed_at_any_point_is_completed_by_the_next(
     home: Home, databases: int
 ) -> None:
@@ -155,14 +179,16 @@ def test_a_failed_detached_start_shows_the_engines_words_and_leaves_nothing(
         myriad.open(made_home).up_detached()
 
 
-def test_an_interrupted_detached_start_leaves_nothing(home: Home) -> None:
+def test_an_interrupted_detached_start_leaves_nothing(home: Home, endless: dict[str, str]) -> None:
     command = [*COMMAND, "up", "--detach", "--home", str(home.folder)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+    environment = {**os.environ, **endless}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as starting:
+        assert starting.stderr is not None
+        assert "PostgreSQL" in starting.stderr.readline()  # what it does is told
         wait_until(lambda: list(home.folder.glob(".postgres-*/base")))
         starting.send_signal(signal.SIGINT)
-        _, said = starting.communicate(timeout=30)
+        _, said = starting.communicate(timeout=60)
     assert (starting.returncode, said.splitlines()[-1]) == (130, "interrupted")
-    assert "PostgreSQL" in said  # what it does is told
     assert home.holder() is None
     assert not home.postgres.exists()
 
