@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from myriad.door.holding import MOST_OF_ALL, held
 from myriad.door.session import MOST_TEXT_BYTES
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def parts(door: "Door") -> dict[str, Part]:
         "audit": Part(audit.waiting_bytes, audit.most_waiting_bytes),
         "long_statements": Part(reader.bytes, reader.most_bytes),
         "profiles": Part(profiles.bytes, profiles.most_bytes),
+        "held": Part(sum(map(held, door.sessions.values())), MOST_OF_ALL),
         "session_texts": Part(spoken, door.settings["max_clients"] * MOST_TEXT_BYTES),
         "throttle": Part(door.throttle.bytes, door.throttle.most_bytes),
         "verdicts": Part(texts.bytes, texts.most_bytes),

@@ -4,18 +4,15 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from myriad.door import audit, databases, measures, peers
+from myriad.door import audit, databases, holding, measures, peers
 from myriad.door.backend import Backend
-from myriad.door.frontend import MOST_MESSAGE_BYTES
 from myriad.door.session import Session
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
-    from myriad.door.accounts import Account
     from myriad.door.server import Door
 
 LOOK_SECONDS = 0.1
@@ -25,15 +22,6 @@ PARTS = 10  # of all connections, one of which is asked each time how long it ha
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
 
-# Of long statements that one person has sent in part; all of that is in the door's memory.
-MOST_HELD_BYTES = 4 * MOST_MESSAGE_BYTES
-LONG_BYTES = 1 << 20
-
-_HELD = Fault(
-    "53200",
-    "terminating connection: your statements that are on their way are too long together",
-    "Send fewer long statements at once, or load data with COPY.",
-)
 _HALF = Fault("08P01", "terminating connection: COPY data was begun and does not go on")
 
 log = logging.getLogger("myriad.door")
@@ -52,7 +40,7 @@ def start(door: "Door", written: measures.Measures) -> None:
 
     async def tend() -> None:
         enforce_queue(door)
-        enforce_memory(door)
+        holding.enforce(list(door.sessions.values()))
         end_silent(door, next(seconds))
         door.pools.tend(time.monotonic())
         door.memory.look(len(door.sessions) + len(door.logins))
@@ -95,17 +83,6 @@ def enforce_queue(door: "Door") -> None:
     for pool in door.pools:
         for waiter in pool.too_late(time.monotonic()):
             waiter.queued_too_long()
-
-
-def enforce_memory(door: "Door") -> None:
-    """End sessions of people whose long statements, in all, take too much of the door's memory."""
-    held: Counter[Account] = Counter()
-    for session in list(door.sessions.values()):
-        size = session.held_bytes
-        if size > LONG_BYTES:
-            held[session.account] += size
-            if held[session.account] > MOST_HELD_BYTES:
-                session.end(_HELD)
 
 
 def end_silent(door: "Door", second: int) -> None:
