@@ -13,6 +13,7 @@ from myriad.model import Kind, Table, Type
 
 _SQL = named_sql.load("myriad.publish", "existing.sql")
 Row = dict[str, Any]
+SHOWN = 5
 
 _KINDS = {
     "timestamp without time zone": Kind.TIMESTAMP,
@@ -92,6 +93,49 @@ def refuse_obstacles(
             f"replacing {name} would lose {', '.join([*obstacles, *special])}",
             hint="Drop it first, or publish under another name with --table.",
         )
+
+
+def refuse_foreign_dataset(connection: psycopg.Connection, dataset: str) -> None:
+    """Raise SchemaRefused if a dataset is there and somebody else's.
+
+    They could put something of theirs in the place of a table at any moment.
+    """
+    for row in query(connection, "dataset", dataset=dataset):
+        if not row["ours"]:
+            raise SchemaRefused(
+                f"dataset {dataset} belongs to {row['owner']}, not to Myriad",
+                hint="Choose another with --dataset; a new one is made.",
+            )
+
+
+def refuse_foreign_code(connection: psycopg.Connection, name: str, oid: int) -> None:
+    """Raise SchemaRefused if what somebody else made would run when a relation of ours is filled.
+
+    In triggers, defaults, constraints, indexes and rules, by whomever they were added.
+    """
+    found = query(connection, "foreign_code", oids=[oid])
+    if found:
+        things = [f"{row['what']} of {row['owner']}" for row in found]
+        raise SchemaRefused(
+            f"filling {name} would run with Myriad's rights what others made: {_shown(things)}",
+            hint="Drop from it what uses that, or publish under another name with --table.",
+        )
+
+
+def refuse_foreign_types(connection: psycopg.Connection, views: Sequence[int]) -> None:
+    """Raise SchemaRefused if making views again would run what somebody else made."""
+    found = query(connection, "foreign_types", oids=list(views))
+    if found:
+        things = [f"{row['what']} of {row['owner']}" for row in found]
+        raise SchemaRefused(
+            f"making view {found[0]['view']} again would run with Myriad's rights what others made:"
+            f" {_shown(things)}",
+            hint="Drop the view first, or publish under another name with --table.",
+        )
+
+
+def _shown(things: Sequence[str]) -> str:
+    return ", ".join(things[:SHOWN]) + (" and more" if len(things) > SHOWN else "")
 
 
 def difference(existing: Existing, table: Table) -> list[str]:

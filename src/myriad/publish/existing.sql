@@ -3,6 +3,11 @@ SELECT c.oid, c.relkind, pg_get_userbyid(c.relowner) AS owner, c.relowner = r.oi
 FROM pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND r.rolname = session_user;
 
+-- name: dataset
+-- Whose a dataset is: a superuser, and whoever owns the database, may do anything there anyway.
+SELECT r.rolname AS owner, r.rolsuper OR r.rolname IN (session_user, 'pg_database_owner') AS ours
+FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = %(dataset)s;
+
 -- name: columns
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
        a.atthasdef OR a.attidentity <> '' AS has_default
@@ -27,6 +32,84 @@ UNION ALL SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s
       AND d.classid = 'pg_proc'::regclass;
 
+-- name: foreign_code
+-- What somebody else made and would run with our rights when these relations of ours are filled:
+-- functions, operators, types and views, in their triggers, defaults, constraints, indexes and
+-- rules, and in what those use. What PostgreSQL itself has is pinned: nothing depends on it.
+WITH RECURSIVE parts(relation, classid, objid) AS (
+    SELECT tgrelid, 'pg_trigger'::regclass::oid, oid FROM pg_trigger
+    UNION ALL SELECT adrelid, 'pg_attrdef'::regclass::oid, oid FROM pg_attrdef
+    UNION ALL SELECT conrelid, 'pg_constraint'::regclass::oid, oid FROM pg_constraint
+    UNION ALL SELECT indrelid, 'pg_class'::regclass::oid, indexrelid FROM pg_index
+    UNION ALL SELECT stxrelid, 'pg_statistic_ext'::regclass::oid, oid FROM pg_statistic_ext
+    UNION ALL SELECT ev_class, 'pg_rewrite'::regclass::oid, oid FROM pg_rewrite
+),
+reached(classid, objid) AS (
+    SELECT 'pg_class'::regclass::oid, oid FROM unnest(%(oids)s::oid[]) AS oid
+    UNION SELECT classid, objid FROM parts WHERE relation = ANY(%(oids)s)
+    UNION
+    SELECT next.classid, next.objid FROM reached r CROSS JOIN LATERAL (
+        SELECT d.refclassid AS classid, d.refobjid AS objid FROM pg_depend d
+        WHERE d.classid = r.classid AND d.objid = r.objid AND d.refclassid IN (
+            'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass)
+        UNION ALL
+        SELECT 'pg_rewrite'::regclass::oid, w.oid FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class
+        WHERE r.classid = 'pg_class'::regclass AND w.ev_class = r.objid AND c.relkind = 'v'
+        UNION ALL
+        SELECT 'pg_constraint'::regclass::oid, k.oid FROM pg_constraint k
+        WHERE r.classid = 'pg_type'::regclass AND k.contypid = r.objid
+    ) AS next
+),
+owned(classid, objid, owner) AS (
+    SELECT 'pg_proc'::regclass::oid, oid, proowner FROM pg_proc
+    UNION ALL SELECT 'pg_type'::regclass::oid, oid, typowner FROM pg_type
+    UNION ALL SELECT 'pg_operator'::regclass::oid, oid, oprowner FROM pg_operator
+    UNION ALL SELECT 'pg_class'::regclass::oid, oid, relowner FROM pg_class WHERE relkind = 'v'
+)
+SELECT pg_describe_object(o.classid, o.objid, 0) AS what, u.rolname AS owner
+FROM reached JOIN owned o USING (classid, objid) JOIN pg_roles u ON u.oid = o.owner
+WHERE NOT u.rolsuper AND u.rolname <> session_user
+ORDER BY 1;
+
+-- name: foreign_types
+-- Types of somebody else's, in views or their indexes, whose values are checked by code of theirs,
+-- also where one only stands in a definition that is read again: domains, ranges, rows of them.
+WITH RECURSIVE reached(classid, objid, part) AS (
+    SELECT 'pg_rewrite'::regclass::oid, oid, ev_class FROM pg_rewrite WHERE ev_class = ANY(%(oids)s)
+    UNION SELECT 'pg_class'::regclass::oid, indexrelid, indrelid FROM pg_index
+    WHERE indrelid = ANY(%(oids)s)
+    UNION
+    SELECT next.classid, next.objid, r.part FROM reached r CROSS JOIN LATERAL (
+        SELECT d.refclassid AS classid, d.refobjid AS objid FROM pg_depend d
+        WHERE d.classid = r.classid AND d.objid = r.objid AND (
+            d.refclassid = 'pg_type'::regclass
+            OR r.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_proc'::regclass
+            OR r.classid = 'pg_type'::regclass
+                AND d.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass))
+        UNION ALL
+        SELECT 'pg_constraint'::regclass::oid, k.oid FROM pg_constraint k
+        WHERE r.classid = 'pg_type'::regclass AND k.contypid = r.objid
+    ) AS next
+)
+SELECT r.part::regclass::text AS view, pg_describe_object(r.classid, r.objid, 0) AS what,
+       u.rolname AS owner
+FROM reached r
+LEFT JOIN pg_type t ON r.classid = 'pg_type'::regclass AND t.oid = r.objid
+LEFT JOIN pg_proc p ON r.classid = 'pg_proc'::regclass AND p.oid = r.objid
+JOIN pg_roles u ON u.oid = coalesce(t.typowner, p.proowner)
+WHERE (p.oid IS NOT NULL OR t.typtype IN ('c', 'd', 'm', 'r'))
+  AND NOT u.rolsuper AND u.rolname <> session_user
+ORDER BY 1, 2;
+
+-- name: hold_schemas
+-- Whoever owns a schema could rename it meanwhile, and its name would lead us to something else.
+SELECT n.oid FROM pg_namespace n
+WHERE n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY(%(oids)s))
+  AND n.nspowner NOT IN (
+      SELECT oid FROM pg_roles
+      WHERE rolsuper OR rolname IN (session_user, 'pg_database_owner'))
+FOR UPDATE;
+
 -- name: views
 -- Views over the table and views over those, the nearest first; `depth` is the longest way.
 WITH RECURSIVE above(oid, depth) AS (
@@ -41,6 +124,7 @@ WITH RECURSIVE above(oid, depth) AS (
 )
 SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
        pg_get_userbyid(c.relowner) AS owner, pg_get_viewdef(c.oid) AS definition,
+       pg_get_userbyid(c.relowner) = session_user AS ours,
        c.reloptions AS options, obj_description(c.oid, 'pg_class') AS comment,
        c.relkind NOT IN ('v', 'm')
            OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid)
@@ -72,7 +156,13 @@ WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped;
 -- name: references
 -- Foreign keys of other tables that point here.
 SELECT conrelid::regclass::text AS holder, conrelid, conname AS name,
-       pg_get_constraintdef(oid) AS definition
+       pg_get_constraintdef(oid) AS definition,
+       -- a type of theirs may have a cast of theirs
+       (SELECT min(format('type %%s of %%I', t.oid::regtype, u.rolname))
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+        JOIN pg_roles u ON u.oid = t.typowner
+        WHERE a.attrelid = conrelid AND a.attnum = ANY(conkey)
+          AND NOT u.rolsuper AND u.rolname <> session_user) AS strange
 FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY(%(oids)s) AND NOT conrelid = ANY(%(oids)s);
 
 -- name: key

@@ -93,7 +93,8 @@ class Job:
             record.save(self.connection, report, started)
 
     def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
-        """Return the tables that are there; raises SchemaRefused for what must not be lost."""
+        """Return the tables that are there; raises SchemaRefused for what must not be touched."""
+        existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
         if any(there.values()) and not self.options.append:
             pairs = [(target.table, there[target.name]) for target in targets]
@@ -125,9 +126,12 @@ class Job:
     def _existing(self, target: plan.Target) -> Existing | None:
         """Return the table that is there; raises SchemaRefused if it must not be touched."""
         found = existing.find(self.connection, self.dataset, target.name)
+        name = f"{self.dataset}.{target.name}"
+        if found is not None:
+            self._let_nobody_change(target)
+            existing.refuse_foreign_code(self.connection, name, found.oid)
         if found is None or self.options.append:
             return found
-        name = f"{self.dataset}.{target.name}"
         made = self._made(target.name)
         if made is None and not self.options.replace:
             raise SchemaRefused(
@@ -141,6 +145,12 @@ class Job:
 
     def _made(self, name: str) -> list[str] | None:
         return record.made(self.connection, self.dataset, name) if self._recorded else None
+
+    def _let_nobody_change(self, target: plan.Target) -> None:
+        """Let nobody add a trigger to a table that is filled from here on."""
+        if self.options.append and not self.options.dry_run:
+            name = ddl.qualified(self.dataset, target.name)
+            self.connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name))
 
     def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)

@@ -12,7 +12,7 @@ from psycopg import sql
 from myriad.errors import SchemaRefused, SwapBlocked
 from myriad.model import Table
 from myriad.publish import ddl
-from myriad.publish.existing import Row, query
+from myriad.publish.existing import Row, query, refuse_foreign_code, refuse_foreign_types
 from myriad.publish.naming import shorten
 
 # Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
@@ -144,6 +144,7 @@ def _swap(
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
     references = query(connection, "references", oids=old) if old else []
+    _refuse_foreign(connection, views, references)
     kept = [_kept(connection, view["oid"]) for view in views]
     for reference in references:
         _alter_holder(connection, reference, "DROP", "")
@@ -172,6 +173,10 @@ def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: li
     """Lock views before the tables below them: the order in which readers take their locks."""
     if not old:
         return
+    if connection.info.parameter_status("is_superuser") == "on":  # who else may not touch theirs
+        things = [view["oid"] for view in query(connection, "views", oids=old)]
+        things += [reference["conrelid"] for reference in query(connection, "references", oids=old)]
+        query(connection, "hold_schemas", oids=things)
     for view in reversed(query(connection, "views", oids=old)):
         # LOCK TABLE would lock all that is below a view, with the rights of the view's owner.
         _give(connection, view)
@@ -179,6 +184,23 @@ def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: li
     connection.execute(
         sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(names))
     )
+
+
+def _refuse_foreign(
+    connection: psycopg.Connection, views: Sequence[Row], references: Sequence[Row]
+) -> None:
+    """Raise SchemaRefused if what hangs on the tables would run what somebody else made."""
+    refuse_foreign_types(connection, [view["oid"] for view in views])
+    for view in views:
+        if view["kind"] == "m" and view["ours"]:
+            refuse_foreign_code(connection, f"{view['schema']}.{view['name']}", view["oid"])
+    for reference in references:
+        if reference["strange"]:
+            raise SchemaRefused(
+                f"checking foreign key {reference['name']} of {reference['holder']} would run with"
+                f" Myriad's rights what others made: {reference['strange']}",
+                hint="Drop the foreign key first, or publish under another name with --table.",
+            )
 
 
 def _kind(view: Row) -> str:
