@@ -62,6 +62,7 @@ class Effects:
     reads_sequences: bool = False
     recycles: bool = False
     defines: bool = False
+    executes: set[str] = field(default_factory=set)
     deallocates: str | None = None
     deallocates_all: bool = False
     identity: dict[int, Span] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from myriad.door.ending import DEALLOCATING, Ending, deallocated
 from myriad.door.pool import EVERYTHING
 from myriad.door.preparing import Preparing
 from myriad.door.refusals import refuse_rest, refuse_unit
+from myriad.door.standing import stand
 from myriad.door.statements import GONE, NOBODY, OURS, Statement
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from myriad.door.session import Session
 
 PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL = b"PBDECHF"
-STATEMENT, PORTAL = b"SP"
+STATEMENT = ord("S")
 
 MOST_STATEMENTS = 10_000  # of one session
 MOST_STATEMENT_BYTES = 64 << 20  # of one session; as much as one message may have
@@ -50,7 +51,6 @@ class Extended:
 
     __slots__ = (
         "_bound_portal",
-        "_named",
         "_preparing",
         "_session",
         "_unnamed",
@@ -59,13 +59,14 @@ class Extended:
         "bytes",
         "ending",
         "in_unit",
+        "named",
     )
 
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.answers = Answers(session)
         self._preparing = Preparing(session, self.answers)
-        self._named: dict[bytes, Statement] = {}
+        self.named: dict[bytes, Statement] = {}
         self._unnamed: Statement | None = None
         self.bytes = 0
         self.again = Again(session)
@@ -120,19 +121,19 @@ class Extended:
 
     def forget_all(self) -> None:
         """Forget every statement, as DEALLOCATE ALL does."""
-        self._named.clear()
+        self.named.clear()
         self._unnamed = None
         self.bytes = 0
 
     def forget(self, name: bytes) -> Statement | None:
         """Forget a statement of the client's by its name."""
-        statement = self._named.pop(name, None)
+        statement = self.named.pop(name, None)
         if statement is not None:
             self.bytes -= statement.size
         return statement
 
     def _restore(self, name: bytes, statement: Statement) -> None:
-        self._named[name] = statement
+        self.named[name] = statement
         self.bytes += statement.size
 
     def name_of(self, ours: bytes) -> bytes:
@@ -143,7 +144,7 @@ class Extended:
         key = backend.prepared.key_of(ours) if backend is not None else None
         if key is None:
             return b""
-        return next((n for n, each in self._named.items() if key in {each.token, each.key}), b"")
+        return next((n for n, each in self.named.items() if key in {each.token, each.key}), b"")
 
     # One unit
 
@@ -197,8 +198,7 @@ class Extended:
         if verdict is None:
             return False
         fault = None if verdict.plain else settle.objection(session, verdict)
-        fault = fault or self._objection(name, stop - begin)
-        if fault:
+        if fault := fault or self._objection(name, stop - begin):
             refuse_rest(session, fault)
             return True
         alone = not session.unit
@@ -207,19 +207,20 @@ class Extended:
         found = self._preparing.settings(self._backend, alone=alone)
         if found is None:
             return False
-        if name in self._named:
+        if name in self.named:
             return self._parse_again(name, text, data[end:stop])
+        stand(self, self._backend, verdict)
         statement = self._statement(text, data[end:stop], verdict, found)
         described = data[stop : stop + 1] == b"D" and data[stop + HEADER_BYTES :][:1] == b"S"
         self._parse_new(name, statement, described=described)
         return True
 
     def _objection(self, name: bytes, size: int) -> Fault | None:
-        if name in self._named:
+        if name in self.named:
             return None
         old = self._unnamed.size if self._unnamed is not None and not name else 0
         too_long = self.bytes - old + size > MOST_STATEMENT_BYTES and self.bytes > old
-        return _TOO_MANY if too_long or len(self._named) >= MOST_STATEMENTS else None
+        return _TOO_MANY if too_long or len(self.named) >= MOST_STATEMENTS else None
 
     def _statement(
         self, text: bytes, types: bytes, verdict: Verdict, found: tuple[Values, bool]
@@ -227,13 +228,13 @@ class Extended:
         session = self._session
         sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
         ends = deallocated(text, verdict)
-        sql = DEALLOCATING if ends in self._named else sql
+        sql = DEALLOCATING if ends in self.named else sql
         return Statement(sql, types, verdict, *found, deallocates=ends)
 
     def _parse_new(self, name: bytes, statement: Statement, *, described: bool) -> None:
         backend = self._backend
         if name:
-            self._named[name] = statement
+            self.named[name] = statement
             self.bytes += statement.size
             undo = partial(self.forget, name)
             self._preparing.fresh(backend, statement, undo, described=described)
@@ -266,12 +267,11 @@ class Extended:
         session = self._session
         portal, begin = cut(data, position + HEADER_BYTES, stop)
         name, end = cut(data, begin, stop)
-        statement = self._named.get(name) if name else self._unnamed
+        statement = self.named.get(name) if name else self._unnamed
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
-        fault = None if verdict.plain else settle.objection(session, verdict)
-        if fault:
+        if not verdict.plain and (fault := settle.objection(session, verdict)):
             refuse_rest(session, fault)
             return True
         alone = not session.unit
@@ -289,8 +289,7 @@ class Extended:
         values = data[end:stop]
         if verdict.processes is not None:
             values = signals.bound(session, self._backend, verdict.processes, values)
-        body = portal + b"\0" + there + b"\0" + values
-        self._backend.transport.write(wire.message(b"B", body))
+        self._backend.transport.write(wire.message(b"B", portal + b"\0" + there + b"\0" + values))
         return True
 
     def _place(self, statement: Statement, *, again: bool, alone: bool) -> bytes | None:
@@ -298,6 +297,7 @@ class Extended:
         backend = self._backend
         if backend.unnamed is statement:
             return b""
+        alone = not stand(self, backend, statement.verdict) and alone
         there = self._preparing.place(backend, statement, again=again, alone=alone)
         if isinstance(there, Fault):
             refuse_rest(self._session, there)
@@ -314,7 +314,7 @@ class Extended:
         if data[position + HEADER_BYTES] != STATEMENT:
             self.again.told(only_last=name == self._bound_portal)
             return self._send(data[position:stop])
-        statement = self._named.get(name) if name else self._unnamed
+        statement = self.named.get(name) if name else self._unnamed
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         alone = not self._session.unit
@@ -335,7 +335,7 @@ class Extended:
         if statement is None:
             return self._send(data[position:stop])
         self._session.special = True
-        known = statement.deallocates in self._named
+        known = statement.deallocates in self.named
         self.ending.execute(self._backend, statement, data[position:stop], known=known)
         return True
 
@@ -348,7 +348,7 @@ class Extended:
     def deallocate(self, text: bytes, verdict: Verdict) -> bytes:
         """Return the SQL that ends a statement by its name, in a simple query of its own."""
         name, backend = deallocated(text, verdict), self._session.backend
-        if backend is None or name not in self._named:
+        if backend is None or name not in self.named:
             return text
         self.ending.stand_in(backend, name)
         return DEALLOCATING
@@ -366,7 +366,7 @@ class Extended:
             elif OURS.match(name):
                 message = wire.close_statement(NOBODY)
             elif (closed := self.forget(name)) is not None:
-                message = wire.close_statement(NOBODY)
+                message = wire.close_statement(self._backend.prepared.stood(name))
                 self._backend.prepared.drop(closed.token)
                 self._preparing.close_gone(self._backend)
                 undo = partial(self._restore, name, closed)

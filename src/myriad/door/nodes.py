@@ -223,6 +223,7 @@ def _prepare(effects: Effects, statement: Node) -> None:
 
 def _execute(effects: Effects, statement: Node) -> None:
     effects.hide()  # what it runs was prepared by another text
+    effects.executes.add(str(statement.get("name", "")))
     _prepared_name(effects, statement)
 
 

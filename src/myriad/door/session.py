@@ -14,6 +14,7 @@ from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
 from myriad.door.pool import EVERYTHING
 from myriad.door.refusals import lost, refuse_unit, refuse_waiting
+from myriad.door.standing import stands
 from myriad.door.statements import CLOCK
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
@@ -160,7 +161,7 @@ class Session(Frontend):
             refuse_unit(self, fault, text)
             return True
         backend = self.backend or self.acquire()
-        if backend is None:
+        if backend is None or (verdict.executes and not stands(self, backend, verdict)):
             return False
         self.start_unit(text)
         backend.unnamed = None  # a simple query ends it in the server

@@ -157,11 +157,16 @@ class Instance:
 
 
 class Prepared:
-    """The instances on one server connection, the least recently used first."""
+    """The instances on one server connection, the least recently used first.
 
-    __slots__ = ("_bytes", "_gone", "_known")
+    Attributes:
+        standing: statements that have their clients' names there: see `standing`.
+    """
+
+    __slots__ = ("_bytes", "_gone", "_known", "standing")
 
     def __init__(self) -> None:
+        self.standing: dict[bytes, Statement] = {}
         self._known: OrderedDict[Key, Instance] = OrderedDict()
         self._bytes = 0
         self._gone: list[bytes] = []  # names that are still to be closed there
@@ -210,6 +215,10 @@ class Prepared:
             self._bytes -= found.size
             self._gone.append(found.name)
 
+    def stood(self, name: bytes) -> bytes:
+        """Return by which name the server knows what a client calls so; nobody's if by none."""
+        return name if self.standing.pop(name, None) is not None else NOBODY
+
     def take_gone(self) -> list[bytes]:
         """Return the names that are to be closed, and rely on it that they are."""
         gone = self._gone
@@ -229,4 +238,5 @@ class Prepared:
         """Hear that nothing is prepared any more."""
         self._known.clear()
         self._gone.clear()
+        self.standing.clear()
         self._bytes = 0

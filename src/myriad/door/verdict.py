@@ -56,6 +56,7 @@ class Verdict:
     reads_sequences: bool = False  # calls currval or lastval
     recycles: bool = False  # connections made later would start with other settings
     defines: bool = False  # makes, changes or drops something in the database
+    executes: frozenset[str] = frozenset()  # the names in EXECUTE name
     deallocates: str | None = None  # the name in DEALLOCATE name
     deallocates_all: bool = False  # DEALLOCATE ALL
     identity: tuple[Span, ...] = ()  # where the person's name belongs
@@ -261,6 +262,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         sequences=effects.sequences,
         reads_sequences=effects.reads_sequences,
         recycles=effects.recycles,
+        executes=frozenset(effects.executes),
         deallocates=effects.deallocates,
         deallocates_all=effects.deallocates_all,
         identity=tuple(effects.identity[start] for start in sorted(effects.identity)),

@@ -1,0 +1,78 @@
+"""SQL's EXECUTE of what a client has prepared by the protocol.
+
+In the server such a statement has a name of the door's, and perhaps it is not on this connection
+at all. So it is prepared there once more, under the client's own name, before EXECUTE comes. Nobody
+else meets that name: whoever gets the connection next gets it without any statement.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from myriad.door import wire
+from myriad.door.backend import Lost, Refused
+from myriad.door.pool import EVERYTHING
+from myriad.door.refusals import refuse_waiting
+
+if TYPE_CHECKING:
+    from myriad.door.backend import Backend
+    from myriad.door.extended import Extended
+    from myriad.door.session import Session
+    from myriad.door.statements import Statement
+    from myriad.door.verdict import Verdict
+
+
+def _missing(
+    extended: "Extended | None", backend: "Backend", verdict: "Verdict"
+) -> dict[bytes, "Statement"]:
+    """Return what a text executes and that has not got its name on a connection yet."""
+    if not verdict.executes or extended is None:
+        return {}
+    named, there = extended.named, backend.prepared.standing
+    names = [name.encode() for name in verdict.executes]
+    return {
+        name: named[name] for name in names if name in named and there.get(name) is not named[name]
+    }
+
+
+def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
+    """Have in the server what a text of the extended protocol executes, in this very unit.
+
+    Returns whether something was sent.
+    """
+    standing = backend.prepared.standing
+    missing = _missing(extended, backend, verdict)
+    for name, statement in missing.items():
+        backend.dirt = max(backend.dirt, EVERYTHING)
+        extended.answers.completes(ours=True)
+        extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
+        standing[name] = statement
+        parse = wire.parse(name, statement.sql, statement.types)
+        backend.transport.write(wire.close_statement(name) + parse)
+    return bool(missing)
+
+
+def stands(session: "Session", backend: "Backend", verdict: "Verdict") -> bool:
+    """Say whether a simple query may be sent; else it waits until what it executes is there."""
+    missing = _missing(session.extended, backend, verdict)
+    if missing:
+        session.paused = True
+        session.door.spawn(_stand(session, backend, missing))
+    return not missing
+
+
+async def _stand(session: "Session", backend: "Backend", missing: dict[bytes, "Statement"]) -> None:
+    standing = backend.prepared.standing
+    backend.dirt = max(backend.dirt, EVERYTHING)
+    try:
+        for name, statement in missing.items():
+            if standing.pop(name, None) is not None:
+                await backend.run(f'DEALLOCATE "{name.decode().replace(chr(34), chr(34) * 2)}"')
+            await backend.prepare(name, statement.sql, statement.types)
+            standing[name] = statement
+    except Lost:
+        return  # the session was told
+    except Refused as refused:
+        refuse_waiting(session, refused.fault)
+        return
+    if session.backend is backend:
+        session.resume()
