@@ -279,7 +279,7 @@ def test_read_sequences() -> None:
 
 def test_what_later_connections_start_with() -> None:
     for text in ("ALTER ROLE x SET a = 1", "ALTER DATABASE d RESET ALL", "ALTER SYSTEM SET a = 1"):
-        assert look(text).recycles
+        assert look(text).renews
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,16 @@ GROUP BY r.oid;
 -- Who we are, whatever role a database would have us take.
 SELECT oid FROM pg_roles WHERE rolname = session_user;
 
+-- name: defaults
+-- Which settings connections begin with: of a database, of a role, and by when they were read.
+SELECT coalesce(d.datname, '') AS database, coalesce(r.rolname, '') AS role,
+       md5(s.setconfig::text) AS settings
+FROM pg_db_role_setting AS s
+LEFT JOIN pg_database AS d ON d.oid = s.setdatabase
+LEFT JOIN pg_roles AS r ON r.oid = s.setrole
+UNION ALL
+SELECT '', '', pg_conf_load_time()::text;
+
 -- name: capacity
 SELECT current_setting('max_connections')::int
      - current_setting('superuser_reserved_connections')::int AS connections,

@@ -60,7 +60,7 @@ class Effects:
     discards: bool = False
     sequences: bool = False
     reads_sequences: bool = False
-    recycles: bool = False
+    renews: bool = False
     defines: bool = False
     executes: set[str] = field(default_factory=set)
     deallocates: str | None = None

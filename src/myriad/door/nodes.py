@@ -186,15 +186,15 @@ def _refuse(message: str, hint: str = ASK) -> Callable[[Effects, Node], None]:
 def _lasting(message: str) -> Callable[[Effects, Node], None]:
     """Settings that later connections start with."""
 
-    def recycle(effects: Effects, _statement: Node) -> None:
-        effects.recycles = True
+    def renew(effects: Effects, _statement: Node) -> None:
+        effects.renews = True
         effects.refuse(f"{message} is not available here: {SHARED}", "use SET in your session")
 
-    return recycle
+    return renew
 
 
 def _alter_system(effects: Effects, _statement: Node) -> None:
-    effects.recycles = True
+    effects.renews = True
 
 
 def _transaction(effects: Effects, statement: Node) -> None:

@@ -57,6 +57,7 @@ class Pool:
         most_for_one: how many of them one person may use: others always find some.
         pinned: how many of them stay with a session.
         sessions: how many sessions use it.
+        oldest: server connections that were there before are not used again.
         asked_for: when somebody last wanted to use it.
         hides_activity: nobody may see there what others run.
         lingers: its connections stay for a while after the last session; somebody else's database
@@ -82,7 +83,7 @@ class Pool:
         self.pinned = self.sessions = 0
         self.lingers = True
         self.hides_activity = shared
-        self.asked_for = 0.0
+        self.asked_for = self.oldest = 0.0
         self.opening = 0
         self.backends: set[Backend] = set()
         self._idle: list[Backend] = []
@@ -174,7 +175,9 @@ class Pool:
         """Take a server connection back; what was left in it is reset first."""
         if backend.dirt or rollback or backend.cancels or backend.closed:
             self._clean(backend, rollback=rollback)
-        elif self._waiting or self.pools.starving or not self.sessions:
+        elif (
+            self._waiting or self.pools.starving or not self.sessions or backend.born < self.oldest
+        ):
             self._put(backend)
         else:
             self._idle.append(backend)
@@ -252,6 +255,11 @@ class Pool:
         if backend in self._idle:
             self._idle.remove(backend)
         self.pools.freed(self)
+
+    def recycle(self) -> None:
+        """Replace its server connections by new ones, each as soon as it is free."""
+        self.oldest = time.monotonic()
+        self.close_idle()
 
     def close_idle(self, *, before: float = float("inf"), most: int | None = None) -> int:
         """Close server connections that were idle since `before`; return how many."""

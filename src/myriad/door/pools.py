@@ -118,13 +118,7 @@ class Pools:
 
     def is_old(self, backend: Backend) -> bool:
         """Say whether a server connection must not be used again."""
-        return backend.closed or backend.born < self._oldest
-
-    def recycle(self) -> None:
-        """Replace all server connections by new ones, each as soon as it is free."""
-        self._oldest = time.monotonic()
-        for pool in self:
-            pool.close_idle()
+        return backend.closed or backend.born < max(self._oldest, backend.pool.oldest)
 
     def tend(self, now: float) -> None:
         """Close what is idle for long or old, and give to who may have something again."""

@@ -37,9 +37,10 @@ class Profiles:
         """Return the profile if the server was asked before."""
         return self.cache.get((pool, frozenset(startup.named.items())))
 
-    def forget(self) -> None:
-        """Ask again: databases or roles may have got other settings."""
-        self.cache.clear()
+    def forget(self, pool: "Pool") -> None:
+        """Ask again: a pool's connections begin with other settings now."""
+        for key in [key for key in self.cache if key[0] is pool]:
+            self.cache.pop(key)
 
     async def learn(self, pool: "Pool", startup: Startup, backend: "Backend") -> Profile:
         """Make the settings on a server connection and see what comes of it.

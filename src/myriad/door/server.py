@@ -17,6 +17,7 @@ from myriad.door.audit import Audit
 from myriad.door.backend import Backend, Lost, Refused
 from myriad.door.control import SQL, Control
 from myriad.door.databases import Databases, pool_role
+from myriad.door.defaults import Defaults, concern
 from myriad.door.dial import Dial
 from myriad.door.guest import Guest, NotServed
 from myriad.door.login import Login, LoginRefused
@@ -68,6 +69,7 @@ class Door:
         self.mock_secret = secrets.token_bytes(32)
         self.accounts = Accounts(control, settings, superuser=capacity["superuser"])
         self.databases = Databases(control)
+        self.defaults = Defaults(control)
         self.roles = PoolRoles(control, dial)
         self.throttle = Throttle(settings["max_clients"])
         self.profiles = Profiles()
@@ -249,11 +251,6 @@ class Door:
         await self.dial.cancel(backend.number, backend.key)
         backend.abort()
 
-    def recycle(self) -> None:
-        """Replace server connections and what was learnt: new ones would be different."""
-        self.profiles.forget()
-        self.pools.recycle()
-
     # What changes
 
     def people_changed(self, _payload: str = "") -> None:
@@ -302,6 +299,14 @@ class Door:
         used = {session.pool.database for session in self.sessions.values()}
         if await self.databases.refresh(used):
             await self._look_again()
+
+    async def look_at_defaults(self) -> None:
+        """Replace server connections, and what was learnt of them, where new ones would differ."""
+        changed = await self.defaults.changed()
+        for pool in self.pools if changed else ():
+            if concern(pool, changed):
+                self.profiles.forget(pool)
+                pool.recycle()
 
     # Its end
 

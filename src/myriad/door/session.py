@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from myriad.door import copying, settle, signals, wire
+from myriad.door import copying, quota, settle, signals, wire
 from myriad.door.backend import NOTICE, NOTIFICATION, Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
@@ -77,6 +77,7 @@ class Session(Frontend):
         "pool",
         "reason",
         "refusal",
+        "renews",
         "restored",
         "rows",
         "rows_before",
@@ -111,7 +112,7 @@ class Session(Frontend):
         self.skipping = self.copying = self.muted = self.bridged = False
         self.ended_early: bool | None = None
         self.unit = False  # something was sent to the server that Sync has not followed yet
-        self.special = self.sequences = False
+        self.special = self.sequences = self.renews = False
         self.acked = self.tries = 0
         self.refusal: Fault | None = None
         self.reason: Fault | None = None
@@ -250,7 +251,7 @@ class Session(Frontend):
 
     def queued_too_long(self) -> None:
         """Answer that nobody could serve the statement in time."""
-        refuse_waiting(self, settle.queued(self))
+        refuse_waiting(self, quota.queued(self))
 
     def move(self, pool: "Pool") -> None:
         """Run what comes next in another pool: the person's rights have changed."""
@@ -281,7 +282,7 @@ class Session(Frontend):
         self.bytes += len(data)
         account = self.account
         if self.rows > account.most_rows or self.bytes > account.most_bytes:
-            data = settle.within_limits(self, data, rows, begin)
+            data = quota.within_limits(self, data, rows, begin)
         self.transport.write(data)
 
     def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
@@ -294,7 +295,8 @@ class Session(Frontend):
             self.extended.unit_over()
         elif self.special:
             self.special = False
-        if not (self.touched or self.restored or self.muted or self.wants_pin or self.bridged):
+        later = self.touched or self.restored or self.wants_pin or self.renews
+        if not (later or self.muted or self.bridged):
             self.deliver(data, rows, begin)
             if not self.muted:
                 self.ready(status)

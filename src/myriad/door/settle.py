@@ -3,17 +3,19 @@
 What is here runs for few statements: those that change settings, pin a connection, or fail.
 """
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from myriad.door import activity, identity, signals, values, wire
-from myriad.door.backend import NOTICE, ROWS, Backend, Lost, Refused
+from myriad.door import activity, identity, quota, signals, values, wire
+from myriad.door.backend import NOTICE, Backend, Lost, Refused
 from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.reader import BUSY, Busy
 from myriad.door.refusals import MOST_TRIES, refuse_waiting
 from myriad.door.statements import ANYTHING, NOBODY, OURS
 from myriad.door.verdict import Verdict
-from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.door.wire import HEADER_BYTES, Fault
 from myriad.door.writing import Place, write
 
 if TYPE_CHECKING:
@@ -26,8 +28,7 @@ CANCELLED = "57014"  # query_canceled
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
 FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
-SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
-ENDS = frozenset(b"CZ")  # CommandComplete, ReadyForQuery
+RENEW_SECONDS = 5.0
 
 _SEQUENCES = Fault(
     "0A000",
@@ -108,8 +109,7 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
         session.local |= {ANYTHING}
     if verdict.deallocates_all or verdict.discards or verdict.deallocates is not None:
         session.special = True  # see `completed`
-    if verdict.recycles:
-        session.door.recycle()
+    session.renews = session.renews or verdict.renews
 
 
 def _dirt(verdict: Verdict) -> int:
@@ -236,7 +236,7 @@ async def before_ready(session: "Session", status: int) -> None:
         return
     if session.muted:
         session.muted = False
-        fault = session.reason or too_much(session)
+        fault = session.reason or quota.too_much(session)
         session.errors = fault.code
         session.transport.write(fault.encode())
     session.reason = None
@@ -262,7 +262,18 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
         session.restored = frozenset()
     if session.touched and status == wire.IDLE:
         await _read_settings(session, backend)
+    if session.renews and status == wire.IDLE:
+        await _renew(session)
     return status
+
+
+async def _renew(session: "Session") -> None:
+    """Let the next connection begin with the settings that a transaction may have made."""
+    session.renews = False
+    if not session.errors:
+        with suppress(TimeoutError):  # it is looked at again from time to time
+            async with asyncio.timeout(RENEW_SECONDS):
+                await session.door.look_at_defaults()
 
 
 async def _fail(backend: Backend) -> None:
@@ -280,7 +291,10 @@ def keep(session: "Session", backend: Backend, reason: str) -> None:
 
 
 def _pin(session: "Session", status: int) -> None:
-    if session.errors and status == wire.IDLE:
+    """Keep the server connection for what was made; not for what was refused, or taken back."""
+    if status == wire.FAILED:
+        return  # at its end: it may still go back to a savepoint behind that
+    if status == wire.IDLE and (session.errors or session.status == wire.FAILED):
         session.wants_pin = ""
         return
     if not session.pin and session.backend is not None:
@@ -341,55 +355,3 @@ def _with_their_names(session: "Session", message: bytes) -> bytes:
     name_of = session.extended.name_of if session.extended else lambda _: b""
     body = OURS.sub(lambda found: name_of(found[0]), message[HEADER_BYTES:])
     return wire.message(message[:1], body)
-
-
-def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> bytes:
-    """Return what of an answer may still be passed on; if that is not all, end the statement.
-
-    A row that was begun is passed on to its end.
-    """
-    if begin >= len(data) or not (rows or len(data) > SMALL_BYTES):
-        return data
-    session.muted = True
-    session.reason = too_much(session)
-    account = session.account
-    most = account.most_rows - (session.rows - rows) if session.rows > account.most_rows else 0
-    session.rows = min(session.rows, account.limits.rows or session.rows)
-    session.door.stop(session)
-    return first_rows(data, begin, most)
-
-
-def first_rows(data: bytes, position: int, rows: float) -> bytes:
-    """Return the part of an answer that has no more than that many rows, and not its end."""
-    while len(data) - position >= HEADER_BYTES:
-        kind, size = header(data, position)
-        if kind in ROWS:
-            rows -= 1
-        if rows < 0 or kind in ENDS or position + size + 1 > len(data):
-            break
-        position += size + 1
-    return data[:position]
-
-
-def queued(session: "Session") -> Fault:
-    """Return the error about a statement that nobody could serve in time."""
-    limit = session.account.limits.queue_seconds
-    return Fault(
-        "53300",
-        f"the statement waited longer than {limit:g} seconds for its turn",
-        "All server connections are busy, or yours are: run less at once, or later.",
-    )
-
-
-def too_much(session: "Session") -> Fault:
-    """Return the error about a result that is over a limit."""
-    account = session.account
-    if session.rows > account.most_rows:
-        what = f"more than {account.limits.rows:,} rows"
-    else:
-        what = f"more than {account.limits.megabytes:g} MB"
-    return Fault(
-        "54000",
-        f"the result has {what}, which is the limit in one transaction",
-        "Ask for less (WHERE, LIMIT, count), or have the limit raised: myriad person limit.",
-    )

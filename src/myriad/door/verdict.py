@@ -54,7 +54,7 @@ class Verdict:
     discards: bool = False  # DISCARD ALL
     sequences: bool = False  # may call nextval or setval: currval and lastval change
     reads_sequences: bool = False  # calls currval or lastval
-    recycles: bool = False  # connections made later would start with other settings
+    renews: bool = False  # connections made later may begin with other settings
     defines: bool = False  # makes, changes or drops something in the database
     executes: frozenset[str] = frozenset()  # the names in EXECUTE name
     deallocates: str | None = None  # the name in DEALLOCATE name
@@ -261,7 +261,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         discards=effects.discards,
         sequences=effects.sequences,
         reads_sequences=effects.reads_sequences,
-        recycles=effects.recycles,
+        renews=effects.renews,
         executes=frozenset(effects.executes),
         deallocates=effects.deallocates,
         deallocates_all=effects.deallocates_all,
