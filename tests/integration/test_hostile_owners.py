@@ -1,8 +1,11 @@
-"""Somebody who may create databases never gets Myriad to run their code with its rights."""
+"""Somebody who may create databases never gets Myriad to run their code with its rights.
 
-import uuid
+Nor does what they set there, or give to people by name, change anything for anybody elsewhere.
+"""
+
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,11 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.connect import Target
+from myriad.engines.databases import create_database
 from myriad.errors import PublishError
 from myriad.publish import Options
 from tests.harness import as_admin
+from tests.hostile import Owner, add_owner
 
 EVIL = """
 CREATE FUNCTION public.evil() RETURNS int LANGUAGE plpgsql AS $$
@@ -23,83 +28,104 @@ BEGIN
     RETURN 1;
 END $$;
 """
+# They fit better than PostgreSQL's own what the door asks, where `public` is looked at.
+SHADOWS = """
+CREATE FUNCTION public.evil(text[], text) RETURNS text[] LANGUAGE sql
+    AS 'SELECT public.evil(); SELECT $1 || $2';
+CREATE AGGREGATE public.array_agg(text) (sfunc = public.evil, stype = text[], initcond = '{}');
+CREATE FUNCTION public.evil(oid, int4) RETURNS boolean LANGUAGE sql AS 'SELECT public.evil() = 0';
+CREATE OPERATOR public.< (function = public.evil, leftarg = oid, rightarg = int4);
+"""
+WHO = "SELECT current_setting('session_authorization')"
 
 
-class Owner:
-    """A person with a database of their own, in which they set traps."""
+@dataclass(frozen=True)
+class Readers:
+    """Two people who may read the same, and so share server connections.
 
-    def __init__(self, installation: Myriad) -> None:
-        tag = uuid.uuid4().hex[:8]
-        self.name, self.database = f"owner{tag}", f"own{tag}"
-        self.installation = installation
-        ((_, self._password),) = installation.people.add_people([self.name], (), owner=True)
-        with closing(self.connect("main")) as connection:
-            name = sql.Identifier(self.database)
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    Attributes:
+        each: name and password.
+    """
 
-    def connect(self, database: str) -> psycopg.Connection:
-        server = self.installation.server()
-        target = Target(server.host, server.port, database, self.name, self._password)
-        return psycopg.connect(target.uri(with_password=True), autocommit=True)
+    installation: Myriad
+    group: str
+    each: tuple[tuple[str, str], ...]
 
-    def trap(self, statements: str) -> None:
-        with closing(self.connect(self.database)) as connection:
-            connection.execute(EVIL.replace("NAME", self.name).encode())
-            connection.execute(statements.encode())
+    def names(self) -> sql.Composed:
+        return sql.SQL(", ").join(sql.Identifier(name) for name, _ in self.each)
 
-    def is_superuser(self) -> bool:
-        with closing(as_admin(self.installation.server())) as connection:
-            row = connection.execute(
-                "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [self.name]
-            ).fetchone()
-        return bool(row and row[0])
+    def seen(self, database: str) -> set[str]:
+        """Return as whom they are known to PostgreSQL when they log in at the door."""
+        found = set()
+        for who in self.each:
+            with closing(log_in(self.installation, who, database)) as connection:
+                found.add(connection.execute(WHO).fetchall()[0][0])
+        return found
 
-    def remove(self) -> None:
-        with closing(self.connect("main")) as connection:
-            name = sql.Identifier(self.database)
-            connection.execute(sql.SQL("DROP DATABASE {}").format(name))
-        self.installation.people.remove([self.name])
+
+@pytest.fixture
+def readers(installation: Myriad, tag: str) -> Iterator[Readers]:
+    people, names = installation.people, [f"reader {n} {tag}" for n in range(2)]
+    each = people.add_people(names, [f"readers {tag}"])
+    people.grant(f"readers {tag}", "public")
+    yield Readers(installation, f"readers {tag}", tuple(each))
+    people.remove(names)
+    people.remove_group(f"readers {tag}")
 
 
 @pytest.fixture
 def owner(installation: Myriad) -> Iterator[Owner]:
-    made = Owner(installation)
+    made = add_owner(installation.server())
     yield made
     made.remove()
 
 
+def trap(owner: Owner, statements: str) -> None:
+    owner.run(EVIL.replace("NAME", owner.name) + statements)
+
+
+def log_in(installation: Myriad, who: tuple[str, str], database: str) -> psycopg.Connection:
+    """Log in at the door."""
+    server = installation.server()
+    target = Target(server.host, server.port, database, *who)
+    return psycopg.connect(target.uri(with_password=True), autocommit=True)
+
+
 def test_the_trap_works_on_an_administrator_who_walks_into_it(owner: Owner) -> None:
-    owner.trap("")
-    with closing(as_admin(owner.installation.server(), owner.database, autocommit=True)) as admin:
+    trap(owner, "")
+    with closing(as_admin(owner.server, owner.database, autocommit=True)) as admin:
         admin.execute("SELECT public.evil()")
     assert owner.is_superuser()
-    with closing(as_admin(owner.installation.server(), autocommit=True)) as admin:
+    with closing(as_admin(owner.server, autocommit=True)) as admin:
         admin.execute(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(sql.Identifier(owner.name)))
 
 
-def test_listing_what_is_published_runs_no_view_of_an_owner(owner: Owner) -> None:
-    owner.trap(
+def test_listing_what_is_published_runs_no_view_of_an_owner(
+    owner: Owner, installation: Myriad
+) -> None:
+    trap(
+        owner,
         "CREATE SCHEMA myriad;"
         "CREATE TABLE myriad.run (run uuid, finished timestamptz);"
         "CREATE TABLE myriad.reject (run uuid);"
         "CREATE VIEW myriad.published AS SELECT 'public'::text AS dataset, 't'::text AS name,"
-        " NULL::uuid AS run, public.evil()::bigint AS rows, '{}'::jsonb AS report"
+        " NULL::uuid AS run, public.evil()::bigint AS rows, '{}'::jsonb AS report",
     )
-    assert owner.database not in {row["database"] for row in owner.installation.published()}
+    assert owner.database not in {row["database"] for row in installation.published()}
     with suppress(PublishError):
-        owner.installation.describe("t", owner.database)
+        installation.describe("t", owner.database)
     assert not owner.is_superuser()
 
 
 @pytest.mark.parametrize("options", [{"append": True}, {"replace": True}, {}])
 def test_publishing_into_an_owners_database_is_refused(
-    owner: Owner, folder: Path, options: dict[str, Any]
+    owner: Owner, installation: Myriad, folder: Path, options: dict[str, Any]
 ) -> None:
-    owner.trap("CREATE TABLE public.t (a smallint, b int DEFAULT public.evil())")
+    trap(owner, "CREATE TABLE public.t (a smallint, b int DEFAULT public.evil())")
     source = folder / "t.csv"
     source.write_text("a\n1\n")
     with pytest.raises(PublishError, match=f"belongs to {owner.name}"):
-        owner.installation.publish([source], Options(database=owner.database, **options))
+        installation.publish([source], Options(database=owner.database, **options))
     assert not owner.is_superuser()
 
 
@@ -117,3 +143,70 @@ def test_a_table_of_somebody_else_is_left_alone(
         installation.publish([source], Options(database=database, **options))
     with closing(as_admin(installation.server(), database, autocommit=True)) as admin:
         admin.execute("DROP TABLE public.t")
+
+
+@pytest.mark.parametrize("path", ["public", "public, pg_catalog"])
+def test_the_door_runs_nothing_that_an_owner_made(
+    owner: Owner, installation: Myriad, path: str
+) -> None:
+    trap(owner, SHADOWS)
+    owner.run(f"ALTER DATABASE {owner.database} SET search_path = {path}", "main")
+    with closing(log_in(installation, (owner.name, owner.password), owner.database)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)  # it has looked
+    assert not owner.is_superuser()
+
+
+def test_nobody_shares_anything_in_an_owners_database(owner: Owner, readers: Readers) -> None:
+    [pool] = readers.seen("main")
+    assert pool.startswith("myriad_pool_")
+    let_in = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+    names = sql.Identifier(owner.database), sql.Identifier(readers.group)
+    owner.run(let_in.format(*names).as_string(), "main")
+    owner.run(f"ALTER DATABASE {owner.database} SET role = {owner.name}", "main")
+    assert readers.seen(owner.database) == {name for name, _ in readers.each}
+
+
+def test_what_an_owner_gives_by_name_in_their_database_counts_there_alone(
+    owner: Owner, readers: Readers
+) -> None:
+    before = readers.seen("main")
+    owner.run("CREATE TABLE t (a int); CREATE SCHEMA s; CREATE TYPE public.e AS ENUM ('x')")
+    for what in ("SELECT ON t", "USAGE, CREATE ON SCHEMA s", "USAGE ON TYPE public.e"):
+        owner.run((sql.SQL(f"GRANT {what} TO ") + readers.names()).as_string())
+    given = sql.SQL("GRANT ALL ON DATABASE {} TO ").format(sql.Identifier(owner.database))
+    owner.run((given + readers.names()).as_string(), "main")
+    owner.run(
+        (sql.SQL("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO ") + readers.names()).as_string()
+    )
+    assert readers.seen("main") == before
+    assert readers.seen(owner.database) == {name for name, _ in readers.each}
+
+
+def test_what_somebody_was_given_by_name_counts_where_it_holds(
+    readers: Readers, installation: Myriad, database: str
+) -> None:
+    installation.people.grant(readers.group, "public", database)
+    with closing(as_admin(installation.server(), database, autocommit=True)) as connection:
+        connection.execute("CREATE TABLE public.t (a int)")
+        connection.execute(sql.SQL("GRANT SELECT ON public.t TO ") + readers.names())
+    assert readers.seen(database) == {name for name, _ in readers.each}
+    assert len(readers.seen("main")) == 1
+
+
+def test_a_database_of_an_old_name_is_another_one(
+    owner: Owner, readers: Readers, installation: Myriad, tag: str
+) -> None:
+    name = f"sales {tag}"
+    create_database(installation.server(), name)
+    installation.people.grant(readers.group, "public", name)
+    with closing(log_in(installation, readers.each[0], name)) as session:
+        assert session.execute(WHO).fetchall()[0][0].startswith("myriad_pool_")
+        with closing(as_admin(installation.server(), autocommit=True)) as connection:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)
+        owner.run(f'CREATE DATABASE "{name}"', "main")
+        owner.run(f'GRANT ALL ON DATABASE "{name}" TO "{readers.group}"', "main")
+        with pytest.raises(psycopg.OperationalError, match="was dropped"):
+            session.execute(WHO)
+    assert readers.seen(name) == {name for name, _ in readers.each}
+    owner.run(f'DROP DATABASE "{name}"', "main")
