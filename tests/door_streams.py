@@ -16,6 +16,7 @@ from tests.door_script import (
 )
 
 COPY = "COPY t FROM STDIN"
+CALL = wire.message(b"F", b"\0\0\x06\x3e" + b"\0\0" * 3)  # random()
 query = wire.query
 N = parse("SELECT 1, $1::text", "n")
 RUN_N = bind("x", name="n") + describe() + execute()
@@ -149,6 +150,8 @@ SAME: dict[str, bytes] = {
     "a query behind an error in a unit": FAIL + query("SELECT 2") + SYNC + SELECT + SYNC,
     "a query behind an error and more": FAIL + SELECT + query("SELECT 2") * 2 + SELECT + SYNC,
     "a query within a unit in a transaction": query("BEGIN") + SELECT + query("SELECT 2") + SYNC,
+    "a function call behind an error": FAIL + CALL + SYNC + SELECT + SYNC,
+    "a function call behind an error, and more": FAIL + CALL + SELECT + CALL + SYNC + SELECT + SYNC,
     "COPY data outside of COPY": ROW + COPY_DONE + copy_fail() + SYNC,
     "COPY data in a transaction": query("BEGIN")
     + ROW

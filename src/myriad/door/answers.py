@@ -21,6 +21,7 @@ from myriad.door.statements import (
 if TYPE_CHECKING:
     from myriad.door.session import Session
 
+MANY = 1000  # answers that are awaited, before those that have come are looked for
 COMPLETIONS = frozenset(b"13")  # ParseComplete, CloseComplete
 PARAMETERS = ord("t")
 DESCRIPTIONS = frozenset(b"tTn")  # ParameterDescription, RowDescription, NoData
@@ -54,6 +55,11 @@ class Answers:
         self._parameters: bytes | None = None
         self.awaited: object = None
 
+    @property
+    def expected(self) -> int:
+        """How many answers to Parse and Close are kept in mind."""
+        return len(self._completions)
+
     def completes(
         self,
         *,
@@ -62,6 +68,8 @@ class Answers:
         undo: Callable[[], object] | None = None,
     ) -> None:
         """Expect ParseComplete or CloseComplete."""
+        if len(self._completions) >= MANY:
+            self._note_parsed()
         self._completions.append(_Completion(ours, statement, undo))
         if ours:
             self._session.special = True
@@ -84,11 +92,16 @@ class Answers:
 
     def come(self, what: object) -> None:
         """Let the client go on, if it is that for which it was held back."""
-        if self.awaited is not None and self.awaited is what:
-            self.failed()
+        if self.awaited is what:
+            self._go_on()
 
     def failed(self) -> None:
-        """Let the client go on: nothing else will be answered."""
+        """Pass over what the client sends up to Sync, as the server does from now on."""
+        session = self._session
+        session.skipping = session.skipping or (session.unit and not session.awaiting)
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self.awaited is not None:
             self.awaited = None
             self._session.resume()
@@ -126,12 +139,18 @@ class Answers:
     def unit_over(self) -> None:
         """Note what was parsed, and undo what the server did not come to."""
         if self._completions:
-            for expected in self._completions[: self._session.acked]:
-                if expected.statement is not None:
-                    expected.statement.parsed = CLOCK.tick()
-            for expected in reversed(self._completions[self._session.acked :]):
+            self._note_parsed()
+            for expected in reversed(self._completions):
                 if expected.undo is not None:
                     expected.undo()
             self._completions.clear()
         self._descriptions.clear()
         self._parameters = self.awaited = None
+
+    def _note_parsed(self) -> None:
+        """Let go of what the server has answered: a unit has no end but its client's."""
+        acked, self._session.acked = self._session.acked, 0
+        for expected in self._completions[:acked]:
+            if expected.statement is not None:
+                expected.statement.parsed = CLOCK.tick()
+        del self._completions[:acked]

@@ -94,6 +94,16 @@ def describe_statement(name: bytes) -> bytes:
     return message(b"D", b"S" + name + b"\0")
 
 
+def describes(portal: bytes, data: bytes, position: int) -> bool:
+    """Say whether a Describe of that portal begins there."""
+    begin = position + HEADER_BYTES
+    size = 1 + len(portal) + 1
+    return (
+        data[position : position + 1] == b"D"
+        and data[begin : begin + size] == b"P" + portal + b"\0"
+    )
+
+
 def close_statement(name: bytes) -> bytes:
     """Return Close of a prepared statement; it is no error if there is none."""
     return message(b"C", b"S" + name + b"\0")

@@ -1,0 +1,45 @@
+"""What a session remembers of a unit that its client does not end."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from myriad.door.answers import MANY, Answers
+from myriad.door.statements import Statement
+from myriad.door.values import NONE
+from myriad.door.verdict import NOTHING
+
+PARSED, CLOSED = b"1\0\0\0\4", b"3\0\0\0\4"
+
+
+def session() -> Any:
+    return SimpleNamespace(acked=0, special=False, unit=True, awaiting=False, skipping=False)
+
+
+def test_what_was_answered_is_let_go_of_before_the_unit_ends() -> None:
+    found = session()
+    answers, undone = Answers(found), []
+    statements = [
+        Statement(b"SELECT 1", b"\0\0", NOTHING, NONE, shared=True) for _ in range(10_000)
+    ]
+    for statement in statements:
+        answers.completes(statement=statement, undo=lambda: undone.append("parsed"))
+        answers.completes(undo=lambda: undone.append("closed"))
+        assert answers.seen(PARSED[0], PARSED) == PARSED
+        assert answers.seen(CLOSED[0], CLOSED) == CLOSED
+        assert answers.expected <= MANY
+    assert [one.parsed for one in statements] == sorted(one.parsed for one in statements)
+    answers.completes(undo=lambda: undone.append("the last"))
+    answers.unit_over()
+    assert undone == ["the last"]
+    assert answers.expected == 0
+
+
+def test_ours_stay_hidden_when_others_were_let_go_of() -> None:
+    found = session()
+    answers = Answers(found)
+    for number in range(3 * MANY):
+        answers.completes(ours=bool(number % 3))
+    for number in range(3 * MANY):
+        assert answers.seen(PARSED[0], PARSED) == (b"" if number % 3 else PARSED)
+        answers.completes(ours=True)
+    assert answers.seen(PARSED[0], PARSED) == b""
