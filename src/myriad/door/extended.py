@@ -102,7 +102,7 @@ class Extended:
             self.ending.unit_over(in_transaction=self._session.in_transaction)
 
     def end_early(self) -> bool:
-        """End the unit with a Sync of ours, as a query follows: asyncpg sends one after Flush.
+        """End the unit with a Sync of ours, as a query or call follows: asyncpg sends one so.
 
         Sent as it is, the server would pass over it after an error, and never answer.
         """
@@ -204,7 +204,7 @@ class Extended:
         alone = not session.unit
         if not self._begin(text, data, position):
             return False
-        found = self._preparing.settings(self._backend, alone=alone)
+        found = self._preparing.settings(self._backend, verdict, alone=alone)
         if found is None:
             return False
         if name in self.named:
@@ -277,7 +277,7 @@ class Extended:
         alone = not session.unit
         if not self._begin(statement.sql, data, position):
             return False
-        there = self._place(statement, again=_describes(portal, data, stop), alone=alone)
+        there = self._place(statement, again=wire.describes(portal, data, stop), alone=alone)
         if there is None:
             return not session.paused
         if not verdict.plain:
@@ -316,6 +316,7 @@ class Extended:
             return self._send(data[position:stop])
         statement = self.named.get(name) if name else self._unnamed
         if statement is None:
+            self.answers.describes(ours=False)  # SQL may have prepared it
             return self._send_unknown(name, data[position:stop])
         alone = not self._session.unit
         if not self._begin(statement.sql, data, position):
@@ -376,6 +377,8 @@ class Extended:
 
     def _call(self, message: bytes) -> bool:
         session = self._session
+        if session.unit:
+            return self.end_early()
         if session.pool.shared:
             refuse_unit(session, _CALLS, b"function call")
             return True
@@ -387,13 +390,3 @@ class Extended:
         backend.transport.write(message)
         session.awaiting, session.unit = True, False
         return True
-
-
-def _describes(portal: bytes, data: bytes, position: int) -> bool:
-    """Say whether the client sent a Describe of that portal next."""
-    begin = position + HEADER_BYTES
-    size = 1 + len(portal) + 1
-    return (
-        data[position : position + 1] == b"D"
-        and data[begin : begin + size] == b"P" + portal + b"\0"
-    )
