@@ -7,14 +7,18 @@ import pytest
 
 from myriad import Myriad
 from myriad.door import wire
-from tests.door_script import Place, Wire, shared
+from tests.door_script import Answer, Place, Wire, shared
 
 DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"
 
 
+TABLES = "CREATE SCHEMA q; CREATE TABLE q.p AS SELECT 1 AS v; CREATE TABLE q.news (a int)"
+
+
 @pytest.fixture(scope="module")
 def place(installation: Myriad) -> Iterator[Place]:
-    with shared(installation, DATABASE, [ALICE, BOB], "CREATE TABLE nothing ()") as place:
+    with shared(installation, DATABASE, [ALICE, BOB], TABLES) as place:
+        installation.people.grant(f"{DATABASE} group", "q", DATABASE, write=True)
         yield place
 
 
@@ -147,3 +151,92 @@ def test_many_sessions_prepare_and_move_between_few_server_connections(place: Pl
         for number, session in [*enumerate(sessions)] * 3:
             rows = [answer[1] for answer in session.until() if answer[0] == "D"]
             assert rows == [f"'{number}'", "'all'"]
+
+
+Step = bytes | str  # what is sent; or "move": from now on another server connection serves
+
+
+def answered(session: Wire, steps: list[Step], place: Place) -> list[Answer]:
+    """Return all answers; each step but a move has one ReadyForQuery."""
+    answers: list[Answer] = []
+    with ExitStack() as stack:
+        for step in steps:
+            if isinstance(step, str):
+                stack.enter_context(held(place))
+            else:
+                session.send(step)
+                answers += session.until()
+    return answers
+
+
+TOLD = parse("k", "SELECT v FROM p") + wire.describe_statement(b"k") + wire.SYNC
+RUN = bind("k") + execute() + wire.SYNC
+FAILED = wire.query("SELECT 1/0")
+ROLLBACK = parse("", "ROLLBACK") + bind("") + execute() + wire.SYNC
+SERIALIZABLE = parse("i", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+RUN_I = bind("i") + execute() + wire.SYNC
+SHOW = wire.query("SHOW transaction_isolation")
+STREAMS: dict[str, list[Step]] = {
+    "an error comes before what is prepared anew": [
+        wire.query("SET search_path = q"), TOLD, "move", parse("", "no SQL") + RUN, RUN,
+    ],
+    "an error and Flush come before what is prepared anew": [
+        wire.query("SET search_path = q"), TOLD, "move",
+        parse("", "no SQL") + wire.FLUSH + RUN, RUN,
+    ],
+    "what is prepared anew has no table any more": [
+        wire.query("SET search_path = q"), TOLD, wire.query("SET search_path = none"),
+        "move", RUN, RUN,
+    ],
+    "that, behind something else": [
+        wire.query("SET search_path = q"), TOLD, wire.query("SET search_path = none"),
+        "move", parse("", "SELECT 5") + bind("") + execute() + RUN, RUN,
+    ],
+    "what SQL prepared is described before what the door describes by itself": [
+        wire.query("PREPARE by_sql AS SELECT 1 AS one"),
+        wire.describe_statement(b"by_sql") + parse("k", "SELECT 'x' AS other") + wire.SYNC,
+        wire.describe_statement(b"by_sql") + wire.describe_statement(b"none") + wire.SYNC,
+    ],
+    "a failed transaction with a setting of its own ends": [
+        wire.query("BEGIN; SET LOCAL work_mem = '1MB'"), FAILED, ROLLBACK, SHOW,
+    ],
+    "a failed transaction with a setting of the session ends": [
+        wire.query("BEGIN; SET work_mem = '1MB'"), FAILED, ROLLBACK, SHOW,
+    ],
+    "a failed transaction is ended by a statement of other settings": [
+        parse("k", "ROLLBACK") + wire.SYNC, wire.query("SET datestyle = 'German'"), "move",
+        wire.query("BEGIN; SELECT 1/0"), RUN, SHOW,
+    ],
+    "nothing else runs in a failed transaction": [
+        parse("k", "SELECT '1.2.2024'::date") + wire.SYNC, wire.query("SET datestyle = 'German'"),
+        "move", wire.query("BEGIN; SELECT 1/0"), RUN, wire.query("ROLLBACK"), RUN,
+    ],
+    "a transaction gets its level behind a setting": [
+        wire.query("BEGIN"), wire.query("SET LOCAL work_mem = '2MB'"), SERIALIZABLE + RUN_I, SHOW,
+        wire.query("ROLLBACK"),
+    ],
+    "a transaction gets its level by a statement of other settings": [
+        SERIALIZABLE + wire.SYNC, wire.query("SET datestyle = 'German'"), "move",
+        wire.query("BEGIN"), RUN_I, SHOW, wire.query("ROLLBACK"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", STREAMS.values(), ids=STREAMS)
+def test_what_is_prepared_anew_is_answered_as_on_a_direct_connection(
+    place: Place, steps: list[Step]
+) -> None:
+    with (
+        closing(place.door(ALICE, DATABASE)) as alice,
+        closing(place.direct(ALICE, DATABASE)) as direct,
+    ):
+        assert answered(alice, steps, place) == answered(direct, steps, place)
+
+
+def test_a_snapshot_is_not_taken_before_the_first_query(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
+        alice.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL work_mem = '1MB'")
+        assert unit(alice, parse("", "SAVEPOINT s"), bind(""), execute()) == []
+        bob.query("INSERT INTO q.news VALUES (1)")
+        assert alice.rows("SELECT a FROM q.news") == [("'1'",)]
+        alice.query("ROLLBACK")

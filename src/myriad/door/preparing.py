@@ -9,6 +9,7 @@ from myriad.door.answers import Answers
 from myriad.door.backend import Backend, Lost, Refused
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
+from myriad.door.verdict import Verdict
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ CHANGED = Fault(
 )
 # PostgreSQL itself parses a prepared statement again when it has changed (plancache.c).
 _REPARSED = "search_path"
+# Commands that the server only reads when they are parsed, and by these settings alone. They take
+# no snapshot, so nothing that takes one may come before them: SET TRANSACTION would fail.
+_ONLY_READ = frozenset(
+    (
+        *("BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"),
+        *("PREPARE TRANSACTION", "LOCK", "SET", "RESET", "SHOW", "SET CONSTRAINTS"),
+    )
+)
+_READ_BY = frozenset(("backslash_quote", "client_encoding"))
 _UNSETTLED = "statement prepared amid changed settings"
 Undo = Callable[[], object]
 
@@ -75,7 +85,7 @@ class Preparing:
         instance = backend.prepared.find(statement, shared=shared)
         if instance is None:
             names = self._differences(statement)
-            if statement.values is UNKNOWN or (names and not alone):
+            if names and (statement.values is UNKNOWN or not alone):
                 return CHANGED  # a query of ours would end what the client has begun
             if names:
                 self._elsewise(backend, statement, names)
@@ -131,13 +141,15 @@ class Preparing:
 
     # Settings that this transaction may have changed
 
-    def settings(self, backend: Backend, *, alone: bool) -> tuple[Values, bool] | None:
+    def settings(
+        self, backend: Backend, verdict: Verdict, *, alone: bool
+    ) -> tuple[Values, bool] | None:
         """Return the settings of now, and whether others may have the same; None: they are read.
 
         `alone`: nothing was sent in this unit yet.
         """
         session = self._session
-        names = unsettled(session)
+        names = self._that_count(unsettled(session), verdict)
         if not names or session.pin:
             return session.values, may_share(session)
         if self._read is not None:
@@ -172,7 +184,14 @@ class Preparing:
         now, then = self._session.values.parsing.named, statement.values.parsing.named
         names = {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
         names |= unsettled(self._session) - {ANYTHING}
-        return frozenset(name for name in names if name != _REPARSED and "." not in name)
+        named = (name for name in names if name != _REPARSED and "." not in name)
+        return self._that_count(frozenset(named), statement.verdict)
+
+    def _that_count(self, names: frozenset[str], verdict: Verdict) -> frozenset[str]:
+        """Return those of some settings by which a text is parsed now."""
+        if self._session.status == wire.FAILED:
+            return frozenset()  # only what ends the transaction is parsed, and no query of ours
+        return names & _READ_BY if verdict.words in _ONLY_READ else names
 
     def _elsewise(self, backend: Backend, statement: Statement, names: frozenset[str]) -> None:
         """Prepare a statement under the settings of its own Parse."""
