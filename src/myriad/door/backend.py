@@ -1,14 +1,11 @@
 """One connection to the server: passes answers on, and runs what the door itself asks."""
 
-import asyncio
 import struct
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from myriad.door import wire
-from myriad.door.statements import Description, Prepared, Statement, columns_of, parameters_of
+from myriad.door.asking import Asker
+from myriad.door.statements import Prepared
 from myriad.door.values import NONE, Values
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
@@ -20,28 +17,13 @@ if TYPE_CHECKING:
 QUIET = frozenset(b"Ttn2CIsc")
 ROWS = frozenset(b"Dd")  # DataRow, CopyData
 ROW, COPY_DATA, READY, ERROR, CHANGED, NOTIFICATION, NOTICE = b"DdZESAN"
-PARAMETERS = ord("t")
-COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
 # Those of the quiet ones that a session looks at which waits for something special.
 CALM = QUIET - frozenset(b"tTnC")
 # What we must see whole is short; only an error or a notice can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
-CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
-
-
-class Lost(Exception):
-    """The server connection ended before it had answered."""
-
-
-class Refused(Exception):
-    """The server answered with an error."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 class Listener(Protocol):
@@ -69,91 +51,58 @@ class Listener(Protocol):
         """Hear that the server takes no more for now, or takes more again."""
 
 
-@dataclass(slots=True)
-class _Job:
-    """What the door itself asks: its answer never reaches a client, but for changed settings."""
-
-    done: asyncio.Future[Any]
-    tell: Callable[[bytes], None] | None = None
-    rows: list[list[str | None]] = field(default_factory=list)
-    described: list[bytes] | None = None
-    fault: Fault | None = None
-
-    @property
-    def result(self) -> list[list[str | None]] | Description:
-        return self.rows if self.described is None else Description(*self.described)
-
-
-class Backend(asyncio.Protocol):
+class Backend(Asker):
     """A server connection of a pool.
 
     Attributes:
         number, key: what cancels its statement.
-        parameters: what the server reported of its settings.
         values: the settings that are in force beyond the server's own.
         prepared: what is prepared here.
-        unnamed: the statement that is here without a name.
         aims: what the unit here cancels or ends: functions, and numbers of other sessions.
         speaker: the number of the session that did last what may notify others.
         dirt: what must be reset before somebody else gets it.
-        cancels: requests to cancel that are under way and could still hit it.
         full: the server does not read as fast as we send.
-        reading: what the server sends is read now; only `regulate` begins and ends that.
     """
 
     __slots__ = (
-        "_held",
-        "_jobs",
         "_last_fault",
         "_rest",
         "_skip",
         "aims",
         "born",
-        "cancels",
-        "closed",
         "dirt",
         "full",
         "idle_since",
         "key",
         "number",
-        "parameters",
         "pool",
         "prepared",
-        "reading",
         "session",
         "speaker",
-        "transport",
-        "unnamed",
         "values",
     )
 
     def __init__(self, pool: "Pool") -> None:
+        super().__init__()
         self.pool = pool
-        self.transport: Any = None  # set before anybody else sees it
         self.session: Listener | None = None
         self.number, self.key = 0, b""
-        self.parameters: dict[str, str] = {}
         self.values: Values = NONE
         self.prepared = Prepared()
-        self.unnamed: Statement | None = None
         self.aims: set[tuple[str, int]] = set()
         self.speaker = 0
         self.dirt = 0
         self.born = self.idle_since = 0.0
-        self.closed = self.full = False
-        self.reading = True
-        self.cancels = 0
-        self._held = b""
+        self.full = False
         self._rest = self._skip = 0
-        self._jobs: deque[_Job] = deque()
         self._last_fault = LOST
 
     # What the server sends
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the server sent."""
-        if self._held:
-            data, self._held = self._held + data, b""
+        if self.held:
+            data, self.held = self.held + data, b""
         elif self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
@@ -161,7 +110,7 @@ class Backend(asyncio.Protocol):
         position, end = 0, len(data)
         while position < end:
             if self._jobs:
-                position = self._answer_job(data, position)
+                position = self.answer_job(data, position)
             elif self.session is None:
                 position = self._between(data, position)
             else:
@@ -194,7 +143,7 @@ class Backend(asyncio.Protocol):
         if position > start:
             session.deliver(data[start:position], rows, begin)
         if stop > end:
-            return self._hold(data, position, size)
+            return self.hold(data, position, size)
         if kind == NOTIFICATION:  # those that came as one batch go on as one
             stop = wire.end_of_run(data, stop, kind)
         self._show(session, kind, data[position:stop])
@@ -211,18 +160,18 @@ class Backend(asyncio.Protocol):
             return end
         if position > start:
             session.deliver(data[start:position], rows, begin)
-        self._held = data[position:]
+        self.held = data[position:]
         return end
 
     def _show(self, session: Listener, kind: int, message: bytes) -> None:
         if kind == READY:
             session.finished(message[5], message, 0)
-        elif kind != ERROR or not self._is_last_word(message[HEADER_BYTES:]):
+        elif kind != ERROR or not self.is_last_word(message[HEADER_BYTES:]):
             if kind == CHANGED:
-                self._note_parameter(message[HEADER_BYTES:])
+                self.note_parameter(message[HEADER_BYTES:])
             session.notable(kind, message)
 
-    def _hold(self, data: bytes, position: int, size: int) -> int:
+    def hold(self, data: bytes, position: int, size: int) -> int:
         """Keep the begin of a message until the rest of it is there; return the data's end."""
         if size > MOST_HELD_BYTES and data[position] == NOTICE:
             self._skip = position + size + 1 - len(data)
@@ -231,10 +180,10 @@ class Backend(asyncio.Protocol):
         elif size > MOST_HELD_BYTES:
             self.abort(Fault("54000", "the server sent a message that is too long to pass on"))
         else:
-            self._held = data[position:]
+            self.held = data[position:]
         return len(data)
 
-    def _is_last_word(self, body: bytes) -> bool:
+    def is_last_word(self, body: bytes) -> bool:
         """Remember why the server is about to end this connection; say whether it is."""
         fields = wire.error_fields(body)
         if fields.get("V") not in {"FATAL", "PANIC"}:
@@ -242,7 +191,8 @@ class Backend(asyncio.Protocol):
         self._last_fault = Fault(fields.get("C", "57P01"), fields.get("M", ""), LOST.hint)
         return True
 
-    def _note_parameter(self, body: bytes) -> None:
+    def note_parameter(self, body: bytes) -> None:
+        """Remember what the server reports of a setting."""
         name, position = wire.cut(body)
         value, _ = wire.cut(body, position)
         if len(value) > MOST_PARAMETER_BYTES:  # no session keeps it: see `values.MOST_BYTES`
@@ -255,93 +205,14 @@ class Backend(asyncio.Protocol):
             kind, size = header(data, position)
             stop = position + size + 1
             if stop > len(data):
-                return self._hold(data, position, size)
+                return self.hold(data, position, size)
             if kind == CHANGED:
-                self._note_parameter(data[position + 5 : stop])
+                self.note_parameter(data[position + 5 : stop])
             elif kind == ERROR:
-                self._is_last_word(data[position + 5 : stop])
+                self.is_last_word(data[position + 5 : stop])
             position = stop
-        self._held = data[position:]
+        self.held = data[position:]
         return len(data)
-
-    # What the door itself asks
-
-    def run(
-        self, sql: str, tell: Callable[[bytes], None] | None = None
-    ) -> asyncio.Future[list[list[str | None]]]:
-        """Run a query of the door's own and return its rows as text.
-
-        `tell` gets the messages about changed settings. Raises Refused, Lost.
-        """
-        return self._ask(_Job(self.pool.loop.create_future(), tell), wire.query(sql))
-
-    def prepare(self, name: bytes, sql: bytes, types: bytes) -> asyncio.Future[Description]:
-        """Prepare a statement and return its description; raises Refused, Lost."""
-        message = wire.parse(name, sql, types) + wire.describe_statement(name) + wire.SYNC
-        return self._ask(_Job(self.pool.loop.create_future(), described=[]), message)
-
-    def _ask(self, job: _Job, message: bytes) -> asyncio.Future[Any]:
-        if self.closed:
-            job.done.set_exception(Lost())
-            return job.done
-        self.unnamed = None  # a simple query ends it
-        self._jobs.append(job)
-        self.transport.write(message)
-        if not self.reading:
-            self.regulate()
-        return job.done
-
-    async def outlive_cancel(self) -> None:
-        """Return when no request to cancel can hit what runs here next; raises Lost."""
-        while self.cancels and not self.closed:  # noqa: ASYNC110 - seldom, and few looks
-            await asyncio.sleep(CANCEL_LOOK)
-        try:
-            await self.run("SELECT 1")
-        except Refused:  # it was hit by the last one
-            await self.run("SELECT 1")
-
-    def _answer_job(self, data: bytes, position: int) -> int:
-        """Take the answer of the first job; return where what is not part of it begins."""
-        job = self._jobs[0]
-        end = len(data)
-        while end - position >= HEADER_BYTES:
-            kind, size = header(data, position)
-            stop = position + size + 1
-            if stop > end:
-                return self._hold(data, position, size)
-            self._answer_part(job, kind, data[position:stop])
-            position = stop
-            if kind == READY:
-                self._jobs.popleft()
-                self.regulate()
-                self._settle(job)
-                return position
-        self._held = data[position:]
-        return end
-
-    def _answer_part(self, job: _Job, kind: int, message: bytes) -> None:
-        body = message[HEADER_BYTES:]
-        if kind == ROW:
-            job.rows.append(wire.row(body))
-        elif kind == PARAMETERS and job.described is not None:
-            job.described.append(parameters_of(message))
-        elif kind in COLUMNS and job.described is not None:
-            job.described.append(columns_of(message))
-        elif kind == ERROR and not self._is_last_word(body):
-            fields = wire.error_fields(body)
-            job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
-        elif kind == CHANGED:
-            self._note_parameter(body)
-            if job.tell:
-                job.tell(message)
-
-    def _settle(self, job: _Job) -> None:
-        if job.done.done():  # nobody waits for it any more
-            return
-        if job.fault:
-            job.done.set_exception(Refused(job.fault))
-        else:
-            job.done.set_result(job.result)
 
     # Its end, and its flow
 
@@ -353,10 +224,7 @@ class Backend(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Tell whoever waits, and the pool."""
         self.closed = True
-        jobs, self._jobs = self._jobs, deque()
-        for job in jobs:
-            if not job.done.done():
-                job.done.set_exception(Lost())
+        self.end_jobs()
         session, self.session = self.session, None
         self.pool.forget(self)
         if session is not None:

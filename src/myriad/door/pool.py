@@ -10,8 +10,9 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from myriad.door.backend import Backend, Listener, Lost, Refused
-from myriad.door.values import NONE
+from myriad.door.asking import Lost, Refused
+from myriad.door.backend import Backend, Listener
+from myriad.door.values import NONE, lifted
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # What must be done with a server connection before somebody else gets it.
 CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
-RESETS = {SEQUENCES: "DISCARD SEQUENCES", EVERYTHING: "DISCARD ALL"}
 
 
 class Waiter(Listener, Protocol):
@@ -196,9 +196,11 @@ class Pool:
                 await backend.outlive_cancel()
             if rollback:
                 await backend.run("ROLLBACK")
-            if backend.dirt:
-                await backend.run(RESETS[backend.dirt])
+            if backend.dirt == SEQUENCES:
+                await backend.ask("DISCARD SEQUENCES")
             if backend.dirt == EVERYTHING:
+                await backend.ask(lifted(backend.version))
+                await backend.run("DISCARD ALL")
                 backend.values = NONE
                 backend.prepared.clear()
         except Lost:

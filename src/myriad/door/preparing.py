@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from myriad.door import values, wire
 from myriad.door.answers import Answers
-from myriad.door.backend import Backend, Lost, Refused
+from myriad.door.asking import Lost, Refused
+from myriad.door.backend import Backend
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
 from myriad.door.verdict import Verdict
@@ -167,7 +168,7 @@ class Preparing:
     async def _read_settings(self, backend: Backend, names: frozenset[str]) -> None:
         session = self._session
         try:
-            found = await settings_now(backend, session.values, names)
+            found = await settings_now(session, backend, names)
         except Lost:
             return
         except Refused as error:
@@ -206,7 +207,9 @@ class Preparing:
         instance = Instance(statement.token, 0, len(statement.sql))
         named = statement.values.named
         try:
-            await backend.run(f"{begin}; {_setting({name: named.get(name) for name in names})}")
+            limits = values.for_transaction(backend.version, without=values.ENCODING)
+            settings = _setting({name: named.get(name) for name in names})
+            await backend.run(f"{begin}; {limits}{settings}")
             try:
                 instance.described = await backend.prepare(
                     instance.name, statement.sql, statement.types
@@ -241,8 +244,8 @@ def _setting(named: dict[str, str | None]) -> str:
     return f"SELECT {', '.join(calls)}"
 
 
-async def settings_now(backend: Backend, before: Values, names: frozenset[str]) -> Values:
+async def settings_now(session: "Session", backend: Backend, names: frozenset[str]) -> Values:
     """Return the settings as a transaction has them that may have changed some; raises Lost."""
-    rows = await backend.run(values.reading(sorted(names)))
-    now = {name: value for name, value, _, _ in rows if name is not None and value is not None}
-    return values.of({**before.named, **now})
+    found = await backend.settings(names, within=session.in_transaction)
+    now = {name: value for name, value, _, _ in found if value is not None}
+    return values.of({**session.values.named, **now})

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from myriad.door.accounts import Account, Accounts, Entry
+from myriad.door.asking import Lost, Refused
 from myriad.door.audit import Audit
-from myriad.door.backend import Backend, Lost, Refused
+from myriad.door.backend import Backend
 from myriad.door.control import SQL, Control
 from myriad.door.databases import Databases, pool_role
 from myriad.door.defaults import Defaults, concern
@@ -52,6 +53,7 @@ class Door:
 
     Attributes:
         sessions: by the number that their clients cancel with.
+        may_be_idle: for how many seconds, of those sessions that say so themselves.
         accepted: logins that succeeded.
         stopped: statements that were cancelled by a limit or by somebody.
         draining: no new sessions, and none goes on after its transaction.
@@ -86,6 +88,7 @@ class Door:
         self.logins: set[Login] = set()
         self.memory = Memory()
         self.hang_ups = HangUps()
+        self.may_be_idle: dict[Session, float] = {}
         self.accepted = self.stopped = 0
         self.draining = False
         self.newer_grammar = capacity["version"] > KNOWN_VERSION
@@ -200,6 +203,7 @@ class Door:
         session.key = secrets.token_bytes(LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
         self.sessions[number] = session
         self.hang_ups.watch(session)
+        self.note_settings(session)
         session.pool.sessions += 1
         self.accepted += 1
         session.begin(statuses)
@@ -208,11 +212,19 @@ class Door:
         if left:
             session.data_received(left)
 
+    def note_settings(self, session: Session) -> None:
+        """Hear that a session may have got another idle_session_timeout."""
+        if session.values.idle_seconds:
+            self.may_be_idle[session] = session.values.idle_seconds
+        else:
+            self.may_be_idle.pop(session, None)
+
     # Clients go, or are stopped
 
     def forget(self, session: Session) -> None:
         """Hear that a session has ended."""
         self.hang_ups.forget(session)
+        self.may_be_idle.pop(session, None)
         if self.sessions.pop(session.number, None) is not None:
             self.accounts.leave(session.account)
             session.pool.leave()

@@ -312,6 +312,7 @@ class Session(Frontend):
         self.ended_early = None
         self.tries = 0
         self.status = status
+        self.changed_at = time.monotonic()
         self.reason = None  # a statement that is cancelled later has a reason of its own
         self.door.audit.add(self)
         if self.backend is not None and self.backend.aims:
@@ -322,8 +323,6 @@ class Session(Frontend):
             self._let_go()
             if self.next_pool is not None:
                 self.move(self.next_pool)
-        else:
-            self.changed_at = time.monotonic()
         if self._buffer and not self.paused:
             self.resume()
 

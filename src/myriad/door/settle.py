@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from myriad.door import activity, identity, quota, signals, values, wire
-from myriad.door.backend import NOTICE, Backend, Lost, Refused
+from myriad.door.asking import CANCELLED, Lost, Refused
+from myriad.door.backend import NOTICE, Backend
 from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.reader import BUSY, Busy
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _ANYTHING = "a statement that may do anything"
 HOLDABLE = "holdable cursor"
 WHOLE_SESSION = "session pool"
-CANCELLED = "57014"  # query_canceled
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
 FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
@@ -206,18 +206,33 @@ def _keep_custom(session: "Session", backend: Backend) -> bool:
 
 
 async def become(backend: Backend, wanted: values.Values) -> None:
-    """Replace the settings of a server connection by those; raises Refused, Lost."""
+    """Replace the settings of a server connection by those; raises Refused, Lost.
+
+    The encoding is the last, in a message of its own: a server that cannot tell in it what has
+    changed in the same message tries that for ever (ReportChangedGUCOptions in guc.c).
+    """
     old, new = backend.values.named, wanted.named
     backend.values = values.UNKNOWN  # should this be interrupted
     if wanted.custom:
         backend.dirt = CLOSE
-    if any(name not in new for name in old):
-        await backend.run("RESET ALL")
-        old = {}
+    sql = ""
+    if values.ENCODING in old or any(name not in new for name in old):
+        sql, old = f"RESET ALL; {values.undisturbed(backend.version)}", {}
     different = {name: value for name, value in new.items() if old.get(name) != value}
+    encoding = different.pop(values.ENCODING, None)
     if different:
-        await backend.run(values.setting(different))
-    backend.values = wanted
+        sql += values.setting(different)
+    if sql:
+        await backend.ask(sql)
+    if encoding is not None:
+        await backend.ask(values.setting({values.ENCODING: encoding}))
+    _note_values(backend, wanted)
+
+
+def _note_values(backend: Backend, found: values.Values) -> None:
+    backend.values = found
+    if found.idle_seconds:  # it would end the connection while nobody has it
+        backend.dirt = max(backend.dirt, EVERYTHING)
 
 
 async def before_ready(session: "Session", status: int) -> None:
@@ -258,7 +273,8 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
         names = session.restored & session.initial.named.keys()
         if names:
             again = {name: session.initial.named[name] for name in names}
-            await backend.run(values.setting(again), session.transport.write)
+            make = backend.ask if status == wire.IDLE else backend.run
+            await make(values.setting(again), session.transport.write)
         session.restored = frozenset()
     if session.touched and status == wire.IDLE:
         await _read_settings(session, backend)
@@ -304,12 +320,10 @@ def _pin(session: "Session", status: int) -> None:
 
 async def _read_settings(session: "Session", backend: Backend) -> None:
     """Learn which values the settings have that a transaction may have changed; raises Lost."""
-    rows = await backend.run(values.reading(sorted(session.touched)))
+    found = await backend.settings(session.touched, within=False)
     session.touched = frozenset()
     named = dict(session.values.named)
-    for name, value, default, plain in rows:
-        if name is None:
-            continue
+    for name, value, default, plain in found:
         if value is None or (plain is not None and plain == default):
             named.pop(name, None)
         else:
@@ -317,7 +331,9 @@ async def _read_settings(session: "Session", backend: Backend) -> None:
     if values.size(named) > values.MOST_BYTES:
         session.end(_TOO_LONG)
         raise Lost
-    session.values = backend.values = values.of(named)
+    session.values = values.of(named)
+    _note_values(backend, session.values)
+    session.door.note_settings(session)
 
 
 def error(session: "Session", message: bytes) -> bytes:

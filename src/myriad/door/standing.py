@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from myriad.door import wire
-from myriad.door.backend import Lost, Refused
+from myriad.door.asking import Lost, Refused
 from myriad.door.pool import EVERYTHING
 from myriad.door.refusals import refuse_waiting
 

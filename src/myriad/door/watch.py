@@ -22,6 +22,8 @@ PARTS = 10  # of all connections, one of which is asked each time how long it ha
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
 
+_IDLE = Fault("57P05", "terminating connection due to idle-session timeout")
+_OVERDUE = Fault("57P01", "the server does not answer", "Run it again.")
 _HALF = Fault("08P01", "terminating connection: COPY data was begun and does not go on")
 
 log = logging.getLogger("myriad.door")
@@ -33,6 +35,7 @@ def start(door: "Door", written: measures.Measures) -> None:
 
     async def look() -> None:
         enforce(door)
+        enforce_idle(door)
 
     async def end_hung_up() -> None:
         for client in door.hang_ups.gone():
@@ -75,8 +78,19 @@ def enforce(door: "Door") -> None:
     for pool in door.pools.working:
         for backend in list(pool.backends):
             session = backend.session
-            if isinstance(session, Session):
+            if backend.is_overdue(now):
+                backend.abort(_OVERDUE)
+            elif isinstance(session, Session):
                 _enforce(door, session, backend, now)
+
+
+def enforce_idle(door: "Door") -> None:
+    """End sessions that do nothing for longer than they said themselves."""
+    now = time.monotonic()
+    for session, seconds in list(door.may_be_idle.items()):
+        works = session.busy or session.in_transaction or session.paused
+        if not works and now - max(session.changed_at, session.began) > seconds:
+            session.end(_IDLE)
 
 
 def enforce_queue(door: "Door") -> None:

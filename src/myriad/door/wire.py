@@ -219,4 +219,7 @@ def row(body: bytes) -> list[str | None]:
 
 def literal(value: str) -> str:
     """Return a text as SQL literal that means the same whatever a session's settings are."""
-    return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    plain = value.replace("\\", "\\\\").replace("'", "''")
+    if not plain.isascii():  # the session may have another encoding
+        plain = "".join(one if one.isascii() else f"\\U{ord(one):08x}" for one in plain)
+    return f"E'{plain}'"

@@ -1,0 +1,227 @@
+"""What the door itself asks on a connection to the server, beside what sessions send there."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from myriad.door import values, wire
+from myriad.door.statements import Description, Statement, columns_of, parameters_of
+from myriad.door.wire import HEADER_BYTES, Fault, header
+
+ROW, READY, ERROR, CHANGED = b"DZES"
+PARAMETERS = ord("t")
+COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
+CANCELLED = "57014"  # query_canceled: by request, or by statement_timeout
+MOST_TRIES = 20  # a limit of a millisecond hits one in some thousands of what takes so little
+JOB_SECONDS = 30.0  # that a query of the door's own may take: none of them waits for anybody
+CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
+
+_SAVE = "SAVEPOINT myriad; "
+_BACK = "; ROLLBACK TO SAVEPOINT myriad; RELEASE SAVEPOINT myriad"
+Setting = tuple[str, str | None, str | None, str | None]
+
+
+class Lost(Exception):
+    """The server connection ended before it had answered."""
+
+
+class Refused(Exception):
+    """The server answered with an error."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass(slots=True)
+class _Job:
+    """What the door itself asks: its answer never reaches a client, but for changed settings."""
+
+    done: asyncio.Future[Any]
+    tell: Callable[[bytes], None] | None = None
+    began: float = field(default_factory=time.monotonic)
+    rows: list[list[str | None]] = field(default_factory=list)
+    described: list[bytes] | None = None
+    fault: Fault | None = None
+
+    @property
+    def result(self) -> list[list[str | None]] | Description:
+        return self.rows if self.described is None else Description(*self.described)
+
+
+class Asker(asyncio.Protocol):
+    """The half of a server connection that runs queries of the door's own, one after the other.
+
+    Attributes:
+        cancels: requests to cancel that are under way and could still hit it.
+        held: the begin of a message of the server's.
+        parameters: what the server reported of its settings.
+        reading: what the server sends is read now; only `regulate` begins and ends that.
+        unnamed: the statement that is here without a name.
+    """
+
+    __slots__ = (
+        "_jobs",
+        "cancels",
+        "closed",
+        "held",
+        "parameters",
+        "reading",
+        "transport",
+        "unnamed",
+    )
+
+    def __init__(self) -> None:
+        self.transport: Any = None  # set before anybody else sees it
+        self.parameters: dict[str, str] = {}
+        self.unnamed: Statement | None = None
+        self.closed = False
+        self.cancels = 0
+        self.reading = True
+        self.held = b""
+        self._jobs: deque[_Job] = deque()
+
+    def regulate(self) -> None:
+        """Read what the server sends, or let it wait."""
+        raise NotImplementedError
+
+    def hold(self, data: bytes, position: int, size: int) -> int:
+        """Keep the begin of a message until the rest of it is there; return the data's end."""
+        raise NotImplementedError
+
+    def is_last_word(self, body: bytes) -> bool:
+        """Remember why the server is about to end this connection; say whether it is."""
+        raise NotImplementedError
+
+    def note_parameter(self, body: bytes) -> None:
+        """Remember what the server reports of a setting."""
+        raise NotImplementedError
+
+    def run(
+        self, sql: str, tell: Callable[[bytes], None] | None = None
+    ) -> asyncio.Future[list[list[str | None]]]:
+        """Run a query of the door's own and return its rows as text.
+
+        `tell` gets the messages about changed settings. Raises Refused, Lost.
+        """
+        return self._ask(_Job(asyncio.get_running_loop().create_future(), tell), wire.query(sql))
+
+    def prepare(self, name: bytes, sql: bytes, types: bytes) -> asyncio.Future[Description]:
+        """Prepare a statement and return its description; raises Refused, Lost."""
+        message = wire.parse(name, sql, types) + wire.describe_statement(name) + wire.SYNC
+        return self._ask(_Job(asyncio.get_running_loop().create_future(), described=[]), message)
+
+    def _ask(self, job: _Job, message: bytes) -> asyncio.Future[Any]:
+        if self.closed:
+            job.done.set_exception(Lost())
+            return job.done
+        self.unnamed = None  # a simple query ends it
+        self._jobs.append(job)
+        self.transport.write(message)
+        if not self.reading:
+            self.regulate()
+        return job.done
+
+    async def ask(
+        self, sql: str, tell: Callable[[bytes], None] | None = None, *, before: str = ""
+    ) -> list[list[str | None]]:
+        """Run a query of the door's own outside of a transaction block, under nobody's settings.
+
+        What is to come `before` runs under those of who was here. What a limit of theirs hits all
+        the same, or a request to cancel what they ran, is run again. Raises Refused, Lost.
+        """
+        text = before + values.undisturbed(self.version) + sql
+        for _ in range(MOST_TRIES):
+            try:
+                return await self.run(text, tell)
+            except Refused as refused:
+                if refused.fault.code != CANCELLED:
+                    raise
+        return await self.run(text, tell)
+
+    async def settings(self, names: Iterable[str], *, within: bool) -> list[Setting]:
+        """Return settings: name, value, the server's own value, and the value as it compares.
+
+        `within` a transaction block, which stays as it is. Raises Refused, Lost.
+        """
+        shown = [name for name in values.ours(self.version) if name in names]
+        others = sorted(set(names).difference(shown))
+        before, sql = values.showing(shown), values.reading(others) if others else ""
+        if within:
+            first = values.for_transaction(self.version)
+            rows = iter(await self.run(f"{_SAVE}{before}{first}{sql}{_BACK}"))
+        else:
+            rows = iter(await self.ask(sql, before=before))
+        found = [(name, value := next(rows)[0], next(rows)[0], value) for name in shown]
+        return [*found, *((row[0] or "", row[1], row[2], row[3]) for row in rows)]
+
+    @property
+    def version(self) -> str:
+        """Of the server, as it says it."""
+        return self.parameters.get("server_version", "")
+
+    def is_overdue(self, now: float) -> bool:
+        """Say whether the server owes the door an answer for too long."""
+        return bool(self._jobs) and now - self._jobs[0].began > JOB_SECONDS
+
+    async def outlive_cancel(self) -> None:
+        """Return when no request to cancel can hit what runs here next; raises Lost."""
+        while self.cancels and not self.closed:  # noqa: ASYNC110 - seldom, and few looks
+            await asyncio.sleep(CANCEL_LOOK)
+        try:
+            await self.run("SHOW server_version")
+        except Refused:  # it was hit by the last one
+            await self.run("SHOW server_version")
+
+    def answer_job(self, data: bytes, position: int) -> int:
+        """Take the answer of the first job; return where what is not part of it begins."""
+        job = self._jobs[0]
+        end = len(data)
+        while end - position >= HEADER_BYTES:
+            kind, size = header(data, position)
+            stop = position + size + 1
+            if stop > end:
+                return self.hold(data, position, size)
+            self._answer_part(job, kind, data[position:stop])
+            position = stop
+            if kind == READY:
+                self._jobs.popleft()
+                self.regulate()
+                self._settle(job)
+                return position
+        self.held = data[position:]
+        return end
+
+    def _answer_part(self, job: _Job, kind: int, message: bytes) -> None:
+        body = message[HEADER_BYTES:]
+        if kind == ROW:
+            job.rows.append(wire.row(body))
+        elif kind == PARAMETERS and job.described is not None:
+            job.described.append(parameters_of(message))
+        elif kind in COLUMNS and job.described is not None:
+            job.described.append(columns_of(message))
+        elif kind == ERROR and not self.is_last_word(body):
+            fields = wire.error_fields(body)
+            job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
+        elif kind == CHANGED:
+            self.note_parameter(body)
+            if job.tell:
+                job.tell(message)
+
+    def _settle(self, job: _Job) -> None:
+        if job.done.done():  # nobody waits for it any more
+            return
+        if job.fault:
+            job.done.set_exception(Refused(job.fault))
+        else:
+            job.done.set_result(job.result)
+
+    def end_jobs(self) -> None:
+        """Tell those who wait for an answer that there will be none."""
+        jobs, self._jobs = self._jobs, deque()
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_exception(Lost())
