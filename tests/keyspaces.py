@@ -31,15 +31,18 @@ from myriad.publish.cassandra import job, switch
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 job.CHECKPOINT = 0
-real_swap, real_drop = swapping.swap_in, switch.drop
-def swap(*arguments):
-    if given["at"] == "before the swap": die()
-    real_swap(*arguments)
-    if given["at"] == "after the swap": die()
+real_drop = switch.drop
+def dying(real):
+    def swap(*arguments):
+        if given["at"] == "before the swap": die()
+        real(*arguments)
+        if given["at"] == "after the swap": die()
+    return swap
 def drop(session, keyspace, name):
     real_drop(session, keyspace, name)
     if given["at"] == "after the drop" and keyspace == switch.STAGING: die()
-swapping.swap_in, switch.drop = swap, drop
+swapping.swap_in, switch.drop = dying(swapping.swap_in), drop
+switch.make_target = dying(switch.make_target)
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()
 options = Options(**{**given["options"], "keys": parse_keys(given["keys"]), "to": "cassandra"})

@@ -17,7 +17,7 @@ from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError, NotRunning, PublishError
 from myriad.publish.cassandra import fleet, loader
-from myriad.publish.cassandra.counts import difference
+from myriad.publish.cassandra.counts import Counted
 from myriad.publish.cassandra.fleet import Fleet
 from myriad.publish.cassandra.loader import Load, load
 from myriad.publish.cassandra.pipe import Pipe
@@ -69,9 +69,8 @@ def run(job: Load, table: pa.Table, **options: Any) -> tuple[Any, list[int]]:
 
 def wrong(job: Load, counts: Any) -> list[str]:
     key = [job.columns[at] for at in job.partition]
-    return difference(
-        job.cluster, job.keyspace, job.table, key, counts, consistency=job.cluster.consistency
-    )
+    table = Counted(job.cluster, job.keyspace, job.table, key, job.cluster.consistency)
+    return [str(line) for line in table.difference(counts.ranges)]
 
 
 def test_every_row_arrives_and_nulls_leave_no_tombstone(job: Load, session: Session) -> None:

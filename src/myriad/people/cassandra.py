@@ -2,19 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
 import psycopg
 
-from myriad.cql.connection import Connection
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.superuser import forget_roles
+from myriad.engines.cassandra.superuser import forget_everywhere
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
@@ -25,9 +24,7 @@ from myriad.people.names import SHOWN, shown
 __all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "sync"]
 
 DROPPING = 120.0  # seconds; a node takes its time for a role that many are members of
-CLEARING = 2.0  # seconds; a node that does not answer forgets by itself
 STARTING = (CqlError.BAD_CREDENTIALS,)  # so it answers before it knows Myriad
-PEERS = "SELECT native_address FROM system.peers_v2"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def sync(server: Server, cluster: Cluster) -> Changes:
         todo = plan(wanted, actual, ours)
         if todo:
             _carry_out(_Place(connection, session, cluster, mark), todo, wanted.born)
-            _clear_caches(session, cluster)
+            forget_everywhere(session, cluster)
     return Changes(todo.make, todo.drop, todo.refused)
 
 
@@ -164,19 +161,6 @@ def _carry_out(place: _Place, todo: Plan, born: Mapping[str, datetime]) -> None:
     place.control.execute(SQL["keep_cassandra_roles"], {**names, **births})
     place.run(todo.making)
     place.run(todo.rights)
-
-
-def _clear_caches(session: Session, cluster: Cluster) -> None:
-    """Let every node look again; one that is older than 4.1 does so within its `*_validity`."""
-    here = session.connection()
-    peers = [str(address) for (address,) in session.query(PEERS)]
-    others = {*cluster.endpoint.hosts, *peers} - {here.host}
-    with suppress(EngineError):
-        forget_roles(here)
-    for host in sorted(others):
-        endpoint = replace(cluster.endpoint, hosts=(host,))
-        with suppress(EngineError), Connection(endpoint, host, timeout=CLEARING) as there:
-            forget_roles(there)
 
 
 def _open(cluster: Cluster) -> Session | None:

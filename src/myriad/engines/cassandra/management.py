@@ -101,14 +101,22 @@ def beans(place: Path) -> Iterator[Beans]:
 def _password_file(place: Path) -> Iterator[tuple[Path, str, int]]:
     """Give a file that tells the agent its password, because command lines are public."""
     password, port = secrets.token_urlsafe(32), _free_port(node.address(place))
+    text = f"user=myriad\npassword={password}\nport={port}\n"
+    with handed(place, text.encode()) as path:
+        yield path, password, port
+
+
+@contextmanager
+def handed(place: Path, content: bytes) -> Iterator[Path]:
+    """Give a file that only the user of the node in folder `place` reads; removed in the end."""
     descriptor, name = tempfile.mkstemp(dir=place / "conf", prefix="agent-")
     path = Path(name)
     try:
         owner = (place / "data").stat()
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "wb") as file:
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(f"user=myriad\npassword={password}\nport={port}\n")
-        yield path, password, port
+            file.write(content)
+        yield path
     finally:
         path.unlink(missing_ok=True)
 

@@ -2,13 +2,16 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 
 import bcrypt
 
 from myriad.cql.connection import Connection, Consistency, Endpoint
 from myriad.cql.names import quoted
-from myriad.errors import CqlError
+from myriad.cql.session import Session
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import CqlError, EngineError
 from myriad.home import Home
 
 NAME = "myriad"
@@ -19,6 +22,8 @@ MAKE = (  # as CREATE ROLE does, which takes no hashes in our nodes: see Roles.j
     "INSERT INTO system_auth.roles (role, can_login, is_superuser, salted_hash)"
     " VALUES ('{}', true, true, '{}')"
 )
+PEERS = "SELECT native_address FROM system.peers_v2"
+CLEARING = 2.0  # seconds; a node that does not answer forgets by itself
 REMEMBERS = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
 
 log = logging.getLogger("myriad.engines")
@@ -81,3 +86,16 @@ def forget_roles(node: Connection) -> None:
     """Let a node ask again who may what: it would remember for a while. Raises CqlError."""
     for cache in REMEMBERS:
         node.query(f"TRUNCATE system_views.{cache}")
+
+
+def forget_everywhere(session: Session, cluster: Cluster) -> None:
+    """Let every node look again; one that is older than 4.1 does so within its `*_validity`."""
+    here = session.connection()
+    peers = [str(address) for (address,) in session.query(PEERS)]
+    others = {*cluster.endpoint.hosts, *peers} - {here.host}
+    with suppress(EngineError):
+        forget_roles(here)
+    for host in sorted(others):
+        endpoint = replace(cluster.endpoint, hosts=(host,))
+        with suppress(EngineError), Connection(endpoint, host, timeout=CLEARING) as there:
+            forget_roles(there)

@@ -3,19 +3,22 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import BrokenBarrierError
 from typing import TypeVar
+from uuid import UUID
 
 import filelock
 import psutil
 
 from myriad.engines import process
-from myriad.engines.cassandra import management, node
+from myriad.engines.cassandra import management, node, sstables
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.management import Beans
 from myriad.errors import CqlError, EngineError, NotRunning, Unsupported
 
 ALL_WITHIN = 300.0  # seconds
@@ -25,7 +28,6 @@ FAILURES = (0x1300, 0x1500)
 LOOK = 1.0  # seconds between two tries
 FLUSH = "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)"  # of StorageService
 LOAD = "loadNewSSTables(java.lang.String,java.lang.String)"
-CONTENTS = "-TOC.txt"  # the end of the name of an SSTable's last component
 DATA = "-Data.db"  # the end of the name of the component with the rows
 
 T = TypeVar("T")
@@ -59,21 +61,108 @@ def check(cluster: Cluster) -> None:
         _user(place)
 
 
-def swap_in(cluster: Cluster, staged: tuple[str, str], target: tuple[str, str]) -> None:
-    """Make all rows of table `staged` (keyspace, name) rows of `target` too, on every node at once.
+@dataclass(frozen=True)
+class Files:
+    """A table by what its folder is called after, on every node: its name and its number."""
 
-    Both have the same columns and replication, and `staged` is not compacted meanwhile. A node
-    makes all of them visible in one step: a page that is read has all of them, or none. Rows and
-    deletions with later timestamps win over what `target` had. May be repeated.
-    Raises Unsupported for an attached cluster, NotRunning while a node is down, EngineError.
+    keyspace: str
+    name: str
+    table_id: str
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, below that of a node."""
+        return Path("data", "data", self.keyspace, f"{self.name}-{UUID(self.table_id).hex}")
+
+
+class FromTheFuture(EngineError):
+    """A table has what nothing that is written now replaces."""
+
+
+def swap_in(
+    cluster: Cluster, staged: Files, target: Files, names: Mapping[str, str], latest: int
+) -> None:
+    """Make all rows of table `staged` rows of `target` too, on every node at once.
+
+    Both have the same columns (`names`: of the staged one's, what the target calls them) and
+    replication, and `staged` is not compacted meanwhile. A node makes all of them visible in one
+    step: a page that is read has all of them, or none. Rows and deletions with later timestamps
+    win over what `target` had. May be repeated.
+    Raises FromTheFuture, with nothing done, if the target has timestamps later than `latest`, µs;
+    Unsupported for an attached cluster, NotRunning while a node is down, EngineError.
     """
+    looked, linked = (threading.Barrier(len(_places(cluster))) for _ in range(2))
+
+    def step(place: Path, beans: Beans) -> None:
+        for table in (staged, target):
+            beans.call(FLUSH, table.keyspace, [table.name])
+        if sstables.newest(place / target.folder) > latest:
+            raise FromTheFuture(
+                f"{target.keyspace}.{target.name} has timestamps of the future",
+                hint="Whoever wrote there has a clock that is wrong, or gave timestamps.",
+            )
+        looked.wait(FILES_WITHIN)
+        _link(place, staged, target, names)
+        linked.wait(FILES_WITHIN)
+        beans.call(LOAD, target.keyspace, target.name)
+
+    _everywhere(cluster, step, looked, linked)
+
+
+def put_in(cluster: Cluster, staged: Files, target: Files, names: Mapping[str, str]) -> None:
+    """Give a table that is yet to be made the rows of `staged`: it will be there with them.
+
+    Otherwise as `swap_in`.
+    """
+
+    def step(place: Path, beans: Beans) -> None:
+        beans.call(FLUSH, staged.keyspace, [staged.name])
+        _run(["mkdir", "-p", place / target.folder], _user(place))
+        _link(place, staged, target, names)
+
+    _everywhere(cluster, step)
+
+
+def take_out(cluster: Cluster, target: Files) -> None:
+    """Remove what `put_in` put into the folder of a table that was not made."""
+    for place in _places(cluster):
+        _run(["rm", "-rf", place / target.folder], _user(place))
+
+
+def newest(cluster: Cluster, table: Files) -> int:
+    """Return the latest timestamp (µs) of anything that any node has in a table.
+
+    Raises as `swap_in` does.
+    """
+    found = [sstables.LEAST]
+
+    def step(place: Path, beans: Beans) -> None:
+        beans.call(FLUSH, table.keyspace, [table.name])
+        found.append(sstables.newest(place / table.folder))
+
+    _everywhere(cluster, step)
+    return max(found)
+
+
+def _everywhere(
+    cluster: Cluster, step: Callable[[Path, Beans], None], *barriers: threading.Barrier
+) -> None:
+    """Run a step for every node, with its beans, all at once; a failed one breaks the barriers."""
+
+    def one(place: Path) -> None:
+        try:
+            with management.beans(place) as beans:
+                step(place, beans)
+        except BaseException:
+            for barrier in barriers:
+                barrier.abort()
+            raise
+
     places = _places(cluster)
-    folders = _folder(cluster, *staged), _folder(cluster, *target)
-    linked = threading.Barrier(len(places))
     with _alone(cluster), ThreadPoolExecutor(len(places)) as pool:
-        swaps = [pool.submit(_swap_in, place, staged, target, folders, linked) for place in places]
-    problems = [problem for problem in map(Future.exception, swaps) if problem]
-    # Where one fails the others stop at the barrier: that says nothing.
+        steps = [pool.submit(one, place) for place in places]
+    problems = [problem for problem in map(Future.exception, steps) if problem]
+    # Where one fails the others stop at a barrier: that says nothing.
     told = [problem for problem in problems if not isinstance(problem, BrokenBarrierError)]
     if problems:
         raise (
@@ -111,42 +200,6 @@ def _places(cluster: Cluster) -> list[Path]:
     return [cluster.folder / f"node{number + 1}" for number in range(cluster.nodes)]
 
 
-def _folder(cluster: Cluster, keyspace: str, table: str) -> Path:
-    """Return where every node has the files of a table, below its own folder."""
-    with cluster.session() as session:
-        rows = session.query(
-            "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
-            [keyspace, table],
-        )
-    if not rows:
-        raise EngineError(
-            f"there is no table {keyspace}.{table} in Cassandra",
-            hint="Somebody dropped it meanwhile: publish again.",
-        )
-    number = str(rows[0][0]).replace("-", "")
-    return Path("data", "data", keyspace, f"{table}-{number}")
-
-
-def _swap_in(
-    place: Path,
-    staged: tuple[str, str],
-    target: tuple[str, str],
-    folders: tuple[Path, Path],
-    linked: threading.Barrier,
-) -> None:
-    """Do one node's part; the rows become visible when all nodes have their files in place."""
-    source, goal = (place / folder for folder in folders)
-    try:
-        with management.beans(place) as beans:
-            beans.call(FLUSH, staged[0], [staged[1]])
-            _link(source, goal, _user(place))
-            linked.wait(FILES_WITHIN)
-            beans.call(LOAD, *target)
-    except BaseException:
-        linked.abort()
-        raise
-
-
 def _user(place: Path) -> process.EngineUser | None:
     found = node.running(place)
     try:
@@ -157,18 +210,32 @@ def _user(place: Path) -> process.EngineUser | None:
     raise NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
 
 
-def _link(source: Path, goal: Path, user: process.EngineUser | None) -> None:
-    """Give the SSTables of `source` a second name in `goal`; a node that starts takes them too.
+def _link(place: Path, staged: Files, target: Files, names: Mapping[str, str]) -> None:
+    """Give the SSTables of one table a second name in the other's folder, under their columns.
 
-    As the node's own user, whose folders these are.
+    A node that starts takes them too. As the node's own user, whose folders these are.
     """
-    whole = {path.name.removesuffix(CONTENTS) for path in source.glob(f"*{CONTENTS}")}
+    source, goal, user = place / staged.folder, place / target.folder, _user(place)
+    whole = sstables.whole(source)
     files = [path for path in source.iterdir() if path.name.rpartition("-")[0] in whole]
-    if not files:
-        return
+    for path in files:
+        if path.name.endswith(sstables.STATISTICS):
+            _write(place, goal / path.name, sstables.renamed(path.read_bytes(), names))
     # The data itself last: without it the other components are nothing.
-    files.sort(key=lambda path: path.name.endswith(DATA))
-    code, said = process.run(["ln", "-f", *files, goal], user)
+    rest = [path for path in files if not path.name.endswith(sstables.STATISTICS)]
+    rest.sort(key=lambda path: path.name.endswith(DATA))
+    if rest:
+        _run(["ln", "-f", *rest, goal], user)
+
+
+def _write(place: Path, goal: Path, content: bytes) -> None:
+    """Write a file onto the disk, as the node's user."""
+    with management.handed(place, content) as path:
+        _run(["dd", f"if={path}", f"of={goal}", "conv=fsync", "status=none"], _user(place))
+
+
+def _run(command: Sequence[str | Path], user: process.EngineUser | None) -> None:
+    code, said = process.run(command, user)
     if code:
         raise EngineError(
             f"the new rows cannot be put beside the old ones: {said[-300:]}",

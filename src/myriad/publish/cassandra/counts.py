@@ -1,6 +1,6 @@
 """Rows by token range: what was sent, and what the cluster has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import local
@@ -52,63 +52,78 @@ class Counts:
         np.add.at(self._rows, at, partitions.rows)
 
     @property
-    def ranges(self) -> Iterator[Range]:
+    def ranges(self) -> list[Range]:
         """Neighbouring ranges in one, as long as it has not too many rows for one question."""
+        found: list[Range] = []
         start, rows = FIRST, 0
         for end, more in zip(self._ends.tolist(), self._rows.tolist(), strict=True):
             rows += more
             if rows >= ROWS or end == LAST:
-                yield Range(start, end, rows)
+                found.append(Range(start, end, rows))
                 start, rows = end, 0
+        return found
 
 
-def difference(
-    cluster: Cluster,
-    keyspace: str,
-    table: str,
-    partition_columns: Sequence[str],
-    counts: Counts,
-    *,
-    consistency: Consistency,
-) -> list[str]:
-    """Count the rows of a table; return a line on each range of tokens that has other numbers.
+@dataclass(frozen=True)
+class Mismatch:
+    """A range that has another number of rows than it should have."""
 
-    Raises CqlError, NotRunning.
-    """
-    key = ", ".join(map(quoted, partition_columns))
-    where = f"FROM {qualified(keyspace, table)} WHERE token({key}) > ? AND token({key}) <= ?"
-    counting = _Counting(cluster, quoted(partition_columns[0]), where, consistency)
-    with ThreadPoolExecutor(THREADS) as threads:
-        try:
-            found = list(threads.map(counting.check, counts.ranges))
-        finally:
-            counting.close()
-    return [line for line in found if line]
+    wanted: Range
+    rows: int
+
+    def __str__(self) -> str:
+        start, end, rows = self.wanted.start, self.wanted.end, self.wanted.rows
+        return f"tokens {start} to {end}: {self.rows} rows instead of {rows}"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A table whose rows are counted, by the columns of its partition key."""
+
+    cluster: Cluster
+    keyspace: str
+    table: str
+    partition: Sequence[str]
+    consistency: Consistency
+
+    def rows(self, ranges: Sequence[Range]) -> list[int]:
+        """Return how many rows each range has; raises CqlError, NotRunning."""
+        counting = _Counting(self)
+        with ThreadPoolExecutor(THREADS) as threads:
+            try:
+                return list(threads.map(counting.rows, ranges))
+            finally:
+                counting.close()
+
+    def difference(self, ranges: Sequence[Range]) -> list[Mismatch]:
+        """Return the ranges that have other numbers of rows than they say. Raises as `rows`."""
+        pairs = zip(ranges, self.rows(ranges), strict=True)
+        return [Mismatch(wanted, rows) for wanted, rows in pairs if rows != wanted.rows]
+
+    @property
+    def where(self) -> str:
+        """FROM and WHERE of what is asked of a range; its values are start and end."""
+        key = ", ".join(map(quoted, self.partition))
+        table = qualified(self.keyspace, self.table)
+        return f"FROM {table} WHERE token({key}) > ? AND token({key}) <= ?"
 
 
 class _Counting:
     """Counts ranges; each thread has a session of its own."""
 
-    def __init__(self, cluster: Cluster, column: str, where: str, consistency: Consistency) -> None:
-        self._cluster = cluster
-        self._count = f"SELECT count(*) {where}"
-        self._list = f"SELECT {column} {where}"
-        self._consistency = consistency
+    def __init__(self, counted: Counted) -> None:
+        self._cluster = counted.cluster
+        self._count = f"SELECT count(*) {counted.where}"
+        self._list = f"SELECT {quoted(counted.partition[0])} {counted.where}"
+        self._consistency = counted.consistency
         self._own = local()
         self._sessions: list[Session] = []
-
-    def check(self, wanted: Range) -> str:
-        """Return what is wrong with a range; empty if nothing is."""
-        rows = self._rows(wanted)
-        if rows == wanted.rows:
-            return ""
-        return f"tokens {wanted.start} to {wanted.end}: {rows} rows instead of {wanted.rows}"
 
     def close(self) -> None:
         for each in self._sessions:
             each.close()
 
-    def _rows(self, wanted: Range) -> int:
+    def rows(self, wanted: Range) -> int:
         session, values = self._session(), (wanted.start, wanted.end)
         try:
             found = session.query(

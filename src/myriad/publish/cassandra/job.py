@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
+from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import with_all_nodes
 from myriad.errors import PublishError, SchemaRefused
@@ -21,6 +22,7 @@ from myriad.publish.cassandra import (
     kinds,
     present,
     proof,
+    rights,
     suggest,
     switch,
 )
@@ -28,6 +30,7 @@ from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Record
+from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING
 from myriad.publish.cassandra.text import create_table
@@ -84,10 +87,12 @@ class Job:
     def _finish_switch(self, name: str) -> None:
         """Finish a switch that was cut short: until then a node may have it and another not."""
         load = self.record.load(self.keyspace, name)
-        if load is None or load.state != "switching" or self.options.dry_run:
-            return
-        plan = switch.plan_from(load.plan)
-        switch.switch(self.cluster, self.session, plan, load.staged, load.stamp)
+        if load is not None and load.state == "switching" and not self.options.dry_run:
+            self._showing.show(name, load)
+
+    @property
+    def _showing(self) -> Showing:
+        return Showing(self.cluster, self.session, self.record, self.keyspace)
 
     def _prepared(self, target: Target, spool: Spool) -> Prepared:
         there = self._there(target)
@@ -109,6 +114,7 @@ class Job:
         made = self._measured(spool, columns, key, proven)
         made.there, made.rejects = there, len(self.rejects.kept) - kept
         made.stamp_before = before[0] if before else 0
+        made.resumes = self._resumable(made)
         self._refuse_misfit(made, proven)
         spool.rest()
         return made
@@ -119,25 +125,36 @@ class Job:
         if there is None or self.options.append:
             return there
         name = f"{self.keyspace}.{target.name}"
-        ours = self.record.published(self.keyspace, target.name)
-        load = self.record.load(self.keyspace, target.name)
-        # One that was cut short may have made the table, but not if it was to add to it.
-        mine = (
-            load is not None
-            and not load.plan["appends"]
-            and (load.state == "switching" or load.staged == target.name)
-        )
-        if ours is None and not mine and not self.options.replace:
+        if not self._is_ours(target.name, there) and not self.options.replace:
             raise SchemaRefused(
                 f"{name} is there and Myriad did not publish it",
                 hint="Choose another --table, or say --replace: its rows will be gone.",
             )
-        if self.cluster.kind == "attached" and not mine:
+        if self.cluster.kind == "attached" and not self._is_half_made(target.name, there):
             raise SchemaRefused(
                 f"{name} is there, and on an attached Cassandra a table cannot be replaced at once",
                 hint="Publish under another name with --table, or add to it with --append.",
             )
         return there
+
+    def _is_ours(self, name: str, there: Present) -> bool:
+        """Say whether we made the table that is there: that one, not one of its name."""
+        published = self.record.published(self.keyspace, name)
+        if published is not None and published[1] is not None:
+            return str(published[1]) == there.table_id or self._is_half_made(name, there)
+        if published is not None:  # before numbers were kept
+            place = self.keyspace, name
+            return not rights.somebody_made(self.cluster, self.session, *place)
+        return self._is_half_made(name, there)
+
+    def _is_half_made(self, name: str, there: Present) -> bool:
+        """Say whether a load that was cut short made it."""
+        load = self.record.load(self.keyspace, name)
+        return (
+            load is not None
+            and load.plan["table_id"] == there.table_id
+            and load.plan["before"] != there.table_id
+        )
 
     def _read(self, target: Target, spool: Spool, there: Present | None) -> None:
         def wanted(table: Table) -> dict[str, Type]:
@@ -183,33 +200,44 @@ class Job:
         if made.there is None:
             made.appends = False
             return
+        same = present.same(self.session, self.keyspace, made.there, made.plan.wanted)
         if self.options.append:
-            before = self._resumable(made)
-            if before is None:
+            if made.resumes is None:
                 existing.refuse(self.cluster, self.session, made, proven)
-            elif not before.plan["appends"]:  # it made the table that is there
+            elif not made.resumes.plan["appends"]:  # it made the table that is there
                 made.there, made.appends = None, False
-        elif not present.same(self.session, self.keyspace, made.there, made.plan.wanted):
+            made.stays = made.appends
+        elif same and self._is_ours(made.name, made.there):
+            made.stays = True
+        else:
             present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
             present.refuse_obstacles(self.session, self.keyspace, made.name)
+            why = "Myriad did not make it" if same else "other columns or another key"
             made.notes.append(
-                "other columns or another key: the table is dropped and made anew at the end, and"
-                " whoever reads in that moment gets an error"
+                f"{why}: the table is dropped and made anew at the end, and whoever reads in that"
+                " moment gets an error"
             )
 
     def _resumable(self, made: Prepared) -> Load | None:
-        """Return the load of the same rows that was cut short, if its table is there still."""
+        """Return the load of the same rows that was cut short, if it can go on.
+
+        Not where somebody wrote into the table since: what the load has would seem older.
+        """
         load = self.record.load(self.keyspace, made.name)
         mine = identity(made, self.options, self.cluster)
         if load is None or mine is None or load.identity != mine:
             return None
-        if load.state == "switching":  # and finished by now
-            return load
-        new = made.there is not None and not load.plan["appends"] and load.staged != made.name
-        if new and self.options.append:  # somebody else made the table meanwhile
-            return None
-        found = present.find(self.session, self._staging, load.staged)
-        return load if found is not None else None
+        plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
+        if load.state == "switching" or self._staging != STAGING:  # finished by now, or right there
+            goes_on = there == plan.table_id
+        else:
+            goes_on = there == plan.before and bool(
+                present.table_id(self.session, STAGING, load.staged)
+            )
+        if goes_on and there == plan.table_id and self._staging == STAGING:
+            newest = partial(swap.newest, self.cluster, plan.files)
+            goes_on = with_all_nodes(self.cluster, newest) <= load.stamp
+        return load if goes_on else None
 
     @property
     def _staging(self) -> str:
@@ -250,12 +278,11 @@ class Job:
                 switch.drop(self.session, STAGING, name)
 
     def _load(self, made: Prepared) -> Load:
-        load = self._resumable(made)
-        if load is None:
-            load = self._begin(made)
+        load = made.resumes or self._begin(made)
         if load.state == "loading":
-            self._fill(made, load)
-            self.record.state(self.keyspace, made.name, "loaded")
+            ranges = self._fill(made, load)
+            self.record.loaded(self.keyspace, made.name, ranges)
+            load = replace(load, state="loaded", ranges=ranges)
         return load
 
     def _begin(self, made: Prepared) -> Load:
@@ -271,40 +298,41 @@ class Job:
         if before is not None and (not direct or made.there is None or not made.appends):
             switch.drop(self.session, self._staging, before.staged)
         if direct:
+            rights.free_table(self.cluster, self.session, self.keyspace, made.name)
             switch.make_target(self.session, made.plan)
         else:
-            columns = {name: kinds.staged(kind) for name, kind in made.kinds.items()}
-            name = qualified(STAGING, staged)
-            self.session.query(create_table(name, columns, made.key, STAGED_OPTIONS))
+            called = made.staged_names
+            columns = {called[name]: kinds.staged(kind) for name, kind in made.kinds.items()}
+            name, key = qualified(STAGING, staged), made.key.renamed(called)
+            self.session.query(create_table(name, columns, key, STAGED_OPTIONS))
             self.session.await_schema()
         return load
 
-    def _fill(self, made: Prepared, load: Load) -> None:
-        """Load the rows, but for those that are there already, and prove their counts."""
+    def _fill(self, made: Prepared, load: Load) -> list[list[int]]:
+        """Load the rows, but for those that are there already, and prove their counts.
+
+        Return how many are in which range of tokens, as the record has it.
+        """
         from myriad.cql.connection import Consistency  # noqa: PLC0415
         from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
-        from myriad.publish.cassandra.counts import difference  # noqa: PLC0415
+        from myriad.publish.cassandra.counts import Counted  # noqa: PLC0415
 
-        names = [column.name for column in made.columns]
-        partition = tuple(names.index(name) for name in made.key.partition)
+        own = self._staging == STAGING
+        called = made.staged_names if own else {name: name for name in made.kinds}
+        names = tuple(called[column.name] for column in made.columns)
+        key = [called[name] for name in made.key.partition]
         types = tuple(kinds.staged(column.type) for column in made.columns)
+        partition = tuple(map(names.index, key))
         job = loader.Load(
-            self.cluster, self._staging, load.staged, tuple(names), types, partition, load.stamp
+            self.cluster, self._staging, load.staged, names, types, partition, load.stamp
         )
         counts = loader.load(
             job, _batches(made), skip=load.acknowledged, acknowledged=self._told(made)
         )
         self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
-        own = self.cluster.kind == "embedded"
-        prove = partial(
-            difference,
-            self.cluster,
-            self._staging,
-            load.staged,
-            made.key.partition,
-            counts,
-            consistency=Consistency.ALL if own else self.cluster.consistency,
-        )
+        level = Consistency.ALL if own else self.cluster.consistency
+        table = Counted(self.cluster, self._staging, load.staged, key, level)
+        prove = partial(table.difference, counts.ranges)
         # Rows of an attached cluster's table are among those that were there.
         wrong = [] if made.appends and not own else with_all_nodes(self.cluster, prove)
         if wrong or counts.rows != made.spool.rows:
@@ -314,6 +342,7 @@ class Job:
                 f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
                 hint="Publish again, with the same command; if it happens again, report it.",
             )
+        return [[each.start, each.end, each.rows] for each in counts.ranges]
 
     def _forget(self, made: Prepared, load: Load) -> None:
         """Take a load back whose rows are not what was sent; what was there before stays."""
@@ -342,15 +371,16 @@ class Job:
         for made in self.tables:
             load = self.loads[made.name]
             self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
+            plan = switch.plan_from(load.plan)
             if self._staging == STAGING:
-                self.record.state(self.keyspace, made.name, "switching")
-                plan = switch.plan_from(load.plan)
-                change = partial(
-                    switch.switch, self.cluster, self.session, plan, load.staged, load.stamp
-                )
-                with_all_nodes(self.cluster, change)
+                plan, notes = self._showing.show(made.name, load)
+                made.notes += notes
             table = made.report()
-            more = {"bytes": made.size, "stamp": load.stamp}
+            more: dict[str, int | str] = {
+                "bytes": made.size,
+                "stamp": load.stamp,
+                "table_id": plan.table_id,
+            }
             mine = [reject for reject in self.rejects.kept if reject.table == made.name]
             self.record.publish(self.keyspace, table, report.run, started, more, mine)
 

@@ -3,7 +3,8 @@
 from myriad.cql import names
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
-from myriad.errors import PublishError, UsageError
+from myriad.errors import CqlError, PublishError, UsageError
+from myriad.publish.cassandra import rights
 from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import STAGING
 from myriad.settings import Settings
@@ -58,6 +59,10 @@ def refuse_foreign(
         )
     if ours is not None and (ours[2] or not _tables(session, keyspace)):
         return
+    _refuse_there(session, keyspace)
+
+
+def _refuse_there(session: Session, keyspace: str) -> None:
     if _exists(session, keyspace):
         raise PublishError(
             f"keyspace {keyspace} is there and Myriad did not make it",
@@ -68,12 +73,24 @@ def refuse_foreign(
 def make(
     record: Record, cluster: Cluster, session: Session, keyspace: str, place: tuple[str, str]
 ) -> bool:
-    """Make the keyspace, of `place` (database, dataset), where it is missing; say if it was."""
+    """Make the keyspace, of `place` (database, dataset), where it is missing; say if it was.
+
+    Raises PublishError if somebody else makes it at the same moment.
+    """
     ours = record.keyspace(keyspace)
     if ours is not None and ours[2] and _exists(session, keyspace):
         return False
     record.announce(keyspace, *place)
-    _create(cluster, session, keyspace)
+    try:
+        _run(cluster, session, "CREATE KEYSPACE", keyspace)
+    except CqlError as error:
+        if error.code != CqlError.ALREADY_EXISTS:
+            raise
+        if ours is None:
+            record.withdraw(keyspace)
+            _refuse_there(session, keyspace)
+        _run(cluster, session, "ALTER KEYSPACE", keyspace)  # ours was cut short
+    rights.free_keyspace(cluster, session, keyspace)
     record.made(keyspace)
     return True
 
@@ -81,14 +98,12 @@ def make(
 def make_staging(cluster: Cluster, session: Session) -> None:
     """Make the keyspace that tables are loaded into before they are shown."""
     if not _exists(session, STAGING):
-        _create(cluster, session, STAGING)
+        _run(cluster, session, "CREATE KEYSPACE IF NOT EXISTS", STAGING)
+        rights.free_keyspace(cluster, session, STAGING)
 
 
-def _create(cluster: Cluster, session: Session, keyspace: str) -> None:
-    session.query(
-        f"CREATE KEYSPACE IF NOT EXISTS {names.quoted(keyspace)}"
-        f" WITH replication = {cluster.replication}"
-    )
+def _run(cluster: Cluster, session: Session, words: str, keyspace: str) -> None:
+    session.query(f"{words} {names.quoted(keyspace)} WITH replication = {cluster.replication}")
     session.await_schema()
 
 

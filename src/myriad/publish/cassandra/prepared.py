@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
@@ -16,6 +17,7 @@ from myriad.publish.cassandra import asks, present, text
 from myriad.publish.cassandra.kinds import CqlColumn
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Partitions
+from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import Plan
 from myriad.publish.options import Options
@@ -28,6 +30,8 @@ class Prepared:
 
     Attributes:
         there: the table that is there already.
+        stays: it gets the rows; otherwise one with the number `new_id` is made in its place.
+        resumes: a load of the same rows that was cut short.
         stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
         size: bytes of all rows, estimated.
         rejects: how many of its records were set aside.
@@ -46,6 +50,9 @@ class Prepared:
     rejects: int
     notes: list[str]
     example: Sequence[Any]
+    stays: bool = False
+    resumes: Load | None = None
+    new_id: str = field(default_factory=lambda: str(uuid4()))
 
     @property
     def name(self) -> str:
@@ -60,18 +67,36 @@ class Prepared:
     @property
     def plan(self) -> Plan:
         """What the switch has to know."""
-        kinds = self.kinds
+        kinds, before = self.kinds, self.there.table_id if self.there else ""
         return Plan(
             self.keyspace,
             self.name,
             {name: str(kinds[name]) for name in self.key.partition},
-            [*text.create_types(list(kinds.values())), self._create_table()],
+            {name: str(kinds[name]) for name, _ in self.key.clustering},
+            self.staged_names,
+            self._statements(f"id = {before if self.stays else self.new_id}"),
             present.signature(kinds, self.key),
             self.appends,
+            before,
+            before if self.stays else self.new_id,
         )
 
-    def _create_table(self) -> str:
-        return text.create_table(qualified(self.keyspace, self.name), self.kinds, self.key)
+    @property
+    def staged_names(self) -> dict[str, str]:
+        """What columns are called while they are loaded: everybody sees those names.
+
+        Others than the key's keep their order, in which the files have them.
+        """
+        key = self.key.columns
+        rest = sorted((name for name in self.kinds if name not in key), key=str.encode)
+        return {name: f"k{place}" for place, name in enumerate(key)} | {
+            name: f"c{place:05}" for place, name in enumerate(rest)
+        }
+
+    def _statements(self, *options: str) -> list[str]:
+        name = qualified(self.keyspace, self.name)
+        table = text.create_table(name, self.kinds, self.key, options)
+        return [*text.create_types(list(self.kinds.values())), table]
 
     def report(self) -> TableReport:
         """Return what is told of it; the rows are those of the spool."""
@@ -86,7 +111,7 @@ class Prepared:
                 report.difference = present.difference(self.there, kinds, self.key)
         report.key, report.notes = str(self.key), self.notes
         report.partitions = self.partitions.as_data()
-        report.ddl = "".join(f"{statement};\n" for statement in self.plan.statements)
+        report.ddl = "".join(f"{statement};\n" for statement in self._statements())
         place = self.keyspace, self.name
         report.asks = asks.explain(place, self.key, kinds, self.example, self.partitions)
         return report

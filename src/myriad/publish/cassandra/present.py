@@ -14,6 +14,7 @@ _COLUMNS = (
     "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns"
     " WHERE keyspace_name = ? AND table_name = ?"
 )
+_ID = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
 _TYPES = (
     "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?"
 )
@@ -37,10 +38,15 @@ _WHOLE = ("int", "bigint", "varint")
 
 @dataclass(frozen=True)
 class Present:
-    """A table that is there: its columns with their types as Cassandra writes them, its key."""
+    """A table that is there: its columns with their types as Cassandra writes them, its key.
+
+    Attributes:
+        table_id: the number by which it is told from another one of the same name.
+    """
 
     columns: Mapping[str, str]
     key: Key
+    table_id: str
     static: bool = False
 
 
@@ -60,7 +66,14 @@ def find(session: Session, keyspace: str, name: str) -> Present | None:
         tuple((column, Order(order.lower())) for _, column, order in clustering),
     )
     columns = {column: _plain(kind) for column, kind, _, _, _ in rows}
-    return Present(columns, key, any(kind == "static" for _, _, kind, _, _ in rows))
+    static = any(kind == "static" for _, _, kind, _, _ in rows)
+    return Present(columns, key, table_id(session, keyspace, name), static)
+
+
+def table_id(session: Session, keyspace: str, name: str) -> str:
+    """Return the number of the table of that name, nothing if there is none."""
+    rows = session.query(_ID, [keyspace, name])
+    return str(rows[0][0]) if rows else ""
 
 
 def _plain(kind: str) -> str:

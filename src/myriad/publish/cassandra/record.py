@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
@@ -32,6 +33,8 @@ class Load:
         acknowledged: so many first rows, in the order of the key, are there.
         state: `loading`, `loaded` or `switching`.
         plan: what the switch needs to know.
+        ranges: [start, end, rows] of each range of tokens, as the target shall have them; known
+            when it is loaded.
     """
 
     staged: str
@@ -40,6 +43,7 @@ class Load:
     acknowledged: int
     state: str
     plan: dict[str, Any]
+    ranges: list[list[int]] = field(default_factory=list)
 
 
 class Record:
@@ -82,6 +86,10 @@ class Record:
         """Write down that a keyspace is about to be made."""
         self._run("announce_keyspace", keyspace, database, dataset)
 
+    def withdraw(self, keyspace: str) -> None:
+        """Take back what `announce` wrote: somebody else has made that keyspace."""
+        self._run("withdraw_keyspace", keyspace)
+
     def made(self, keyspace: str) -> None:
         """Write down that a keyspace was made."""
         self._run("keyspace_made", keyspace)
@@ -106,9 +114,13 @@ class Record:
         """Write down how far a load is."""
         self._run("acknowledged", rows, keyspace, name)
 
-    def state(self, keyspace: str, name: str, state: str) -> None:
-        """Write down the state of a load."""
-        self._run("state", state, keyspace, name)
+    def loaded(self, keyspace: str, name: str, ranges: list[list[int]]) -> None:
+        """Write down that all rows of a load are there, and how many in which range."""
+        self._run("loaded", Jsonb(ranges), keyspace, name)
+
+    def switching(self, keyspace: str, name: str, load: Load) -> None:
+        """Write down that a load is about to be shown, and how."""
+        self._run("switching", Jsonb(load.plan), Jsonb(load.ranges), keyspace, name)
 
     def end(self, keyspace: str, name: str) -> None:
         """Forget a load."""
@@ -119,10 +131,10 @@ class Record:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["staged"]).fetchall()
 
-    def published(self, keyspace: str, name: str) -> tuple[int, dict[str, Any]] | None:
-        """Return the timestamp of a published table's rows, and its report."""
+    def published(self, keyspace: str, name: str) -> tuple[int, UUID | None] | None:
+        """Return the timestamp of a published table's rows, and its number, if it was kept."""
         found = self._one("published", keyspace, name)
-        return (found["stamp"], found["report"]) if found else None
+        return (found["stamp"], found["table_id"]) if found else None
 
     def publish(
         self,
@@ -130,10 +142,13 @@ class Record:
         report: TableReport,
         run: str,
         started: datetime,
-        more: Mapping[str, int],
+        more: Mapping[str, int | str],
         rejects: Sequence[Reject],
     ) -> None:
-        """Write down that a table is published, and end its load. `more`: bytes and stamp."""
+        """Write down that a table is published, and end its load.
+
+        `more`: bytes, stamp and table_id.
+        """
         values = {
             "keyspace": keyspace,
             "name": report.table.name,

@@ -13,11 +13,15 @@ SELECT keyspace FROM public.cassandra_keyspace WHERE database = %s AND dataset =
 INSERT INTO public.cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
 ON CONFLICT (keyspace) DO NOTHING;
 
+-- name: withdraw_keyspace
+DELETE FROM public.cassandra_keyspace WHERE keyspace = %s AND NOT made;
+
 -- name: keyspace_made
 UPDATE public.cassandra_keyspace SET made = true WHERE keyspace = %s;
 
 -- name: load
-SELECT staged, identity, stamp, acknowledged, state, plan FROM public.cassandra_load
+SELECT staged, identity, stamp, acknowledged, state, plan, coalesce(ranges, '[]') AS ranges
+FROM public.cassandra_load
 WHERE keyspace = %s AND name = %s;
 
 -- name: begin_load
@@ -25,14 +29,20 @@ INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan
 VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s)
 ON CONFLICT (keyspace, name) DO UPDATE SET staged = excluded.staged, identity = excluded.identity,
     stamp = excluded.stamp, plan = excluded.plan, acknowledged = 0, state = 'loading',
-    touched = clock_timestamp();
+    ranges = NULL, touched = clock_timestamp();
 
 -- name: acknowledged
 UPDATE public.cassandra_load SET acknowledged = %s, touched = clock_timestamp()
 WHERE keyspace = %s AND name = %s;
 
--- name: state
-UPDATE public.cassandra_load SET state = %s, touched = clock_timestamp() WHERE keyspace = %s AND name = %s;
+-- name: loaded
+UPDATE public.cassandra_load SET state = 'loaded', ranges = %s, touched = clock_timestamp()
+WHERE keyspace = %s AND name = %s;
+
+-- name: switching
+UPDATE public.cassandra_load
+SET state = 'switching', plan = %s, ranges = %s, touched = clock_timestamp()
+WHERE keyspace = %s AND name = %s;
 
 -- name: end_load
 DELETE FROM public.cassandra_load WHERE keyspace = %s AND name = %s;
@@ -43,12 +53,13 @@ FROM public.cassandra_load;
 
 -- name: publish
 INSERT INTO public.cassandra_published
-    (keyspace, name, run, started, rows, bytes, stamp, report, rejects)
+    (keyspace, name, run, started, rows, bytes, stamp, report, rejects, table_id)
 VALUES (%(keyspace)s, %(name)s, %(run)s, %(started)s, %(rows)s, %(bytes)s, %(stamp)s, %(report)s,
-    %(rejects)s)
+    %(rejects)s, %(table_id)s)
 ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = excluded.started,
     finished = clock_timestamp(), rows = excluded.rows, bytes = excluded.bytes,
-    stamp = excluded.stamp, report = excluded.report, rejects = excluded.rejects;
+    stamp = excluded.stamp, report = excluded.report, rejects = excluded.rejects,
+    table_id = excluded.table_id;
 
 -- name: append
 -- What came with the table stays; the rows add up. Nothing happens to a table not published.
@@ -59,7 +70,7 @@ UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, fini
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: published
-SELECT stamp, report FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
+SELECT stamp, table_id FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
 
 -- name: list
 SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,

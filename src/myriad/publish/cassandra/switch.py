@@ -1,16 +1,18 @@
 """Put a loaded table in the place of the one that is there, so that no reader sees a half.
 
-CQL cannot rename a table. So the rows are loaded into a table of ours beside it, together with
-deletions of every partition of the old one, a microsecond older than the new rows. Then each node
-takes that table's files into the real table's, all in one step: from there on a reader finds the
-new rows, and the deletions hide the old ones.
+CQL cannot rename a table. So the rows are loaded into a table of ours beside it. Where the table
+stays, they get deletions of every partition of the old rows, a microsecond older than the new ones;
+then each node takes that table's files into the real table's, all in one step: from there on a
+reader finds the new rows, and the deletions hide the old ones. Where the table is made, it has the
+number that we have chosen for it, and each node finds the files in the folder of that name.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
@@ -18,8 +20,9 @@ from myriad.cql.session import Session
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
-from myriad.errors import CqlError
-from myriad.publish.cassandra import present
+from myriad.engines.cassandra.swap import Files
+from myriad.errors import CqlError, SchemaRefused
+from myriad.publish.cassandra import present, rights
 from myriad.publish.cassandra.text import literal
 
 STAGING = "myriad_next"
@@ -27,6 +30,8 @@ BATCHES_AT_ONCE = 8  # each is up to 200 partitions, on every node: more run int
 ATTEMPTS = 5
 PAUSE = 0.5
 SLOW = 60.0  # seconds that a page of partitions, or a batch of deletions, may take
+FUTURE = 10.0  # seconds that a clock may be ahead
+FOREVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -35,51 +40,101 @@ class Plan:
 
     Attributes:
         partition: the partition columns with their types, which are plain ones.
-        statements: make the target's types and the table where they are missing.
+        clustering: the other columns of the key, likewise.
+        names: column → what it is called while it is loaded.
+        statements: make the target's types and, under its number, the table.
         wanted: the target's signature (`present.signature`).
         appends: the old rows stay.
+        before: the number of the table that was there when the publish began, nothing if none was.
+        table_id: the number of the table that gets the rows: `before`, or one that is ours to make.
     """
 
     keyspace: str
     name: str
     partition: dict[str, str]
+    clustering: dict[str, str]
+    names: dict[str, str]
     statements: list[str]
     wanted: dict[str, Any]
     appends: bool
+    before: str
+    table_id: str
+
+    @property
+    def stays(self) -> bool:
+        """Whether the table that was there gets the rows."""
+        return self.table_id == self.before
+
+    @property
+    def files(self) -> Files:
+        """The target on the nodes."""
+        return Files(self.keyspace, self.name, self.table_id)
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data for the record."""
         return asdict(self)
 
+    def remade(self) -> "Plan":
+        """Return the plan by which the table that is there is replaced by one of another number."""
+        new = str(uuid4())
+        made = [line.replace(self.table_id, new) for line in self.statements]
+        return replace(self, statements=made, table_id=new)
+
+
+class Taken(SchemaRefused):
+    """Somebody else made a table of that name, or another one, while the rows were loaded."""
+
 
 def switch(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
     """Make the staged rows those of the target; may be repeated, also after a crash in between.
 
-    Raises EngineError, and what else `swap.swap_in` does.
+    Raises Taken, FromTheFuture, with nothing changed; EngineError, and what else `swap` does.
     """
-    if present.find(session, STAGING, staged) is None:
-        return  # it was done already: dropping the staged table is the end
     swap.check(cluster)  # before anything is dropped
-    make_target(session, plan)
-    if not plan.appends:
-        _hide_old(cluster, session, plan, staged, stamp - 1)
-    swap.swap_in(cluster, (STAGING, staged), (plan.keyspace, plan.name))
-    drop(session, STAGING, staged)
+    source = Files(STAGING, staged, present.table_id(session, STAGING, staged))
+    called = {loaded: name for name, loaded in plan.names.items()}
+    there = _refuse_taken(session, plan)
+    if there != plan.table_id:
+        rights.free_table(cluster, session, plan.keyspace, plan.name)
+        swap.put_in(cluster, source, plan.files, called)
+        make_target(session, plan)
+    elif plan.stays:
+        if not plan.appends:
+            _hide_old(cluster, session, plan, staged, stamp - 1)
+        until = FOREVER if plan.appends else latest()
+        swap.swap_in(cluster, source, plan.files, called, until)
+
+
+def latest() -> int:
+    """Return the timestamp, µs, after which nothing was written by a clock that goes right."""
+    return int((time.time() + FUTURE) * 1_000_000)
+
+
+def _refuse_taken(session: Session, plan: Plan) -> str:
+    """Return the number of the table that is there; raises Taken if it is a stranger."""
+    there = present.table_id(session, plan.keyspace, plan.name)
+    dropped = "" if not plan.stays else plan.table_id  # by us, perhaps
+    if there not in (plan.before, plan.table_id, dropped):
+        raise Taken(
+            f"{plan.keyspace}.{plan.name} is another table than when the publish began: somebody"
+            + (" has made it meanwhile" if there else " has dropped it meanwhile"),
+            hint="It was not touched. Publish again, when nobody else makes or drops tables there.",
+        )
+    return there
 
 
 def make_target(session: Session, plan: Plan) -> None:
-    """Make the table; one that is there with other columns or another key is dropped first."""
-    there = present.find(session, plan.keyspace, plan.name)
-    fits = there and (plan.appends or present.same(session, plan.keyspace, there, plan.wanted))
-    if there is not None and not fits:
+    """Make the table where it is not there; one that it replaces is dropped first. Raises Taken."""
+    if _refuse_taken(session, plan) == plan.table_id:
+        return
+    if plan.before:
         drop(session, plan.keyspace, plan.name)
-        there = None
-    if there is None:
-        for kind in present.other_types(session, plan.keyspace, plan.wanted):
-            session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}")
-        for statement in plan.statements:
-            session.query(statement, timeout=SLOW)
-        session.await_schema()
+    for kind in present.other_types(session, plan.keyspace, plan.wanted):
+        session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}")
+    for statement in plan.statements:
+        session.query(statement, timeout=SLOW)
+    session.await_schema()
+    _refuse_taken(session, plan)
 
 
 def drop(session: Session, keyspace: str, name: str) -> None:
@@ -99,13 +154,14 @@ def _hide_old(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp
 
 def _deletions(cluster: Cluster, session: Session, plan: Plan, staged: str) -> Iterator[str]:
     names = [quoted(name) for name in plan.partition]
+    called = [quoted(plan.names[name]) for name in plan.partition]
     kinds = [CqlType(kind) for kind in plan.partition.values()]
     table = qualified(plan.keyspace, plan.name)
     head = f"DELETE FROM {qualified(STAGING, staged)} WHERE "
     select = f"SELECT DISTINCT {', '.join(names)} FROM {table}"
     for page in session.pages(select, consistency=cluster.consistency, timeout=SLOW):
         for row in page:
-            parts = zip(names, kinds, row, strict=True)
+            parts = zip(called, kinds, row, strict=True)
             yield head + " AND ".join(
                 f"{name} = {literal(kind, value, exact=True)}" for name, kind, value in parts
             )

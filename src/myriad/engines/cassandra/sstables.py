@@ -1,0 +1,169 @@
+"""What stands in the statistics of an SSTable of Cassandra 5.0, its version `da`.
+
+A number of parts, then kind and position of each, then the parts; numbers are big-endian, and after
+each of the three comes a CRC-32 (MetadataSerializer, StatsMetadata, SerializationHeader). Numbers
+that begin with `vint` take one byte and as many more as the first has leading ones.
+"""
+
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from myriad.errors import EngineError
+
+STATISTICS = "-Statistics.db"  # the end of the name of the component
+CONTENTS = "-TOC.txt"  # of that which is written last
+VERSION = "da-"
+LEAST = -(2**63)  # the timestamp of nothing
+_STATS, _HEADER = 2, 3  # MetadataType
+_CHECKSUM = 4
+TRIES, PAUSE = 50, 0.1  # while a compaction puts one in the place of others
+
+
+class _Unreadable(Exception):
+    """A component is gone, or not yet whole."""
+
+
+def newest(folder: Path) -> int:
+    """Return the latest timestamp (µs) of a row, a cell or a deletion in a table's SSTables.
+
+    Raises EngineError.
+    """
+    for _ in range(TRIES):
+        try:
+            return max((_newest(content) for content in _statistics(folder)), default=LEAST)
+        except _Unreadable as error:
+            problem = error
+            time.sleep(PAUSE)
+    raise EngineError(
+        f"the SSTables in {folder} cannot be read: {problem}",
+        hint="Run the same command again; the node's log says more: `myriad logs --cassandra`.",
+    )
+
+
+def whole(folder: Path) -> set[str]:
+    """Return the beginnings of the names of the SSTables that are all there."""
+    return {path.name.removesuffix(CONTENTS) for path in folder.glob(f"*{CONTENTS}")}
+
+
+def _statistics(folder: Path) -> Iterator[bytes]:
+    for name in whole(folder):
+        if not name.startswith(VERSION):
+            raise EngineError(
+                f"SSTable {name} in {folder} is of another version than {VERSION}…",
+                hint="The nodes run another Cassandra than Myriad's own.",
+            )
+        try:
+            yield (folder / f"{name}{STATISTICS}").read_bytes()
+        except FileNotFoundError as error:
+            raise _Unreadable(error) from error
+
+
+@dataclass(frozen=True)
+class _Part:
+    kind: int
+    begin: int
+    end: int  # without its checksum
+
+
+def _parts(content: bytes) -> list[_Part]:
+    try:
+        (count,) = struct.unpack_from(">i", content)
+        pairs = list(struct.iter_unpack(">ii", content[8 : 8 + 8 * count]))
+        ends = [position for _, position in pairs[1:]] + [len(content)]
+        parts = [
+            _Part(kind, begin, end - _CHECKSUM)
+            for (kind, begin), end in zip(pairs, ends, strict=True)
+        ]
+        whole = all(
+            struct.unpack_from(">I", content, part.end)[0] == zlib.crc32(_of(content, part))
+            for part in parts
+        )
+    except struct.error as error:
+        raise _Unreadable(error) from error
+    if not parts or not whole:
+        raise _Unreadable("its checksums do not fit")
+    return parts
+
+
+def _of(content: bytes, part: _Part) -> bytes:
+    return content[part.begin : part.end]
+
+
+def _newest(content: bytes) -> int:
+    [part] = [part for part in _parts(content) if part.kind == _STATS]
+    at = part.begin
+    for _ in range(2):  # histograms: of sizes, of numbers of cells
+        at += 4 + 16 * int(struct.unpack_from(">i", content, at)[0])
+    # A position in the commit log (8 and 4 bytes), the oldest timestamp, the newest.
+    return int(struct.unpack_from(">q", content, at + 12 + 8)[0])
+
+
+def renamed(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Return statistics in which columns have other names; raises EngineError.
+
+    Rows name their columns by position, in the order of these names: it must stay the same. Key
+    columns have no names there.
+    """
+    try:
+        parts = _parts(content)
+    except _Unreadable as error:
+        raise EngineError(
+            f"the statistics of an SSTable cannot be read: {error}", hint="Publish again."
+        ) from error
+    header = parts[-1]
+    assert header.kind == _HEADER  # noqa: S101 - parts are in the order of their kinds
+    known = {old.encode(): new.encode() for old, new in names.items()}
+    changed = _renamed(_of(content, header), known)
+    return content[: header.begin] + changed + struct.pack(">I", zlib.crc32(changed))
+
+
+def _renamed(header: bytes, names: Mapping[bytes, bytes]) -> bytes:
+    reader = _Reader(header)
+    for _ in range(3):  # the least timestamp, deletion time and time to live
+        reader.vint()
+    reader.text()  # the type of the partition key
+    for _ in range(reader.vint()):  # the types of clustering columns
+        reader.text()
+    made = bytearray(header[: reader.at])
+    for _ in range(2):  # static columns, then regular ones
+        count = reader.vint()
+        made += _vint(count)
+        for _ in range(count):
+            name, kind = reader.text(), reader.text()
+            made += _text(names.get(name, name)) + _text(kind)
+    return bytes(made)
+
+
+class _Reader:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.at = 0
+
+    def vint(self) -> int:
+        first = self._content[self.at]
+        more = 8 - (first ^ 0xFF).bit_length()
+        value = first & (0xFF >> more)
+        end = self.at + 1 + more
+        for byte in self._content[self.at + 1 : end]:
+            value = value << 8 | byte
+        self.at = end
+        return value
+
+    def text(self) -> bytes:
+        length = self.vint()
+        begin, self.at = self.at, self.at + length
+        return self._content[begin : self.at]
+
+
+def _vint(value: int) -> bytes:
+    more = max((value.bit_length() - 1) // 7, 0)
+    head = (0xFF << (8 - more)) & 0xFF
+    return (value | head << (8 * more)).to_bytes(1 + more, "big")
+
+
+def _text(content: bytes) -> bytes:
+    return _vint(len(content)) + content
