@@ -27,10 +27,10 @@ import json, os, signal, sys
 import myriad
 from myriad.engines.cassandra import swap as swapping
 from myriad.publish import Options, parse_keys
-from myriad.publish.cassandra import job, switch
+from myriad.publish.cassandra import loading, switch
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-job.CHECKPOINT = 0
+loading.CHECKPOINT = 0
 real_drop = switch.drop
 def dying(real):
     def swap(*arguments):

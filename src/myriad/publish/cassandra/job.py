@@ -1,21 +1,16 @@
 """Publish to Cassandra: spool, prove, load beside, reconcile, switch, record."""
 
-import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-import pyarrow as pa
-
-from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import with_all_nodes
-from myriad.errors import PublishError, SchemaRefused
-from myriad.model import Key, Order, Table, Type
+from myriad.errors import SchemaRefused
+from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     existing,
     keyspaces,
@@ -26,6 +21,7 @@ from myriad.publish.cassandra import (
     suggest,
     switch,
 )
+from myriad.publish.cassandra.loading import Loading
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
@@ -33,20 +29,12 @@ from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING
-from myriad.publish.cassandra.text import create_table
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.reading import Reading
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report
 from myriad.sources.base import Workspace
-
-CHECKPOINT = 0.25  # seconds between two
-# No compaction takes the files away that the switch is about to link.
-STAGED_OPTIONS = (
-    "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
-    "comment = 'Myriad loads it; it goes when that is done'",
-)
 
 
 @dataclass
@@ -208,7 +196,7 @@ class Job:
                 made.there, made.appends = None, False
             made.stays = made.appends
         elif same and self._is_ours(made.name, made.there):
-            made.stays = True
+            made.stays = self._staged  # else it is the half of a load that was cut short
         else:
             present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
             present.refuse_obstacles(self.session, self.keyspace, made.name)
@@ -228,21 +216,26 @@ class Job:
         if load is None or mine is None or load.identity != mine:
             return None
         plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
-        if load.state == "switching" or self._staging != STAGING:  # finished by now, or right there
+        if load.state == "switching" or not self._staged:  # finished by now, or right there
             goes_on = there == plan.table_id
         else:
             goes_on = there == plan.before and bool(
                 present.table_id(self.session, STAGING, load.staged)
             )
-        if goes_on and there == plan.table_id and self._staging == STAGING:
+        if goes_on and there == plan.table_id and self._staged:
             newest = partial(swap.newest, self.cluster, plan.files)
             goes_on = with_all_nodes(self.cluster, newest) <= load.stamp
         return load if goes_on else None
 
     @property
-    def _staging(self) -> str:
-        """The keyspace that rows are loaded into first; an attached cluster's go to the table."""
-        return self.keyspace if self.cluster.kind == "attached" else STAGING
+    def _loading(self) -> Loading:
+        place = self.cluster, self.session, self.record, self.keyspace
+        return Loading(*place, self.options, self.progress)
+
+    @property
+    def _staged(self) -> bool:
+        """Whether rows are loaded beside the table first; an attached cluster's go right there."""
+        return self.cluster.kind == "embedded"
 
     def load(self) -> bool:
         """Load all tables beside those that are there, and prove the counts.
@@ -250,11 +243,11 @@ class Job:
         Say whether the keyspace was made for it. Raises PublishError, EngineError.
         """
         new = keyspaces.make(self.record, self.cluster, self.session, self.keyspace, self.place)
-        if self._staging == STAGING:
+        if self._staged:
             keyspaces.make_staging(self.cluster, self.session)
             self._sweep()
         for made in self.tables:
-            self.loads[made.name] = self._load(made)
+            self.loads[made.name] = self._loading.load(made)
             made.spool.rest()
         return new
 
@@ -277,102 +270,13 @@ class Job:
             if name not in kept:
                 switch.drop(self.session, STAGING, name)
 
-    def _load(self, made: Prepared) -> Load:
-        load = made.resumes or self._begin(made)
-        if load.state == "loading":
-            ranges = self._fill(made, load)
-            self.record.loaded(self.keyspace, made.name, ranges)
-            load = replace(load, state="loaded", ranges=ranges)
-        return load
-
-    def _begin(self, made: Prepared) -> Load:
-        """Make the table that takes the rows, and forget an older load."""
-        before = self.record.load(self.keyspace, made.name)
-        direct = self._staging != STAGING
-        staged = made.name if direct else f"load_{secrets.token_hex(8)}"
-        mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
-        last = max(made.stamp_before, before.stamp if before else 0)
-        stamp = max(time.time_ns() // 1000, last + 10)
-        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data())
-        self.record.begin(self.keyspace, made.name, load)
-        if before is not None and (not direct or made.there is None or not made.appends):
-            switch.drop(self.session, self._staging, before.staged)
-        if direct:
-            rights.free_table(self.cluster, self.session, self.keyspace, made.name)
-            switch.make_target(self.session, made.plan)
-        else:
-            called = made.staged_names
-            columns = {called[name]: kinds.staged(kind) for name, kind in made.kinds.items()}
-            name, key = qualified(STAGING, staged), made.key.renamed(called)
-            self.session.query(create_table(name, columns, key, STAGED_OPTIONS))
-            self.session.await_schema()
-        return load
-
-    def _fill(self, made: Prepared, load: Load) -> list[list[int]]:
-        """Load the rows, but for those that are there already, and prove their counts.
-
-        Return how many are in which range of tokens, as the record has it.
-        """
-        from myriad.cql.connection import Consistency  # noqa: PLC0415
-        from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
-        from myriad.publish.cassandra.counts import Counted  # noqa: PLC0415
-
-        own = self._staging == STAGING
-        called = made.staged_names if own else {name: name for name in made.kinds}
-        names = tuple(called[column.name] for column in made.columns)
-        key = [called[name] for name in made.key.partition]
-        types = tuple(kinds.staged(column.type) for column in made.columns)
-        partition = tuple(map(names.index, key))
-        job = loader.Load(
-            self.cluster, self._staging, load.staged, names, types, partition, load.stamp
-        )
-        counts = loader.load(
-            job, _batches(made), skip=load.acknowledged, acknowledged=self._told(made)
-        )
-        self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
-        level = Consistency.ALL if own else self.cluster.consistency
-        table = Counted(self.cluster, self._staging, load.staged, key, level)
-        prove = partial(table.difference, counts.ranges)
-        # Rows of an attached cluster's table are among those that were there.
-        wrong = [] if made.appends and not own else with_all_nodes(self.cluster, prove)
-        if wrong or counts.rows != made.spool.rows:
-            self._forget(made, load)
-            shown = "\n".join(f"  {line}" for line in wrong[:5])
-            raise PublishError(
-                f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
-                hint="Publish again, with the same command; if it happens again, report it.",
-            )
-        return [[each.start, each.end, each.rows] for each in counts.ranges]
-
-    def _forget(self, made: Prepared, load: Load) -> None:
-        """Take a load back whose rows are not what was sent; what was there before stays."""
-        if self._staging != STAGING:
-            # Others may have written there too. The same command writes it all again.
-            self.record.acknowledged(self.keyspace, made.name, 0)
-            return
-        switch.drop(self.session, self._staging, load.staged)
-        self.record.end(self.keyspace, made.name)
-
-    def _told(self, made: Prepared) -> Callable[[int], None]:
-        last = time.monotonic()
-
-        def acknowledged(rows: int) -> None:
-            nonlocal last
-            share = rows / max(made.spool.rows, 1)
-            self.progress(Step(made.name, "loading", rows, share))
-            if time.monotonic() - last >= CHECKPOINT:
-                self.record.acknowledged(self.keyspace, made.name, rows)
-                last = time.monotonic()
-
-        return acknowledged
-
     def show(self, report: Report, started: datetime) -> None:
         """Make all loaded tables visible, and write down that they are published."""
         for made in self.tables:
             load = self.loads[made.name]
             self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
             plan = switch.plan_from(load.plan)
-            if self._staging == STAGING:
+            if self._staged:
                 plan, notes = self._showing.show(made.name, load)
                 made.notes += notes
             table = made.report()
@@ -388,18 +292,3 @@ class Job:
         """Remove the spools."""
         for made in self.tables:
             made.spool.close()
-
-
-def _batches(made: Prepared) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in the order of the key, as the loader takes them."""
-    places = {column.name: column.place for column in made.columns}
-    order = [places[name] for name in made.key.partition]
-    order += [
-        f"{places[name]} {'DESC' if way is Order.DESC else 'ASC'}"
-        for name, way in made.key.clustering
-    ]
-    names = [column.name for column in made.columns]
-    for batch in made.spool.sorted([column.select for column in made.columns], order):
-        pairs = zip(made.columns, batch.columns, strict=True)
-        arrays = [column.loaded(array) for column, array in pairs]
-        yield pa.RecordBatch.from_arrays(arrays, names=names)

@@ -17,7 +17,7 @@ from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.switch import SLOW, STAGING, Plan
 from myriad.publish.cassandra.text import literal
 
-SHOWN = 3
+SHOWN, LINES = 3, 5
 SHOWN_CHARACTERS = 200  # of each value
 COMPARED = 200_000  # rows of a range, at most, that are looked through for examples
 
@@ -42,18 +42,18 @@ def prove(cluster: Cluster, session: Session, plan: Plan, load: Load) -> list[st
 
     Raises PublishError if it is not the source though nobody wrote there; EngineError.
     """
-    wrong = _target(cluster, plan).difference([Range(*each) for each in load.ranges])
+    ranges = [Range(*each) for each in load.ranges]
+    wrong = _target(cluster, plan).difference(ranges)
     if not wrong:
         return []
-    more = sum(each.rows - each.wanted.rows for each in wrong if each.rows > each.wanted.rows)
-    less = sum(each.wanted.rows - each.rows for each in wrong if each.rows < each.wanted.rows)
-    examples = _examples(session, plan, load.staged, wrong)
+    wanted = sum(each.rows for each in ranges)
+    there = wanted + sum(each.rows - each.wanted.rows for each in wrong)
+    told = f"{there:,} rows instead of {wanted:,}{_examples(session, plan, load.staged, wrong)}"
     if swap.newest(cluster, plan.files) > load.stamp:
-        what = f"{more:,} rows more than the source has, {less:,} less{examples}"
-        return [f"others wrote into {plan.name} while it was published, and that stays: {what}"]
-    lines = "\n".join(f"  {each}" for each in wrong[:5])
+        return [f"others wrote into {plan.name} while it was published, and that stays: {told}"]
+    lines = "\n".join(f"  {each}" for each in wrong[:LINES])
     raise PublishError(
-        f"{plan.keyspace}.{plan.name} has other rows than the source{examples}:\n{lines}",
+        f"{plan.keyspace}.{plan.name} is not what was loaded, it has {told}:\n{lines}",
         hint="Publish again, with the same command; if it happens again, report it.",
     )
 
@@ -88,7 +88,7 @@ def _examples(session: Session, plan: Plan, staged: str, wrong: Sequence[Mismatc
     called = [plan.names[name] for name in key]
     new = _keys(session, (STAGING, staged), called, len(plan.partition), wanted)
     shown = _keys(session, (plan.keyspace, plan.name), list(key), len(plan.partition), wanted)
-    found = {"more": shown - new, "less": new - shown}
+    found = {"more": shown - new, "missing": new - shown}
     return "".join(
         f"; {what}: {'; '.join(_told(key, row) for row in islice(rows, SHOWN))}"
         for what, rows in found.items()

@@ -95,9 +95,8 @@ def switch(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: i
     called = {loaded: name for name, loaded in plan.names.items()}
     there = _refuse_taken(session, plan)
     if there != plan.table_id:
-        rights.free_table(cluster, session, plan.keyspace, plan.name)
         swap.put_in(cluster, source, plan.files, called)
-        make_target(session, plan)
+        make_target(cluster, session, plan)
     elif plan.stays:
         if not plan.appends:
             _hide_old(cluster, session, plan, staged, stamp - 1)
@@ -123,10 +122,14 @@ def _refuse_taken(session: Session, plan: Plan) -> str:
     return there
 
 
-def make_target(session: Session, plan: Plan) -> None:
-    """Make the table where it is not there; one that it replaces is dropped first. Raises Taken."""
+def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
+    """Make the table where it is not there, ours alone; one that it replaces is dropped first.
+
+    Raises Taken.
+    """
     if _refuse_taken(session, plan) == plan.table_id:
         return
+    rights.free_table(cluster, session, plan.keyspace, plan.name)
     if plan.before:
         drop(session, plan.keyspace, plan.name)
     for kind in present.other_types(session, plan.keyspace, plan.wanted):

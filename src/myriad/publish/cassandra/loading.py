@@ -1,0 +1,154 @@
+"""Load one table's rows beside the table that is there, so that they can be shown at once."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pyarrow as pa
+
+from myriad.cql.names import qualified
+from myriad.cql.session import Session
+from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.swap import with_all_nodes
+from myriad.errors import PublishError
+from myriad.model import Order
+from myriad.publish.cassandra import kinds, switch
+from myriad.publish.cassandra.prepared import Prepared, identity
+from myriad.publish.cassandra.record import Load, Record
+from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.text import create_table
+from myriad.publish.options import Options, Progress, Step
+
+CHECKPOINT = 0.25  # seconds between two
+# No compaction takes the files away that the switch is about to link.
+STAGED_OPTIONS = (
+    "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
+    "comment = 'Myriad loads it; it goes when that is done'",
+)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Loads tables into one keyspace: into staged ones first, but on an attached cluster."""
+
+    cluster: Cluster
+    session: Session
+    record: Record
+    keyspace: str
+    options: Options
+    progress: Progress
+
+    @property
+    def _staged(self) -> bool:
+        return self.cluster.kind == "embedded"
+
+    @property
+    def _place(self) -> str:
+        return STAGING if self._staged else self.keyspace
+
+    def load(self, made: Prepared) -> Load:
+        """Load a table, or go on where its load was cut short; its counts are proven then.
+
+        Raises PublishError, EngineError.
+        """
+        load = made.resumes or self._begin(made)
+        if load.state == "loading":
+            ranges = self._fill(made, load)
+            self.record.loaded(self.keyspace, made.name, ranges)
+            load = replace(load, state="loaded", ranges=ranges)
+        return load
+
+    def _begin(self, made: Prepared) -> Load:
+        """Make the table that takes the rows, and forget an older load."""
+        before = self.record.load(self.keyspace, made.name)
+        staged = f"load_{secrets.token_hex(8)}" if self._staged else made.name
+        mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
+        last = max(made.stamp_before, before.stamp if before else 0)
+        stamp = max(time.time_ns() // 1000, last + 10)
+        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data())
+        self.record.begin(self.keyspace, made.name, load)
+        if not self._staged:
+            switch.make_target(self.cluster, self.session, made.plan)
+            return load
+        if before is not None:
+            switch.drop(self.session, STAGING, before.staged)
+        called = made.staged_names
+        columns = {called[name]: kinds.staged(kind) for name, kind in made.kinds.items()}
+        name, key = qualified(STAGING, staged), made.key.renamed(called)
+        self.session.query(create_table(name, columns, key, STAGED_OPTIONS))
+        self.session.await_schema()
+        return load
+
+    def _fill(self, made: Prepared, load: Load) -> list[list[int]]:
+        """Load the rows, but for those that are there already, and prove their counts.
+
+        Return how many are in which range of tokens, as the record has it.
+        """
+        from myriad.cql.connection import Consistency  # noqa: PLC0415
+        from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
+        from myriad.publish.cassandra.counts import Counted  # noqa: PLC0415
+
+        called = made.staged_names if self._staged else {name: name for name in made.kinds}
+        names = tuple(called[column.name] for column in made.columns)
+        key = [called[name] for name in made.key.partition]
+        types = tuple(kinds.staged(column.type) for column in made.columns)
+        partition = tuple(map(names.index, key))
+        job = loader.Load(
+            self.cluster, self._place, load.staged, names, types, partition, load.stamp
+        )
+        counts = loader.load(
+            job, _batches(made), skip=load.acknowledged, acknowledged=self._told(made)
+        )
+        self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
+        level = Consistency.ALL if self._staged else self.cluster.consistency
+        table = Counted(self.cluster, self._place, load.staged, key, level)
+        prove = partial(table.difference, counts.ranges)
+        # Rows of an attached cluster's table are among those that were there.
+        wrong = [] if made.appends and not self._staged else with_all_nodes(self.cluster, prove)
+        if wrong or counts.rows != made.spool.rows:
+            self._forget(made, load)
+            shown = "\n".join(f"  {line}" for line in wrong[:5])
+            raise PublishError(
+                f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
+                hint="Publish again, with the same command; if it happens again, report it.",
+            )
+        return [[each.start, each.end, each.rows] for each in counts.ranges]
+
+    def _forget(self, made: Prepared, load: Load) -> None:
+        """Take a load back whose rows are not what was sent; what was there before stays."""
+        if not self._staged:
+            # Others may have written there too. The same command writes it all again.
+            self.record.acknowledged(self.keyspace, made.name, 0)
+            return
+        switch.drop(self.session, self._place, load.staged)
+        self.record.end(self.keyspace, made.name)
+
+    def _told(self, made: Prepared) -> Callable[[int], None]:
+        last = time.monotonic()
+
+        def acknowledged(rows: int) -> None:
+            nonlocal last
+            share = rows / max(made.spool.rows, 1)
+            self.progress(Step(made.name, "loading", rows, share))
+            if time.monotonic() - last >= CHECKPOINT:
+                self.record.acknowledged(self.keyspace, made.name, rows)
+                last = time.monotonic()
+
+        return acknowledged
+
+
+def _batches(made: Prepared) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in the order of the key, as the loader takes them."""
+    places = {column.name: column.place for column in made.columns}
+    order = [places[name] for name in made.key.partition]
+    order += [
+        f"{places[name]} {'DESC' if way is Order.DESC else 'ASC'}"
+        for name, way in made.key.clustering
+    ]
+    names = [column.name for column in made.columns]
+    for batch in made.spool.sorted([column.select for column in made.columns], order):
+        pairs = zip(made.columns, batch.columns, strict=True)
+        arrays = [column.loaded(array) for column, array in pairs]
+        yield pa.RecordBatch.from_arrays(arrays, names=names)
