@@ -25,6 +25,7 @@ from myriad.engines.cassandra import jars, node
 from myriad.errors import EngineError, NotRunning
 
 STORAGE = "org.apache.cassandra.db:type=StorageService"
+STARTS_YET = "javax.management.InstanceNotFoundException"  # its beans are not there
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
 AGENT_WITHIN = 60.0  # seconds
 STARTS = ("--startTimeout", "30000")  # ms; its own default is too short for a busy machine
@@ -61,6 +62,8 @@ class Beans:
                 f"Cassandra at {self.address} does not answer its manager: {error}",
                 hint="`myriad status` shows how it is.",
             ) from error
+        if found.get("error_type") == STARTS_YET:
+            raise NotRunning(f"Cassandra at {self.address} starts", hint="See `myriad status`.")
         if found.get("status") != 200:  # noqa: PLR2004 - Jolokia's, as HTTP's
             raise EngineError(
                 f"Cassandra at {self.address}: {found.get('error', found)}",

@@ -15,6 +15,7 @@ from uuid import UUID
 import filelock
 import psutil
 
+from myriad.cql.connection import Connection
 from myriad.engines import process
 from myriad.engines.cassandra import management, node, sstables
 from myriad.engines.cassandra.base import Cluster
@@ -26,6 +27,7 @@ FILES_WITHIN = 900.0  # seconds until all files are in place: more than a flush 
 # Of a replica (native_protocol_v4.spec, section 9): one that came back may not know the table yet.
 FAILURES = (0x1300, 0x1500)
 LOOK = 1.0  # seconds between two tries
+ANSWERS_WITHIN = 10.0  # seconds
 FLUSH = "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)"  # of StorageService
 LOAD = "loadNewSSTables(java.lang.String,java.lang.String)"
 DATA = "-Data.db"  # the end of the name of the component with the rows
@@ -40,14 +42,17 @@ def with_all_nodes(cluster: Cluster, step: Callable[[], T]) -> T:
 
     Raises what `step` raised last if they are not all back within `ALL_WITHIN` seconds.
     """
-    until = time.monotonic() + ALL_WITHIN
+    until, told = time.monotonic() + ALL_WITHIN, False
     while True:
         try:
             return step()
         except (CqlError, NotRunning) as error:
-            if not _passes(error) or cluster.nodes == 1 or time.monotonic() > until:
+            alone = cluster.nodes == 1 and cluster.folder is None  # nobody of ours starts it again
+            if not _passes(error) or alone or time.monotonic() > until:
                 raise
-            log.info("a node of Cassandra is down; waiting for it: %s", error)
+            if not told:
+                log.info("a node of Cassandra is down; waiting for it: %s", error)
+            told = True
             time.sleep(LOOK)
 
 
@@ -56,9 +61,11 @@ def _passes(error: CqlError | NotRunning) -> bool:
 
 
 def check(cluster: Cluster) -> None:
-    """Raise NotRunning unless every node runs; Unsupported for an attached cluster."""
+    """Raise NotRunning unless every node runs and takes statements; Unsupported if attached."""
     for place in _places(cluster):
         _user(place)
+        with Connection(cluster.endpoint, node.address(place), timeout=ANSWERS_WITHIN):
+            pass  # it has started, and has all that it needs
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Job:
         """Finish a switch that was cut short: until then a node may have it and another not."""
         load = self.record.load(self.keyspace, name)
         if load is not None and load.state == "switching" and not self.options.dry_run:
-            self._showing.show(name, load)
+            self._showing.show(name)
 
     @property
     def _showing(self) -> Showing:
@@ -277,7 +277,7 @@ class Job:
             self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
             plan = switch.plan_from(load.plan)
             if self._staged:
-                plan, notes = self._showing.show(made.name, load)
+                plan, notes = self._showing.show(made.name)
                 made.notes += notes
             table = made.report()
             more: dict[str, int | str] = {

@@ -11,6 +11,11 @@ from myriad.publish.cassandra import present, shown, switch
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.switch import STAGING, Plan, Taken
 
+NOT_REPLACED = (
+    "timestamps of the future: nothing written now replaces them, so the table was dropped and made"
+    " anew"
+)
+
 
 @dataclass(frozen=True)
 class Showing:
@@ -21,15 +26,20 @@ class Showing:
     record: Record
     keyspace: str
 
-    def show(self, name: str, load: Load) -> tuple[Plan, list[str]]:
-        """Make a load's rows those of its table; return how, and what is to be said of it.
+    def show(self, name: str) -> tuple[Plan, list[str]]:
+        """Make the rows of a table's load its own; return how, and what is to be said of it.
 
-        Raises Taken, and then the load is given up; PublishError, EngineError.
+        A node that is down is waited for. Raises Taken, and then the load is given up;
+        PublishError, EngineError.
         """
+        return with_all_nodes(self.cluster, partial(self._show, name))
+
+    def _show(self, name: str) -> tuple[Plan, list[str]]:
+        load = self.record.load(self.keyspace, name)
+        assert load is not None  # noqa: S101 - it ends when it is written down as published
         plan = switch.plan_from(load.plan)
         if load.state != "switching":
-            expected = partial(shown.expected, self.cluster, plan, load)
-            load = replace(load, ranges=with_all_nodes(self.cluster, expected))
+            load = replace(load, ranges=shown.expected(self.cluster, plan, load))
             self.record.switching(self.keyspace, name, load)
         if not present.table_id(self.session, STAGING, load.staged):
             return plan, []  # it was done already: dropping the staged table is the end
@@ -38,33 +48,22 @@ class Showing:
         except Taken:
             self._give_up(plan, load)
             raise
-        prove = partial(shown.prove, self.cluster, self.session, plan, load)
-        notes += with_all_nodes(self.cluster, prove)
+        notes += shown.prove(self.cluster, self.session, plan, load)
         switch.drop(self.session, STAGING, load.staged)
         return plan, notes
 
     def _switch(self, plan: Plan, load: Load) -> tuple[Plan, list[str]]:
+        place = self.cluster, self.session
         try:
-            self._change(plan, load)
+            switch.switch(*place, plan, load.staged, load.stamp)
         except FromTheFuture:
             rows = shown.future(self.session, plan, switch.latest())
             plan = plan.remade()
             self.record.switching(self.keyspace, plan.name, replace(load, plan=plan.as_data()))
-            self._change(plan, load)
-            what = (
-                f"rows with timestamps of the future, such as {rows}"
-                if rows
-                else ("deletions with timestamps of the future")
-            )
-            note = (
-                f"{plan.keyspace}.{plan.name} had {what}: nothing written now replaces them, so the"
-            )
-            return plan, [f"{note} table was dropped and made anew"]
+            switch.switch(*place, plan, load.staged, load.stamp)
+            what = f"rows, such as {rows}, with" if rows else "deletions with"
+            return plan, [f"{plan.name} had {what} {NOT_REPLACED}"]
         return plan, []
-
-    def _change(self, plan: Plan, load: Load) -> None:
-        change = partial(switch.switch, self.cluster, self.session, plan, load.staged, load.stamp)
-        with_all_nodes(self.cluster, change)
 
     def _give_up(self, plan: Plan, load: Load) -> None:
         """Forget a load that has no place any more."""
