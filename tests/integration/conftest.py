@@ -1,4 +1,4 @@
-"""A database and a folder to publish from, a mark for names, and a way to log in to Cassandra."""
+"""A place to publish from, a mark for names, a way to log in to Cassandra, drivers."""
 
 import uuid
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import pytest
 
 from myriad import Myriad
 from tests.cql_people import Login, logins
+from tests.drivers import fetch_jdbc, fetch_node
 from tests.publishing import Place
 
 
@@ -25,3 +26,15 @@ def tag() -> str:
 def login(clustered: Myriad) -> Iterator[Login]:
     with logins(clustered) as log_in:
         yield log_in
+
+
+@pytest.fixture(scope="session")
+def jdbc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PostgreSQL's JDBC driver."""
+    return fetch_jdbc(tmp_path_factory.mktemp("jdbc"))
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which programs find node-postgres."""
+    return fetch_node(tmp_path_factory.mktemp("node"))

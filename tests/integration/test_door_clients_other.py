@@ -1,9 +1,6 @@
 """Drivers of other languages through the door: pgjdbc and node-postgres, with their own pools."""
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +9,7 @@ import pytest
 from myriad import Myriad
 from myriad.connect import Target
 from tests.door_clients import LONG, ROWS, Place, made_place
-
-JDBC = "org.postgresql:postgresql:42.7.4"
-NODE = ("pg@8", "pg-cursor@2", "pg-copy-streams@6")
+from tests.drivers import run
 
 
 @pytest.fixture(scope="module")
@@ -23,70 +18,32 @@ def place(installation: Myriad) -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("drivers")
+def about(who: Target) -> dict[str, str]:
+    """Return how the programs below hear where to connect to."""
+    found = {
+        "host": who.host,
+        "port": who.port,
+        "database": who.database,
+        "user": who.user,
+        "password": who.password,
+        "long": LONG,
+        "rows": ROWS,
+    }
+    each = {f"DOOR_{name.upper()}": str(value) for name, value in found.items()}
+    return {"DOOR": json.dumps(found), **each, "LC_ALL": "C.UTF-8"}
 
 
-def run(*arguments: str | Path, folder: Path, who: Target | None = None) -> str:
-    environment = dict(os.environ)
-    if who is not None:
-        environment |= {
-            "DOOR": json.dumps(
-                {
-                    "host": who.host,
-                    "port": who.port,
-                    "database": who.database,
-                    "user": who.user,
-                    "password": who.password,
-                    "long": LONG,
-                    "rows": ROWS,
-                }
-            ),
-            "DOOR_HOST": who.host,
-            "DOOR_PORT": str(who.port),
-            "DOOR_DATABASE": who.database,
-            "DOOR_USER": who.user,
-            "DOOR_PASSWORD": who.password,
-            "DOOR_LONG": LONG,
-            "DOOR_ROWS": str(ROWS),
-            "LC_ALL": "C.UTF-8",
-        }
-    done = subprocess.run(
-        arguments,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_jdbc(place: Place, tools: Path) -> None:
-    if not (shutil.which("java") and shutil.which("mvn")):
-        pytest.skip("java and mvn are needed to have JDBC")
-    folder = tools / "jdbc"
-    folder.mkdir()
-    get = f"-Dartifact={JDBC}", f"-DoutputDirectory={folder}"
-    run("mvn", "-q", "-B", "dependency:copy", *get, folder=folder)
-    [driver] = folder.glob("postgresql-*.jar")
-    program = folder / "Door.java"
+def test_jdbc(place: Place, jdbc: Path, tmp_path: Path) -> None:
+    program = tmp_path / "Door.java"
     program.write_text(JAVA, "utf-8")
-    said = run("java", "-cp", driver, program, folder=folder, who=place.writer)
+    said = run("java", "-cp", jdbc, program, folder=tmp_path, environment=about(place.writer))
     assert said.splitlines()[-1] == "all done"
 
 
-def test_node(place: Place, tools: Path) -> None:
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are needed to have node-postgres")
-    folder = tools / "node"
-    folder.mkdir()
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE, folder=folder)
-    (folder / "door.js").write_text(JAVASCRIPT, "utf-8")
-    assert run("node", "door.js", folder=folder, who=place.writer).splitlines()[-1] == "all done"
+def test_node(place: Place, node: Path) -> None:
+    (node / "door.js").write_text(JAVASCRIPT, "utf-8")
+    said = run("node", "door.js", folder=node, environment=about(place.writer))
+    assert said.splitlines()[-1] == "all done"
 
 
 JAVA = r"""
