@@ -1,10 +1,17 @@
-"""A unit that failed only because a table was replaced is sent again: nobody saw it fail."""
+"""A unit that failed only because a table was replaced is sent again: nobody saw it fail.
 
+Where it cannot be, its client hears that it must prepare again, as drivers understand it.
+"""
+
+import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from myriad.door import wire
+from myriad.door.answers import Answers
 from myriad.door.backend import Backend
+from myriad.door.preparing import CHANGED
 from myriad.door.statements import PREFIX, Statement
 
 if TYPE_CHECKING:
@@ -30,10 +37,11 @@ class Again:
         due: it has failed, and is to be sent again.
     """
 
-    __slots__ = ("_sent", "_session", "_tried", "bound", "due")
+    __slots__ = ("_answers", "_sent", "_session", "_tried", "bound", "due")
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: "Session", answers: Answers) -> None:
         self._session = session
+        self._answers = answers
         self._sent: tuple[bytes, int, int] | None = None
         self._tried = False
         self.bound: list[Statement] = []
@@ -65,17 +73,27 @@ class Again:
         self._sent = None
         self._tried = False
 
-    def heals(self, message: bytes) -> bool:
-        """Take an error of the server; say whether the unit is sent again, and nobody sees it.
+    def error(self, message: bytes) -> bytes:
+        """Return an error of the server as its client shall see it: not if the unit is sent again.
 
         What is out of date in the server is not used any more in any case.
         """
         backend = self._session.backend
         if not self.bound or backend is None or not _STALE.search(message):
-            return False
+            return message
+        was_there = any(self._was_there(backend, statement) for statement in self.bound)
         self._drop(backend)
         self.due = self._can_be_sent_again()
-        return self.due
+        if self.due:
+            return b""
+        return _changed(message) if was_there else message
+
+    def _was_there(self, backend: Backend, statement: Statement) -> bool:
+        """Say whether the server had a statement before this unit: only then it is out of date."""
+        if backend.unnamed is statement:
+            return statement.parsed < math.inf
+        instance = backend.prepared.find(statement, shared=True)
+        return instance is not None and instance not in self._answers.fresh
 
     def _drop(self, backend: Backend) -> None:
         backend.unnamed = None
@@ -105,3 +123,12 @@ class Again:
     def tried(self) -> None:
         """Hear that it is sent for the second time."""
         self._tried = True
+
+
+def _changed(message: bytes) -> bytes:
+    """Return the error by which drivers know that preparing again helps; it quotes PostgreSQL's."""
+    fields = wire.error_fields(message[wire.HEADER_BYTES :])
+    if fields.get("C") == CHANGED.code:
+        return message
+    said = f"{CHANGED.hint} PostgreSQL said: {fields.get('M', '')}"
+    return replace(CHANGED, hint=said).encode()

@@ -44,9 +44,14 @@ class _Description(NamedTuple):
 
 
 class Answers:
-    """The answers that one session waits for; `awaited` holds its client back until it comes."""
+    """The answers that one session waits for.
 
-    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited")
+    Attributes:
+        awaited: holds the client back until it has come.
+        fresh: what was prepared in this unit.
+    """
+
+    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited", "fresh")
 
     def __init__(self, session: "Session") -> None:
         self._session = session
@@ -54,6 +59,7 @@ class Answers:
         self._descriptions: deque[_Description] = deque()
         self._parameters: bytes | None = None
         self.awaited: object = None
+        self.fresh: list[Instance] = []
 
     @property
     def expected(self) -> int:
@@ -145,6 +151,8 @@ class Answers:
                     expected.undo()
             self._completions.clear()
         self._descriptions.clear()
+        if self.fresh:
+            self.fresh.clear()
         self._parameters = self.awaited = None
 
     def _note_parsed(self) -> None:

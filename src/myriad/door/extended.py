@@ -69,7 +69,7 @@ class Extended:
         self.named: dict[bytes, Statement] = {}
         self._unnamed: Statement | None = None
         self.bytes = 0
-        self.again = Again(session)
+        self.again = Again(session, self.answers)
         self._bound_portal = b""
         self.ending = Ending(self.answers)
         self.in_unit = False

@@ -116,6 +116,7 @@ class Preparing:
         prepared, answers = backend.prepared, self._answers
         instance = Instance(statement.token, self._session.since, len(statement.sql))
         prepared.put(key, instance)
+        answers.fresh.append(instance)
         self.close_gone(backend)
 
         def drop() -> None:
@@ -215,6 +216,7 @@ class Preparing:
                     instance.name, statement.sql, statement.types
                 )
                 backend.prepared.put(statement.token, instance)
+                self._answers.fresh.append(instance)
             except Refused as error:
                 self._refused[statement.token] = error.fault
             await backend.run(end)

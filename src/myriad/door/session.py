@@ -342,7 +342,7 @@ class Session(Frontend):
         """Take a message that may need a change, and pass it on."""
         extended = self.extended
         if kind == ERROR:
-            if extended is not None and extended.again.heals(message):
+            if extended is not None and not (message := extended.again.error(message)):
                 return
             message = settle.error(self, message)
             if self.copying:
