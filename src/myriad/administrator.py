@@ -35,7 +35,9 @@ _SINCE = {"transaction_timeout": (170000, "0")}
 TAKE_BACK = """
     SELECT pg_catalog.set_config(name, boot_val, false) FROM pg_catalog.pg_settings
     WHERE source IN ('database', 'user', 'database user') AND context = 'user'
-      AND EXISTS (SELECT FROM pg_catalog.pg_db_role_setting)
+      AND EXISTS (
+          SELECT FROM pg_catalog.pg_db_role_setting WHERE setdatabase <> 0 OR setrole <> 0
+      )
       AND NOT pg_catalog.starts_with(name, 'transaction_')"""
 
 

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from myriad.door.control import Control
+from myriad.door.masking import masked
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
@@ -141,7 +142,7 @@ def _lines(entries: list[_Entry]) -> bytes:
                 rows,
                 size,
                 outcome.encode(),
-                _escaped(text),
+                _escaped(masked(text)),
             )
         )
     return b"".join(lines)

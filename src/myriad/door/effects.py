@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 NOT_PRIVILEGED = "42501"
 NOT_SUPPORTED = "0A000"
+SYNTAX_ERROR = "42601"
 TOO_DEEP = "54001"
 TOO_MUCH = "54000"
 NOT_IN_REPERTOIRE = "22021"

@@ -13,7 +13,7 @@ from myriad.door.again import Again
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
 from myriad.door.ending import DEALLOCATING, Ending, deallocated
-from myriad.door.pool import EVERYTHING
+from myriad.door.pool import EVERYTHING, SEQUENCES
 from myriad.door.preparing import Preparing
 from myriad.door.refusals import refuse_rest, refuse_unit
 from myriad.door.standing import stand
@@ -204,6 +204,8 @@ class Extended:
         alone = not session.unit
         if not self._begin(text, data, position):
             return False
+        if verdict.secret:  # the server shows it until something else runs
+            self._backend.dirt = max(self._backend.dirt, SEQUENCES)
         found = self._preparing.settings(self._backend, verdict, alone=alone)
         if found is None:
             return False

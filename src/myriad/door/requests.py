@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from myriad.door.control import Control
+from myriad.door.masking import masked
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def activity(session: "Session") -> dict[str, Any]:
         "address": session.address,
         "state": state,
         "seconds": round(time.monotonic() - since, 3),
-        "statement": session.text[:MOST_TEXT_BYTES].decode(errors="replace"),
+        "statement": masked(session.text)[:MOST_TEXT_BYTES].decode(errors="replace"),
         "application": session.values.named.get("application_name", ""),
         "pool": session.pool.role,
         "process": session.backend.number if session.backend else 0,

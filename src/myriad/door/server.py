@@ -34,6 +34,7 @@ from myriad.door.roles import PoolRoles
 from myriad.door.session import Session
 from myriad.door.startup import Startup
 from myriad.door.throttle import Throttle
+from myriad.door.troubles import Troubles
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Door:
         self.roles = PoolRoles(control, dial)
         self.throttle = Throttle(settings["max_clients"])
         self.profiles = Profiles()
+        self.troubles = Troubles()
         self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
         self.pools = Pools(
             dial,

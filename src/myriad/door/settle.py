@@ -62,7 +62,8 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
     """Return why a statement cannot run in this session, None if it can."""
     if session.pool.shared and verdict.syntax_error and session.door.newer_grammar:
         return _UNREADABLE
-    if verdict.refusal and session.pool.shared:
+    untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
+    if verdict.refusal and (session.pool.shared or untold):
         refused = verdict.refusal
         return Fault(refused.sqlstate, refused.message, refused.hint)
     if verdict.reads_sequences and not (session.sequences or verdict.sequences or session.pin):
@@ -95,7 +96,7 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
     if verdict.processes is not None:
         signals.aim(session, backend, verdict.processes)
     hidden = verdict.opaque and session.pool.shared  # what it did, no reset may undo
-    backend.dirt = max(backend.dirt, CLOSE if hidden else _dirt(verdict))
+    backend.dirt = CLOSE if hidden else max(backend.dirt, _dirt(verdict))
     pins = verdict.pins or (_ANYTHING if verdict.opaque and not hidden else "")
     session.wants_pin = session.wants_pin or pins
     session.sequences = session.sequences or verdict.sequences
@@ -117,7 +118,8 @@ def _dirt(verdict: Verdict) -> int:
         return CLOSE
     if verdict.stateful or verdict.discards:
         return EVERYTHING
-    return SEQUENCES if verdict.sequences else 0
+    # What is secret: so that something else is the last that the server shows.
+    return SEQUENCES if verdict.sequences or verdict.secret else 0
 
 
 def completed(session: "Session", message: bytes) -> None:
@@ -345,6 +347,7 @@ def error(session: "Session", message: bytes) -> bytes:
         session.errors = fault.code
         return fault.encode()
     session.errors = code
+    session.door.troubles.note(code, fields.get("M", ""), session.pool.database)
     if code == CANCELLED and session.reason:
         fault = session.reason
         session.errors = fault.code

@@ -25,6 +25,7 @@ from myriad.door.activity import read_from
 from myriad.door.effects import (
     LOAD,
     NOT_IN_REPERTOIRE,
+    SYNTAX_ERROR,
     TOO_DEEP,
     TOO_MUCH,
     Effects,
@@ -33,6 +34,7 @@ from myriad.door.effects import (
     words,
 )
 from myriad.door.functions import OWN, SEEN
+from myriad.door.masking import tells
 from myriad.door.nodes import OPERATORS, walk
 from myriad.door.processes import VIEWS, Processes, look
 from myriad.door.words import command_word
@@ -65,6 +67,7 @@ class Verdict:
     copies: bool = False  # COPY … FROM STDIN or TO STDOUT
     words: str = ""  # the first statement's command, as in a command tag
     syntax_error: bool = False  # the text could not be parsed
+    secret: bool = False  # may hold a password
     plain: bool = False  # nothing that needs care
 
 
@@ -137,8 +140,9 @@ def analyse(text: str, harmless: frozenset[str]) -> Verdict:
     try:
         parsed = parser.parse_sql_json(text)
     except parser.ParseError as error:
-        return _unparsed(str(error))
-    return quick(parsed, harmless) or thorough(source, parsed, harmless)
+        return _unparsed(error, source)
+    found = quick(parsed, harmless) or thorough(source, parsed, harmless)
+    return replace(found, secret=True, plain=False) if tells(source) else found
 
 
 def _depth_of_comments(source: bytes) -> int:
@@ -156,12 +160,16 @@ def _unreadable(reason: str) -> Verdict:
     return Verdict(refusal=refusal, stateful=True, syntax_error=True)
 
 
-def _unparsed(message: str) -> Verdict:
+def _unparsed(error: Exception, source: bytes) -> Verdict:
+    message = str(error.args[0])
     if _DEPTH.search(message):
         return _too_deep()
     if _SIZE.search(message):
         return unknowable()
-    return Verdict(stateful=True, syntax_error=True)
+    if not tells(source):
+        return Verdict(stateful=True, syntax_error=True)
+    refusal = Refusal(SYNTAX_ERROR, message, "the server was not asked: its log might quote it")
+    return Verdict(refusal=refusal, stateful=True, syntax_error=True, secret=True)
 
 
 def _too_deep() -> Verdict:

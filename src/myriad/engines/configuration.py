@@ -81,6 +81,7 @@ def values(settings: Settings, sockets: Path, have: Machine) -> dict[str, str | 
         "restart_after_crash": "off",
         "logging_collector": "off",
         "log_destination": "stderr",
+        "log_min_error_statement": "panic",  # a statement may hold a password
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "lc_messages": "C",
     }

@@ -63,6 +63,7 @@ def _is_superuser(connection: psycopg.Connection) -> bool:
 def _prepare_template(connection: psycopg.Connection) -> None:
     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNERS]).fetchall():
         connection.execute(_SQL["make_owners"])
+    connection.execute(_SQL["log_little"])
     connection.execute(_SQL["close_template0"])
     if connection.info.server_version >= LOGIN_TRIGGERS and not _guarded(connection):
         connection.execute(_SQL["guard"])

@@ -117,6 +117,11 @@ GROUP BY c.relname;
 -- name: make_owners
 CREATE ROLE myriad_owner NOLOGIN;
 
+-- name: log_little
+-- Nobody can fill the log, and no password gets there: what people's statements do wrong is told
+-- them, and stands in the audit. The server's own processes still log all.
+ALTER ROLE ALL SET log_min_messages = 'fatal';
+
 -- name: close_template0
 -- Whoever may create databases may copy a template: template0 would give them one that is not
 -- hardened. Superusers can copy it all the same.

@@ -222,7 +222,8 @@ class EmbeddedPostgres:
             user=SUPERUSER,
             connect_timeout=CONNECT_TIMEOUT,
             application_name="myriad",
-            options="-c temp_file_limit=-1",  # ours is for people; indexes are built by sorting
+            # Both are for people; indexes are built by sorting.
+            options="-c temp_file_limit=-1 -c log_min_messages=warning",
         )
         return Server("embedded", dsn, sockets, port, found.major * 10000)
 
