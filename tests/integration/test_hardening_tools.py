@@ -56,6 +56,21 @@ CATALOG = (
         " c.relnamespace LEFT JOIN pg_attrdef d ON d.adrelid = c.oid"
     ),
     "SELECT name, setting, source FROM pg_settings",
+    # pgAdmin's dashboard, DBeaver's session manager
+    (
+        "SELECT 'session_stats' AS chart_name, pg_catalog.row_to_json(t) FROM (SELECT"
+        ' (SELECT count(*) FROM pg_catalog.pg_stat_activity) AS "Total",'
+        " (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE state = 'active') AS \"Active\")"
+        " t UNION ALL SELECT 'tps_stats', pg_catalog.row_to_json(t) FROM (SELECT"
+        " sum(xact_commit) FROM pg_catalog.pg_stat_database) t"
+    ),
+    (
+        "SELECT pid, datname, usename, client_addr, backend_start, state,"
+        " wait_event_type || ': ' || wait_event, pg_catalog.pg_blocking_pids(pid), query"
+        " FROM pg_catalog.pg_stat_activity WHERE datname = (SELECT datname FROM"
+        " pg_catalog.pg_database WHERE datname = current_database()) ORDER BY pid"
+    ),
+    "SELECT sa.* FROM pg_catalog.pg_stat_activity sa",
     "SELECT * FROM pg_timezone_names",
     "SELECT * FROM pg_stat_user_tables",
     "SELECT * FROM pg_stats",

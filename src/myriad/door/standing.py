@@ -25,7 +25,7 @@ def _missing(
     extended: "Extended | None", backend: "Backend", verdict: "Verdict"
 ) -> dict[bytes, "Statement"]:
     """Return what a text executes and that has not got its name on a connection yet."""
-    if not verdict.executes or extended is None:
+    if extended is None:
         return {}
     named, there = extended.named, backend.prepared.standing
     names = [name.encode() for name in verdict.executes]
@@ -39,6 +39,8 @@ def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
 
     Returns whether something was sent.
     """
+    if not verdict.executes:  # nearly always
+        return False
     standing = backend.prepared.standing
     missing = _missing(extended, backend, verdict)
     for name, statement in missing.items():
