@@ -240,3 +240,18 @@ def test_a_snapshot_is_not_taken_before_the_first_query(place: Place) -> None:
         bob.query("INSERT INTO q.news VALUES (1)")
         assert alice.rows("SELECT a FROM q.news") == [("'1'",)]
         alice.query("ROLLBACK")
+
+
+def test_what_a_failed_query_left_is_not_executed(place: Place) -> None:
+    """PostgreSQL 18 reads memory there that it has freed, and crashes with all sessions."""
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
+        bob.query("BEGIN")
+        for end in (wire.query("ROLLBACK"), ROLLBACK):
+            alice.query("BEGIN")
+            alice.query("ROLLBACK TO nothing")
+            alice.query(f"SELECT '{'x' * 5000}'")
+            assert unit(alice, parse("s", "SELECT * FROM q.p")) == ["25P02"]
+            assert unit(alice, execute()) == ["34000"]
+            alice.send(end)
+            assert alice.until()[-1] == ("Z", "I")
+        assert bob.rows("SELECT 'still here'") == [("'still here'",)]

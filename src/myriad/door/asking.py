@@ -56,6 +56,7 @@ class Asker(asyncio.Protocol):
     """The half of a server connection that runs queries of the door's own, one after the other.
 
     Attributes:
+        bound: the portal that is here without a name was made by a Bind.
         cancels: requests to cancel that are under way and could still hit it.
         held: the begin of a message of the server's.
         parameters: what the server reported of its settings.
@@ -65,6 +66,7 @@ class Asker(asyncio.Protocol):
 
     __slots__ = (
         "_jobs",
+        "bound",
         "cancels",
         "closed",
         "held",
@@ -78,7 +80,7 @@ class Asker(asyncio.Protocol):
         self.transport: Any = None  # set before anybody else sees it
         self.parameters: dict[str, str] = {}
         self.unnamed: Statement | None = None
-        self.closed = False
+        self.bound = self.closed = False
         self.cancels = 0
         self.reading = True
         self.held = b""
@@ -118,7 +120,7 @@ class Asker(asyncio.Protocol):
         if self.closed:
             job.done.set_exception(Lost())
             return job.done
-        self.unnamed = None  # a simple query ends it
+        self.unnamed, self.bound = None, False  # a simple query ends both
         self._jobs.append(job)
         self.transport.write(message)
         if not self.reading:

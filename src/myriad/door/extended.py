@@ -38,6 +38,8 @@ _CALLS = Fault(
     "function calls of the protocol are not possible here",
     "Call the function with SELECT. Large objects need an account that owns its database.",
 )
+# PostgreSQL 18 keeps one of a simple query that failed, and crashes if it is executed.
+_NO_PORTAL = Fault("34000", 'portal "" does not exist')
 _TOO_MANY = Fault("54000", "too many prepared statements", "Close those not needed.")
 
 
@@ -82,7 +84,7 @@ class Extended:
             return self._parse(data, position, stop)
         if kind == DESCRIBE:
             return self._describe(data, position, stop)
-        if kind == EXECUTE and self.ending.portals:
+        if kind == EXECUTE and (self.ending.portals or self._session.status == wire.FAILED):
             return self._execute(data, position, stop)
         if kind == CLOSE:
             return self._close(data, position, stop)
@@ -309,6 +311,7 @@ class Extended:
     def _note_bound(self, portal: bytes, statement: Statement) -> None:
         self.again.bind(statement)
         self._bound_portal = portal
+        self._backend.bound = not portal or self._backend.bound
         self.ending.bound(portal, statement)
 
     def _describe(self, data: bytes, position: int, stop: int) -> bool:
@@ -336,6 +339,9 @@ class Extended:
         portal, _ = cut(data, position + HEADER_BYTES, stop)
         statement = self.ending.portals.get(portal)
         if statement is None:
+            if self._session.status == wire.FAILED and not (portal or self._backend.bound):
+                refuse_rest(self._session, _NO_PORTAL)
+                return True
             return self._send(data[position:stop])
         self._session.special = True
         known = statement.deallocates in self.named

@@ -165,7 +165,7 @@ class Session(Frontend):
         if backend is None or (verdict.executes and not stands(self, backend, verdict)):
             return False
         self.start_unit(text)
-        backend.unnamed = None  # a simple query ends it in the server
+        backend.unnamed, backend.bound = None, False  # a simple query ends both
         if self.extended is not None:
             self.extended.forget_unnamed()
         if verdict.plain:
