@@ -93,6 +93,17 @@ def test_a_name_is_free_again_behind_what_ends_it_in_the_same_unit(place: Place)
         assert unit(alice, bind("end"), execute(), *again) == ["'anew'"]
 
 
+@pytest.mark.parametrize("text", ["DEALLOCATE kept", "DEALLOCATE ALL"])
+def test_what_ends_statements_is_waited_for_behind_something_else(place: Place, text: str) -> None:
+    other = parse("", "SELECT 'other'"), bind(""), execute()
+    again = parse("kept", "SELECT 'anew'"), bind("kept"), execute()
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", text)) == []
+        answers = unit(alice, *other, bind("end"), execute(), *again)
+        assert answers == ["'other'", "'anew'"]
+        assert unit(alice, bind("kept"), execute()) == ["'anew'"]
+
+
 @pytest.mark.parametrize("text", ["DEALLOCATE kept", "DEALLOCATE ALL", "DISCARD ALL"])
 def test_a_simple_query_ends_statements_when_it_succeeds(place: Place, text: str) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:

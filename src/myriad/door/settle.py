@@ -28,6 +28,7 @@ WHOLE_SESSION = "session pool"
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
 FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
+ENDINGS = FORGETS | {DEALLOCATED}
 RENEW_SECONDS = 5.0
 
 _SEQUENCES = Fault(
@@ -135,7 +136,7 @@ def completed(session: "Session", message: bytes) -> None:
             session.unpin(backend)
     elif command == DEALLOCATED and extended is not None:
         extended.completed()
-    if extended is not None:
+    if extended is not None and command in ENDINGS:  # else it is what ran before that
         extended.ending.executed()
 
 
