@@ -180,7 +180,10 @@ class Extended:
         if name and not OURS.match(name):
             return self._send(message)
         shown = f'prepared statement "{name.decode(errors="replace")}"' if name else _UNNAMED
-        refuse_rest(self._session, Fault("26000", f"{shown} does not exist"))
+        return self._refuse(Fault("26000", f"{shown} does not exist"))
+
+    def _refuse(self, fault: Fault) -> bool:
+        refuse_rest(self._session, fault)
         return True
 
     @property
@@ -201,8 +204,7 @@ class Extended:
             return False
         fault = None if verdict.plain else settle.objection(session, verdict)
         if fault := fault or self._objection(name, stop - begin):
-            refuse_rest(session, fault)
-            return True
+            return self._refuse(fault)
         alone = not session.unit
         if not self._begin(text, data, position):
             return False
@@ -262,8 +264,7 @@ class Extended:
         self.answers.completes(ours=True)
         backend.transport.write(wire.parse(b"", text, types))
         shown = name.decode(errors="replace")
-        refuse_rest(self._session, Fault("42P05", f'prepared statement "{shown}" already exists'))
-        return True
+        return self._refuse(Fault("42P05", f'prepared statement "{shown}" already exists'))
 
     # Bind, Describe, Execute, Close
 
@@ -276,8 +277,7 @@ class Extended:
             return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
         if not verdict.plain and (fault := settle.objection(session, verdict)):
-            refuse_rest(session, fault)
-            return True
+            return self._refuse(fault)
         alone = not session.unit
         if not self._begin(statement.sql, data, position):
             return False
@@ -340,8 +340,7 @@ class Extended:
         statement = self.ending.portals.get(portal)
         if statement is None:
             if self._session.status == wire.FAILED and not (portal or self._backend.bound):
-                refuse_rest(self._session, _NO_PORTAL)
-                return True
+                return self._refuse(_NO_PORTAL)
             return self._send(data[position:stop])
         self._session.special = True
         known = statement.deallocates in self.named
