@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from myriad.door.dial import Address
+from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
 from myriad.people import People
 from myriad.settings import Settings
+from tests.elsewhere import elsewhere
 from tests.harness import as_admin
 
 # What pg_settings does not list, but ALTER DATABASE takes; and settings that take no odd value by
@@ -129,3 +131,13 @@ def door_login(server: Server) -> tuple[Address, dict[str, Any]]:
             "version": info.server_version,
         }
         return Address(info.host, info.port), login
+
+
+@contextmanager
+def no_superuser() -> Iterator[tuple[Server, Server]]:
+    """Attach to a PostgreSQL with few rights; yields what Myriad has of it, and its superuser's."""
+    with elsewhere() as theirs:
+        with closing(as_admin(theirs, "postgres", autocommit=True)) as connection:
+            connection.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
+        dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
+        yield AttachedPostgres(dsn, Settings()).start(), theirs

@@ -9,17 +9,12 @@ from typing import LiteralString
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad import Myriad
 from myriad.door.control import Control
 from myriad.door.databases import Databases, Facts
-from myriad.engines.attached import AttachedPostgres
-from myriad.settings import Settings
-from tests.elsewhere import elsewhere
-from tests.harness import as_admin
-from tests.hostile import Owner, add_owner, door_login
+from tests.hostile import Owner, add_owner, door_login, no_superuser
 
 SETTINGS = """
     SELECT name, setting FROM pg_settings
@@ -40,11 +35,8 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
         yield made
         made.remove()
         return
-    with elsewhere() as theirs:
-        with closing(as_admin(theirs, "postgres", autocommit=True)) as connection:
-            connection.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
-        dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
-        yield add_owner(AttachedPostgres(dsn, Settings()).start())
+    with no_superuser() as (server, _):
+        yield add_owner(server)
 
 
 @pytest.fixture(scope="module")

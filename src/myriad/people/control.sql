@@ -92,14 +92,45 @@ ORDER BY 1, 2;
 
 -- name: traces
 -- Databases in which something names these roles: a grant, default privileges, a policy.
-SELECT DISTINCT d.datname, r.rolname
+SELECT d.datname AS database, pg_get_userbyid(d.datdba) AS owner, d.datconnlimit = -2 AS broken,
+       d.datallowconn AS allows, d.datconnlimit AS most,
+       has_database_privilege(d.oid, 'CONNECT') AS lets_us_in,
+       array_agg(DISTINCT r.rolname::text) AS names
 FROM pg_shdepend s
 JOIN pg_roles r ON r.oid = s.refobjid
 JOIN pg_database d ON d.oid = CASE WHEN s.dbid = 0 THEN
     (SELECT oid FROM pg_database WHERE datname = current_database()) ELSE s.dbid END
 WHERE s.refclassid = 'pg_authid'::regclass
   AND s.classid <> 'pg_auth_members'::regclass
-  AND r.rolname = ANY(%(names)s);
+  AND r.rolname = ANY(%(names)s)
+GROUP BY d.oid, d.datname, d.datdba, d.datconnlimit, d.datallowconn;
+
+-- name: given
+-- What somebody else than its owner gave to these roles here, or an owner whom we do not stand for:
+-- DROP OWNED leaves that. Who gave it, and the statement's part that says what from whom.
+SELECT DISTINCT giver.rolname, format('ALL %%s FROM %%I', what, r.rolname)
+FROM (
+    SELECT format('ON %%s %%s', CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                  oid::regclass) AS what, relowner AS owner, relacl AS acl FROM pg_class
+    UNION ALL
+    SELECT format('(%%I) ON TABLE %%s', attname, attrelid::regclass), relowner, attacl
+    FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+    UNION ALL SELECT 'ON ROUTINE ' || oid::regprocedure, proowner, proacl FROM pg_proc
+    UNION ALL SELECT format('ON SCHEMA %%I', nspname), nspowner, nspacl FROM pg_namespace
+    UNION ALL SELECT 'ON TYPE ' || oid::regtype, typowner, typacl FROM pg_type
+    UNION ALL SELECT format('ON LANGUAGE %%I', lanname), lanowner, lanacl FROM pg_language
+    UNION ALL SELECT format('ON FOREIGN DATA WRAPPER %%I', fdwname), fdwowner, fdwacl
+    FROM pg_foreign_data_wrapper
+    UNION ALL SELECT format('ON FOREIGN SERVER %%I', srvname), srvowner, srvacl
+    FROM pg_foreign_server
+    UNION ALL SELECT 'ON LARGE OBJECT ' || oid, lomowner, lomacl FROM pg_largeobject_metadata
+    UNION ALL SELECT format('ON DATABASE %%I', datname), datdba, datacl FROM pg_database
+) AS objects
+CROSS JOIN aclexplode(acl) AS x
+JOIN pg_roles r ON r.oid = x.grantee
+JOIN pg_roles giver ON giver.oid = x.grantor
+WHERE r.rolname = ANY(%(names)s)
+  AND (x.grantor <> owner OR NOT pg_has_role(owner, 'USAGE'));
 
 -- name: end_sessions
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%(names)s);

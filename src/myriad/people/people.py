@@ -10,7 +10,16 @@ from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
-from myriad.people import activity, cassandra, control, grants, limiting, passwords, roles
+from myriad.people import (
+    activity,
+    cassandra,
+    control,
+    grants,
+    limiting,
+    passwords,
+    roles,
+    traces,
+)
 from myriad.people import names as naming
 from myriad.people.activity import Activity, Ran
 from myriad.people.control import SQL, changing, reading
@@ -135,7 +144,7 @@ class People:
             connection.execute("DELETE FROM public.grp WHERE name = %s", [name])
 
     def _drop(self, connection: psycopg.Connection, some: Sequence[str]) -> None:
-        roles.forget(self._server, some)
+        traces.forget(self._server, some)
         roles.drop(connection, some)
 
     def set_password(self, name: str, password: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from myriad.engines.base import CONTROL_DATABASE, Server
+from myriad.engines.base import Server
 from myriad.engines.databases import MAINTENANCE
 from myriad.engines.hardening import OWNERS
 from myriad.errors import PeopleError
@@ -16,6 +16,7 @@ from myriad.people import asking
 from myriad.people.control import SQL, identifiers, is_superuser, run_all
 from myriad.people.names import SHOWN
 from myriad.people.passwords import Stored
+from myriad.people.traces import become
 
 SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
 POLL = 0.02
@@ -121,14 +122,8 @@ def _let_log_in(server: Server, names: Sequence[str], right: LiteralString) -> N
     text = sql.SQL("ALTER ROLE {} " + right)
     with server.connect() as connection:
         run_all(connection, [text.format(sql.Identifier(name)) for name in names])
-        _become(connection, names)
+        become(connection, names)
         connection.execute(SQL["tell"])  # the door lets nobody in whom it knew before
-
-
-def _become(connection: psycopg.Connection, names: Sequence[str]) -> None:
-    """Make Myriad a member: who is no superuser may end sessions and drop rights only so."""
-    if not is_superuser(connection):
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifiers(names)))
 
 
 def _end_at_the_door(server: Server, names: Sequence[str], deadline: float) -> None:
@@ -161,19 +156,14 @@ def _give_up_after(deadline: float, left: int) -> None:
         )
 
 
-def forget(server: Server, names: Sequence[str]) -> None:
-    """Take away every right that `names` hold anywhere, so that their roles can be dropped."""
-    with server.connect() as connection:
-        _become(connection, names)
-        traces = connection.execute(SQL["traces"], {"names": list(names)}).fetchall()
-    places: dict[str, list[str]] = {}
-    for database, name in traces:
-        places.setdefault(database, []).append(name)
-    for database, some in sorted(places.items(), key=lambda place: place[0] != CONTROL_DATABASE):
-        with server.connect(database) as connection:
-            connection.execute(sql.SQL("DROP OWNED BY {}").format(identifiers(some)))
-
-
 def drop(connection: psycopg.Connection, names: Sequence[str]) -> None:
-    """Drop roles that nothing names any more."""
-    run_all(connection, [sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in names])
+    """Drop roles that nothing names any more; raises PeopleError if something does."""
+    try:
+        run_all(
+            connection, [sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in names]
+        )
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise PeopleError(
+            f"{error.diag.message_primary}: {error.diag.message_detail}",
+            hint="Whoever gave that must take it back: REVOKE ... FROM ..., there.",
+        ) from error
