@@ -297,7 +297,7 @@ async def _renew(session: "Session") -> None:
 
 async def _fail(backend: Backend) -> None:
     try:
-        await backend.run("SELECT 1/0")
+        await backend.run("SELECT 1 OPERATOR(pg_catalog./) 0")
     except Refused:
         return
 
