@@ -30,6 +30,7 @@ class Frontend(asyncio.Protocol):
             its beginning, else they are passed over, too.
         full: the client does not read as fast as the server answers, which therefore waits.
         reading: what the client sends is read now; only `regulate` begins and ends that.
+        study: looks at the text whose turn it is, and resumes.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Frontend(asyncio.Protocol):
         "paused",
         "reading",
         "rest",
+        "study",
         "transport",
     )
 
@@ -52,6 +54,7 @@ class Frontend(asyncio.Protocol):
         self.awaiting = self.paused = self.full = self.passing = False
         self.reading = True
         self.rest, self.descriptor = 0, -1
+        self.study: asyncio.Task[None] | None = None
         self._buffer: bytes | bytearray = b""
         self._wanted = 0
 
@@ -169,9 +172,16 @@ class Frontend(asyncio.Protocol):
     def resume(self) -> None:
         """Go on with what the client sent in the meantime."""
         self.paused = False
+        self.end_study()
         if self._buffer and not self.transport.is_closing():
             data, self._buffer = bytes(self._buffer), b""
             self._pump(data)
+
+    def end_study(self) -> None:
+        """Look no more at a text whose turn is over: it would wake who waits for something else."""
+        study, self.study = self.study, None
+        if study is not None:
+            study.cancel()
 
     def replay(self, messages: bytes) -> None:
         """Handle these messages again, before what waits for its turn."""
@@ -184,6 +194,7 @@ class Frontend(asyncio.Protocol):
             return None
         size = header(self._buffer, 0)[1]
         text, self._buffer = self._buffer[HEADER_BYTES:size], self._buffer[size + 1 :]
+        self.regulate()
         return bytes(text)
 
     @property

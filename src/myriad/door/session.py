@@ -182,7 +182,7 @@ class Session(Frontend):
         verdict = self.pool.verdicts.of(text)
         if verdict is None:
             self.paused = True
-            self.door.spawn(settle.study(self, text))
+            self.study = self.door.spawn(settle.study(self, text))
         return verdict
 
     def _sync(self) -> bool:
@@ -368,6 +368,7 @@ class Session(Frontend):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Give everything back."""
+        self.end_study()
         self.door.forget(self)
         self.pool.give_up(self)
         pinned = self.pin

@@ -54,8 +54,10 @@ async def study(session: "Session", text: bytes) -> None:
     try:
         await session.pool.verdicts.study(text, session.account.name)
     except Busy:
+        session.study = None
         refuse_waiting(session, BUSY)
         return
+    session.study = None
     session.resume()
 
 
