@@ -1,13 +1,17 @@
 """Databases that Myriad makes."""
 
+import hashlib
 from contextlib import closing
 
 import psycopg
 import pytest
 
 from myriad import Myriad
+from myriad.engines import databases
+from myriad.engines.base import Server
 from myriad.engines.databases import create_database
 from tests.harness import as_admin
+from tests.hostile import add_owner, no_superuser
 
 
 def test_a_database_is_closed_to_people_without_a_grant(
@@ -34,6 +38,54 @@ def test_a_database_that_is_there_is_not_made_again(installation: Myriad) -> Non
     with closing(as_admin(installation.server())) as connection:
         names = connection.execute("SELECT FROM pg_database WHERE datname LIKE 'new-%'")
         assert names.fetchall() == []
+
+
+def test_nobody_gets_in_before_it_is_hardened(
+    installation: Myriad, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = installation.server()
+    owner = add_owner(server)
+    tried = []
+
+    def late(server: Server, database: str, *, owners_may_use: bool) -> None:
+        with pytest.raises(psycopg.OperationalError, match=r"too many|permission denied"):
+            owner.connect(database)
+        tried.append(database)
+        harden(server, database, owners_may_use=owners_may_use)
+
+    harden = databases._harden  # noqa: SLF001 - the moment before
+    monkeypatch.setattr(databases, "_harden", late)
+    create_database(server, tag)
+    owner.remove()
+    assert len(tried) == 1
+    with closing(as_admin(server, autocommit=True)) as connection:
+        limit = "SELECT datconnlimit FROM pg_database WHERE datname = %s"
+        assert connection.execute(limit, [tag]).fetchone() == (-1,)
+        connection.execute(f'DROP DATABASE "{tag}"'.encode())
+
+
+def test_names_of_new_databases_cannot_be_taken_beforehand(tag: str) -> None:
+    with no_superuser() as (server, _):
+        owner = add_owner(server)
+        mark = f"new-{hashlib.sha256(tag.encode()).hexdigest()[:16]}"
+        owner.run(f'CREATE DATABASE "{mark}"', "main")
+        create_database(server, tag)
+        with closing(server.connect()) as connection:
+            names = connection.execute("SELECT datname FROM pg_database").fetchall()
+        assert {(tag,), (mark,)} <= set(names)
+
+
+def test_what_an_interrupted_creation_left_is_removed_by_the_next(
+    installation: Myriad, tag: str
+) -> None:
+    server = installation.server()
+    left = f"new-{hashlib.sha256(tag.encode()).hexdigest()[:16]}-left"
+    with closing(as_admin(server, autocommit=True)) as connection:
+        connection.execute(f'CREATE DATABASE "{left}"'.encode())
+        create_database(server, tag)
+        names = "SELECT datname FROM pg_database WHERE datname IN (%s, %s)"
+        assert connection.execute(names, [left, tag]).fetchall() == [(tag,)]
+        connection.execute(f'DROP DATABASE "{tag}"'.encode())
 
 
 # All that is said of a database but its own numbers.

@@ -15,7 +15,9 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.connect import Target
+from myriad.engines import databases
 from myriad.engines.databases import create_database
+from myriad.engines.hardening import LOGIN_TRIGGERS
 from myriad.errors import PublishError
 from myriad.publish import Options
 from tests.harness import as_admin
@@ -210,3 +212,28 @@ def test_a_database_of_an_old_name_is_another_one(
             session.execute(WHO)
     assert readers.seen(name) == {name for name, _ in readers.each}
     owner.run(f'DROP DATABASE "{name}"', "main")
+
+
+def test_a_guard_that_an_owner_made_beforehand_is_not_ours(
+    owner: Owner, installation: Myriad
+) -> None:
+    server = owner.server
+    with closing(as_admin(server, owner.database, autocommit=True)) as connection:
+        if server.version < LOGIN_TRIGGERS:
+            pytest.skip("this PostgreSQL has no triggers on login")
+        connection.execute("DROP EVENT TRIGGER myriad_guard; DROP SCHEMA myriad_guard CASCADE")
+    trap(
+        owner,
+        "CREATE SCHEMA myriad_guard; CREATE FUNCTION myriad_guard.login() RETURNS event_trigger"
+        " LANGUAGE plpgsql AS 'BEGIN PERFORM public.evil(); END'",
+    )
+    with closing(as_admin(server, autocommit=True)) as connection:
+        connection.execute("UPDATE hardened SET version = 'older'")
+    databases.prepare(server, installation.settings.database)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        owner.run(
+            "CREATE OR REPLACE FUNCTION myriad_guard.login() RETURNS event_trigger"
+            " LANGUAGE plpgsql AS 'BEGIN PERFORM public.evil(); END'"
+        )
+    server.connect(owner.database).close()
+    assert not owner.is_superuser()

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from myriad.migrations.migrations import CONTROL, RECORD
 
 MAINTENANCE = "postgres"
 TEMPLATE = "template1"
+# Of ours, from a creation that was interrupted.
+_LEFT = """
+    SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
+    WHERE starts_with(datname, %s) AND rolname = session_user"""
+_DROP = sql.SQL("DROP DATABASE {} WITH (FORCE)")
 _MARK = """
     INSERT INTO public.hardened
     SELECT oid, %(version)s FROM pg_database WHERE datname = ANY(%(names)s)
@@ -150,20 +156,27 @@ def owner(connection: psycopg.Connection, database: str) -> Owner | None:
 
 
 def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABASE) -> None:
-    """Create a hardened database; it gets its name only when it is hardened.
+    """Create a hardened database; nobody gets in before it is, and only then it has its name.
 
     Raises psycopg.errors.DuplicateDatabase, psycopg.Error.
     """
-    new = f"new-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    mark = f"new-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    made = f"{mark}-{secrets.token_hex(4)}"  # nobody can have taken that name before
+    new = sql.Identifier(made)
     with closing(server.connect(maintenance, autocommit=True)) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(new)))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(new)))
+        for (left,) in connection.execute(_LEFT, [mark]).fetchall():
+            connection.execute(_DROP.format(sql.Identifier(left)))
+        # Only superusers get in. Where we are none, we would not, either.
+        limit = 0 if connection.info.parameter_status("is_superuser") == "on" else -1
+        connection.execute(sql.SQL("CREATE DATABASE {} CONNECTION LIMIT {}").format(new, limit))
         try:
-            _harden(server, new, owners_may_use=False)
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(new))
+            _harden(server, made, owners_may_use=False)
+            connection.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(new))
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-            connection.execute(rename.format(sql.Identifier(new), sql.Identifier(name)))
+            connection.execute(rename.format(new, sql.Identifier(name)))
         except BaseException:
-            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(new)))
+            connection.execute(_DROP.format(new))
             raise
 
 

@@ -66,6 +66,8 @@ def _prepare_template(connection: psycopg.Connection) -> None:
     connection.execute(_SQL["log_little"])
     connection.execute(_SQL["close_template0"])
     if connection.info.server_version >= LOGIN_TRIGGERS and not _guarded(connection):
+        for (rename,) in connection.execute(_SQL["foreign_guard"]).fetchall():
+            connection.execute(sql.SQL(rename))
         connection.execute(_SQL["guard"])
 
 

@@ -127,6 +127,12 @@ ALTER ROLE ALL SET log_min_messages = 'fatal';
 -- hardened. Superusers can copy it all the same.
 ALTER DATABASE template0 IS_TEMPLATE false;
 
+-- name: foreign_guard
+-- Whoever owns a schema of that name could put a function of their own in the place of ours.
+SELECT format('ALTER SCHEMA myriad_guard RENAME TO %I', 'myriad_guard_' || n.oid)
+FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+WHERE n.nspname = 'myriad_guard' AND NOT r.rolsuper;
+
 -- name: guard
 -- A database made by CREATE DATABASE lets everybody connect, and no template changes that. This
 -- trigger is copied with the template, and lets in only the database's owner, superusers, and
