@@ -12,7 +12,10 @@ from tests.door_script import Answer, Place, Wire, shared
 DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"
 
 
-TABLES = "CREATE SCHEMA q; CREATE TABLE q.p AS SELECT 1 AS v; CREATE TABLE q.news (a int)"
+TABLES = """
+    CREATE SCHEMA q; CREATE TABLE q.p AS SELECT 1 AS v; CREATE TABLE q.news (a int);
+    CREATE TABLE q.changing (one int)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +206,12 @@ STREAMS: dict[str, list[Step]] = {
         wire.query("SET search_path = q"), TOLD, wire.query("SET search_path = none"),
         "move", parse("", "SELECT 5") + bind("") + execute() + RUN, RUN,
     ],
+    "what was to end a statement was not bound": [
+        parse("k", "DEALLOCATE ALL") + wire.SYNC, wire.query("BEGIN"),
+        parse("", "") + bind("", "p") + wire.SYNC, FAILED,
+        bind("k", "p") + execute("p") + wire.SYNC,
+        execute("p") + wire.SYNC, wire.query("ROLLBACK"),
+    ],
     "what SQL prepared is described before what the door describes by itself": [
         wire.query("PREPARE by_sql AS SELECT 1 AS one"),
         wire.describe_statement(b"by_sql") + parse("k", "SELECT 'x' AS other") + wire.SYNC,
@@ -266,3 +275,17 @@ def test_what_a_failed_query_left_is_not_executed(place: Place) -> None:
             alice.send(end)
             assert alice.until()[-1] == ("Z", "I")
         assert bob.rows("SELECT 'still here'") == [("'still here'",)]
+
+
+def test_who_described_a_portal_in_a_later_unit_never_gets_other_columns(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.admin(DATABASE)) as admin:
+        assert unit(alice, parse("kept", "SELECT * FROM q.changing")) == []
+        alice.query("BEGIN")
+        assert unit(alice, bind("kept", "portal")) == []
+        describe = wire.message(b"D", b"Pportal\0")
+        assert unit(alice, describe, execute("portal")) == []
+        alice.query("COMMIT")
+        admin.execute("ALTER TABLE q.changing ADD two int")
+        with held(place):
+            assert unit(alice, bind("kept"), execute()) == ["0A000"]
+        assert unit(alice, parse("", "SELECT * FROM q.changing"), bind(""), execute()) == []

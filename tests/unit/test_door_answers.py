@@ -3,8 +3,13 @@
 from types import SimpleNamespace
 from typing import Any
 
+from myriad.door.again import Again
 from myriad.door.answers import MANY, Answers
-from myriad.door.statements import Statement
+from myriad.door.statements import (
+    MOST_BYTES_ON_A_CONNECTION,
+    MOST_ON_A_CONNECTION,
+    Statement,
+)
 from myriad.door.values import NONE
 from myriad.door.verdict import NOTHING
 
@@ -43,3 +48,35 @@ def test_ours_stay_hidden_when_others_were_let_go_of() -> None:
         assert answers.seen(PARSED[0], PARSED) == (b"" if number % 3 else PARSED)
         answers.completes(ours=True)
     assert answers.seen(PARSED[0], PARSED) == b""
+
+
+def made(text: bytes) -> Statement:
+    return Statement(text, b"\0\0", NOTHING, NONE, shared=True)
+
+
+def test_no_more_is_remembered_of_what_was_bound_than_a_server_connection_keeps() -> None:
+    again = Again(session(), Answers(session()))
+    many = [made(b"SELECT %d" % number) for number in range(3 * MOST_ON_A_CONNECTION)]
+    for statement in (*many, *many):
+        again.bind(statement, lasting=False)
+    assert list(again.bound.values()) == many[-MOST_ON_A_CONNECTION:]
+    long = [made(b"x" * (MOST_BYTES_ON_A_CONNECTION // 4)) for _ in range(9)]
+    for statement in long:
+        again.bind(statement, lasting=False)
+    assert list(again.bound.values()) == long[-3:]
+
+
+def test_whose_portal_may_be_described_later_counts_as_told() -> None:
+    again = Again(session(), Answers(session()))
+    first, second, third = (made(b"SELECT %d" % number) for number in range(3))
+    again.bind(first, lasting=False)
+    again.bind(second, lasting=False)
+    again.bind(first, lasting=False)
+    again.told(only_last=True)
+    again.bind(third, lasting=True)
+    assert [each.told_columns for each in (first, second, third)] == [True, False, True]
+    for number in range(MOST_ON_A_CONNECTION):
+        again.bind(made(b"SELECT 'other %d'" % number), lasting=False)
+    assert second.told_columns
+    again.unit_over()
+    assert again.bound == {}

@@ -1,6 +1,8 @@
 """Long texts are looked at beside the door: bounded in number, size and memory, people in turn."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -95,6 +97,32 @@ def test_what_a_verdict_holds_is_weighed() -> None:
         sizes.append(known.bytes - len(text))
         known.clear()
     assert VERDICT_BYTES < sizes[0] < sizes[2] < sizes[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT " + ", ".join(["user"] * 1000),
+        "SELECT " + ", ".join(["pg_backend_pid()"] * 100),
+        "SELECT pg_backend_pid(), " + ", ".join(map(str, range(1 << 30, (1 << 30) + 100))),
+        "".join(f"SET a{number} = 1;" for number in range(1000)),
+        "".join(f"SET LOCAL a{number} = 1;" for number in range(1000)),
+        "".join(f"RESET a{number};" for number in range(1000)),
+        "".join(f"EXECUTE a{number};" for number in range(1000)),
+    ],
+)
+def test_a_verdict_takes_no_more_memory_than_is_weighed(text: str) -> None:
+    known = texts()
+    verdicts = Verdicts(NO_NAMES, Reader(), known)
+    verdicts.of(text.encode())  # what is kept once for all
+    known.clear()
+    gc.collect()
+    tracemalloc.start()
+    verdicts.of(text.encode())
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 2 * known.bytes
 
 
 def test_long_texts_are_kept_by_their_digest() -> None:

@@ -12,7 +12,7 @@ from myriad.door import wire
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
 from myriad.door.preparing import CHANGED
-from myriad.door.statements import PREFIX, Statement
+from myriad.door.statements import PREFIX, Statement, is_too_much
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
@@ -33,18 +33,19 @@ class Again:
     """The unit of one session that is under way, as its client sent it.
 
     Attributes:
-        bound: the statements that it has bound.
+        bound: the statements that it has bound, by their tokens, the last one last.
         due: it has failed, and is to be sent again.
     """
 
-    __slots__ = ("_answers", "_sent", "_session", "_tried", "bound", "due")
+    __slots__ = ("_answers", "_bytes", "_sent", "_session", "_tried", "bound", "due")
 
     def __init__(self, session: "Session", answers: Answers) -> None:
         self._session = session
         self._answers = answers
         self._sent: tuple[bytes, int, int] | None = None
         self._tried = False
-        self.bound: list[Statement] = []
+        self.bound: dict[int, Statement] = {}
+        self._bytes = 0
         self.due = False
 
     def begins(self, data: bytes, position: int) -> None:
@@ -57,19 +58,32 @@ class Again:
         if sent is not None:
             self._sent = (data, sent[1], stop) if sent[0] is data else None
 
-    def bind(self, statement: Statement) -> None:
-        """Note that a statement was bound."""
-        if not self.bound or self.bound[-1] is not statement:
-            self.bound.append(statement)
+    def bind(self, statement: Statement, *, lasting: bool) -> None:
+        """Note that a statement was bound; what no server connection has any more is forgotten.
+
+        `lasting`: its portal may be described in a later unit.
+        """
+        bound = self.bound
+        statement.told_columns = statement.told_columns or lasting
+        if bound.pop(statement.token, None) is None:
+            self._bytes += statement.size
+        bound[statement.token] = statement
+        while is_too_much(len(bound), self._bytes):
+            oldest = bound.pop(next(iter(bound)))
+            oldest.told_columns = True  # its portal may be described yet
+            self._bytes -= oldest.size
 
     def told(self, *, only_last: bool) -> None:
         """Note that the client is told the columns of what was bound last, or of all."""
-        for statement in self.bound[-1:] if only_last else self.bound:
+        for statement in reversed(self.bound.values()):
             statement.told_columns = True
+            if only_last:
+                break
 
     def unit_over(self) -> None:
         """Forget it."""
         self.bound.clear()
+        self._bytes = 0
         self._sent = None
         self._tried = False
 
@@ -81,7 +95,7 @@ class Again:
         backend = self._session.backend
         if not self.bound or backend is None or not _STALE.search(message):
             return message
-        was_there = any(self._was_there(backend, statement) for statement in self.bound)
+        was_there = any(self._was_there(backend, statement) for statement in self.bound.values())
         self._drop(backend)
         self.due = self._can_be_sent_again()
         if self.due:
@@ -93,11 +107,11 @@ class Again:
         if backend.unnamed is statement:
             return statement.parsed < math.inf
         instance = backend.prepared.find(statement, shared=True)
-        return instance is not None and instance not in self._answers.fresh
+        return instance is not None and instance.unit is not self._answers.unit
 
     def _drop(self, backend: Backend) -> None:
         backend.unnamed = None
-        for statement in self.bound:
+        for statement in self.bound.values():
             backend.prepared.drop(statement.token)
             if statement.key is not None:
                 backend.prepared.drop(statement.key)

@@ -48,10 +48,10 @@ class Answers:
 
     Attributes:
         awaited: holds the client back until it has come.
-        fresh: what was prepared in this unit.
+        unit: stands for this unit.
     """
 
-    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited", "fresh")
+    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited", "unit")
 
     def __init__(self, session: "Session") -> None:
         self._session = session
@@ -59,7 +59,7 @@ class Answers:
         self._descriptions: deque[_Description] = deque()
         self._parameters: bytes | None = None
         self.awaited: object = None
-        self.fresh: list[Instance] = []
+        self.unit = object()
 
     @property
     def expected(self) -> int:
@@ -151,8 +151,7 @@ class Answers:
                     expected.undo()
             self._completions.clear()
         self._descriptions.clear()
-        if self.fresh:
-            self.fresh.clear()
+        self.unit = object()
         self._parameters = self.awaited = None
 
     def _note_parsed(self) -> None:

@@ -32,26 +32,31 @@ class Ending:
         names: of the statements that are being ended.
     """
 
-    __slots__ = ("_answers", "names", "portals")
+    __slots__ = ("_answers", "_new", "names", "portals")
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self.portals: dict[bytes, Statement] = {}
         self.names: list[bytes] = []
+        self._new: list[bytes] = []  # portals of this unit
 
     def bound(self, portal: bytes, statement: Statement) -> None:
         """Note what a portal will do."""
         verdict = statement.verdict
         if statement.deallocates or verdict.deallocates_all or verdict.discards:
             self.portals[portal] = statement
+            self._new.append(portal)
         elif self.portals:
             self.portals.pop(portal, None)
 
-    def unit_over(self, *, in_transaction: bool) -> None:
-        """Forget what cannot be executed any more."""
+    def unit_over(self, status: int, *, failed: bool) -> None:
+        """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
         self.names.clear()
-        if not in_transaction:
+        if status == wire.IDLE:
             self.portals.clear()
+        for portal in self._new if failed else ():
+            self.portals.pop(portal, None)
+        self._new.clear()
 
     def stand_in(self, backend: Backend, name: bytes) -> None:
         """Prepare what DEALLOCATE is to end in the server, in place of the client's statement."""

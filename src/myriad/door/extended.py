@@ -72,9 +72,8 @@ class Extended:
         self._unnamed: Statement | None = None
         self.bytes = 0
         self.again = Again(session, self.answers)
-        self._bound_portal = b""
+        self._bound_portal, self.in_unit = b"", False
         self.ending = Ending(self.answers)
-        self.in_unit = False
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
         """Handle one message; False if it must wait for a server connection."""
@@ -98,10 +97,11 @@ class Extended:
         """Forget what concerns this unit alone, and what the server did not accept in it."""
         self.answers.unit_over()
         self.again.unit_over()
-        self._session.acked = 0
-        self._session.special = self.in_unit = False
+        session = self._session
+        session.acked = 0
+        session.special = self.in_unit = False
         if self.ending.portals or self.ending.names:
-            self.ending.unit_over(in_transaction=self._session.in_transaction)
+            self.ending.unit_over(session.status, failed=bool(session.errors))
 
     def end_early(self) -> bool:
         """End the unit with a Sync of ours, as a query or call follows: asyncpg sends one so.
@@ -309,7 +309,7 @@ class Extended:
         return None if there is None else there.name
 
     def _note_bound(self, portal: bytes, statement: Statement) -> None:
-        self.again.bind(statement)
+        self.again.bind(statement, lasting=bool(portal) or self._session.in_transaction)
         self._bound_portal = portal
         self._backend.bound = not portal or self._backend.bound
         self.ending.bound(portal, statement)

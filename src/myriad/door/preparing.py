@@ -116,7 +116,7 @@ class Preparing:
         prepared, answers = backend.prepared, self._answers
         instance = Instance(statement.token, self._session.since, len(statement.sql))
         prepared.put(key, instance)
-        answers.fresh.append(instance)
+        instance.unit = answers.unit
         self.close_gone(backend)
 
         def drop() -> None:
@@ -216,7 +216,7 @@ class Preparing:
                     instance.name, statement.sql, statement.types
                 )
                 backend.prepared.put(statement.token, instance)
-                self._answers.fresh.append(instance)
+                instance.unit = self._answers.unit
             except Refused as error:
                 self._refused[statement.token] = error.fault
             await backend.run(end)

@@ -146,6 +146,7 @@ class Instance:
         owner: the token of the statement for which it was parsed.
         since: no later than when it was parsed.
         size: of its text, in bytes.
+        unit: in which it was parsed.
         described: how the server described it; None: not yet.
     """
 
@@ -153,7 +154,13 @@ class Instance:
     since: int
     size: int
     name: bytes = field(default_factory=_new_name)
+    unit: object = None
     described: Description | None = None
+
+
+def is_too_much(count: int, size: int) -> bool:
+    """Say whether a server connection would keep less than that many statements of that size."""
+    return count > MOST_ON_A_CONNECTION or (size > MOST_BYTES_ON_A_CONNECTION and count > 1)
 
 
 class Prepared:
@@ -202,9 +209,7 @@ class Prepared:
         self.drop(key)
         self._known[key] = instance
         self._bytes += instance.size
-        while len(self._known) > MOST_ON_A_CONNECTION or (
-            self._bytes > MOST_BYTES_ON_A_CONNECTION and len(self._known) > 1
-        ):
+        while is_too_much(len(self._known), self._bytes):
             self.drop(next(iter(self._known)))
 
     def drop(self, key: Key, instance: Instance | None = None) -> None:

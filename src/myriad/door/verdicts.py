@@ -10,8 +10,8 @@ from myriad.door.verdict import Verdict, analyse
 MOST_BYTES = 32 << 20  # of texts and verdicts, in all databases together
 # Longer ones are parsed in a process of their own: 1 MB takes 0.4 s, and everybody else would wait.
 LONG_BYTES = 32 << 10
-# Of a verdict in memory, measured: without sets; of each span of a name; of each setting's name.
-VERDICT_BYTES, SPAN_BYTES, SETTING_BYTES = 400, 200, 150
+# Of a verdict in memory, measured: without sets; of each span; of each name in a set.
+VERDICT_BYTES, SPAN_BYTES, NAME_BYTES = 400, 200, 150
 
 Texts = Cache[tuple[int, bytes], Verdict]
 _numbers = itertools.count()
@@ -23,9 +23,13 @@ def texts() -> Texts:
 
 
 def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
-    spans = SPAN_BYTES * len(verdict.identity)
-    settings = SETTING_BYTES * (len(verdict.settings) + len(verdict.restores))
-    return len(key[1]) + VERDICT_BYTES + spans + settings
+    processes = verdict.processes
+    spans = len(verdict.identity) + len(verdict.activity)
+    if processes is not None:
+        spans += 1 + len(processes.asked) + len(processes.written)
+    sets = (verdict.settings, verdict.local, verdict.restores, verdict.executes)
+    names = NAME_BYTES * sum(map(len, sets)) + len("".join(verdict.executes))
+    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names
 
 
 class Verdicts:
