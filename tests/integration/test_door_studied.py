@@ -55,3 +55,20 @@ def test_who_cancels_while_their_text_is_looked_at_waits_for_their_turn_once(pla
         holder.query("COMMIT")
         assert waiter.until()[-1] == ("Z", "I")
         assert holder.rows("SELECT 3") == [("'3'",)]
+
+
+def test_who_loses_what_their_session_holds_while_their_text_is_looked_at_hears_of_it(
+    place: Place,
+) -> None:
+    with (
+        closing(place.door(TWO, DATABASE)) as session,
+        closing(place.admin(DATABASE)) as admin,
+    ):
+        session.query("DECLARE c CURSOR WITH HOLD FOR SELECT 1")
+        session.send(long_text(1))
+        ended = admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DECLARE c%'"
+        ).fetchall()
+        assert ended == [(True,)]
+        session.stream.settimeout(PATIENCE)
+        assert "57P01" in session.to_the_end()[0]

@@ -60,10 +60,10 @@ def _poison(session: "Session", fault: Fault) -> None:
 
 def lost(session: "Session", fault: Fault, *, within: bool) -> None:
     """Tell the client that its server connection is gone, and with it what it ran there."""
-    adopting = session.paused and not session.busy
+    untouched = session.paused and not session.busy and not _holds(session)
     ends = bool(session.pin) or signals.is_end(session, fault)
     session.detach()
-    if adopting and _try_another(session):
+    if untouched and _try_another(session):
         return
     fault = session.reason or fault
     told = session.busy and session.errors  # one error ends a unit
@@ -76,6 +76,15 @@ def lost(session: "Session", fault: Fault, *, within: bool) -> None:
         session.end(fault)
     else:
         _end_lost_unit(session, None if told else fault)
+
+
+def _holds(session: "Session") -> bool:
+    """Say whether its server connection stays with a session for what was made there already.
+
+    Until it has the session's settings, nothing was.
+    """
+    backend = session.backend
+    return bool(session.pin) and backend is not None and backend.values is session.values
 
 
 def _try_another(session: "Session") -> bool:
