@@ -4,14 +4,22 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-JDBC = "org.postgresql:postgresql:42.7.4"
-NODE = ("pg@8", "pg-cursor@2", "pg-copy-streams@6")
+JDBC = ("org.postgresql", "postgresql", "42.7.4")
+CASSANDRA = ("org.apache.cassandra", "java-driver-core", "4.19.0")
+NODE = ("pg@8", "pg-cursor@2", "pg-copy-streams@6", "cassandra-driver@4")
+PROJECT = """
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>
+<dependencies>{}</dependencies></project>"""
+DEPENDENCY = """
+<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"""
 SECONDS = 150  # for what a program does; far more than it needs
 
 
@@ -30,22 +38,41 @@ def run(*arguments: str | Path, folder: Path, environment: Mapping[str, str] | N
     return done.stdout
 
 
-def fetch_jdbc(folder: Path) -> Path:
-    """Return PostgreSQL's JDBC driver, a jar."""
+def fetched_java(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder with the jars of Java's drivers for PostgreSQL and Cassandra."""
     if not (shutil.which("java") and shutil.which("mvn")):
-        pytest.skip("java and mvn are needed to have JDBC")
-    get = f"-Dartifact={JDBC}", f"-DoutputDirectory={folder}"
-    run("mvn", "-q", "-B", "dependency:copy", *get, folder=folder)
-    [driver] = folder.glob("postgresql-*.jar")
-    return driver
+        pytest.skip("java and mvn are needed to have drivers of Java")
+    return _made_once(factory, "java_drivers", _fetch_java)
 
 
-def fetch_node(folder: Path) -> Path:
-    """Return a folder in which programs find node-postgres."""
+def fetched_node(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which programs find Node's drivers for PostgreSQL and Cassandra."""
     if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are needed to have node-postgres")
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE, folder=folder)
+        pytest.skip("node and npm are needed to have drivers of Node")
+    return _made_once(factory, "node_drivers", _fetch_node)
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that the first worker of a run makes, while others wait."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, made = shared / name, shared / f"{name}.made"
+    with FileLock(shared / f"{name}.lock"):
+        if not made.exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            made.touch()
     return folder
+
+
+def _fetch_java(folder: Path) -> None:
+    wanted = "".join(DEPENDENCY.format(*driver) for driver in (JDBC, CASSANDRA))
+    (folder / "pom.xml").write_text(PROJECT.format(wanted))
+    run("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=.", folder=folder)
+
+
+def _fetch_node(folder: Path) -> None:
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", *NODE, folder=folder)
 
 
 class Program:

@@ -8,7 +8,7 @@ import pytest
 
 from myriad import Myriad
 from tests.cql_people import Login, logins
-from tests.drivers import fetch_jdbc, fetch_node
+from tests.drivers import fetched_java, fetched_node
 from tests.publishing import Place
 
 
@@ -31,10 +31,17 @@ def login(clustered: Myriad) -> Iterator[Login]:
 @pytest.fixture(scope="session")
 def jdbc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """PostgreSQL's JDBC driver."""
-    return fetch_jdbc(tmp_path_factory.mktemp("jdbc"))
+    [driver] = fetched_java(tmp_path_factory).glob("postgresql-*.jar")
+    return driver
+
+
+@pytest.fixture(scope="session")
+def java_drivers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The class path of Java's drivers."""
+    return f"{fetched_java(tmp_path_factory)}/*"
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which programs find node-postgres."""
-    return fetch_node(tmp_path_factory.mktemp("node"))
+    """A folder in which programs find Node's drivers."""
+    return fetched_node(tmp_path_factory)

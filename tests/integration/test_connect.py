@@ -19,8 +19,6 @@ from myriad.connect import CLIENTS, Target, reachable
 from myriad.engines import programs
 from myriad.engines.databases import create_database
 
-JDBC = "org.postgresql:postgresql:42.7.4"
-NODE = "pg@8"
 WHO = "SELECT session_user || '@' || current_database()"
 ODD = "r'o\"s\\e %41 $HOME `id` :@/?#&=+ ü山🦉;--"
 
@@ -109,11 +107,7 @@ def test_asyncpg(target: Target) -> None:
     assert run(sys.executable, "-c", CLIENTS["asyncpg"].lines(target)) == target.user
 
 
-def test_jdbc(target: Target, tools: Path) -> None:
-    if not (shutil.which("java") and shutil.which("mvn")):
-        pytest.skip("java and mvn are needed to have JDBC")
-    run("mvn", "-q", "-B", "dependency:copy", f"-Dartifact={JDBC}", f"-DoutputDirectory={tools}")
-    [driver] = tools.glob("postgresql-*.jar")
+def test_jdbc(target: Target, tools: Path, jdbc: Path) -> None:
     program = tools / "Main.java"
     program.write_text(
         f"""class Main {{ public static void main(String[] arguments) throws Exception {{
@@ -123,20 +117,15 @@ def test_jdbc(target: Target, tools: Path) -> None:
         new java.io.PrintStream(System.out, true, "UTF-8").println(result.getString(1)); }} }}""",
         "utf-8",
     )
-    assert run("java", "-cp", driver, program, LC_ALL="C.UTF-8") == who(target)
+    assert run("java", "-cp", jdbc, program, LC_ALL="C.UTF-8") == who(target)
 
 
-def test_node(target: Target, tools: Path) -> None:
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are needed to have node-postgres")
-    folder = tools / "node"
-    folder.mkdir()
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", NODE, folder=folder)
+def test_node(target: Target, node: Path) -> None:
     code = f"""{CLIENTS["node"].lines(target)}
     client.query("{WHO}", (error, result) => {{
       if (error) throw error;
       console.log(Object.values(result.rows[0])[0]); client.end(); }});"""
-    assert run("node", "-e", code, folder=folder) == who(target)
+    assert run("node", "-e", code, folder=node) == who(target)
 
 
 def test_r(target: Target) -> None:

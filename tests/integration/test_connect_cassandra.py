@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import uuid
@@ -17,8 +16,6 @@ from myriad.connect import CQL_CLIENTS, Contact
 from myriad.cql.names import quoted
 from tests.harness import run as myriad
 
-JAVA = ("org.apache.cassandra", "java-driver-core", "4.19.0")
-NODE = "cassandra-driver@4"
 ODD = "-r'o\"s\\e %41 $HOME `id` :@/?#&=+ ü山🦉;--"
 
 
@@ -76,20 +73,8 @@ cluster.shutdown()"""
     assert repr(contact.user) in run(sys.executable, "-c", code)
 
 
-def test_java_driver(contact: Contact, tools: Path) -> None:
-    if not (shutil.which("java") and shutil.which("mvn")):
-        pytest.skip("java and mvn are needed to have the Java driver")
-    folder = tools / "java"
-    folder.mkdir()
-    group, artifact, version = JAVA
-    (folder / "pom.xml").write_text(
-        f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-        <groupId>x</groupId><artifactId>x</artifactId><version>1</version><dependencies><dependency>
-        <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>
-        </dependency></dependencies></project>"""
-    )
-    run("mvn", "-q", "-B", "dependency:copy-dependencies", folder=folder)
-    program = folder / "Main.java"
+def test_java_driver(contact: Contact, tools: Path, java_drivers: str) -> None:
+    program = tools / "Main.java"
     program.write_text(
         f"""class Main {{ public static void main(String[] arguments) throws Exception {{
         {CQL_CLIENTS["cassandra-java"].lines(contact)}
@@ -98,22 +83,17 @@ def test_java_driver(contact: Contact, tools: Path) -> None:
         session.close(); }} }}""",
         "utf-8",
     )
-    said = run("java", "-cp", f"{folder}/target/dependency/*", program, LC_ALL="C.UTF-8")
+    said = run("java", "-cp", java_drivers, program, LC_ALL="C.UTF-8")
     assert contact.user in said.splitlines()
 
 
-def test_node_driver(contact: Contact, tools: Path) -> None:
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are needed to have the JavaScript driver")
-    folder = tools / "node"
-    folder.mkdir()
-    run("npm", "install", "--silent", "--no-audit", "--no-fund", NODE, folder=folder)
+def test_node_driver(contact: Contact, node: Path) -> None:
     code = f"""{CQL_CLIENTS["cassandra-node"].lines(contact)}
     client.execute("LIST ROLES", (error, result) => {{
       if (error) throw error;
       for (const row of result.rows) console.log(row.role);
       client.shutdown(); }});"""
-    assert contact.user in run("node", "-e", code, folder=folder).splitlines()
+    assert contact.user in run("node", "-e", code, folder=node).splitlines()
 
 
 def test_where_login_is_open_no_name_is_needed(contact: Contact) -> None:
