@@ -28,8 +28,7 @@ from tests import examples
 # the other at the end.
 GROUPS = {
     "cassandra": ("cassandra", "cql"),
-    "drivers": ("door_clients_other", "statements_drivers"),
-    "crowd": ("crowd", "many_people", "demo"),  # ten thousand people each
+    "crowd": ("crowd", "demo"),  # ten thousand people each
 }
 COSTLY_FIRST = ("acceptance", "integration", "unit")
 FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked

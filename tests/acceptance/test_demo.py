@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -26,11 +27,27 @@ def _demo(home: Home, *arguments: str) -> dict[str, list[dict[str, object]]]:
     return answer
 
 
-def test_the_demo_shows_a_join_an_aggregation_and_a_refusal(made_home: Home) -> None:
-    join, aggregation, refused = _demo(made_home)["answers"]
-    with (made_home.folder / "demo" / data.PAYMENTS_FILE).open() as file:
+@dataclass(frozen=True)
+class Toured:
+    """A home in which the demo ran, and what it said."""
+
+    home: Home
+    said: dict[str, list[dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def toured(made: Path) -> Iterator[Toured]:
+    with harness.reachable_folder() as folder:
+        subprocess.run(["cp", "-a", made, folder / "home"], check=True)
+        home = Home(folder / "home")
+        yield Toured(home, _demo(home))
+
+
+def test_the_demo_shows_a_join_an_aggregation_and_a_refusal(toured: Toured) -> None:
+    join, aggregation, refused = toured.said["answers"]
+    with (toured.home.folder / "demo" / data.PAYMENTS_FILE).open() as file:
         payments = list(csv.DictReader(file))
-    with (made_home.folder / "demo" / data.ACCOUNTS_FILE).open() as file:
+    with (toured.home.folder / "demo" / data.ACCOUNTS_FILE).open() as file:
         accounts = list(csv.DictReader(file))
     assert len(accounts) == 10_000
     assert join["person"] == tour.ROSE
@@ -42,9 +59,10 @@ def test_the_demo_shows_a_join_an_aggregation_and_a_refusal(made_home: Home) -> 
     assert refused["refused"] == "ERROR:  permission denied for schema finance"
 
 
-def test_the_demo_takes_down_what_it_started_and_runs_again(made_home: Home) -> None:
-    first, second = (_demo(made_home)["logins"] for _ in range(2))
-    assert made_home.running() is None
+def test_the_demo_takes_down_what_it_started_and_runs_again(toured: Toured) -> None:
+    assert toured.home.running() is None
+    first, second = toured.said["logins"], _demo(toured.home)["logins"]
+    assert toured.home.running() is None
     assert [login["user"] for login in second] == [login["user"] for login in first]
     assert [login["password"] for login in second] != [login["password"] for login in first]
 

@@ -2,11 +2,27 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 
+import psycopg
+import pytest
+
+from myriad.connect import Target
 from myriad.home import Home
 from myriad.people import NewPerson
-from tests.crowd import Installation, Member, installed, most_clients, run, tell
+from tests.crowd import (
+    PASSWORD,
+    Installation,
+    Member,
+    installed,
+    installed_copy,
+    most_clients,
+    run,
+    tell,
+)
 
 PEOPLE, GROUPS = 10_000, 100
 PERSONAL = 300
@@ -22,17 +38,35 @@ def names(count: int) -> list[str]:
     return [f"person{number}" for number in range(count)]
 
 
-def populate(place: Installation, count: int) -> None:
-    """Everybody in a group with a dataset of its own, in which each person has a line."""
+@dataclass(frozen=True)
+class Crowd:
+    """Everybody in a group with a dataset of its own, in which each person has a line.
+
+    Attributes:
+        passwords: that were made for them.
+    """
+
+    place: Installation
+    count: int
+    passwords: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def crowd(made: Path) -> Iterator[Crowd]:
+    count = most_clients(PEOPLE)
+    with installed_copy(made) as place:
+        began = time.monotonic()
+        passwords = populate(place, count)
+        tell(f"made in {time.monotonic() - began:.1f} s")
+        yield Crowd(place, count, passwords)
+
+
+def populate(place: Installation, count: int) -> dict[str, str]:
+    """Add people, groups and datasets; return the passwords that were made."""
     people = place.myriad.people
-    people.add(
-        [
-            NewPerson(name, (f"team{group_of(number)}",), password=None)
-            for number, name in enumerate(names(count))
-        ]
+    passwords = people.add(
+        [NewPerson(name, (f"team{group_of(number)}",)) for number, name in enumerate(names(count))]
     )
-    people.set_password("person0", "everybody's secret")
-    place.same_passwords(names(count))
     with closing(place.connect()) as connection:
         for group in range(GROUPS):
             connection.execute(
@@ -44,6 +78,7 @@ def populate(place: Installation, count: int) -> None:
             )
     for group in range(GROUPS):
         people.grant(f"team{group}", f"data{group}")
+    return dict(passwords)
 
 
 def md5s(place: Installation, count: int) -> list[str]:
@@ -83,13 +118,24 @@ async def everybody(place: Installation, count: int, expected: list[str]) -> Non
         member.close()
 
 
-def test_ten_thousand_people_are_answered_at_once(made_home: Home) -> None:
-    count = most_clients(PEOPLE)
-    with installed(made_home) as place:
-        began = time.monotonic()
-        populate(place, count)
-        tell(f"made in {time.monotonic() - began:.1f} s")
-        run(everybody(place, count, md5s(place, count)), 150)
+def test_ten_thousand_people_are_added_at_once(crowd: Crowd) -> None:
+    place, passwords = crowd.place, crowd.passwords
+    assert list(passwords) == names(crowd.count)
+    assert len(set(passwords.values())) == crowd.count
+    members = {group.name: group.members for group in place.myriad.people.list_groups()}
+    assert members == {"everybody": 0} | {
+        f"team{group}": len(range(group, crowd.count, GROUPS)) for group in range(GROUPS)
+    }
+    (name, password) = list(passwords.items())[-1]
+    target = Target(place.server.host, place.server.port, "main", name, password)
+    psycopg.connect(target.uri(with_password=True)).close()
+
+
+def test_ten_thousand_people_are_answered_at_once(crowd: Crowd) -> None:
+    place, everyone = crowd.place, names(crowd.count)
+    place.myriad.people.set_password(everyone[0], PASSWORD)
+    place.same_passwords(everyone)
+    run(everybody(place, crowd.count, md5s(place, crowd.count)), 150)
 
 
 def private(place: Installation, count: int) -> None:
