@@ -105,8 +105,3 @@ def test_a_closed_connection_says_so(endpoint: Endpoint) -> None:
     connection.close()
     with pytest.raises(NotRunning, match="closed"):
         connection.query("SELECT key FROM system.local")
-
-
-def test_the_schema_is_agreed(session: Session, keyspace: str) -> None:
-    session.query(f"CREATE TABLE {keyspace}.t (k int PRIMARY KEY)")
-    session.await_schema()

@@ -16,6 +16,11 @@ def _quiet(done: int, total: int) -> None:
     pass
 
 
+def nothing_is_fetched(patch: pytest.MonkeyPatch) -> None:
+    """Be without the package that fetches: who needs it fails."""
+    patch.setattr("importlib.util.find_spec", lambda _: None)
+
+
 def _find(cache: Path) -> jars.Programs:
     return jars.find(str(cache), _quiet, threading.Event())
 
@@ -44,7 +49,7 @@ def test_a_missing_jar_is_fetched_and_is_what_the_lock_says(one: Jar, fetched: P
 def test_what_is_in_the_cache_needs_no_network(
     one: Jar, fetched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jars, "_fetch", None)
+    nothing_is_fetched(monkeypatch)
     assert _find(fetched.parents[1]).path(one.artifact) == fetched
 
 
@@ -54,7 +59,7 @@ def test_a_jar_of_maven_is_used(
     place = one.below(tmp_path / "user" / ".m2" / "repository")
     place.parent.mkdir(parents=True)
     shutil.copy(fetched, place)
-    monkeypatch.setattr(jars, "_fetch", None)
+    nothing_is_fetched(monkeypatch)
     assert _find(tmp_path / "other").path(one.artifact).read_bytes() == fetched.read_bytes()
 
 
@@ -85,7 +90,7 @@ def test_a_jar_with_another_hash_than_the_lock_is_refused(
 def test_without_the_package_that_fetches_the_error_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    nothing_is_fetched(monkeypatch)
     with pytest.raises(ProgramMissing) as error:
         _find(tmp_path / "cache")
     assert "myriad-db[cassandra]" in error.value.hint
