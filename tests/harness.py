@@ -72,7 +72,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     given: str | bytes = "",
     folder: Path | None = None,
-    timeout: float = 60,
+    timeout: float = 150,
 ) -> subprocess.CompletedProcess[str]:
     """Run `myriad` with these arguments on `home`, to its end.
 
@@ -97,7 +97,7 @@ def run_process(
     environment: Mapping[str, str] | None = None,
     given: str | bytes = "",
     folder: Path | None = None,
-    timeout: float = 60,
+    timeout: float = 150,
 ) -> subprocess.CompletedProcess[str]:
     """Run `myriad` as people do, in a process of its own."""
     done = subprocess.run(

@@ -133,7 +133,7 @@ def _turn(nodeid: str) -> tuple[int, int]:
     """Return what decides when a test has its turn."""
     group, groups = group_of(nodeid), list(GROUPS)
     kinds = [place for place, kind in enumerate(COSTLY_FIRST) if f"/{kind}/" in nodeid]
-    return (
-        groups.index(group) if group in groups else len(groups),
-        kinds[0] if kinds else len(COSTLY_FIRST),
-    )
+    kind = kinds[0] if kinds else len(COSTLY_FIRST)
+    if group in groups:
+        return groups.index(group), -kind  # three nodes do not start while the crowd comes in
+    return len(groups), kind
