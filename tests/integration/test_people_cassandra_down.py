@@ -109,6 +109,10 @@ def test_changes_while_cassandra_is_down_are_there_when_it_is_back(
     assert people.behind == ""
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_people_cassandra_down.py"
+    "::test_changes_while_cassandra_is_down_are_there_when_it_is_back"
+)
 def test_somebody_with_a_keyspace_goes_and_the_keyspace_stays(clustered: Myriad) -> None:
     people, tag = clustered.people, uuid.uuid4().hex[:8]
     [(name, password)] = people.add_people([f"o {tag}"], owner=True)
