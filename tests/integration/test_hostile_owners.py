@@ -30,6 +30,7 @@ BEGIN
     RETURN 1;
 END $$;
 """
+REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReservedName)
 # They fit better than PostgreSQL's own what the door asks, where `public` is looked at.
 SHADOWS = """
 CREATE FUNCTION public.evil(text[], text) RETURNS text[] LANGUAGE sql
@@ -237,3 +238,48 @@ def test_a_guard_that_an_owner_made_beforehand_is_not_ours(
         )
     server.connect(owner.database).close()
     assert not owner.is_superuser()
+
+
+# What would run, or be found, in sessions that are not theirs: superusers alone may make it.
+RESERVED = """
+    CREATE EVENT TRIGGER t ON ddl_command_end EXECUTE FUNCTION on_ddl();
+    CREATE EVENT TRIGGER t ON login EXECUTE FUNCTION on_ddl();
+    CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1' PUBLICATION p WITH (connect = false);
+    CREATE PUBLICATION p FOR ALL TABLES; CREATE TYPE shell;
+    CREATE OPERATOR CLASS c DEFAULT FOR TYPE text USING hash AS OPERATOR 1 =;
+    CREATE OPERATOR FAMILY f USING btree;
+    ALTER OPERATOR FAMILY integer_ops USING btree ADD OPERATOR 1 < (int4, text);
+    CREATE CAST (text AS int4) WITH INOUT AS IMPLICIT; DROP CAST (int4 AS int8);
+    CREATE LANGUAGE evil HANDLER plpgsql_call_handler; CREATE EXTENSION file_fdw; LOAD 'plpgsql';
+    CREATE FUNCTION f() RETURNS int LANGUAGE internal AS 'pg_backend_pid';
+    CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'plpgsql';
+    CREATE FUNCTION pg_catalog.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE OPERATOR pg_catalog.=== (function = int4eq, leftarg = int4, rightarg = int4);
+    CREATE VIEW pg_catalog.v AS SELECT 1; CREATE TABLE information_schema.t ();
+    CREATE TRIGGER t BEFORE INSERT ON pg_class FOR EACH ROW EXECUTE FUNCTION on_insert();
+    CREATE RULE r AS ON SELECT TO pg_database DO INSTEAD SELECT 1;
+    ALTER TABLE pg_proc ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON pg_class USING (true);
+    CREATE INDEX ON pg_class (relname); CREATE STATISTICS s ON relname, relkind FROM pg_class;
+    GRANT {me} TO myriad; GRANT myriad TO {me}; ALTER ROLE myriad SET search_path = public;
+    ALTER DATABASE {db} OWNER TO myriad; ALTER SCHEMA public OWNER TO myriad;
+    ALTER DEFAULT PRIVILEGES FOR ROLE myriad GRANT ALL ON TABLES TO {me};
+    ALTER ROLE ALL SET search_path = public; ALTER DATABASE main SET search_path = public;
+    ALTER DATABASE {db} SET session_preload_libraries = 'x';
+    ALTER DATABASE {db} SET session_replication_role = replica;
+    ALTER DATABASE {db} SET log_statement = 'none'; ALTER SYSTEM SET work_mem = '1GB';
+    COMMENT ON FUNCTION pg_catalog.lower(text) IS 'x'; DROP SCHEMA myriad_guard CASCADE;
+    CREATE FUNCTION myriad_guard.login(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+    ALTER FUNCTION myriad_guard.login OWNER TO {me}"""
+
+
+def test_what_would_reach_other_sessions_is_refused_to_an_owner(owner: Owner) -> None:
+    owner.run(
+        "CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+        "CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+    )
+    with closing(owner.connect()) as connection:
+        for written in RESERVED.split(";"):
+            statement = " ".join(written.split())
+            statement = statement.replace("{db}", owner.database).replace("{me}", owner.name)
+            with pytest.raises(REFUSED):
+                connection.execute(statement.encode())
