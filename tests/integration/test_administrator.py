@@ -41,7 +41,9 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
 
 @pytest.fixture(scope="module")
 def odd(owner: Owner) -> set[str]:
-    """The names of all that an owner may set, and did."""
+    """The names of all that an owner may set, and did; Myriad may do what they may."""
+    with closing(owner.server.connect(autocommit=True)) as connection:
+        connection.execute(f"GRANT {owner.name} TO CURRENT_USER".encode())
     return owner.set_everything()
 
 

@@ -18,7 +18,8 @@ from myriad.connect import Target
 from myriad.engines import databases
 from myriad.engines.databases import create_database
 from myriad.engines.hardening import LOGIN_TRIGGERS
-from myriad.errors import PublishError
+from myriad.errors import PeopleError, PublishError
+from myriad.people import grants
 from myriad.publish import Options
 from tests.harness import as_admin
 from tests.hostile import Owner, add_owner
@@ -283,3 +284,43 @@ def test_what_would_reach_other_sessions_is_refused_to_an_owner(owner: Owner) ->
             statement = statement.replace("{db}", owner.database).replace("{me}", owner.name)
             with pytest.raises(REFUSED):
                 connection.execute(statement.encode())
+
+
+def test_an_open_transaction_of_an_owner_holds_up_a_grant_for_a_while_only(
+    owner: Owner, readers: Readers, installation: Myriad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "LOCKED_WITHIN", "200ms")
+    owner.run("CREATE TABLE t (a int)")
+    with closing(owner.connect()) as connection:
+        connection.execute("BEGIN; GRANT SELECT ON t TO PUBLIC")
+        with pytest.raises(PeopleError, match="somebody's open transaction holds tables"):
+            installation.people.grant(readers.group, "public", owner.database)
+        connection.execute("ROLLBACK")
+    installation.people.grant(readers.group, "public", owner.database)
+    installation.people.revoke(readers.group, "public", owner.database)
+
+
+def test_a_database_that_became_an_owners_meanwhile_is_not_published_into(
+    owner: Owner, installation: Myriad, tag: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, name = installation.server(), f"sales {tag}"
+    create_database(server, name)
+    asked: list[str] = []
+
+    def replaced_behind(connection: psycopg.Connection, database: str) -> databases.Owner | None:
+        found = whose(connection, database)
+        if not asked:
+            with closing(as_admin(server, autocommit=True)) as admin:
+                admin.execute(f'DROP DATABASE "{name}"'.encode())
+            owner.run(f'CREATE DATABASE "{name}"', "main")
+        asked.append(database)
+        return found
+
+    whose = databases.owner
+    monkeypatch.setattr(databases, "owner", replaced_behind)
+    source = folder / "t.csv"
+    source.write_text("a\n1\n")
+    with pytest.raises(PublishError, match=f"belongs to {owner.name}"):
+        installation.publish([source], Options(database=name))
+    assert asked == [name, name]
+    owner.run(f'DROP DATABASE "{name}"', "main")

@@ -16,6 +16,7 @@ WRITE = sql.SQL("SELECT, INSERT, UPDATE, DELETE")
 # A publish that swaps tables at this moment changes the catalog's same rows.
 TRIES = 10
 PAUSE = 0.05  # seconds
+LOCKED_WITHIN = "30s"  # an open transaction may hold what is granted
 
 _DATABASES = """
     SELECT datname FROM pg_database
@@ -66,7 +67,8 @@ def granted_in(connection: psycopg.Connection) -> list[str]:
 def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
     """Make rights in the dataset what `wanted` says: group → may write; None: no right at all.
 
-    Does nothing where the dataset does not exist (yet).
+    Does nothing where the dataset does not exist (yet). Raises PeopleError if somebody holds a
+    table of it for too long.
     """
     for left in reversed(range(TRIES)):
         try:
@@ -74,12 +76,18 @@ def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, boo
         except (psycopg.errors.InternalError_, psycopg.errors.UndefinedTable):
             if not left:
                 raise
+        except psycopg.errors.LockNotAvailable as error:
+            raise PeopleError(
+                f"somebody's open transaction holds tables of {dataset!r} in database {database!r}",
+                hint="Nothing was changed. Try again when it has ended.",
+            ) from error
         time.sleep(PAUSE)
     return None
 
 
 def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
     with server.connect(database) as connection:
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCKED_WITHIN))
         if (dataset,) not in connection.execute(_DATASETS).fetchall():
             return
         loaders = [name for (name,) in connection.execute(_LOADERS)]

@@ -19,7 +19,7 @@ from myriad.errors import PeopleError
 from myriad.people.control import SQL, identifiers, is_superuser
 from myriad.people.names import shown
 
-LOCKED_WITHIN = "20s"  # an open transaction of somebody's may hold what a right is on
+LOCKED_WITHIN = "30s"  # an open transaction of somebody's may hold what a right is on
 
 
 @dataclass(frozen=True)

@@ -43,19 +43,30 @@ def connect(server: Server, database: str, *, create: bool) -> psycopg.Connectio
     with closing(server.connect(autocommit=True)) as control:
         # Two that publish into the same new database at once: the second waits for the first.
         control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
-        owner = databases.owner(control, database)
-        if owner is None and not create:
+        is_there = _check_owner(control, database)
+        if not is_there and not create:
             raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
-        if owner is None:
+        if not is_there:
             databases.create_database(server, database)
-        elif not owner.ours:
-            raise PublishError(
-                f"database {database} belongs to {owner.name}, not to Myriad",
-                hint="Choose another with --database; a new one is made.",
-            )
     connection = server.connect(database, autocommit=True)
+    try:
+        _check_owner(connection, database)  # it keeps its name as long as we are in it
+    except BaseException:
+        connection.close()
+        raise
     copy.widen_socket(connection)
     return connection
+
+
+def _check_owner(connection: psycopg.Connection, database: str) -> bool:
+    """Say whether that database is there; raises PublishError if it is somebody else's."""
+    owner = databases.owner(connection, database)
+    if owner and not owner.ours:
+        raise PublishError(
+            f"database {database} belongs to {owner.name}, not to Myriad",
+            hint="Choose another with --database; a new one is made.",
+        )
+    return owner is not None
 
 
 @dataclass
