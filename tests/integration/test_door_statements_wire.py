@@ -289,3 +289,16 @@ def test_who_described_a_portal_in_a_later_unit_never_gets_other_columns(place: 
         with held(place):
             assert unit(alice, bind("kept"), execute()) == ["0A000"]
         assert unit(alice, parse("", "SELECT * FROM q.changing"), bind(""), execute()) == []
+
+
+def test_a_statement_that_was_not_closed_after_all_is_executed_by_its_name(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice:
+        alice.query("BEGIN")
+        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
+        assert alice.rows("EXECUTE kept") == [("'kept'",)]
+        alice.query("SAVEPOINT a")
+        close = wire.close_statement(b"kept")
+        assert unit(alice, parse("", "SELECT 1/0"), bind(""), execute(), close) == ["22012"]
+        alice.query("ROLLBACK TO a")
+        assert alice.rows("EXECUTE kept") == [("'kept'",)]
+        alice.query("ROLLBACK")

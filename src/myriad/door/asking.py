@@ -112,8 +112,12 @@ class Asker(asyncio.Protocol):
         return self._ask(_Job(asyncio.get_running_loop().create_future(), tell), wire.query(sql))
 
     def prepare(self, name: bytes, sql: bytes, types: bytes) -> asyncio.Future[Description]:
-        """Prepare a statement and return its description; raises Refused, Lost."""
-        message = wire.parse(name, sql, types) + wire.describe_statement(name) + wire.SYNC
+        """Prepare a statement, in place of any of that name, and return its description.
+
+        Raises Refused, Lost.
+        """
+        prepare = wire.close_statement(name) + wire.parse(name, sql, types)
+        message = prepare + wire.describe_statement(name) + wire.SYNC
         return self._ask(_Job(asyncio.get_running_loop().create_future(), described=[]), message)
 
     def _ask(self, job: _Job, message: bytes) -> asyncio.Future[Any]:

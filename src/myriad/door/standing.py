@@ -67,8 +67,7 @@ async def _stand(session: "Session", backend: "Backend", missing: dict[bytes, "S
     backend.dirt = max(backend.dirt, EVERYTHING)
     try:
         for name, statement in missing.items():
-            if standing.pop(name, None) is not None:
-                await backend.run(f'DEALLOCATE "{name.decode().replace(chr(34), chr(34) * 2)}"')
+            standing.pop(name, None)
             await backend.prepare(name, statement.sql, statement.types)
             standing[name] = statement
     except Lost:
