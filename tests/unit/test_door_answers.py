@@ -3,15 +3,18 @@
 from types import SimpleNamespace
 from typing import Any
 
+from myriad.door import wire
 from myriad.door.again import Again
 from myriad.door.answers import MANY, Answers
 from myriad.door.statements import (
     MOST_BYTES_ON_A_CONNECTION,
     MOST_ON_A_CONNECTION,
+    Prepared,
     Statement,
 )
 from myriad.door.values import NONE
 from myriad.door.verdict import NOTHING
+from myriad.door.wire import Fault
 
 PARSED, CLOSED = b"1\0\0\0\4", b"3\0\0\0\4"
 
@@ -80,3 +83,21 @@ def test_whose_portal_may_be_described_later_counts_as_told() -> None:
     assert second.told_columns
     again.unit_over()
     assert again.bound == {}
+
+
+def test_what_was_to_be_sent_again_is_forgotten_with_its_unit() -> None:
+    """Else the next unit, which succeeds, would be run twice: the server may end in between."""
+    found = session()
+    found.__dict__.update(bytes=0, bytes_before=0, status=wire.IDLE, awaiting=True)
+    found.__dict__.update(reason=None, bridged=False, rest=0)
+    found.backend = SimpleNamespace(unnamed=None, prepared=Prepared())
+    again = Again(found, Answers(found))
+    unit = b"as the client sent it"
+    again.begins(unit, 0)
+    again.ends(unit, len(unit))
+    again.bind(made(b"SELECT 1"), lasting=False)
+    stale = Fault("0A000", "cached plan must not change", routine="RevalidateCachedQuery")
+    assert again.error(stale.encode()) == b""
+    assert again.due
+    again.unit_over()
+    assert not again.due

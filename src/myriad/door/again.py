@@ -85,7 +85,7 @@ class Again:
         self.bound.clear()
         self._bytes = 0
         self._sent = None
-        self._tried = False
+        self._tried = self.due = False
 
     def error(self, message: bytes) -> bytes:
         """Return an error of the server as its client shall see it: not if the unit is sent again.
