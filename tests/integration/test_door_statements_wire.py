@@ -302,3 +302,16 @@ def test_a_statement_that_was_not_closed_after_all_is_executed_by_its_name(place
         alice.query("ROLLBACK TO a")
         assert alice.rows("EXECUTE kept") == [("'kept'",)]
         alice.query("ROLLBACK")
+
+
+def test_what_a_failed_query_left_is_not_executed_after_a_bind_that_failed(place: Place) -> None:
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
+        bob.query("BEGIN")
+        assert unit(alice, parse("kept", "SELECT * FROM q.p")) == []
+        alice.query("BEGIN")
+        alice.query("ROLLBACK TO nothing")
+        alice.query(f"SELECT '{'x' * 5000}'")
+        assert unit(alice, bind("kept")) == ["25P02"]
+        assert unit(alice, execute()) == ["34000"]
+        alice.query("ROLLBACK")
+        assert bob.rows("SELECT 'still here'") == [("'still here'",)]

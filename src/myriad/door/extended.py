@@ -98,8 +98,9 @@ class Extended:
         self.answers.unit_over()
         self.again.unit_over()
         session = self._session
-        session.acked = 0
-        session.special = self.in_unit = False
+        session.acked, session.special, self.in_unit = 0, False, False
+        if session.errors and session.backend is not None:
+            session.backend.bound = False  # its Bind may be what failed
         if self.ending.portals or self.ending.names:
             self.ending.unit_over(session.status, failed=bool(session.errors))
 
@@ -349,8 +350,7 @@ class Extended:
 
     def completed(self) -> None:
         """Hear that a DEALLOCATE of one statement was executed."""
-        name = self.ending.ended()
-        if name is not None:
+        if (name := self.ending.ended()) is not None:
             self.forget(name)
 
     def deallocate(self, text: bytes, verdict: Verdict) -> bytes:
