@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from myriad.door.backend import Backend
 from myriad.door.dial import Dial, LoginRefused, NoServer
 from myriad.door.pool import Place, Pool
@@ -161,8 +163,13 @@ class Pools:
             pool.opened(backend)
 
     async def _check(self, pool: Pool, backend: Backend) -> None:
-        """Raise LoginRefused if the name of the pool's database is another one's by now."""
-        if not await self._is_still(pool.database, pool.oid):
+        """Raise LoginRefused if the database is another one by now, NoServer if nobody knows."""
+        try:
+            still = await self._is_still(pool.database, pool.oid)
+        except asyncpg.PostgresError as error:
+            backend.abort()
+            raise NoServer(str(error)) from error
+        if not still:
             backend.abort()
             raise LoginRefused(replaced(pool.database))
         if backend.closed:

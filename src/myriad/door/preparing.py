@@ -206,7 +206,7 @@ class Preparing:
         session = self._session
         begin, end = _block(session)
         instance = Instance(statement.token, 0, len(statement.sql))
-        named = statement.values.named
+        named, refused = statement.values.named, None
         try:
             limits = values.for_transaction(backend.version, without=values.ENCODING)
             settings = _setting({name: named.get(name) for name in names})
@@ -218,7 +218,7 @@ class Preparing:
                 backend.prepared.put(statement.token, instance)
                 instance.unit = self._answers.unit
             except Refused as error:
-                self._refused[statement.token] = error.fault
+                refused = error.fault
             await backend.run(end)
         except Lost:
             return
@@ -226,6 +226,8 @@ class Preparing:
             backend.abort(error.fault)
             return
         if session.backend is backend:
+            if refused is not None:
+                self._refused[statement.token] = refused
             session.resume()
 
 
