@@ -177,5 +177,102 @@ SAME: dict[str, bytes] = {
     "COPY, extended, fails": unit(COPY) + BAD + ROW + COPY_DONE + SYNC + SELECT + SYNC,
     "COPY, extended, given up": unit(COPY) + SYNC + copy_fail() + SYNC + SELECT + SYNC,
     "COPY, extended, of an unknown table": unit("COPY unknown FROM STDIN") + SYNC + SELECT + SYNC,
+    "COPY with Sync ahead": query(COPY) + SYNC + ROW + COPY_DONE + SELECT + SYNC,
+    "COPY with Flush ahead": query(COPY) + FLUSH + ROW + COPY_DONE + SELECT + SYNC,
+    "COPY with Syncs": query(COPY) + SYNC * 3 + ROW + FLUSH + SYNC + COPY_DONE + SYNC * 2,
+    "COPY with Syncs fails": query(COPY) + SYNC + BAD + SYNC + ROW + SYNC + COPY_DONE + SYNC,
+    "COPY with Syncs given up": query(COPY) + SYNC + ROW + SYNC + copy_fail() + SYNC,
+    "COPY with Syncs of an unknown table": query("COPY unknown FROM STDIN")
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SYNC,
+    "COPY with Syncs in a transaction": query("BEGIN")
+    + query(COPY)
+    + SYNC
+    + BAD
+    + SYNC
+    + COPY_DONE
+    + query("ROLLBACK"),
+    "two COPYs with Syncs": query(f"{COPY}; {COPY}") + SYNC + ROW + COPY_DONE + SYNC + COPY_DONE,
+    "two COPYs with Syncs, the first fails": query(f"{COPY}; {COPY}")
+    + SYNC
+    + BAD
+    + COPY_DONE
+    + SYNC
+    + COPY_DONE,
+    "COPY, extended, with Syncs, fails": unit(COPY)
+    + SYNC
+    + BAD
+    + SYNC
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SYNC
+    + SELECT
+    + SYNC,
+    "COPY, extended, with Flush, fails": unit(COPY) + FLUSH + BAD + FLUSH + SELECT + SYNC,
+    "COPY, extended, with Flush and Sync": unit(COPY)
+    + FLUSH
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SELECT
+    + SYNC,
+    "COPY, extended, with a Sync that is answered": unit(COPY) + FLUSH + BAD + SYNC + SELECT + SYNC,
+    "COPY, extended, twice with Syncs": (unit(COPY) + SYNC + ROW + COPY_DONE) * 2
+    + SYNC
+    + SELECT
+    + SYNC,
+    "COPY, extended, and more in its unit": unit(COPY)
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SELECT
+    + FAIL
+    + SYNC
+    + SELECT
+    + SYNC,
+    "a query in a COPY that has failed": query(COPY) + BAD + query("SELECT 1") + ROW + COPY_DONE,
+    "a unit in a COPY that has failed": query(COPY) + BAD + SELECT + SYNC + ROW + COPY_DONE,
+    "a query in a COPY, extended, that has failed": unit(COPY) + BAD + query("SELECT 1") + SYNC,
+    "a unit in a COPY, extended, that has failed": unit(COPY)
+    + SYNC
+    + BAD
+    + SELECT
+    + SYNC
+    + SELECT
+    + SYNC,
     "COPY out": query("COPY (SELECT generate_series(1, 3)) TO STDOUT") + SELECT + SYNC,
+}
+
+
+# What cannot come within a COPY, and ends the connection.
+INTRUDERS = {
+    "Query": query("SELECT 1"),
+    "Query without a text": query(""),
+    "Parse": parse("SELECT 1"),
+    "Bind": bind(),
+    "Describe": describe(),
+    "Execute": execute(),
+    "Close": close(),
+    "FunctionCall": wire.message(b"F", b"\0\0\0\0" + b"\0\0" * 3),
+}
+# At these the door does not wait for the answers before them, if it does not know of the COPY yet.
+HASTY = {
+    "Terminate": wire.TERMINATE,
+    "a password": wire.message(b"p", b"secret\0"),
+    "an unknown kind": wire.message(b"y", b""),
+}
+WITHIN = {
+    "COPY": query(COPY),
+    "COPY with data": query(COPY) + ROW,
+    "COPY with Sync": query(COPY) + SYNC,
+    "COPY in a transaction": query("BEGIN") + query(COPY) + ROW,
+    "COPY, extended": unit(COPY) + SYNC,
+    "COPY, extended, with data": unit(COPY) + SYNC + ROW + SYNC,
+}
+WITHIN_A_UNIT = {
+    "COPY, extended, with Flush": unit(COPY) + FLUSH + ROW,
+    "COPY, extended, with nothing behind it": unit(COPY),
 }

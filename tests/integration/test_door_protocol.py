@@ -17,6 +17,7 @@ from tests.door_script import (
     FLUSH,
     SYNC,
     Answer,
+    Ended,
     Place,
     Wire,
     copy_data,
@@ -25,7 +26,8 @@ from tests.door_script import (
     shared,
     unit,
 )
-from tests.door_streams import COPY, SAME
+from tests.door_streams import COPY, HASTY, INTRUDERS, SAME, WITHIN, WITHIN_A_UNIT
+from tests.harness import wait_until
 
 DATABASE = "protocol"
 PEOPLE = ["wire one", "wire two"]
@@ -171,6 +173,40 @@ def test_the_door_answers_as_postgresql_does(place: Place, other: Wire, sent: by
         assert answers_of(session, sent) == straight
     with closing(place.door(ONE, DATABASE)) as session:
         assert answers_of(session, sent, pieces=1) == straight
+    goes_on(other)
+
+
+def all_of(session: Wire, *parts: bytes, other: Wire | None = None) -> list[Answer]:
+    """Return everything that is answered, to the end of the connection.
+
+    With another session, the door has seen the answer to each part before the next one comes.
+    """
+    for part in parts:
+        session.send(part)
+        if other is not None:
+            goes_on(other)
+    answers: list[Answer] = []
+    while True:
+        try:
+            answers += session.until()
+        except Ended as ended:
+            return answers + ended.answers
+
+
+@pytest.mark.parametrize("intruder", [*INTRUDERS, *HASTY])
+def test_what_cannot_come_within_a_copy_ends_the_connection(
+    place: Place, other: Wire, intruder: str
+) -> None:
+    ways = WITHIN if intruder in HASTY else {**WITHIN, **WITHIN_A_UNIT}
+    for name, within in ways.items():
+        behind = {**INTRUDERS, **HASTY}[intruder] + SYNC + query("SELECT 'never'")
+        with closing(place.direct(ONE, DATABASE)) as direct:
+            straight = all_of(direct, within + behind)
+        with closing(place.door(ONE, DATABASE)) as session:
+            assert all_of(session, within + behind) == straight, name
+        with closing(place.door(ONE, DATABASE)) as session:
+            assert all_of(session, within, behind, other=other) == straight, name
+    wait_until(lambda: place.busy() == 0)
     goes_on(other)
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,28 @@ import pytest
 from myriad import Myriad
 from myriad.door import peers, wire
 from tests.door_script import (
+    COPY_DONE,
     FLUSH,
     SYNC,
+    Answer,
     Place,
     Wire,
+    add_own_database,
     bind,
+    copy_data,
+    describe,
     execute,
     goes_on,
     parse,
     shared,
+    unit,
 )
 from tests.harness import wait_until
 
 DATABASE = "waiting"
 PEOPLE = ["wait one", "wait two"]
 ONE, TWO = PEOPLE
+OWNER, OWN = "wait_owner", "waiting_own"
 AT_ONCE = 3.0  # two seconds, and what asking for it takes on a busy machine
 KB = 1000
 
@@ -34,7 +41,12 @@ KB = 1000
 @pytest.fixture(scope="module")
 def place(installation: Myriad) -> Iterator[Place]:
     with shared(installation, DATABASE, PEOPLE, "CREATE TABLE t (a int, b text)") as found:
+        found.passwords.update(installation.people.add_people([OWNER], owner=True))
+        add_own_database(found, OWNER, OWN)
         yield found
+        with closing(found.admin("postgres")) as connection:
+            connection.execute(f'DROP DATABASE "{OWN}" WITH (FORCE)')
+        installation.people.remove([OWNER])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +68,10 @@ def over_tls(place: Place) -> Wire:
     session = Wire(context.wrap_socket(stream))
     session.log_in({"user": ONE, "database": DATABASE}, place.passwords[ONE])
     return session
+
+
+def states(place: Place, person: str = ONE) -> list[str]:
+    return [each.state for each in place.installation.people.activity([person])]
 
 
 def far_end(session: Wire) -> list[str]:
@@ -102,6 +118,135 @@ def test_a_pipeline_that_fails_early_is_read_to_its_end(place: Place) -> None:
         session.send(*[bind("x" * 32 * KB, name="n") + execute()] * 127, SYNC)
         session.until()
         assert session.rows("SELECT 1") == [("'1'",)]
+
+
+# Who is over a limit, or gives up, is answered at once, whatever the server does
+
+
+@contextmanager
+def limited(place: Place, **limits: float) -> Iterator[Wire]:
+    """Give a session under these limits."""
+    people = place.installation.people
+    people.set_limits([ONE], limits)
+    try:
+        with closing(place.door(ONE, DATABASE)) as session:
+            yield session
+    finally:
+        people.set_limits([ONE], {}, reset=True)
+
+
+def code(answers: list[Answer]) -> list[str]:
+    return [answer[2] for answer in answers if answer[0] == "E"]
+
+
+MANY = "SELECT generate_series(1, 300)"
+OVER_ROWS = {
+    "Flush": unit(MANY) + FLUSH,
+    "portions": parse(MANY) + bind() + execute(rows=90) + execute(rows=90) + FLUSH,
+    "a pipeline": unit("SELECT generate_series(1, 60)") * 3 + FLUSH,
+    "COPY": unit(f"COPY ({MANY}) TO STDOUT") + FLUSH,
+    "in a transaction": unit("BEGIN") + unit(MANY) + FLUSH,
+}
+
+
+@pytest.mark.parametrize("sent", OVER_ROWS.values(), ids=OVER_ROWS)
+def test_a_limit_of_rows_is_told_in_a_unit_that_is_not_ended(place: Place, sent: bytes) -> None:
+    with limited(place, rows=100) as session:
+        session.send(sent)
+        answers = session.until("E")
+        assert code(answers) == ["54000"]
+        assert sum(answer[0] in "Dd" for answer in answers) <= 100
+        session.send(unit("SELECT 1") + SYNC)
+        [ready] = session.until()
+        session.query("ROLLBACK")
+        assert ready[0] == "Z"
+        assert session.rows("SELECT 1") == [("'1'",)]
+
+
+COPY = wire.query("COPY t FROM STDIN")
+# What leaves the server idle or waiting, and how many answers a Sync behind it brings to an end.
+UNENDED = {
+    "a unit": (unit("SELECT 1") + FLUSH, 1),
+    "a unit at work": (unit("SELECT count(*) FROM generate_series(1, 10000000000)") + FLUSH, 1),
+    "COPY": (COPY, 2),
+    "COPY with data": (COPY + copy_data(b"1\ta\n"), 2),
+    "COPY, extended": (unit("COPY t FROM STDIN") + SYNC, 1),
+    "COPY, extended, with Flush": (unit("COPY t FROM STDIN") + FLUSH, 1),
+}
+
+
+@pytest.mark.parametrize(("sent", "ends"), UNENDED.values(), ids=UNENDED)
+def test_a_limit_of_time_is_told_when_the_server_only_waits(
+    place: Place, sent: bytes, ends: int
+) -> None:
+    with limited(place, statement_seconds=0.5) as session:
+        session.send(sent)
+        answers = session.until("E")  # the server connection would be given up 5 seconds later
+        assert code(answers) == ["57014"]
+        assert "longer than 0.5 seconds" in answers[-1][3]
+        session.send(COPY_DONE + SYNC)
+        session.until(times=ends)
+        assert session.rows("SELECT count(*) FROM t") == [("'0'",)]
+
+
+def cancel(place: Place, session: Wire) -> None:
+    """Ask as a client does, and return when that is through."""
+    with closing(place.stranger().stream) as stream:
+        stream.sendall(wire.cancel(session.number, session.key))
+        assert stream.recv(1) == b""
+
+
+WAITING = {
+    "a query": (wire.query("SELECT 1"), b""),
+    "a unit": (unit("SELECT 1"), SYNC),
+    "a statement": (parse("SELECT 1", "n") + describe("S", "n"), SYNC),
+}
+
+
+@pytest.mark.parametrize(("sent", "rest"), WAITING.values(), ids=WAITING)
+def test_who_waits_and_gives_up_is_answered(place: Place, sent: bytes, rest: bytes) -> None:
+    with limited(place, concurrent=1) as holder, closing(place.door(ONE, DATABASE)) as session:
+        holder.query("BEGIN")
+        session.send(sent + rest)
+        wait_until(lambda: "waiting" in states(place))
+        cancel(place, session)
+        assert code(session.until()) == ["57014"]
+        holder.query("COMMIT")
+        for each in (session, holder, session):
+            assert each.rows("SELECT 1") == [("'1'",)]
+
+
+def test_a_function_call_that_waits_and_is_given_up_is_answered(place: Place) -> None:
+    call = wire.message(b"F", (1219).to_bytes(4, "big") + b"\0\0" * 3)  # a wrong count of arguments
+    names = place.installation.people
+    names.set_limits([OWNER], {"concurrent": 1})
+    with closing(place.door(OWNER, OWN)) as holder, closing(place.door(OWNER, OWN)) as session:
+        holder.query("BEGIN")
+        session.send(call)
+        wait_until(lambda: "waiting" in states(place, OWNER))
+        cancel(place, session)
+        assert code(session.until()) == ["57014"]
+        holder.query("COMMIT")
+        assert session.rows("SELECT 1") == [("'1'",)]
+
+
+def test_a_long_text_that_is_given_up_while_it_is_looked_at_holds_nothing_later(
+    place: Place, other: Wire
+) -> None:
+    long = "SELECT " + "1, " * 200 * KB + "1"
+    with limited(place, concurrent=1) as holder, closing(place.door(ONE, DATABASE)) as session:
+        session.send(wire.query(long))
+        wait_until(lambda: "waiting" in states(place))
+        cancel(place, session)
+        assert code(session.until()) == ["57014"]
+        holder.query("BEGIN")
+        session.send(wire.query("SELECT 1"))
+        other.stream.settimeout(60)
+        other.query(long + " /* looked at after the other */")
+        holder.query("COMMIT")
+        session.until()
+        for each in (holder, session, holder):
+            assert each.rows("SELECT 1") == [("'1'",)]
 
 
 # Who is gone is gone, whether the door was reading or not

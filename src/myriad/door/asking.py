@@ -11,7 +11,8 @@ from myriad.door import values, wire
 from myriad.door.statements import Description, Statement, columns_of, parameters_of
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
-ROW, READY, ERROR, CHANGED = b"DZES"
+ROW, READY, ERROR, CHANGED, EMPTY = b"DZESI"
+STATUS = frozenset((EMPTY, READY))
 PARAMETERS = ord("t")
 COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 CANCELLED = "57014"  # query_canceled: by request, or by statement_timeout
@@ -45,10 +46,21 @@ class _Job:
     began: float = field(default_factory=time.monotonic)
     rows: list[list[str | None]] = field(default_factory=list)
     described: list[bytes] | None = None
+    statuses: list[int] | None = None
+    is_over: bool = True
     fault: Fault | None = None
 
+    def note_status(self, kind: int, body: bytes) -> None:
+        """Note a ReadyForQuery; it is the query's own behind EmptyQueryResponse."""
+        if kind == EMPTY:
+            self.is_over = True
+        elif self.statuses is not None:
+            self.statuses.append(body[0])
+
     @property
-    def result(self) -> list[list[str | None]] | Description:
+    def result(self) -> list[list[str | None]] | Description | list[int]:
+        if self.statuses is not None:
+            return self.statuses
         return self.rows if self.described is None else Description(*self.described)
 
 
@@ -131,6 +143,14 @@ class Asker(asyncio.Protocol):
             self.regulate()
         return job.done
 
+    def statuses(self, begin: bytes = b"") -> asyncio.Future[list[int]]:
+        """Send messages and an empty query; return the status in each ReadyForQuery up to its own.
+
+        Raises Lost.
+        """
+        job = _Job(asyncio.get_running_loop().create_future(), statuses=[], is_over=False)
+        return self._ask(job, begin + wire.query(""))
+
     async def ask(
         self, sql: str, tell: Callable[[bytes], None] | None = None, *, before: str = ""
     ) -> list[list[str | None]]:
@@ -193,7 +213,7 @@ class Asker(asyncio.Protocol):
                 return self.hold(data, position, size)
             self._answer_part(job, kind, data[position:stop])
             position = stop
-            if kind == READY:
+            if kind == READY and job.is_over:
                 self._jobs.popleft()
                 self.regulate()
                 self._settle(job)
@@ -209,6 +229,8 @@ class Asker(asyncio.Protocol):
             job.described.append(parameters_of(message))
         elif kind in COLUMNS and job.described is not None:
             job.described.append(columns_of(message))
+        elif job.statuses is not None and kind in STATUS:
+            job.note_status(kind, body)
         elif kind == ERROR and not self.is_last_word(body):
             fields = wire.error_fields(body)
             job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))

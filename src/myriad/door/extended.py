@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from myriad.door.session import Session
 
-PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL = b"PBDECHF"
+PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL, QUERY = b"PBDECHFQ"
 STATEMENT = ord("S")
 
 MOST_STATEMENTS = 10_000  # of one session
@@ -110,8 +110,8 @@ class Extended:
         Sent as it is, the server would pass over it after an error, and never answer.
         """
         session = self._session
-        if session.copying:
-            raise ProtocolViolation("a query cannot come within COPY")
+        if session.copying is not None and session.copying.ends_by(QUERY):
+            return False
         session.bridged = session.awaiting = True
         self._backend.transport.write(wire.SYNC)
         return False

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
 LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
 MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
-QUERY, COPY_DATA = b"Qd"
+COPY_DATA = ord("d")
+UNITS = frozenset(b"QF")  # Query, FunctionCall: each is answered by a ReadyForQuery of its own
 SIZE_BYTES = 4  # a message's size counts itself
 COPY_ENDS = frozenset(b"cf")  # CopyDone, CopyFail
 COPY_KINDS = COPY_ENDS | {COPY_DATA}
@@ -66,8 +67,8 @@ class Frontend(asyncio.Protocol):
         """Say whether COPY data may go to the server now; elsewhere it is passed over."""
         raise NotImplementedError
 
-    def passes_over(self, kind: int) -> bool:
-        """Say whether the server, in COPY, passes over such a message."""
+    def goes_ahead(self, kind: int) -> bool:
+        """Say whether such a message may go to the server now, as COPY is under way."""
         raise NotImplementedError
 
     def copied(self) -> None:
@@ -104,7 +105,7 @@ class Frontend(asyncio.Protocol):
 
     def _may_pass(self, kind: int) -> bool:
         """Say whether a message need not wait until the server has answered those before it."""
-        return kind in COPY_KINDS or self.passes_over(kind)
+        return kind in COPY_KINDS or self.goes_ahead(kind)
 
     @property
     def unread(self) -> bool:
@@ -143,8 +144,11 @@ class Frontend(asyncio.Protocol):
             self.end(Fault(problem.code, str(problem)))
             return
         if position < end or not self.reading:
-            self._buffer = data[position:]
-            self.regulate()
+            self._keep(data[position:])
+
+    def _keep(self, data: bytes | bytearray) -> None:
+        self._buffer = data
+        self.regulate()
 
     def _copy(self, data: bytes, position: int, stop: int) -> int:
         """Pass on CopyData, or as much of it as is there; return where what follows begins."""
@@ -189,13 +193,13 @@ class Frontend(asyncio.Protocol):
         self._pump(bytes(data))
 
     def withdraw(self) -> bytes | None:
-        """Take back the simple query that waits for its turn, and return its text, if it is one."""
-        if not self._buffer or self._buffer[0] != QUERY:
+        """Take back the message that waits for its turn, if it is a whole unit; return its text."""
+        if not self._buffer or self._buffer[0] not in UNITS:
             return None
         size = header(self._buffer, 0)[1]
-        text, self._buffer = self._buffer[HEADER_BYTES:size], self._buffer[size + 1 :]
-        self.regulate()
-        return bytes(text)
+        text = bytes(self._buffer[HEADER_BYTES:size])
+        self._keep(self._buffer[size + 1 :])
+        return text
 
     @property
     def held_bytes(self) -> int:

@@ -162,8 +162,7 @@ class Preparing:
                 return UNKNOWN, False  # it works on this server connection alone
             session.wants_pin = session.wants_pin or _UNSETTLED
             return session.values, False
-        session.paused = True
-        session.door.spawn(self._read_settings(backend, names))
+        session.wait_for(self._read_settings(backend, names))
         return None
 
     async def _read_settings(self, backend: Backend, names: frozenset[str]) -> None:
@@ -197,8 +196,7 @@ class Preparing:
 
     def _elsewise(self, backend: Backend, statement: Statement, names: frozenset[str]) -> None:
         """Prepare a statement under the settings of its own Parse."""
-        self._session.paused = True
-        self._session.door.spawn(self._prepare_under(backend, statement, names))
+        self._session.wait_for(self._prepare_under(backend, statement, names))
 
     async def _prepare_under(
         self, backend: Backend, statement: Statement, names: frozenset[str]

@@ -19,13 +19,28 @@ def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> byt
     """
     if begin >= len(data) or not (rows or len(data) > SMALL_BYTES):
         return data
-    session.muted = True
     session.reason = too_much(session)
+    _mute(session, muted=True)
     account = session.account
     most = account.most_rows - (session.rows - rows) if session.rows > account.most_rows else 0
     session.rows = min(session.rows, account.limits.rows or session.rows)
     session.door.stop(session)
     return first_rows(data, begin, most)
+
+
+def ended(session: "Session") -> bytes:
+    """Return the error about a limit, now that the server has ended what was over it."""
+    _mute(session, muted=False)
+    fault = session.reason or too_much(session)
+    session.errors = fault.code
+    return fault.encode()
+
+
+def _mute(session: "Session", *, muted: bool) -> None:
+    """Pass no answers on, but read them, whether the client reads or not."""
+    session.muted = muted
+    if session.backend is not None:
+        session.backend.regulate()
 
 
 def first_rows(data: bytes, position: int, rows: float) -> bytes:

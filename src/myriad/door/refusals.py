@@ -1,8 +1,9 @@
-"""How a session answers with an error of the door's own, in its place among those of the server."""
+"""How a session fails: by an error of the door's own, in its place, or because a side has gone."""
 
 from typing import TYPE_CHECKING
 
 from myriad.door import signals, wire
+from myriad.door.pool import EVERYTHING
 from myriad.door.statements import NOBODY
 from myriad.door.wire import Fault
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from myriad.door.session import Session
 
 CANCELLED = Fault("57014", "canceling statement due to user request")
+OUT_OF_STEP = "08P01"  # protocol_violation: what the client sent was passed on, and is no protocol
 MOST_TRIES = 5  # who had a connection before may have left a time limit that ends it
 
 
@@ -51,6 +53,14 @@ def refuse_waiting(session: "Session", fault: Fault) -> None:
     session.resume()
 
 
+def end_unit(session: "Session", fault: Fault) -> None:
+    """Let the server fail in a unit that its client has not ended: it may be idle in it."""
+    if session.copying is not None and session.copying.waits_for_data:
+        session.copying.give_up(fault.message)
+    elif session.unit and not session.awaiting:
+        _poison(session, fault)
+
+
 def _poison(session: "Session", fault: Fault) -> None:
     """Let the server fail here, as it would have done; the client sees `fault` for its error."""
     session.refusal = fault
@@ -61,7 +71,7 @@ def _poison(session: "Session", fault: Fault) -> None:
 def lost(session: "Session", fault: Fault, *, within: bool) -> None:
     """Tell the client that its server connection is gone, and with it what it ran there."""
     untouched = session.paused and not session.busy and not _holds(session)
-    ends = bool(session.pin) or signals.is_end(session, fault)
+    ends = bool(session.pin) or fault.code == OUT_OF_STEP or signals.is_end(session, fault)
     session.detach()
     if untouched and _try_another(session):
         return
@@ -110,3 +120,20 @@ def _end_lost_unit(session: "Session", fault: Fault | None) -> None:
         session.transport.write(wire.READY[wire.IDLE])
     session.paused = False
     session.ready(wire.IDLE)
+
+
+def left(session: "Session") -> None:
+    """Give back what a session has whose client has gone."""
+    session.end_study()
+    session.door.forget(session)
+    session.pool.give_up(session)
+    pinned = session.pin
+    backend = session.detach()
+    if backend is None:
+        return
+    if session.busy or session.passing or session.paused:
+        session.door.abandon(backend)
+        return
+    if session.in_transaction or pinned:
+        backend.dirt = max(backend.dirt, EVERYTHING)
+    backend.pool.release(backend, rollback=session.in_transaction)

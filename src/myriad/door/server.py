@@ -28,7 +28,7 @@ from myriad.door.pool import CLOSE, Place, Pool
 from myriad.door.pools import Pools, replaced
 from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.door.profiles import Profile, Profiles, objection
-from myriad.door.refusals import CANCELLED, refuse_waiting
+from myriad.door.refusals import CANCELLED, end_unit, refuse_waiting
 from myriad.door.requests import Requests
 from myriad.door.roles import PoolRoles
 from myriad.door.session import Session
@@ -245,6 +245,8 @@ class Door:
             if session.paused:
                 refuse_waiting(session, session.reason or CANCELLED)
         elif session.busy and not backend.closed:
+            if session.reason is not None:
+                end_unit(session, session.reason)
             backend.cancels += 1
             self.spawn(self._cancel(backend))
 

@@ -6,14 +6,14 @@ A *unit* is what ends with one ReadyForQuery: a simple query, or extended messag
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
 
-from myriad.door import copying, quota, settle, signals, wire
+from myriad.door import copying, quota, settle, signals, telling, waits, wire
 from myriad.door.backend import NOTICE, NOTIFICATION, Backend
 from myriad.door.extended import Extended
 from myriad.door.frontend import COPY_ENDS, Frontend
-from myriad.door.pool import EVERYTHING
-from myriad.door.refusals import lost, refuse_unit, refuse_waiting
+from myriad.door.refusals import left, lost, refuse_unit, refuse_waiting
 from myriad.door.standing import stands
 from myriad.door.statements import CLOCK
 from myriad.door.values import Values
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NOTHING: frozenset[str] = frozenset()
 MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
-QUERY, SYNC, TERMINATE = b"QSX"
+QUERY, SYNC, FLUSH, TERMINATE = b"QSHX"
 COPY_IN, COPY_BOTH, ERROR = b"GWE"
 ASIDE = frozenset((NOTICE, NOTIFICATION))  # they answer nothing
 COMPLETED = ord("C")
@@ -44,7 +44,7 @@ class Session(Frontend):
         bridged: a query came before the Sync of a unit, and a Sync of ours went ahead of it.
         skipping: after a refusal, everything up to Sync is passed over.
         refusal: takes the place of the server's error about the statement that is never there.
-        ended_early: the client ended a COPY that has not begun; True: with a Sync ahead of that.
+        copying: the COPY FROM STDIN that is under way, or about to be.
         reason: takes the place of the server's word that a statement was cancelled.
         pin: why the server connection stays with this session, empty if it does not.
         tries: server connections that were lost before they could be used.
@@ -64,7 +64,6 @@ class Session(Frontend):
         "changed_at",
         "copying",
         "door",
-        "ended_early",
         "errors",
         "extended",
         "initial",
@@ -109,8 +108,8 @@ class Session(Frontend):
         self.number, self.key = 0, b""
         self.next_pool: Pool | None = None
         self.status = wire.IDLE
-        self.skipping = self.copying = self.muted = self.bridged = False
-        self.ended_early: bool | None = None
+        self.skipping = self.muted = self.bridged = False
+        self.copying: copying.Copying | None = None
         self.unit = False  # something was sent to the server that Sync has not followed yet
         self.special = self.sequences = self.renews = False
         self.acked = self.tries = 0
@@ -147,6 +146,8 @@ class Session(Frontend):
             return self._sync()
         if self.skipping:
             return True
+        if self.copying is not None and kind != FLUSH and self.copying.ends_by(kind):
+            return False
         if self.extended is None:
             self.extended = Extended(self)
         return self.extended.handle(kind, data, position, stop)
@@ -181,13 +182,12 @@ class Session(Frontend):
         """Return what a text leaves behind; None if finding out takes a while."""
         verdict = self.pool.verdicts.of(text)
         if verdict is None:
-            self.paused = True
-            self.study = self.door.spawn(settle.study(self, text))
+            self.study = self.wait_for(waits.study(self, text))
         return verdict
 
     def _sync(self) -> bool:
         self.skipping = False
-        if self.awaiting:  # see `passes_over`
+        if self.copying is not None and self.copying.takes_sync():
             return True
         if self.backend is None or (self.pin and not self.unit and not self.in_transaction):
             self.transport.write(wire.READY[self.status])
@@ -211,14 +211,23 @@ class Session(Frontend):
         """Say whether COPY data may go to the server now; as there, it is passed over elsewhere."""
         return (self.awaiting or self.unit) and not self.paused
 
-    def passes_over(self, kind: int) -> bool:
-        """Say whether the server, in COPY, passes over such a message."""
-        return copying.passes_over(self, kind)
+    def goes_ahead(self, kind: int) -> bool:
+        """Say whether such a message may go to the server now, as COPY is under way."""
+        return copying.goes_ahead(self, kind)
+
+    def takes_more(self) -> bool:
+        """Say whether the server's answers may come now; they always may if none is passed on."""
+        return self.muted or not self.full
 
     def copied(self) -> None:
         """Let go of a server connection that only waited for the rest of a message."""
         if not self.busy and not self.in_transaction:
             self._let_go()
+
+    def wait_for(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Hold the client back until `work` lets it go on; where that fails, the session ends."""
+        self.paused = True
+        return self.door.spawn(waits.guarded(self, work))
 
     # To the server
 
@@ -245,8 +254,7 @@ class Session(Frontend):
             settle.keep(self, backend, settle.WHOLE_SESSION)
         if backend.values is self.values:
             return True
-        self.paused = True
-        self.door.spawn(settle.adopt(self, backend))
+        self.wait_for(settle.adopt(self, backend))
         return False
 
     def queued_too_long(self) -> None:
@@ -295,7 +303,9 @@ class Session(Frontend):
             self.extended.unit_over()
         elif self.special:
             self.special = False
-        later = self.touched or self.restored or self.wants_pin or self.renews
+        if self.copying is not None:
+            self.copying.unit_over()
+        later = self.touched or self.restored or self.wants_pin or self.renews or self.copying
         if not (later or self.muted or self.bridged):
             self.deliver(data, rows, begin)
             if not self.muted:
@@ -303,13 +313,12 @@ class Session(Frontend):
                 return
         else:
             self.deliver(data[:-6], rows, begin)
-        self.paused = True
-        self.door.spawn(settle.before_ready(self, status))
+        self.wait_for(settle.before_ready(self, status))
 
     def ready(self, status: int) -> None:
         """End the unit: the client has been told, or is told by the caller."""
-        self.awaiting = self.unit = self.copying = self.bridged = False
-        self.ended_early = None
+        self.awaiting = self.unit = self.bridged = False
+        self.copying = None
         self.tries = 0
         self.status = status
         self.changed_at = time.monotonic()
@@ -340,24 +349,18 @@ class Session(Frontend):
 
     def notable(self, kind: int, message: bytes) -> None:
         """Take a message that may need a change, and pass it on."""
-        extended = self.extended
         if kind == ERROR:
-            if extended is not None and not (message := extended.again.error(message)):
-                return
-            message = settle.error(self, message)
-            if self.copying:
-                copying.over(self)
-        elif kind in {COPY_IN, COPY_BOTH}:
+            telling.failed(self, message)
+            return
+        if kind in {COPY_IN, COPY_BOTH}:
             copying.begins(self)
         elif kind in ASIDE:
-            message = settle.said_aside(self, message)
-        elif extended is not None:
-            message = extended.answers.seen(kind, message)
+            message = telling.said_aside(self, message)
+        elif self.extended is not None:
+            message = self.extended.answers.seen(kind, message)
         if message:
             self.deliver(message, 0)
-        if kind == ERROR and extended is not None:
-            extended.answers.failed()
-        elif kind == COMPLETED:
+        if kind == COMPLETED:
             settle.completed(self, message)
 
     def lost(self, fault: Fault, *, within: bool) -> None:
@@ -368,19 +371,7 @@ class Session(Frontend):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Give everything back."""
-        self.end_study()
-        self.door.forget(self)
-        self.pool.give_up(self)
-        pinned = self.pin
-        backend = self.detach()
-        if backend is None:
-            return
-        if self.busy or self.passing or self.paused:
-            self.door.abandon(backend)
-            return
-        if self.in_transaction or pinned:
-            backend.dirt = max(backend.dirt, EVERYTHING)
-        backend.pool.release(backend, rollback=self.in_transaction)
+        left(self)
 
     def detach(self) -> Backend | None:
         """Let go of the server connection; the caller says what becomes of it."""

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from myriad.door import activity, identity, quota, signals, values, wire
 from myriad.door.asking import CANCELLED, Lost, Refused
-from myriad.door.backend import NOTICE, Backend
+from myriad.door.backend import Backend
 from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
-from myriad.door.reader import BUSY, Busy
 from myriad.door.refusals import MOST_TRIES, refuse_waiting
-from myriad.door.statements import ANYTHING, NOBODY, OURS
+from myriad.door.statements import ANYTHING
 from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault
 from myriad.door.writing import Place, write
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _ANYTHING = "a statement that may do anything"
 HOLDABLE = "holdable cursor"
 WHOLE_SESSION = "session pool"
-NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
 FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
 ENDINGS = FORGETS | {DEALLOCATED}
@@ -47,18 +45,6 @@ _UNREADABLE = Fault(
     "the door cannot read this statement, and the server may be newer than it",
     "It reads what PostgreSQL 18 reads.",
 )
-
-
-async def study(session: "Session", text: bytes) -> None:
-    """Have a long text looked at, then go on with it."""
-    try:
-        await session.pool.verdicts.study(text, session.account.name)
-    except Busy:
-        session.study = None
-        refuse_waiting(session, BUSY)
-        return
-    session.study = None
-    session.resume()
 
 
 def objection(session: "Session", verdict: Verdict) -> Fault | None:
@@ -140,6 +126,8 @@ def completed(session: "Session", message: bytes) -> None:
         extended.completed()
     if extended is not None and command in ENDINGS:  # else it is what ran before that
         extended.ending.executed()
+    if session.copying is not None:
+        session.copying.completed()
 
 
 def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
@@ -246,6 +234,8 @@ async def before_ready(session: "Session", status: int) -> None:
     if backend is None:
         return
     try:
+        if session.copying is not None:
+            status = await session.copying.settled(status)
         status = await _settled(session, backend, status)
     except Lost:
         return
@@ -255,10 +245,7 @@ async def before_ready(session: "Session", status: int) -> None:
     if session.backend is not backend:
         return
     if session.muted:
-        session.muted = False
-        fault = session.reason or quota.too_much(session)
-        session.errors = fault.code
-        session.transport.write(fault.encode())
+        session.transport.write(quota.ended(session))
     session.reason = None
     if session.bridged:  # the client waits for no answer; after an error it must send its Sync
         session.skipping = bool(session.errors)
@@ -339,41 +326,3 @@ async def _read_settings(session: "Session", backend: Backend) -> None:
     session.values = values.of(named)
     _note_values(backend, session.values)
     session.door.note_settings(session)
-
-
-def error(session: "Session", message: bytes) -> bytes:
-    """Return an ErrorResponse as the client shall see it."""
-    fields = wire.error_fields(message[HEADER_BYTES:])
-    code = fields.get("C", "")
-    if code == NO_SUCH_STATEMENT and session.refusal and NOBODY.decode() in fields.get("M", ""):
-        fault, session.refusal = session.refusal, None
-        session.errors = fault.code
-        return fault.encode()
-    session.errors = code
-    session.door.troubles.note(code, fields.get("M", ""), session.pool.database)
-    if code == CANCELLED and session.reason:
-        fault = session.reason
-        session.errors = fault.code
-        return fault.encode()
-    return _with_their_names(session, message)
-
-
-def said_aside(session: "Session", message: bytes) -> bytes:
-    """Return a notice or a notification as the client shall see it."""
-    if message[0] == NOTICE:
-        return _with_their_names(session, message)
-    return signals.notified(session, message)
-
-
-def _with_their_names(session: "Session", message: bytes) -> bytes:
-    """Return an error or a notice with the client's name of a statement for ours.
-
-    Of what the door itself prepares or ends nothing is said.
-    """
-    if not OURS.search(message):
-        return message
-    if message[0] == NOTICE and NOBODY in message:
-        return b""
-    name_of = session.extended.name_of if session.extended else lambda _: b""
-    body = OURS.sub(lambda found: name_of(found[0]), message[HEADER_BYTES:])
-    return wire.message(message[:1], body)

@@ -57,8 +57,7 @@ def stands(session: "Session", backend: "Backend", verdict: "Verdict") -> bool:
     """Say whether a simple query may be sent; else it waits until what it executes is there."""
     missing = _missing(session.extended, backend, verdict)
     if missing:
-        session.paused = True
-        session.door.spawn(_stand(session, backend, missing))
+        session.wait_for(_stand(session, backend, missing))
     return not missing
 
 

@@ -1,0 +1,37 @@
+"""What a session waits for: its client is held back until that lets it go on."""
+
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from myriad.door.reader import BUSY, Busy
+from myriad.door.refusals import refuse_waiting
+from myriad.door.wire import Fault
+
+if TYPE_CHECKING:
+    from myriad.door.session import Session
+
+_OURS = Fault("XX000", "terminating connection: the door has failed", "See `myriad logs --door`.")
+
+log = logging.getLogger("myriad.door")
+
+
+async def guarded(session: "Session", work: Coroutine[Any, Any, None]) -> None:
+    """Do something; the session would wait for ever if that failed, so it ends then."""
+    try:
+        await work
+    except Exception:
+        log.exception("in what a session waits for")
+        session.end(_OURS)
+
+
+async def study(session: "Session", text: bytes) -> None:
+    """Have a long text looked at, then go on with it."""
+    try:
+        await session.pool.verdicts.study(text, session.account.name)
+    except Busy:
+        session.study = None
+        refuse_waiting(session, BUSY)
+        return
+    session.study = None
+    session.resume()
