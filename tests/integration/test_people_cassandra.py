@@ -1,7 +1,8 @@
 """Accounts, groups and grants on a real Cassandra: the same names, the same passwords."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import replace
 from threading import Thread
 
 import bcrypt
@@ -11,11 +12,11 @@ import pytest
 from myriad import Myriad
 from myriad.connect import Target
 from myriad.cql.names import quoted
-from myriad.errors import PeopleError
+from myriad.errors import CqlError, PeopleError
 from myriad.people import NewPerson, People, cassandra
 from myriad.publish.cassandra import record
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
-from tests.harness import as_admin
+from tests.harness import as_admin, wait_until
 
 HOSTILE = [
     "O'Brien",
@@ -236,8 +237,8 @@ def test_a_name_that_is_used_again_inherits_nothing(
         f"GRANT ALL PERMISSIONS ON TABLE {published}.t TO {quoted(name)}",
         f"GRANT ALL PERMISSIONS ON TABLE {published}.t TO {quoted(group)}",
     )
-    session = login(name, password)
-    session.query(f"SELECT k FROM {published}.t")
+    with login(name, password) as session:
+        session.query(f"SELECT k FROM {published}.t")
     unheard = People(clustered.server(), clustered.settings)
     unheard.remove([name])
     unheard.remove_group(group)
@@ -246,11 +247,65 @@ def test_a_name_that_is_used_again_inherits_nothing(
     assert people.behind == ""
     cannot_log_in(login, name, password)
     refused(login(name, new), f"SELECT k FROM {published}.t")
-    refused(session, f"SELECT k FROM {published}.t")
     people.grant(group, published)
     login(name, new).query(f"SELECT k FROM {published}.t")
     people.remove([name])
     people.remove_group(group)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_session_of_before_never_gets_the_rights_of_a_new_person_of_its_name(
+    clustered: Myriad, people: People, login: Login, published: str, tag: str, *, heard: bool
+) -> None:
+    """Whether Cassandra hears of the removal first, or of both changes at once."""
+    name, group, read = f"r {tag}", f"g {tag}", f"SELECT k FROM {published}.t"
+    [(_, password)] = people.add_people([name], [group])
+    people.grant(group, published)
+    old = login(name, password)
+    old.query(read)
+    acting = people if heard else People(clustered.server(), clustered.settings)
+    acting.remove([name])
+    [(_, new)] = acting.add_people([name], [group])
+    people.sync()
+    assert f"does not have {name!r} yet" in people.behind
+    assert "127." in people.behind  # where that session is
+    for _ in range(2):
+        refused(old, read)
+        cannot_log_in(login, name, new)
+        people.sync()
+    [(other, others)] = people.add_people([f"other {tag}"], [group])  # who are not kept waiting
+    login(other, others).query(read)
+    old.close()
+    wait_until(lambda: _is_there(people, login, name, new))
+    login(name, new).query(read)
+    people.remove([name, other])
+    people.remove_group(group)
+
+
+def _is_there(people: People, login: Login, name: str, password: str) -> bool:
+    people.sync()
+    with suppress(CqlError):
+        login(name, password)
+        return True
+    return False
+
+
+def test_a_name_waits_where_a_node_does_not_say_who_is_connected(
+    clustered: Myriad, people: People, login: Login, tag: str
+) -> None:
+    [(name, _)] = people.add_people([f"r {tag}"])
+    people.remove([name])
+    cluster = clustered.cluster()
+    two = replace(cluster.endpoint, hosts=(*cluster.endpoint.hosts, "127.255.255.1"))
+    theirs = replace(cluster, kind="attached", folder=None, endpoint=two)
+    [(_, password)] = People(clustered.server(), clustered.settings).add_people([name])
+    elsewhere = People(clustered.server(), clustered.settings, theirs)
+    elsewhere.sync()
+    assert "127.255.255.1 does not say" in elsewhere.behind
+    cannot_log_in(login, name, password)
+    people.sync()
+    login(name, password)
+    people.remove([name])
 
 
 def test_a_role_that_myriad_did_not_make_is_left_alone(

@@ -39,6 +39,12 @@ class Session:
         if not (self.quiet or self.as_json):
             click.echo(text, err=True)
 
+    def warn(self, text: str) -> None:
+        """Tell what a program has to know too; silent with `--quiet`."""
+        if not self.quiet:
+            said = json.dumps({"warning": text}, ensure_ascii=False) if self.as_json else text
+            click.echo(said, err=True)
+
     def result(self, data: object, text: str) -> None:
         """Print the command's answer: `data` for machines, `text` for people."""
         click.echo(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)

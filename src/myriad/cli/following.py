@@ -14,4 +14,4 @@ def changing(session: Session, installation: Myriad | None = None) -> Iterator[P
     people = (installation or session.open()).people
     yield people
     if people.behind:
-        session.say(people.behind)
+        session.warn(people.behind)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -12,8 +12,9 @@ from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines import databases
 from myriad.engines.base import Server
+from myriad.engines.cassandra import clients
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.superuser import forget_everywhere
+from myriad.engines.cassandra.superuser import forget_everywhere, let_people_in
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
@@ -33,11 +34,32 @@ class Changes:
 
     Attributes:
         refused: people and groups that cannot be there: somebody else's roles have their names.
+        waiting: people who are not there yet, and why: whoever had their name is connected yet.
     """
 
     made: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    waiting: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a plan is carried out, and by which role Myriad knows that cluster again."""
+
+    control: psycopg.Connection
+    session: Session
+    cluster: Cluster
+    mark: str
+
+    def run(self, statements: Sequence[str]) -> None:
+        consistency = self.cluster.consistency
+        self.session.run_all(statements, consistency=consistency, timeout=DROPPING)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Write down that roles are no more; sessions of their names may be."""
+        values = {"cluster": self.mark, "names": list(names)}
+        self.control.execute(SQL["forget_cassandra_roles"], values)
 
 
 def sync(server: Server, cluster: Cluster) -> Changes:
@@ -56,14 +78,41 @@ def sync(server: Server, cluster: Cluster) -> Changes:
         actual = state.actual(session, cluster.consistency)
         mark = _mark(connection, session, cluster, actual.roles.keys())
         ours = _ours(connection, mark)
-        if gone := ours.keys() - actual.roles.keys():  # whoever makes them next may be another
-            names = {"cluster": mark, "names": list(gone)}
-            connection.execute(SQL["forget_cassandra_roles"], names)
-        todo = plan(wanted, actual, ours)
+        place = _Place(connection, session, cluster, mark)
+        gone = ours.keys() - actual.roles.keys()  # whoever makes them next may be another
+        place.forget([name for name in gone if wanted.born.get(name) != ours[name]])
+        todo, waiting = plan(wanted, actual, ours), {}
         if todo:
-            _carry_out(_Place(connection, session, cluster, mark), todo, wanted.born)
+            _take_away(place, todo)
+            waiting = _waiting(place, todo, wanted)
+            todo = plan(_without(wanted, waiting), actual, ours)
+            _give(place, todo, wanted.born)
             forget_everywhere(session, cluster)
-    return Changes(todo.make, todo.drop, todo.refused)
+        let_people_in(session, cluster)
+    return Changes(todo.make, todo.drop, todo.refused, waiting)
+
+
+def _waiting(place: _Place, todo: Plan, wanted: state.Wanted) -> dict[str, str]:
+    """Return who is not to be made yet: Cassandra knows a session by its role's name only.
+
+    Whoever had the name of a new person before, and is connected yet, would have their rights.
+    """
+    rows = place.control.execute(SQL["cassandra_roles_of_before"], {"cluster": place.mark})
+    before = {name for (name,) in rows}
+    again = [name for name in todo.make if name in before and wanted.roles[name].login]
+    if not again:
+        return {}
+    forget_everywhere(place.session, place.cluster)  # from here on none of them logs in
+    found = clients.connected(place.cluster, place.session)
+    if found.silent:
+        unknown = f"{', '.join(found.silent)} does not say whether one is open there"
+        return {name: found.places.get(name, unknown) for name in again}
+    return {name: found.places[name] for name in again if name in found.places}
+
+
+def _without(wanted: state.Wanted, names: Collection[str]) -> state.Wanted:
+    roles = {name: role for name, role in wanted.roles.items() if name not in names}
+    return replace(wanted, roles=roles)
 
 
 def _lock(connection: psycopg.Connection) -> None:
@@ -82,14 +131,20 @@ def _lock(connection: psycopg.Connection) -> None:
 def follow(server: Server, cluster: Cluster) -> str:
     """Do as `sync`; say for people what Cassandra lacks then, nothing if it has all."""
     try:
-        refused = sync(server, cluster).refused
+        changes = sync(server, cluster)
     except EngineError as error:
         back = error.retryable or (isinstance(error, CqlError) and error.code in STARTING)
         when = "and gets this when it is back" if back else "and this must be mended"
         return f"Cassandra does not have it yet, {when}: {error.message}"
-    if refused:
-        return f"Cassandra has roles called {shown(refused)}, not made by Myriad, and keeps them"
-    return ""
+    said = [
+        f"Cassandra does not have {name!r} yet: whoever had that name before has a session open"
+        f" ({place}); it comes when that has ended (`myriad cassandra restart --rolling` ends all)"
+        for name, place in changes.waiting.items()
+    ]
+    if changes.refused:
+        names = shown(changes.refused)
+        said.append(f"Cassandra has roles called {names}, not made by Myriad, and keeps them")
+    return "\n".join(said)
 
 
 def refuse_taken(server: Server, cluster: Cluster, names: Sequence[str]) -> None:
@@ -136,26 +191,14 @@ def refuse_owners(cluster: Cluster, names: Sequence[str]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a plan is carried out, and by which role Myriad knows that cluster again."""
-
-    control: psycopg.Connection
-    session: Session
-    cluster: Cluster
-    mark: str
-
-    def run(self, statements: Sequence[str]) -> None:
-        consistency = self.cluster.consistency
-        self.session.run_all(statements, consistency=consistency, timeout=DROPPING)
-
-
-def _carry_out(place: _Place, todo: Plan, born: Mapping[str, datetime]) -> None:
-    """Do what is to be done; what was begun is known to be ours, whenever it is interrupted."""
+def _take_away(place: _Place, todo: Plan) -> None:
     place.run(todo.leaving)
     place.run(todo.dropping)
-    names = {"cluster": place.mark, "names": list(todo.drop)}
-    place.control.execute(SQL["forget_cassandra_roles"], names)
+    place.forget(todo.drop)
+
+
+def _give(place: _Place, todo: Plan, born: Mapping[str, datetime]) -> None:
+    """Make what is to be made; what was begun is known to be ours, whenever it is interrupted."""
     names = {"cluster": place.mark, "names": list(todo.make)}
     births = {"born": [born[name] for name in todo.make]}
     place.control.execute(SQL["keep_cassandra_roles"], {**names, **births})

@@ -198,15 +198,20 @@ SELECT DISTINCT cluster FROM public.cassandra_role;
 
 -- name: cassandra_roles
 -- The role that marks the cluster is nobody's.
-SELECT name, born FROM public.cassandra_role WHERE cluster = %(cluster)s AND name <> cluster;
+SELECT name, born FROM public.cassandra_role
+WHERE cluster = %(cluster)s AND name <> cluster AND NOT dropped;
+
+-- name: cassandra_roles_of_before
+SELECT name FROM public.cassandra_role WHERE cluster = %(cluster)s AND dropped;
 
 -- name: keep_cassandra_roles
 INSERT INTO public.cassandra_role (cluster, name, born)
 SELECT %(cluster)s, * FROM unnest(%(names)s::text[], %(born)s::timestamptz[])
-ON CONFLICT (cluster, name) DO UPDATE SET born = excluded.born;
+ON CONFLICT (cluster, name) DO UPDATE SET born = excluded.born, dropped = false;
 
 -- name: forget_cassandra_roles
-DELETE FROM public.cassandra_role WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
+UPDATE public.cassandra_role SET dropped = true
+WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
 
 -- name: keyspaces
 -- Those that publish made, not those that it is about to make.

@@ -140,22 +140,24 @@ class _Serving(threading.Thread):
     def run(self) -> None:
         """Do it until ended."""
         self._told.clear()  # what was told before the start is done first
+        news = True
         while not self._ended:
-            pause = self._serve_now(self._cluster)
+            served = self._serve_now(self._cluster)
             self.tried.set()
-            self._told.wait(pause)
+            # Once more after news: a node that was slow just then lets nobody in yet.
+            news = self._told.wait(SERVE_EVERY if served and not news else SERVE_AGAIN)
             self._told.clear()
 
-    def _serve_now(self, cluster: Cluster | None) -> float:
-        """Give it to them; return after how many seconds it is time again."""
+    def _serve_now(self, cluster: Cluster | None) -> bool:
+        """Give it to them; say whether that went well."""
         try:
             if cluster:
                 self._serve(cluster)
         except FAILS as error:
             if not self._ended:
                 log.warning("what people may do did not reach Cassandra yet: %s", error)
-            return SERVE_AGAIN
-        return SERVE_EVERY
+            return False
+        return True
 
     def end(self) -> None:
         """Begin nothing any more; what is being done is waited for, but not for long."""

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from myriad.cql.connection import Connection, Consistency, Endpoint
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.clients import hosts
 from myriad.errors import CqlError, EngineError
 from myriad.home import Home
 
@@ -22,7 +24,7 @@ MAKE = (  # as CREATE ROLE does, which takes no hashes in our nodes: see Roles.j
     "INSERT INTO system_auth.roles (role, can_login, is_superuser, salted_hash)"
     " VALUES ('{}', true, true, '{}')"
 )
-PEERS = "SELECT native_address FROM system.peers_v2"
+OPEN = "TRUNCATE system_views.jmx_permissions_cache_keys"  # see Gate.java
 CLEARING = 2.0  # seconds; a node that does not answer forgets by itself
 REMEMBERS = ("credentials_cache_keys", "roles_cache_keys", "permissions_cache_keys")
 
@@ -90,12 +92,17 @@ def forget_roles(node: Connection) -> None:
 
 def forget_everywhere(session: Session, cluster: Cluster) -> None:
     """Let every node look again; one that is older than 4.1 does so within its `*_validity`."""
-    here = session.connection()
-    peers = [str(address) for (address,) in session.query(PEERS)]
-    others = {*cluster.endpoint.hosts, *peers} - {here.host}
-    with suppress(EngineError):
-        forget_roles(here)
-    for host in sorted(others):
+    _everywhere(session, cluster, forget_roles)
+
+
+def let_people_in(session: Session, cluster: Cluster) -> None:
+    """Let our nodes take statements of people: they know now who they are."""
+    if cluster.kind == "embedded":
+        _everywhere(session, cluster, lambda node: node.query(OPEN))
+
+
+def _everywhere(session: Session, cluster: Cluster, ask: Callable[[Connection], object]) -> None:
+    for host in hosts(cluster, session):
         endpoint = replace(cluster.endpoint, hosts=(host,))
         with suppress(EngineError), Connection(endpoint, host, timeout=CLEARING) as there:
-            forget_roles(there)
+            ask(there)
