@@ -18,7 +18,8 @@ MyriadError
 │   ├── KeyRefused        the key is not unique, or has nulls
 │   ├── TooManyRejects    more records did not fit than allowed
 │   ├── SchemaRefused     the table that is there does not fit
-│   └── SwapBlocked       somebody holds the old table
+│   ├── SwapBlocked       somebody holds the old table
+│   └── HalfPublished     one part is shown, and the rest is not yet
 └── PeopleError           people, groups and grants
 """
 
@@ -137,6 +138,13 @@ class SwapBlocked(PublishError):
     """Somebody held the old table for longer than we wait."""
 
     retryable = True
+
+
+class HalfPublished(PublishError):
+    """A part of what was published is shown, and the rest is not yet; the message says which."""
+
+    retryable = True
+    exit_code = 4
 
 
 class PeopleError(MyriadError):

@@ -4,10 +4,14 @@ import threading
 from collections.abc import Sized
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from myriad import Myriad
+from myriad.errors import CqlError, EngineError, HalfPublished
+from myriad.publish import Options, parse_keys
+from myriad.publish.cassandra import switch
 from myriad.publish.options import Step
 from tests.harness import wait_until
 from tests.keyspaces import Space
@@ -160,3 +164,58 @@ def test_a_first_append_that_was_killed_is_written_down_by_the_next(space: Space
     assert _marks(space) == {"new": 100}
     listed = [row for row in space.installation.published() if row["dataset"] == space.dataset]
     assert [(row["name"], row["rows"]) for row in listed] == [("t", 100)]
+
+
+def test_a_load_that_would_fail_again_leaves_nothing_behind(space: Space) -> None:
+    path = space.write("t.csv", _content("new", 300))
+
+    def drop(step: Step) -> None:
+        if step.phase == "loading":
+            for name in space.tables("myriad_next"):
+                space.ask(f"DROP TABLE myriad_next.{name}")
+
+    with pytest.raises(CqlError):
+        space.publish(path, "part/n", progress=drop)
+    assert (space.loads(), space.tables("myriad_next"), space.tables()) == ([], set(), set())
+
+
+def test_a_load_that_no_command_goes_on_with_leaves_nothing_behind(space: Space) -> None:
+    """As one from standard input, which is never the same again."""
+    path = space.write("t.csv", _content("new", 300))
+
+    def interrupt(step: Step) -> None:
+        if step.phase == "proving the key":
+            path.unlink()
+        if step.phase == "loading":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        space.publish(path, "part/n", progress=interrupt)
+    assert (space.loads(), space.tables("myriad_next"), space.tables()) == ([], set(), set())
+
+
+def test_what_was_shown_and_what_not_is_said_where_the_last_step_fails(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, calls = parse_keys(["one=part/n", "two=part/n"]), []
+    options = Options(to="both", dataset=space.dataset, keys=keys)
+    sources = [space.write(f"{name}.csv", _content("new", 40)) for name in ("one", "two")]
+    real = switch.switch
+
+    def fails_at_the_second(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise EngineError("the disk is full", hint="Make room.")
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch, "switch", fails_at_the_second)
+        with pytest.raises(HalfPublished) as error:
+            space.installation.publish(sources, options)
+    told = "PostgreSQL has all new rows; Cassandra shows one; Cassandra does not show two yet: the"
+    assert error.value.message == f"{told} disk is full"
+    assert error.value.exit_code == 4
+    space.installation.publish(sources, options)
+    for name in ("one", "two"):
+        assert len(space.ask(f"SELECT n FROM {{}}.{name}")) == 40
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())

@@ -1,6 +1,7 @@
 """Publish to Cassandra: spool, prove, load beside, reconcile, switch, record."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -9,7 +10,7 @@ from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import with_all_nodes
-from myriad.errors import SchemaRefused
+from myriad.errors import EngineError, HalfPublished, MyriadError, SchemaRefused
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     existing,
@@ -28,7 +29,7 @@ from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
-from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.switch import STAGING, Taken
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.reading import Reading
@@ -271,24 +272,46 @@ class Job:
                 switch.drop(self.session, STAGING, name)
 
     def show(self, report: Report, started: datetime) -> None:
-        """Make all loaded tables visible, and write down that they are published."""
+        """Make all loaded tables visible, and write down that they are published.
+
+        Raises HalfPublished with what was shown before and what was not, Taken if nothing was.
+        """
         for made in self.tables:
-            load = self.loads[made.name]
-            self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
-            plan = switch.plan_from(load.plan)
-            if self._staged:
-                plan, notes = self._showing.show(made.name)
-                made.notes += notes
-            table = made.report()
-            more: dict[str, int | str] = {
-                "bytes": made.size,
-                "stamp": load.stamp,
-                "table_id": plan.table_id,
-            }
-            mine = [reject for reject in self.rejects.kept if reject.table == made.name]
-            self.record.publish(self.keyspace, table, report.run, started, more, mine)
+            try:
+                self._show(made, report, started)
+            except (MyriadError, OSError) as error:
+                shown = [each.name for each in self.tables if each.name not in self.loads]
+                if isinstance(error, Taken) and not shown and self.options.to != "both":
+                    raise
+                raise self._half_published(shown, error) from error
+
+    def _show(self, made: Prepared, report: Report, started: datetime) -> None:
+        load = self.loads[made.name]
+        self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
+        plan = switch.plan_from(load.plan)
+        if self._staged:
+            plan, notes = self._showing.show(made.name)
+            made.notes += notes
+        table = made.report()
+        more: dict[str, int | str] = {"bytes": made.size, "stamp": load.stamp}
+        mine = [reject for reject in self.rejects.kept if reject.table == made.name]
+        more["table_id"] = plan.table_id
+        self.record.publish(self.keyspace, table, report.run, started, more, mine)
+        del self.loads[made.name]
+
+    def _half_published(self, shown: list[str], error: Exception) -> HalfPublished:
+        has = ["PostgreSQL has all new rows"] if self.options.to == "both" else []
+        has += [f"Cassandra shows {', '.join(shown)}"] if shown else []
+        return HalfPublished(
+            "; ".join([*has, f"Cassandra does not show {', '.join(self.loads)} yet: {error}"]),
+            hint="The same command finishes it.",
+        )
 
     def close(self) -> None:
-        """Remove the spools."""
+        """Remove the spools, and loads that no command goes on with."""
+        with suppress(EngineError):
+            for made in self.tables:
+                if made.name in self.loads:
+                    self._loading.give_up(made)
         for made in self.tables:
             made.spool.close()

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import with_all_nodes
-from myriad.errors import PublishError
+from myriad.errors import CqlError, EngineError, PublishError
 from myriad.model import Order
 from myriad.publish.cassandra import kinds, switch
 from myriad.publish.cassandra.prepared import Prepared, identity
@@ -55,10 +56,26 @@ class Loading:
         """
         load = made.resumes or self._begin(made)
         if load.state == "loading":
-            ranges = self._fill(made, load)
+            ranges = self._filled(made, load)
             self.record.loaded(self.keyspace, made.name, ranges)
             load = replace(load, state="loaded", ranges=ranges)
         return load
+
+    def _filled(self, made: Prepared, load: Load) -> list[list[int]]:
+        """Return what `_fill` does; a load that would fail again leaves nothing behind."""
+        try:
+            return self._fill(made, load)
+        except BaseException as error:
+            with suppress(EngineError):
+                self.give_up(made, goes_on=not _is_final(error))
+            raise
+
+    def give_up(self, made: Prepared, *, goes_on: bool = True) -> None:
+        """Take a load back unless the same command goes on with it, now that it has failed."""
+        load = self.record.load(self.keyspace, made.name)
+        if load is None or load.state == "switching" or (goes_on and "once" not in load.identity):
+            return
+        self._forget(made, load)
 
     def _begin(self, made: Prepared) -> Load:
         """Make the table that takes the rows, and forget an older load."""
@@ -108,7 +125,6 @@ class Loading:
         # Rows of an attached cluster's table are among those that were there.
         wrong = [] if made.appends and not self._staged else with_all_nodes(self.cluster, prove)
         if wrong or counts.rows != made.spool.rows:
-            self._forget(made, load)
             shown = "\n".join(f"  {line}" for line in wrong[:5])
             raise PublishError(
                 f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
@@ -137,6 +153,12 @@ class Loading:
                 last = time.monotonic()
 
         return acknowledged
+
+
+def _is_final(error: BaseException) -> bool:
+    """Say whether the same rows would fail again."""
+    wrong = isinstance(error, CqlError) and error.code in (CqlError.INVALID, CqlError.SYNTAX)
+    return wrong or isinstance(error, PublishError)
 
 
 def _batches(made: Prepared) -> Iterator[pa.RecordBatch]:
