@@ -20,6 +20,8 @@ FLIGHTS = Key(("carrier", "month"), (("time_hour", Order.DESC), ("flight", Order
         ('"x,/:desc=",b/"say ""hi""":desc', Key(("x,/:desc=", "b"), (('say "hi"', Order.DESC),))),
         ("Id No", Key(("Id No",))),
         ("a:b", Key(("a:b",))),
+        ("a,b/", Key(("a", "b"))),
+        ("a / ", Key(("a",))),
     ],
 )
 def test_a_key_is_partition_columns_a_slash_and_ordered_columns(text: str, key: Key) -> None:
@@ -34,7 +36,9 @@ def test_a_key_is_partition_columns_a_slash_and_ordered_columns(text: str, key: 
         ("a,,b", "names no column"),
         ("/a", "names no column"),
         ('""', "names no column"),
-        ("a/", "names no column"),
+        ("/", "names no column"),
+        ("a//b", "names no column"),
+        ("a/b/", "separates nothing"),
         ("a/b/c", "separates nothing"),
         ("a,b/a", "names a twice"),
         ("a:desc/b", "partitions have no order"),

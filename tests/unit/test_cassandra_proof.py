@@ -82,6 +82,25 @@ def test_a_key_longer_than_cassandra_takes_is_a_reject(tmp_path: Path) -> None:
             table.rejects.check()
 
 
+@pytest.mark.parametrize(
+    ("key", "size", "what"),
+    [
+        ("a,b", 65_535 - 6, "a, b are in the partition's key"),
+        ("n/a,b", 65_535, "a, b are in the key behind the slash"),
+        ("n,a,b", 65_535 - 9 - 4, "n, a, b are in the partition's key"),
+    ],
+)
+def test_columns_of_a_key_that_are_too_long_together_are_rejects(
+    tmp_path: Path, key: str, size: int, what: str
+) -> None:
+    rows = (f"{n},{'x' * 30_000},{'y' * (size - 30_000 + n)}\n" for n in (0, 1))
+    with spooled(tmp_path, "t.csv", "n,a,b\n" + "".join(rows), max_rejects=1) as table:
+        table.prove(key)
+        (reject,) = table.rejects.kept
+        assert reject.reason == f"{what}, together longer than 65,535 bytes"
+        assert reject.raw.startswith("n=1, ")
+
+
 def test_a_nested_column_cannot_be_in_a_key(tmp_path: Path) -> None:
     with (
         spooled(tmp_path, "t.jsonl", '{"a": [1], "b": 1}\n') as table,

@@ -25,7 +25,7 @@ def _text(text: str) -> bytes:
 def _statistics(names: list[str]) -> bytes:
     histogram = struct.pack(">i", 2) + bytes(32)
     stats = histogram * 2 + bytes(12) + struct.pack(">qq", 5, NEWEST) + b"and more"
-    header = b"\xfe" + bytes(7) + _vint(300) + _vint(0) + _text("Int32Type") + _vint(1)
+    header = b"\xfe\x80" + bytes(6) + _vint(300) + _vint(0) + _text("Int32Type") + _vint(1)
     header += _text("UTF8Type") + _vint(0) + _vint(len(names))
     header += b"".join(_text(name) + _text("UTF8Type") for name in names)
     parts = {0: b"validation", 2: stats, 3: header}

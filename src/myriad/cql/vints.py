@@ -1,4 +1,4 @@
-"""Numbers of variable length, which durations are made of.
+"""Numbers of variable length: durations are made of them, and lengths in SSTables are written so.
 
 Source: Cassandra's `doc/native_protocol_v4.spec`, section 3 (`[unsigned vint]`, `[vint]`).
 """
@@ -11,23 +11,25 @@ ALL_BITS = (1 << 64) - 1
 
 def signed(number: int) -> bytes:
     """Return a signed number: zigzag, so that small ones are short whatever their sign."""
-    return _unsigned(((number << 1) ^ (number >> 63)) & ALL_BITS)
+    return unsigned(((number << 1) ^ (number >> 63)) & ALL_BITS)
 
 
 def read_signed(reader: Reader) -> int:
     """Read a signed number; raises Malformed."""
-    found = _read_unsigned(reader)
+    found = read_unsigned(reader)
     return (found >> 1) ^ -(found & 1)
 
 
-def _unsigned(number: int) -> bytes:
+def unsigned(number: int) -> bytes:
+    """Return a number that is not negative."""
     # Each byte behind the first is announced by a bit at the first one's head.
     more = next((size for size in range(MOST_MORE) if number < 1 << (7 * size + 7)), MOST_MORE)
     first = 0xFF << (8 - more) & 0xFF | number >> (8 * more)
     return bytes([first]) + (number & ((1 << (8 * more)) - 1)).to_bytes(more, "big")
 
 
-def _read_unsigned(reader: Reader) -> int:
+def read_unsigned(reader: Reader) -> int:
+    """Read a number that is not negative; raises Malformed."""
     first = reader.byte()
     more = 8 - (first ^ 0xFF).bit_length()
     head = first & (0xFF >> more)

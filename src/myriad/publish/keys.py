@@ -26,7 +26,7 @@ def parse_keys(texts: Sequence[str]) -> dict[str, Key]:
 
 
 def parse(text: str) -> Key:
-    """Read one key; raises UsageError."""
+    """Read one key; nothing after the slash is as no slash. Raises UsageError."""
     before: list[str] = []
     after: list[tuple[str, Order]] = []
     slashes = 0
@@ -41,7 +41,7 @@ def parse(text: str) -> Key:
         else:
             after.append((name, order or Order.ASC))
         slashes += mark == "/"
-    if slashes > 1 or (slashes and not after):
+    if slashes > 1:
         raise UsageError(f"--key {text!r} has a slash that separates nothing", hint=HINT)
     return checked(Key(tuple(before), tuple(after)))
 
@@ -57,6 +57,8 @@ def _parts(text: str) -> Iterator[tuple[str, Order | None, str]]:
         name = found["plain"] if quoted is None else quoted.replace('""', '"')
         mark, at = found["mark"], found.end()
         yield name, Order(order.lower()) if order else None, mark
+        if mark == "/" and not text[at:].strip():
+            return
 
 
 def checked(key: Key) -> Key:

@@ -12,7 +12,8 @@ from myriad.sources.base import RejectSink, TypeMismatch, arrow_type
 from myriad.sources.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
-NUL = "holds a NUL character, which text in PostgreSQL cannot"
+# PostgreSQL's text cannot; a source shall give the same rows in both.
+NUL = "holds a NUL character, which Myriad takes into neither engine"
 
 # Where a record of the batch stands in the source (1-based), and what it says.
 Place = Callable[[int], tuple[int, str]]

@@ -79,7 +79,7 @@ def _defect(raw: bytes, quoted: re.Pattern[bytes]) -> str | None:
     if b"\r" in raw and b"\r" in quoted.sub(b"", raw):
         return "a carriage return outside of quotes, in the middle of the record"
     if b"\0" in raw:
-        return f"NUL byte at byte {raw.index(0) + 1}; PostgreSQL's text cannot hold it"
+        return f"NUL byte at byte {raw.index(0) + 1}; Myriad takes it into neither engine"
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:

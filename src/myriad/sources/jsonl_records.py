@@ -110,7 +110,7 @@ def _check(record: object, text: str) -> None:
     if "\\u" in text:
         for string in _strings(record):
             if "\0" in string:
-                raise Broken("holds \\u0000, which text in PostgreSQL cannot")
+                raise Broken("holds \\u0000, which Myriad takes into neither engine")
             if not string.isascii() and any("\ud800" <= c <= "\udfff" for c in string):
                 raise Broken("holds half of a surrogate pair, which is no character")
 

@@ -150,7 +150,7 @@ def _float(text: str) -> str:
 def problem(text: str) -> str:
     """Return why jsonb cannot keep this JSON as it is; empty if it can."""
     if _NUL.search(text):
-        return "holds a NUL character, which jsonb cannot"
+        return "holds a NUL character, which Myriad takes into neither engine"
     twice = False
 
     def look(pairs: list[tuple[str, object]]) -> None:

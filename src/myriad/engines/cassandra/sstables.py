@@ -1,17 +1,18 @@
 """What stands in the statistics of an SSTable of Cassandra 5.0, its version `da`.
 
 A number of parts, then kind and position of each, then the parts; numbers are big-endian, and after
-each of the three comes a CRC-32 (MetadataSerializer, StatsMetadata, SerializationHeader). Numbers
-that begin with `vint` take one byte and as many more as the first has leading ones.
+each of the three comes a CRC-32 (MetadataSerializer, StatsMetadata, SerializationHeader).
 """
 
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from myriad.cql.frames import Reader
+from myriad.cql.vints import read_unsigned, unsigned
 from myriad.errors import EngineError
 
 STATISTICS = "-Statistics.db"  # the end of the name of the component
@@ -122,48 +123,32 @@ def renamed(content: bytes, names: Mapping[str, str]) -> bytes:
 
 
 def _renamed(header: bytes, names: Mapping[bytes, bytes]) -> bytes:
-    reader = _Reader(header)
-    for _ in range(3):  # the least timestamp, deletion time and time to live
-        reader.vint()
-    reader.text()  # the type of the partition key
-    for _ in range(reader.vint()):  # the types of clustering columns
-        reader.text()
-    made = bytearray(header[: reader.at])
+    reader = Reader(header)
+    made = [_number(reader) for _ in range(3)]  # the least timestamp, deletion time, time to live
+    made.append(_text(_read(reader)))  # the type of the partition key
+    made += _list(reader, lambda: _text(_read(reader)))  # those of clustering columns
     for _ in range(2):  # static columns, then regular ones
-        count = reader.vint()
-        made += _vint(count)
-        for _ in range(count):
-            name, kind = reader.text(), reader.text()
-            made += _text(names.get(name, name)) + _text(kind)
-    return bytes(made)
+
+        def column() -> bytes:
+            name, kind = _read(reader), _read(reader)
+            return _text(names.get(name, name)) + _text(kind)
+
+        made += _list(reader, column)
+    return b"".join(made)
 
 
-class _Reader:
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.at = 0
-
-    def vint(self) -> int:
-        first = self._content[self.at]
-        more = 8 - (first ^ 0xFF).bit_length()
-        value = first & (0xFF >> more)
-        end = self.at + 1 + more
-        for byte in self._content[self.at + 1 : end]:
-            value = value << 8 | byte
-        self.at = end
-        return value
-
-    def text(self) -> bytes:
-        length = self.vint()
-        begin, self.at = self.at, self.at + length
-        return self._content[begin : self.at]
+def _list(reader: Reader, one: Callable[[], bytes]) -> list[bytes]:
+    count = read_unsigned(reader)
+    return [unsigned(count), *(one() for _ in range(count))]
 
 
-def _vint(value: int) -> bytes:
-    more = max((value.bit_length() - 1) // 7, 0)
-    head = (0xFF << (8 - more)) & 0xFF
-    return (value | head << (8 * more)).to_bytes(1 + more, "big")
+def _number(reader: Reader) -> bytes:
+    return unsigned(read_unsigned(reader))
+
+
+def _read(reader: Reader) -> bytes:
+    return bytes(reader.take(read_unsigned(reader)))
 
 
 def _text(content: bytes) -> bytes:
-    return _vint(len(content)) + content
+    return unsigned(len(content)) + content

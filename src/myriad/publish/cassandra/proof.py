@@ -17,7 +17,9 @@ SHOWN_DUPLICATES = 5
 # Cassandra keeps a mutation in half a segment of its commit log (commitlog_segment_size, 32 MiB).
 MUTATION = 16 << 20
 ROOM = 4096  # in a mutation, for everything but the values
-MOST_KEY = 65_535  # FBUtilities.MAX_UNSIGNED_SHORT: of each column in a key, of a whole partition's
+# FBUtilities.MAX_UNSIGNED_SHORT: of each column in a key, of a whole partition's, of all others'.
+MOST_KEY = 65_535
+COMPONENT = 3  # bytes with each column of a partition's key that has several (CompositeType)
 LARGE_ROWS, LARGE_BYTES = 100_000, 100 * 10**6
 # Of all rows in few partitions, few nodes and cores do all the work.
 FEW_PARTITIONS, MANY_ROWS = 10, 100_000
@@ -127,6 +129,10 @@ class Proof:
             self._too_long(column, rejects)
         if key and len(key.partition) == 1:
             self._empty_partition(self._columns[key.partition[0]], rejects)
+        if key:
+            self._too_long_together(key.partition, COMPONENT, "in the partition's key", rejects)
+            rest = [name for name, _ in key.clustering]
+            self._too_long_together(rest, 0, "in the key behind the slash", rejects)
 
     def _null_in_key(self, column: CqlColumn, rejects: Rejects) -> None:
         count = self._count(f"{column.place} IS NULL")
@@ -158,6 +164,16 @@ class Proof:
         where = f"{_length(column)} > {MOST_KEY}"
         reason = f"{column.name} is in the key and longer than {MOST_KEY:,} bytes"
         self._reject(where, reason, rejects)
+
+    def _too_long_together(
+        self, names: Sequence[str], each: int, what: str, rejects: Rejects
+    ) -> None:
+        """Set rows aside in which these columns, with `each` bytes for each, are too long."""
+        columns = [self._columns[name] for name in names]
+        if sum(column.type.name not in _FIXED for column in columns) > 1:
+            size = " + ".join(_most_bytes(column) for column in columns)
+            reason = f"{', '.join(names)} are {what}, together longer than {MOST_KEY:,} bytes"
+            self._reject(f"{size} + {each * len(columns)} > {MOST_KEY}", reason, rejects)
 
     def _count(self, where: str) -> int:
         return int(self._spool.one("SELECT count(*)", f"WHERE {where}")[0])
@@ -255,6 +271,14 @@ def _length(column: CqlColumn) -> str:
     if column.type.name == "blob":
         return f"octet_length({column.place})"
     return f"strlen({column.select})"
+
+
+def _most_bytes(column: CqlColumn) -> str:
+    """Return the SQL for how many bytes a value has, or for more where it is not told easily."""
+    kind = column.type.name
+    if kind in ("varint", "decimal"):  # less than a byte for a digit, and the places of a decimal
+        return f"strlen({column.place}::VARCHAR) + 4"
+    return "16" if kind == "inet" else str(_FIXED[kind]) if kind in _FIXED else _length(column)
 
 
 def _sum(terms: list[str]) -> str:
