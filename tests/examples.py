@@ -1,5 +1,7 @@
 """Hypothesis in these tests: the same examples in every run, more of them at night."""
 
+import gc
+
 from hypothesis import HealthCheck, Phase, settings
 
 # No time limit for one example: the machine may be busy.
@@ -16,6 +18,14 @@ for _profile in ("daily", "nightly"):
 def load(*, nightly: bool) -> None:
     """Choose how many examples tests get; before they are imported."""
     settings.load_profile("nightly" if nightly else "daily")
+
+
+def unload() -> None:
+    """Take Hypothesis out of the garbage collector, which it watches.
+
+    At the end of Python that keeps DuckDB's types alive, whose binding then reports them leaked.
+    """
+    gc.callbacks.clear()
 
 
 def examples(*, daily: int, nightly: int) -> settings:

@@ -43,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
     examples.load(nightly=config.getoption("nightly"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    examples.unload()
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     also = "run too" if config.getoption("nightly") else "are left out: --nightly runs them"
     return f"tests marked nightly {also}"
