@@ -88,9 +88,9 @@ def test_what_an_interrupted_creation_left_is_removed_by_the_next(
         connection.execute(f'DROP DATABASE "{tag}"'.encode())
 
 
-# All that is said of a database but its own numbers.
+# All that is said of a database but its own numbers, and what the next login puts right.
 SAID = """
-    SELECT to_jsonb(d) - '{oid,datname,datfrozenxid,datminmxid}'::text[]
+    SELECT to_jsonb(d) - '{oid,datname,datfrozenxid,datminmxid,dathasloginevt}'::text[]
            || jsonb_build_object('settings', (SELECT array_agg((setrole, setconfig))
                                               FROM pg_db_role_setting WHERE setdatabase = d.oid))
     FROM pg_database d WHERE datname = %s"""
