@@ -86,10 +86,14 @@ class Pipe:
                 self._out[0] = self._out[0][number:]
 
     def receive(self) -> list[Answer]:
-        """Return the answers that have come."""
-        found = []
-        while self._read():
-            found += self._answers()
+        """Return the answers that have come, also those that came just before the end."""
+        found: list[Answer] = []
+        try:
+            while self._read():
+                self._answers(found)
+        except (OSError, Malformed):
+            if not found:  # else the next look meets the same
+                raise
         return found
 
     def check(self) -> None:
@@ -115,8 +119,8 @@ class Pipe:
         self._in += data
         return True
 
-    def _answers(self) -> list[Answer]:
-        found, at = [], 0
+    def _answers(self, found: list[Answer]) -> None:
+        at = 0
         while len(self._in) - at >= HEADER_BYTES:
             head = frames.header(self._in, at)
             if head.length > MOST_ANSWER:
@@ -127,7 +131,6 @@ class Pipe:
             found.append(self._answer(head, bytes(self._in[at + HEADER_BYTES : end])))
             at = end
         del self._in[:at]
-        return found
 
     def _answer(self, head: frames.Header, data: bytes) -> Answer:
         sent = self._flying.pop(head.stream, None)
