@@ -25,10 +25,11 @@ Answer = tuple[str, ...]  # the kind of a message, and what of it must be the sa
 
 @dataclass(frozen=True)
 class Place:
-    """Where to connect to: an installation, and the passwords of its people."""
+    """Where to connect to, and from: an installation, the passwords of its people, an address."""
 
     installation: Myriad
     passwords: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def server(self) -> Server:
@@ -59,7 +60,8 @@ class Place:
         return Wire(self._knock())
 
     def _knock(self) -> socket.socket:
-        stream = socket.create_connection((self.server.host, self.server.port), PATIENCE)
+        where, source = (self.server.host, self.server.port), (self.source, 0)
+        stream = socket.create_connection(where, PATIENCE, source if self.source else None)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return stream
 
