@@ -164,6 +164,8 @@ class Copying:
         if self._statuses is None:
             return status
         *answered, last = [status, *(await self._statuses)][:-1]
+        if self._session.backend is None:  # the client has gone meanwhile
+            raise Lost
         self._session.transport.write(b"".join(wire.READY[each] for each in answered))
         return last
 

@@ -5,6 +5,7 @@ What is here runs for few statements: those that change settings, pin a connecti
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from myriad.door import activity, identity, quota, signals, values, wire
@@ -255,6 +256,12 @@ async def before_ready(session: "Session", status: int) -> None:
     session.ready(status)
 
 
+def _tell(session: "Session", message: bytes) -> None:
+    """Pass on what a setting has become, if the client is still there."""
+    if not session.transport.is_closing():
+        session.transport.write(message)
+
+
 async def _settled(session: "Session", backend: Backend, status: int) -> int:
     if session.muted and status == wire.IN_TRANSACTION:  # it ended before it could be cancelled
         await _fail(backend)
@@ -266,7 +273,7 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
         if names:
             again = {name: session.initial.named[name] for name in names}
             make = backend.ask if status == wire.IDLE else backend.run
-            await make(values.setting(again), session.transport.write)
+            await make(values.setting(again), partial(_tell, session))
         session.restored = frozenset()
     if session.touched and status == wire.IDLE:
         await _read_settings(session, backend)
