@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(folder: Path) -> None:
         pytest.skip("this machine lets nobody mount a small disk")
     try:
         home = Home(disk / "home")
-        with pytest.raises(StartFailed, match="No space left on device|wrote only"):
+        with pytest.raises(StartFailed, match=r"No space left on device|wrote only"):
             EmbeddedPostgres(home, Settings()).start()
         assert not home.postgres.exists()
     finally:

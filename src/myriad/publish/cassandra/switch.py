@@ -60,6 +60,13 @@ class Plan:
     before: str
     table_id: str
 
+    def __post_init__(self) -> None:
+        """Put the partition columns in the key's order: the record's JSON keeps none."""
+        names = [name for name in self.wanted["key"][0] if name in self.partition]
+        if len(names) == len(self.partition):
+            ordered = {name: self.partition[name] for name in names}
+            object.__setattr__(self, "partition", ordered)
+
     @property
     def stays(self) -> bool:
         """Whether the table that was there gets the rows."""
