@@ -174,10 +174,7 @@ class Copying:
         session = self._session
         if self._statuses is None:
             return
-        try:
-            *answered, _, status = await self._statuses
-        except Lost:
-            return
+        *answered, _, status = await self._statuses
         if session.backend is not backend:
             return
         if session.extended is not None:

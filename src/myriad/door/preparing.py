@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from myriad.door import values, wire
 from myriad.door.answers import Answers
-from myriad.door.asking import Lost, Refused
+from myriad.door.asking import Refused
 from myriad.door.backend import Backend
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
@@ -167,13 +167,7 @@ class Preparing:
 
     async def _read_settings(self, backend: Backend, names: frozenset[str]) -> None:
         session = self._session
-        try:
-            found = await settings_now(session, backend, names)
-        except Lost:
-            return
-        except Refused as error:
-            backend.abort(error.fault)
-            return
+        found = await settings_now(session, backend, names)
         if session.backend is backend:
             self._read = found
             session.resume()
@@ -205,24 +199,18 @@ class Preparing:
         begin, end = _block(session)
         instance = Instance(statement.token, 0, len(statement.sql))
         named, refused = statement.values.named, None
+        limits = values.for_transaction(backend.version, without=values.ENCODING)
+        settings = _setting({name: named.get(name) for name in names})
+        await backend.run(f"{begin}; {limits}{settings}")
         try:
-            limits = values.for_transaction(backend.version, without=values.ENCODING)
-            settings = _setting({name: named.get(name) for name in names})
-            await backend.run(f"{begin}; {limits}{settings}")
-            try:
-                instance.described = await backend.prepare(
-                    instance.name, statement.sql, statement.types
-                )
-                backend.prepared.put(statement.token, instance)
-                instance.unit = self._answers.unit
-            except Refused as error:
-                refused = error.fault
-            await backend.run(end)
-        except Lost:
-            return
+            instance.described = await backend.prepare(
+                instance.name, statement.sql, statement.types
+            )
+            backend.prepared.put(statement.token, instance)
+            instance.unit = self._answers.unit
         except Refused as error:
-            backend.abort(error.fault)
-            return
+            refused = error.fault
+        await backend.run(end)
         if session.backend is backend:
             if refused is not None:
                 self._refused[statement.token] = refused

@@ -227,7 +227,7 @@ class Session(Frontend):
     def wait_for(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Hold the client back until `work` lets it go on; where that fails, the session ends."""
         self.paused = True
-        return self.door.spawn(waits.guarded(self, work))
+        return self.door.spawn(waits.guarded(self, self.backend, work))
 
     # To the server
 

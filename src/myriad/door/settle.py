@@ -177,13 +177,10 @@ async def adopt(session: "Session", backend: Backend) -> None:
         return
     try:
         await become(backend, session.values)
-    except Lost:
-        return  # the session was told
     except Refused as error:
         if error.fault.code != CANCELLED:  # not a limit of who was here before
             session.tries = MOST_TRIES
-        backend.abort(error.fault)
-        return
+        raise
     if session.backend is backend:
         session.resume()
 
@@ -234,15 +231,9 @@ async def before_ready(session: "Session", status: int) -> None:
     backend = session.backend
     if backend is None:
         return
-    try:
-        if session.copying is not None:
-            status = await session.copying.settled(status)
-        status = await _settled(session, backend, status)
-    except Lost:
-        return
-    except Refused as error:
-        backend.abort(error.fault)
-        return
+    if session.copying is not None:
+        status = await session.copying.settled(status)
+    status = await _settled(session, backend, status)
     if session.backend is not backend:
         return
     if session.muted:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from myriad.door import wire
-from myriad.door.asking import Lost, Refused
+from myriad.door.asking import Refused
 from myriad.door.pool import EVERYTHING
 from myriad.door.refusals import refuse_waiting
 
@@ -69,8 +69,6 @@ async def _stand(session: "Session", backend: "Backend", missing: dict[bytes, "S
             standing.pop(name, None)
             await backend.prepare(name, statement.sql, statement.types)
             standing[name] = statement
-    except Lost:
-        return  # the session was told
     except Refused as refused:
         refuse_waiting(session, refused.fault)
         return

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from myriad.door.asking import Lost, Refused
 from myriad.door.reader import BUSY, Busy
 from myriad.door.refusals import refuse_waiting
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
+    from myriad.door.backend import Backend
     from myriad.door.session import Session
 
 _OURS = Fault("XX000", "terminating connection: the door has failed", "See `myriad logs --door`.")
@@ -16,10 +18,20 @@ _OURS = Fault("XX000", "terminating connection: the door has failed", "See `myri
 log = logging.getLogger("myriad.door")
 
 
-async def guarded(session: "Session", work: Coroutine[Any, Any, None]) -> None:
-    """Do something; the session would wait for ever if that failed, so it ends then."""
+async def guarded(
+    session: "Session", backend: "Backend | None", work: Coroutine[Any, Any, None]
+) -> None:
+    """Do something; the session would wait for ever if that failed, so it ends then.
+
+    Lost: the session was told. Refused: `backend` is not as the session needs it, and ends.
+    """
     try:
         await work
+    except Lost:
+        return
+    except Refused as error:
+        if backend is not None:
+            backend.abort(error.fault)
     except Exception:
         log.exception("in what a session waits for")
         session.end(_OURS)
