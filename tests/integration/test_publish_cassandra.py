@@ -65,6 +65,17 @@ def test_the_key_of_before_is_kept(space: Space) -> None:
         space.publish(path, replace=True)
 
 
+def test_a_key_of_columns_in_any_order_is_counted_and_replaced(space: Space) -> None:
+    """Neither by length nor by the alphabet are these names in the key's order."""
+    body = "zone,a,year,b,n\n" + "".join(f"z{n % 3},{n % 2},20{n},{n},{n}\n" for n in range(10, 30))
+    key = "zone,a/year,b"
+    for rows in (20, 19):
+        source = space.write("odd.csv", "\n".join(body.splitlines()[: rows + 1]) + "\n")
+        (table,) = space.publish(source, key).tables
+        assert (table.rows, table.key) == (rows, key)
+        assert space.ask("SELECT count(*) FROM {}.odd") == [(rows,)]
+
+
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [

@@ -71,8 +71,8 @@ class Prepared:
         return Plan(
             self.keyspace,
             self.name,
-            {name: str(kinds[name]) for name in self.key.partition},
-            {name: str(kinds[name]) for name, _ in self.key.clustering},
+            [(name, str(kinds[name])) for name in self.key.partition],
+            [(name, str(kinds[name])) for name, _ in self.key.clustering],
             self.staged_names,
             self._statements(f"id = {before if self.stays else self.new_id}"),
             present.signature(kinds, self.key),

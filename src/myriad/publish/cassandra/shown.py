@@ -34,7 +34,8 @@ def expected(cluster: Cluster, plan: Plan, load: Load) -> list[list[int]]:
 
 
 def _target(cluster: Cluster, plan: Plan) -> Counted:
-    return Counted(cluster, plan.keyspace, plan.name, list(plan.partition), Consistency.ALL)
+    key = [name for name, _ in plan.partition]
+    return Counted(cluster, plan.keyspace, plan.name, key, Consistency.ALL)
 
 
 def prove(cluster: Cluster, session: Session, plan: Plan, load: Load) -> list[str]:
@@ -61,7 +62,7 @@ def prove(cluster: Cluster, session: Session, plan: Plan, load: Load) -> list[st
 def future(session: Session, plan: Plan, latest: int) -> str:
     """Return which rows have timestamps after `latest`, µs; nothing if only deletions have."""
     there = present.find(session, plan.keyspace, plan.name)
-    key = {**plan.partition, **plan.clustering}
+    key = plan.key
     rest = [name for name in (there.columns if there else {}) if name not in key]
     if not rest:
         return ""
@@ -84,7 +85,7 @@ def _examples(session: Session, plan: Plan, staged: str, wrong: Sequence[Mismatc
     wanted = wrong[0].wanted
     if max(wanted.rows, wrong[0].rows) > COMPARED or plan.appends:
         return ""
-    key = {**plan.partition, **plan.clustering}
+    key = plan.key
     called = [plan.names[name] for name in key]
     new = _keys(session, (STAGING, staged), called, len(plan.partition), wanted)
     shown = _keys(session, (plan.keyspace, plan.name), list(key), len(plan.partition), wanted)

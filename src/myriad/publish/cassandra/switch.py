@@ -39,7 +39,8 @@ class Plan:
     """All that a switch needs to know, so that it can be finished after a crash.
 
     Attributes:
-        partition: the partition columns with their types, which are plain ones.
+        partition: the partition columns and their types, which are plain ones, in the key's order:
+            pairs, since the record's JSON keeps no order of names.
         clustering: the other columns of the key, likewise.
         names: column → what it is called while it is loaded.
         statements: make the target's types and, under its number, the table.
@@ -51,8 +52,8 @@ class Plan:
 
     keyspace: str
     name: str
-    partition: dict[str, str]
-    clustering: dict[str, str]
+    partition: list[tuple[str, str]]
+    clustering: list[tuple[str, str]]
     names: dict[str, str]
     statements: list[str]
     wanted: dict[str, Any]
@@ -60,12 +61,10 @@ class Plan:
     before: str
     table_id: str
 
-    def __post_init__(self) -> None:
-        """Put the partition columns in the key's order: the record's JSON keeps none."""
-        names = [name for name in self.wanted["key"][0] if name in self.partition]
-        if len(names) == len(self.partition):
-            ordered = {name: self.partition[name] for name in names}
-            object.__setattr__(self, "partition", ordered)
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns of the key with their types, in its order."""
+        return dict((*self.partition, *self.clustering))
 
     @property
     def stays(self) -> bool:
@@ -163,9 +162,9 @@ def _hide_old(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp
 
 
 def _deletions(cluster: Cluster, session: Session, plan: Plan, staged: str) -> Iterator[str]:
-    names = [quoted(name) for name in plan.partition]
-    called = [quoted(plan.names[name]) for name in plan.partition]
-    kinds = [CqlType(kind) for kind in plan.partition.values()]
+    names = [quoted(name) for name, _ in plan.partition]
+    called = [quoted(plan.names[name]) for name, _ in plan.partition]
+    kinds = [CqlType(kind) for _, kind in plan.partition]
     table = qualified(plan.keyspace, plan.name)
     head = f"DELETE FROM {qualified(STAGING, staged)} WHERE "
     select = f"SELECT DISTINCT {', '.join(names)} FROM {table}"
