@@ -20,8 +20,8 @@ MOST_TRIES = 20  # a limit of a millisecond hits one in some thousands of what t
 JOB_SECONDS = 30.0  # that a query of the door's own may take: none of them waits for anybody
 CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
 
-_SAVE = "SAVEPOINT myriad; "
-_BACK = "; ROLLBACK TO SAVEPOINT myriad; RELEASE SAVEPOINT myriad"
+# What begins and ends a moment within a transaction block that leaves nothing behind.
+SAVE, BACK = "SAVEPOINT myriad", "ROLLBACK TO SAVEPOINT myriad; RELEASE SAVEPOINT myriad"
 Setting = tuple[str, str | None, str | None, str | None]
 
 
@@ -178,7 +178,7 @@ class Asker(asyncio.Protocol):
         before, sql = values.showing(shown), values.reading(others) if others else ""
         if within:
             first = values.for_transaction(self.version)
-            rows = iter(await self.run(f"{_SAVE}{before}{first}{sql}{_BACK}"))
+            rows = iter(await self.run(f"{SAVE}; {before}{first}{sql}; {BACK}"))
         else:
             rows = iter(await self.ask(sql, before=before))
         found = [(name, value := next(rows)[0], next(rows)[0], value) for name in shown]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from myriad.door import values, wire
 from myriad.door.answers import Answers
-from myriad.door.asking import Refused
+from myriad.door.asking import BACK, SAVE, Refused
 from myriad.door.backend import Backend
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
@@ -89,7 +89,7 @@ class Preparing:
             if names and (statement.values is UNKNOWN or not alone):
                 return CHANGED  # a query of ours would end what the client has begun
             if names:
-                self._elsewise(backend, statement, names)
+                session.wait_for(self._prepare_under(backend, statement, names))
                 return None
             key = statement.key if shared and statement.key is not None else statement.token
             instance = self._parse(backend, statement, key, None)
@@ -188,13 +188,10 @@ class Preparing:
             return frozenset()  # only what ends the transaction is parsed, and no query of ours
         return names & _READ_BY if verdict.words in _ONLY_READ else names
 
-    def _elsewise(self, backend: Backend, statement: Statement, names: frozenset[str]) -> None:
-        """Prepare a statement under the settings of its own Parse."""
-        self._session.wait_for(self._prepare_under(backend, statement, names))
-
     async def _prepare_under(
         self, backend: Backend, statement: Statement, names: frozenset[str]
     ) -> None:
+        """Prepare a statement under the settings of its own Parse."""
         session = self._session
         begin, end = _block(session)
         instance = Instance(statement.token, 0, len(statement.sql))
@@ -220,7 +217,7 @@ class Preparing:
 def _block(session: "Session") -> tuple[str, str]:
     """Return what begins and ends a moment that leaves nothing behind."""
     if session.in_transaction:
-        return "SAVEPOINT myriad", "ROLLBACK TO SAVEPOINT myriad; RELEASE SAVEPOINT myriad"
+        return SAVE, BACK
     return "BEGIN", "ROLLBACK"
 
 
