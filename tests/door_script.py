@@ -134,6 +134,21 @@ def add_own_database(place: Place, owner: str, name: str) -> None:
     assert answers[0][0] == "C", answers
 
 
+@contextmanager
+def owning(place: Place, owner: str, database: str) -> Iterator[None]:
+    """Give a person a database that they own; both go at the end."""
+    people = place.installation.people
+    place.passwords.update(people.add_people([owner], owner=True))
+    add_own_database(place, owner, database)
+    try:
+        yield
+    finally:
+        with closing(place.admin("postgres")) as connection:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(database)))
+        people.remove([owner])
+
+
 class Ended(Exception):
     """The other side has closed the connection; holds what it answered before."""
 
@@ -267,8 +282,6 @@ def shown(kind: str, body: bytes) -> Answer:
         return (kind, *(repr(value) for value in wire.row(body)))
     if kind == "A":
         return (kind, body[4:].decode())
-    if body == b"DISCARD PLANS\0":  # DEALLOCATE of what is not on this server connection
-        return (kind, "DEALLOCATE\0")
     return (kind, body.hex() if kind == "t" else body.decode(errors="replace"))
 
 

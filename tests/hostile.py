@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -141,3 +142,17 @@ def no_superuser() -> Iterator[tuple[Server, Server]]:
             connection.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
         dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
         yield AttachedPostgres(dsn, Settings()).start(), theirs
+
+
+def each_owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
+    """Give an owner of our own server, or of an attached one where Myriad is no superuser.
+
+    The fixture has the parameters "embedded" and "attached".
+    """
+    if request.param == "embedded":
+        made = add_owner(request.getfixturevalue("installation").server())
+        yield made
+        made.remove()
+        return
+    with no_superuser() as (server, _):
+        yield add_owner(server)

@@ -11,10 +11,9 @@ import psycopg
 import pytest
 
 import myriad
-from myriad import Myriad
 from myriad.door.control import Control
 from myriad.door.databases import Databases, Facts
-from tests.hostile import Owner, add_owner, door_login, no_superuser
+from tests.hostile import Owner, door_login, each_owner
 
 SETTINGS = """
     SELECT name, setting FROM pg_settings
@@ -29,14 +28,7 @@ OPENS = re.compile(r"\b(psycopg|asyncpg)\.connect\(")
 
 @pytest.fixture(scope="module", params=["embedded", "attached"])
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
-    if request.param == "embedded":
-        installation: Myriad = request.getfixturevalue("installation")
-        made = add_owner(installation.server())
-        yield made
-        made.remove()
-        return
-    with no_superuser() as (server, _):
-        yield add_owner(server)
+    yield from each_owner(request)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from tests.door_script import (
     SYNC,
     Place,
     Wire,
-    add_own_database,
     bind,
     close,
     describe,
     execute,
     hold_log,
+    owning,
     parse,
     unit,
 )
@@ -37,15 +37,9 @@ def scene(installation: Myriad) -> Iterator[Scene]:
 def owner(scene: Scene) -> Iterator[Wire]:
     """A session of an owner in a database of theirs, where everything may be done."""
     name = f"oscar_{secrets.token_hex(4)}"
-    people, place = scene.place.installation.people, scene.place
-    place.passwords.update(people.add_people([name], owner=True))
-    add_own_database(place, name, name)
-    with closing(place.door(name, name)) as session:
+    place = scene.place
+    with owning(place, name, name), closing(place.door(name, name)) as session:
         yield session
-        session.query(f"DROP DATABASE IF EXISTS {name}")
-    with closing(place.admin("postgres")) as admin:
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    people.remove([name])
 
 
 def _all_that_happens(session: Wire) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.door import wire
-from tests.door_script import Answer, Place, Wire, add_own_database, goes_on, shared
+from tests.door_script import Answer, Place, Wire, goes_on, owning, shared
 from tests.harness import wait_until
 
 DATABASE, OWN = "own_queries", "own_queries_own"
@@ -33,13 +33,8 @@ NOT_HERE = {"idle_session_timeout", "role", "session_authorization", "seed", "ra
 @pytest.fixture(scope="module")
 def place(installation: Myriad) -> Iterator[Place]:
     table = "CREATE TABLE t (a int)"
-    with shared(installation, DATABASE, PEOPLE, table) as found:
-        found.passwords.update(installation.people.add_people([OWNER], owner=True))
-        add_own_database(found, OWNER, OWN)
+    with shared(installation, DATABASE, PEOPLE, table) as found, owning(found, OWNER, OWN):
         yield found
-        with closing(found.admin("postgres")) as connection:
-            connection.execute(f'DROP DATABASE "{OWN}" WITH (FORCE)')
-        installation.people.remove([OWNER])
 
 
 @pytest.fixture(scope="module")

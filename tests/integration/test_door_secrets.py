@@ -12,10 +12,10 @@ from tests.door_script import (
     SYNC,
     Place,
     Wire,
-    add_own_database,
     bind,
     execute,
     hold_log,
+    owning,
     parse,
     unit,
 )
@@ -64,13 +64,8 @@ def scene(installation: Myriad) -> Iterator[Scene]:
 def owner(scene: Scene) -> Iterator[str]:
     """An owner, whose database has their name."""
     name = f"oscar_{secrets.token_hex(4)}"
-    people, place = scene.place.installation.people, scene.place
-    place.passwords.update(people.add_people([name], owner=True))
-    add_own_database(place, name, name)
-    yield name
-    with closing(place.admin("postgres")) as admin:
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    people.remove([name])
+    with owning(scene.place, name, name):
+        yield name
 
 
 def _session(scene: Scene, owner: str, who: str) -> Wire:

@@ -15,7 +15,7 @@ import pytest
 from myriad import Myriad
 from myriad.publish import Options
 from tests.door_clients import in_own_loop
-from tests.door_script import Place, add_own_database, shared
+from tests.door_script import Place, owning, shared
 
 DATABASE, ALICE, BOB, OWNER = "door statements", "alice of words", "bob of words", "otto of words"
 OWN = "own_of_words"
@@ -26,16 +26,9 @@ CHANGED = "0A000"  # feature_not_supported: "cached plan must not change result 
 
 @pytest.fixture(scope="module")
 def place(installation: Myriad) -> Iterator[Place]:
-    with shared(installation, DATABASE, [ALICE, BOB], "CREATE TABLE nothing ()") as place:
-        [(_, password)] = installation.people.add_people([OWNER], owner=True)
-        place.passwords[OWNER] = password
-        try:
-            add_own_database(place, OWNER, OWN)
-            yield place
-        finally:
-            with closing(place.admin("postgres")) as connection:
-                connection.execute(f"DROP DATABASE IF EXISTS {OWN} WITH (FORCE)")
-            installation.people.remove([OWNER])
+    people, nothing = [ALICE, BOB], "CREATE TABLE nothing ()"
+    with shared(installation, DATABASE, people, nothing) as found, owning(found, OWNER, OWN):
+        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.door import wire
-from tests.door_script import Answer, Place, Wire, shared
+from tests.door_script import Answer, Place, Wire, bind, execute, parse, shared
 
 DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"
 
@@ -34,19 +34,7 @@ def held(place: Place) -> Iterator[None]:
         bob.query("COMMIT")
 
 
-def parse(name: str, text: str) -> bytes:
-    return wire.parse(name.encode(), text.encode(), b"\0\0")
-
-
-def bind(name: str, portal: str = "") -> bytes:
-    return wire.message(b"B", portal.encode() + b"\0" + name.encode() + b"\0" + bytes(6))
-
-
-def execute(portal: str = "") -> bytes:
-    return wire.message(b"E", portal.encode() + bytes(5))
-
-
-def unit(session: Wire, *messages: bytes) -> list[str]:
+def ask(session: Wire, *messages: bytes) -> list[str]:
     """Send messages and Sync; return the rows and SQLSTATEs that come back."""
     session.send(*messages, wire.SYNC)
     answers = session.until()
@@ -55,16 +43,16 @@ def unit(session: Wire, *messages: bytes) -> list[str]:
 
 def test_the_unnamed_statement_survives_what_the_door_does_between(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
-        set_it = parse("n", "SET work_mem = '5MB'")
-        assert unit(alice, parse("", "SELECT 'mine'"), set_it) == []
-        assert unit(alice, bind("n"), execute()) == []
-        assert unit(alice, bind(""), execute()) == ["'mine'"]
+        set_it = parse("SET work_mem = '5MB'", "n")
+        assert ask(alice, parse("SELECT 'mine'"), set_it) == []
+        assert ask(alice, bind(name="n"), execute()) == []
+        assert ask(alice, bind(), execute()) == ["'mine'"]
         bob.query("SET work_mem = '7MB'")
-        assert unit(alice, bind(""), execute()) == ["'mine'"]
+        assert ask(alice, bind(), execute()) == ["'mine'"]
         with held(place):
-            assert unit(alice, bind(""), execute()) == ["'mine'"]
+            assert ask(alice, bind(), execute()) == ["'mine'"]
         alice.query("SELECT 1")
-        assert unit(alice, bind(""), execute()) == ["26000"]
+        assert ask(alice, bind(), execute()) == ["26000"]
 
 
 ENDING = {
@@ -77,80 +65,80 @@ ENDING = {
 @pytest.mark.parametrize("what", ENDING)
 def test_statements_end_when_that_is_executed_and_not_before(place: Place, what: str) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
-        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", ENDING[what])) == []
-        assert unit(alice, bind("end")) == []
-        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
-        assert unit(alice, parse("", "SELECT 1/0"), bind(""), execute(), bind("end")) == ["22012"]
-        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        assert ask(alice, parse("SELECT 'kept'", "kept"), parse(ENDING[what], "end")) == []
+        assert ask(alice, bind(name="end")) == []
+        assert ask(alice, bind(name="kept"), execute()) == ["'kept'"]
+        assert ask(alice, parse("SELECT 1/0"), bind(), execute(), bind(name="end")) == ["22012"]
+        assert ask(alice, bind(name="kept"), execute()) == ["'kept'"]
         with held(place):
-            assert unit(alice, bind("kept"), execute()) == ["'kept'"]
-        assert unit(alice, bind("end"), execute()) == []
-        assert unit(alice, bind("kept"), execute()) == ["26000"]
-        assert unit(alice, parse("kept", "SELECT 'anew'"), bind("kept"), execute()) == ["'anew'"]
+            assert ask(alice, bind(name="kept"), execute()) == ["'kept'"]
+        assert ask(alice, bind(name="end"), execute()) == []
+        assert ask(alice, bind(name="kept"), execute()) == ["26000"]
+        assert ask(alice, parse("SELECT 'anew'", "kept"), bind(name="kept"), execute()) == [
+            "'anew'"
+        ]
 
 
 def test_a_name_is_free_again_behind_what_ends_it_in_the_same_unit(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
-        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", "DEALLOCATE ALL")) == []
-        again = parse("kept", "SELECT 'anew'"), bind("kept"), execute()
-        assert unit(alice, bind("end"), execute(), *again) == ["'anew'"]
+        assert ask(alice, parse("SELECT 'kept'", "kept"), parse("DEALLOCATE ALL", "end")) == []
+        again = parse("SELECT 'anew'", "kept"), bind(name="kept"), execute()
+        assert ask(alice, bind(name="end"), execute(), *again) == ["'anew'"]
 
 
 @pytest.mark.parametrize("text", ["DEALLOCATE kept", "DEALLOCATE ALL"])
 def test_what_ends_statements_is_waited_for_behind_something_else(place: Place, text: str) -> None:
-    other = parse("", "SELECT 'other'"), bind(""), execute()
-    again = parse("kept", "SELECT 'anew'"), bind("kept"), execute()
+    other = parse("SELECT 'other'"), bind(), execute()
+    again = parse("SELECT 'anew'", "kept"), bind(name="kept"), execute()
     with closing(place.door(ALICE, DATABASE)) as alice:
-        assert unit(alice, parse("kept", "SELECT 'kept'"), parse("end", text)) == []
-        answers = unit(alice, *other, bind("end"), execute(), *again)
+        assert ask(alice, parse("SELECT 'kept'", "kept"), parse(text, "end")) == []
+        answers = ask(alice, *other, bind(name="end"), execute(), *again)
         assert answers == ["'other'", "'anew'"]
-        assert unit(alice, bind("kept"), execute()) == ["'anew'"]
+        assert ask(alice, bind(name="kept"), execute()) == ["'anew'"]
 
 
 @pytest.mark.parametrize("text", ["DEALLOCATE kept", "DEALLOCATE ALL", "DISCARD ALL"])
 def test_a_simple_query_ends_statements_when_it_succeeds(place: Place, text: str) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
-        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
+        assert ask(alice, parse("SELECT 'kept'", "kept")) == []
         alice.query("BEGIN")
         alice.query("SELECT 1/0")
         assert alice.rows(text)[0][1] == "25P02"
         alice.query("ROLLBACK")
-        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
+        assert ask(alice, bind(name="kept"), execute()) == ["'kept'"]
         with held(place):
             assert ("C", text.removesuffix(" kept") + "\0") in alice.query(text)
-        assert unit(alice, bind("kept"), execute()) == ["26000"]
+        assert ask(alice, bind(name="kept"), execute()) == ["26000"]
 
 
 def test_what_an_error_passes_over_was_neither_parsed_nor_closed(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
-        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
-        fails = parse("", "SELECT 1/0"), bind(""), execute()
+        assert ask(alice, parse("SELECT 'kept'", "kept")) == []
+        fails = parse("SELECT 1/0"), bind(), execute()
         close = wire.close_statement(b"kept")
-        assert unit(alice, *fails, close, parse("kept", "SELECT 2"), parse("more", "S")) == [
-            "22012"
-        ]
-        assert unit(alice, bind("kept"), execute()) == ["'kept'"]
-        assert unit(alice, bind("more"), execute()) == ["26000"]
-        assert unit(alice, parse("kept", "SELECT 3")) == ["42P05"]
+        assert ask(alice, *fails, close, parse("SELECT 2", "kept"), parse("S", "more")) == ["22012"]
+        assert ask(alice, bind(name="kept"), execute()) == ["'kept'"]
+        assert ask(alice, bind(name="more"), execute()) == ["26000"]
+        assert ask(alice, parse("SELECT 3", "kept")) == ["42P05"]
 
 
 def test_statements_prepared_by_sql_are_nobody_elses(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
         alice.query("PREPARE secret AS SELECT 'alice'")
         assert alice.rows("EXECUTE secret") == [("'alice'",)]
-        assert unit(alice, bind("secret"), execute()) == ["'alice'"]
+        assert ask(alice, bind(name="secret"), execute()) == ["'alice'"]
         assert bob.rows("EXECUTE secret")[0][1] == "26000"
-        assert unit(bob, bind("secret"), execute()) == ["26000"]
+        assert ask(bob, bind(name="secret"), execute()) == ["26000"]
 
 
 def test_statements_of_a_session_are_bounded_in_bytes(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
         alice.stream.settimeout(60)
         long = f"SELECT 1 /*{'x' * (15 << 20)}*/"
-        told = [unit(alice, parse(f"s{number}", long)) for number in range(5)]
+        told = [ask(alice, parse(long, f"s{number}")) for number in range(5)]
         assert told == [[], [], [], [], ["54000"]]
-        assert unit(alice, bind("s0"), execute()) == ["'1'"]
-        assert unit(alice, wire.close_statement(b"s0"), parse("s5", long)) == []
+        assert ask(alice, bind(name="s0"), execute()) == ["'1'"]
+        assert ask(alice, wire.close_statement(b"s0"), parse(long, "s5")) == []
 
 
 def test_many_sessions_prepare_and_move_between_few_server_connections(place: Place) -> None:
@@ -158,10 +146,10 @@ def test_many_sessions_prepare_and_move_between_few_server_connections(place: Pl
     with ExitStack() as stack:
         sessions = [stack.enter_context(closing(place.door(ALICE, DATABASE))) for _ in range(12)]
         for number, session in enumerate(sessions):
-            own = parse("own", f"SELECT {number}")
-            assert unit(session, own, parse("all", "SELECT 'all'")) == []
+            own = parse(f"SELECT {number}", "own")
+            assert ask(session, own, parse("SELECT 'all'", "all")) == []
         for session in sessions * 3:
-            session.send(bind("own"), execute(), bind("all"), execute(), wire.SYNC)
+            session.send(bind(name="own"), execute(), bind(name="all"), execute(), wire.SYNC)
         for number, session in [*enumerate(sessions)] * 3:
             rows = [answer[1] for answer in session.until() if answer[0] == "D"]
             assert rows == [f"'{number}'", "'all'"]
@@ -183,20 +171,20 @@ def answered(session: Wire, steps: list[Step], place: Place) -> list[Answer]:
     return answers
 
 
-TOLD = parse("k", "SELECT v FROM p") + wire.describe_statement(b"k") + wire.SYNC
-RUN = bind("k") + execute() + wire.SYNC
+TOLD = parse("SELECT v FROM p", "k") + wire.describe_statement(b"k") + wire.SYNC
+RUN = bind(name="k") + execute() + wire.SYNC
 FAILED = wire.query("SELECT 1/0")
-ROLLBACK = parse("", "ROLLBACK") + bind("") + execute() + wire.SYNC
-SERIALIZABLE = parse("i", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
-RUN_I = bind("i") + execute() + wire.SYNC
+ROLLBACK = parse("ROLLBACK") + bind() + execute() + wire.SYNC
+SERIALIZABLE = parse("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "i")
+RUN_I = bind(name="i") + execute() + wire.SYNC
 SHOW = wire.query("SHOW transaction_isolation")
 STREAMS: dict[str, list[Step]] = {
     "an error comes before what is prepared anew": [
-        wire.query("SET search_path = q"), TOLD, "move", parse("", "no SQL") + RUN, RUN,
+        wire.query("SET search_path = q"), TOLD, "move", parse("no SQL") + RUN, RUN,
     ],
     "an error and Flush come before what is prepared anew": [
         wire.query("SET search_path = q"), TOLD, "move",
-        parse("", "no SQL") + wire.FLUSH + RUN, RUN,
+        parse("no SQL") + wire.FLUSH + RUN, RUN,
     ],
     "what is prepared anew has no table any more": [
         wire.query("SET search_path = q"), TOLD, wire.query("SET search_path = none"),
@@ -204,17 +192,17 @@ STREAMS: dict[str, list[Step]] = {
     ],
     "that, behind something else": [
         wire.query("SET search_path = q"), TOLD, wire.query("SET search_path = none"),
-        "move", parse("", "SELECT 5") + bind("") + execute() + RUN, RUN,
+        "move", parse("SELECT 5") + bind() + execute() + RUN, RUN,
     ],
     "what was to end a statement was not bound": [
-        parse("k", "DEALLOCATE ALL") + wire.SYNC, wire.query("BEGIN"),
-        parse("", "") + bind("", "p") + wire.SYNC, FAILED,
-        bind("k", "p") + execute("p") + wire.SYNC,
+        parse("DEALLOCATE ALL", "k") + wire.SYNC, wire.query("BEGIN"),
+        parse("") + bind(portal="p") + wire.SYNC, FAILED,
+        bind(name="k", portal="p") + execute("p") + wire.SYNC,
         execute("p") + wire.SYNC, wire.query("ROLLBACK"),
     ],
     "what SQL prepared is described before what the door describes by itself": [
         wire.query("PREPARE by_sql AS SELECT 1 AS one"),
-        wire.describe_statement(b"by_sql") + parse("k", "SELECT 'x' AS other") + wire.SYNC,
+        wire.describe_statement(b"by_sql") + parse("SELECT 'x' AS other", "k") + wire.SYNC,
         wire.describe_statement(b"by_sql") + wire.describe_statement(b"none") + wire.SYNC,
     ],
     "a failed transaction with a setting of its own ends": [
@@ -224,11 +212,11 @@ STREAMS: dict[str, list[Step]] = {
         wire.query("BEGIN; SET work_mem = '1MB'"), FAILED, ROLLBACK, SHOW,
     ],
     "a failed transaction is ended by a statement of other settings": [
-        parse("k", "ROLLBACK") + wire.SYNC, wire.query("SET datestyle = 'German'"), "move",
+        parse("ROLLBACK", "k") + wire.SYNC, wire.query("SET datestyle = 'German'"), "move",
         wire.query("BEGIN; SELECT 1/0"), RUN, SHOW,
     ],
     "nothing else runs in a failed transaction": [
-        parse("k", "SELECT '1.2.2024'::date") + wire.SYNC, wire.query("SET datestyle = 'German'"),
+        parse("SELECT '1.2.2024'::date", "k") + wire.SYNC, wire.query("SET datestyle = 'German'"),
         "move", wire.query("BEGIN; SELECT 1/0"), RUN, wire.query("ROLLBACK"), RUN,
     ],
     "a transaction gets its level behind a setting": [
@@ -256,7 +244,7 @@ def test_what_is_prepared_anew_is_answered_as_on_a_direct_connection(
 def test_a_snapshot_is_not_taken_before_the_first_query(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
         alice.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL work_mem = '1MB'")
-        assert unit(alice, parse("", "SAVEPOINT s"), bind(""), execute()) == []
+        assert ask(alice, parse("SAVEPOINT s"), bind(), execute()) == []
         bob.query("INSERT INTO q.news VALUES (1)")
         assert alice.rows("SELECT a FROM q.news") == [("'1'",)]
         alice.query("ROLLBACK")
@@ -270,8 +258,8 @@ def test_what_a_failed_query_left_is_not_executed(place: Place) -> None:
             alice.query("BEGIN")
             alice.query("ROLLBACK TO nothing")
             alice.query(f"SELECT '{'x' * 5000}'")
-            assert unit(alice, parse("s", "SELECT * FROM q.p")) == ["25P02"]
-            assert unit(alice, execute()) == ["34000"]
+            assert ask(alice, parse("SELECT * FROM q.p", "s")) == ["25P02"]
+            assert ask(alice, execute()) == ["34000"]
             alice.send(end)
             assert alice.until()[-1] == ("Z", "I")
         assert bob.rows("SELECT 'still here'") == [("'still here'",)]
@@ -279,26 +267,26 @@ def test_what_a_failed_query_left_is_not_executed(place: Place) -> None:
 
 def test_who_described_a_portal_in_a_later_unit_never_gets_other_columns(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice, closing(place.admin(DATABASE)) as admin:
-        assert unit(alice, parse("kept", "SELECT * FROM q.changing")) == []
+        assert ask(alice, parse("SELECT * FROM q.changing", "kept")) == []
         alice.query("BEGIN")
-        assert unit(alice, bind("kept", "portal")) == []
+        assert ask(alice, bind(name="kept", portal="portal")) == []
         describe = wire.message(b"D", b"Pportal\0")
-        assert unit(alice, describe, execute("portal")) == []
+        assert ask(alice, describe, execute("portal")) == []
         alice.query("COMMIT")
         admin.execute("ALTER TABLE q.changing ADD two int")
         with held(place):
-            assert unit(alice, bind("kept"), execute()) == ["0A000"]
-        assert unit(alice, parse("", "SELECT * FROM q.changing"), bind(""), execute()) == []
+            assert ask(alice, bind(name="kept"), execute()) == ["0A000"]
+        assert ask(alice, parse("SELECT * FROM q.changing"), bind(), execute()) == []
 
 
 def test_a_statement_that_was_not_closed_after_all_is_executed_by_its_name(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice:
         alice.query("BEGIN")
-        assert unit(alice, parse("kept", "SELECT 'kept'")) == []
+        assert ask(alice, parse("SELECT 'kept'", "kept")) == []
         assert alice.rows("EXECUTE kept") == [("'kept'",)]
         alice.query("SAVEPOINT a")
         close = wire.close_statement(b"kept")
-        assert unit(alice, parse("", "SELECT 1/0"), bind(""), execute(), close) == ["22012"]
+        assert ask(alice, parse("SELECT 1/0"), bind(), execute(), close) == ["22012"]
         alice.query("ROLLBACK TO a")
         assert alice.rows("EXECUTE kept") == [("'kept'",)]
         alice.query("ROLLBACK")
@@ -307,11 +295,11 @@ def test_a_statement_that_was_not_closed_after_all_is_executed_by_its_name(place
 def test_what_a_failed_query_left_is_not_executed_after_a_bind_that_failed(place: Place) -> None:
     with closing(place.door(ALICE, DATABASE)) as alice, closing(place.door(BOB, DATABASE)) as bob:
         bob.query("BEGIN")
-        assert unit(alice, parse("kept", "SELECT * FROM q.p")) == []
+        assert ask(alice, parse("SELECT * FROM q.p", "kept")) == []
         alice.query("BEGIN")
         alice.query("ROLLBACK TO nothing")
         alice.query(f"SELECT '{'x' * 5000}'")
-        assert unit(alice, bind("kept")) == ["25P02"]
-        assert unit(alice, execute()) == ["34000"]
+        assert ask(alice, bind(name="kept")) == ["25P02"]
+        assert ask(alice, execute()) == ["34000"]
         alice.query("ROLLBACK")
         assert bob.rows("SELECT 'still here'") == [("'still here'",)]

@@ -18,12 +18,12 @@ from tests.door_script import (
     Answer,
     Place,
     Wire,
-    add_own_database,
     bind,
     copy_data,
     describe,
     execute,
     goes_on,
+    owning,
     parse,
     shared,
     unit,
@@ -40,13 +40,11 @@ KB = 1000
 
 @pytest.fixture(scope="module")
 def place(installation: Myriad) -> Iterator[Place]:
-    with shared(installation, DATABASE, PEOPLE, "CREATE TABLE t (a int, b text)") as found:
-        found.passwords.update(installation.people.add_people([OWNER], owner=True))
-        add_own_database(found, OWNER, OWN)
+    with (
+        shared(installation, DATABASE, PEOPLE, "CREATE TABLE t (a int, b text)") as found,
+        owning(found, OWNER, OWN),
+    ):
         yield found
-        with closing(found.admin("postgres")) as connection:
-            connection.execute(f'DROP DATABASE "{OWN}" WITH (FORCE)')
-        installation.people.remove([OWNER])
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -13,24 +12,14 @@ from myriad.errors import PeopleError
 from myriad.people import People, traces
 from myriad.settings import Settings
 from tests.harness import as_admin
-from tests.hostile import Owner, add_owner, no_superuser
-
-if TYPE_CHECKING:
-    from myriad import Myriad
+from tests.hostile import Owner, each_owner
 
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 
 
 @pytest.fixture(scope="module", params=["embedded", "attached"])
 def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
-    if request.param == "embedded":
-        installation: Myriad = request.getfixturevalue("installation")
-        made = add_owner(installation.server())
-        yield made
-        made.remove()
-        return
-    with no_superuser() as (server, _):
-        yield add_owner(server)
+    yield from each_owner(request)
 
 
 @pytest.fixture
