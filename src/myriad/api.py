@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from myriad.engines.cassandra.base import Cluster
+    from myriad.errors import MyriadError
     from myriad.people import People
     from myriad.publish import Options, Progress, Report
 
@@ -101,14 +102,20 @@ class Myriad:
             self.people.sync()
         return report
 
-    def published(self) -> list[dict[str, Any]]:
-        """Return the published tables of both engines; raises NotRunning."""
+    def published(
+        self, unread: "Callable[[MyriadError], None] | None" = None
+    ) -> list[dict[str, Any]]:
+        """Return the published tables of both engines; raises NotRunning.
+
+        `unread` hears of each database that cannot be read; else the log does.
+        """
         from myriad.engines.cassandra import announcement  # noqa: PLC0415
         from myriad.publish import published  # noqa: PLC0415
 
         said = announcement.read(self.home)
         cluster = said.cluster(self.home) if said and said.usable else None
-        return published.everywhere(self.server(), cluster)
+        told = {} if unread is None else {"unread": unread}
+        return published.everywhere(self.server(), cluster, **told)
 
     def describe(self, table: str, database: str | None = None) -> dict[str, Any]:
         """Return what is known of one published table (`name` or `dataset.name`).

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -10,9 +10,10 @@ import pytest
 
 from myriad import Myriad
 from myriad.engines import databases
-from myriad.errors import NotOurs
+from myriad.errors import MyriadError, NotOurs
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import Options
+from tests.harness import run
 from tests.publishing import Place
 
 # The worst case: an owner made all that, and then Myriad came to own it: REASSIGN OWNED does so.
@@ -72,14 +73,26 @@ EVIL = """
 """
 
 
-@pytest.fixture(scope="module")
-def database(installation: Myriad) -> Iterator[str]:
-    """One for all tests here: each begins with an empty one."""
+@contextmanager
+def made(installation: Myriad) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     databases.create_database(installation.server(), name)
     yield name
     with closing(installation.server().connect(autocommit=True)) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def database(installation: Myriad) -> Iterator[str]:
+    """One for all tests here: each begins with an empty one."""
+    with made(installation) as name:
+        yield name
+
+
+@pytest.fixture
+def other(installation: Myriad) -> Iterator[str]:
+    with made(installation) as name:
+        yield name
 
 
 @pytest.fixture
@@ -146,11 +159,12 @@ def test_without_any_of_it_the_same_tables_are_taken(
     assert RECORD.number(planted) == len(RECORD.steps)
 
 
-def test_publish_and_show_refuse_such_a_database_and_up_serves_the_others(
+def test_publish_and_show_refuse_such_a_database_and_up_and_list_serve_the_others(
     planted: psycopg.Connection,
     owner: str,
     place: Place,
     database: str,
+    other: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     planted.execute(PLANTED["a trigger"])
@@ -162,6 +176,16 @@ def test_publish_and_show_refuse_such_a_database_and_up_serves_the_others(
         installation.publish([source], Options(database=database))
     with pytest.raises(NotOurs, match=database):
         installation.describe("t", database)
+    installation.publish([source], Options(database=other))
+    told: list[MyriadError] = []
+    listed = {row["database"] for row in installation.published(told.append)}
+    assert other in listed
+    assert database not in listed
+    assert [database in each.message and each.hint != "" for each in told] == [True]
+    shown = run(installation.home, "list")
+    assert other in shown.stdout
+    assert f"schema myriad of database {database}" in shown.stderr
+    assert "hint: " in shown.stderr
     databases.prepare(installation.server(), "main")
     assert f"'{database}' is not to be had" in caplog.text
     assert not is_superuser(planted, owner)

@@ -1,6 +1,6 @@
 """`myriad list` and `myriad show`: what is published."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -9,16 +9,22 @@ from rich.text import Text
 from myriad.cli.common import Session, common, console
 from myriad.model import reject_place
 
+if TYPE_CHECKING:
+    from myriad.errors import MyriadError
+
 
 @click.command("list")
 @common
 def list_command(session: Session) -> None:
     """List the published tables of both engines."""
-    rows = session.open().published()
+    unread: list[MyriadError] = []
+    rows = session.open().published(unread.append)
+    for problem in unread:
+        session.warn(f"{problem.message}\nhint: {problem.hint}")
     if session.as_json:
         session.result(rows, "")
         return
-    if not rows:
+    if not (rows or unread):
         session.say("Nothing is published yet: `myriad publish FILE`.")
         return
     heads = "engine", "database", "dataset", "table", "rows", "bytes", "published", "source"

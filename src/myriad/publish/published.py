@@ -1,11 +1,15 @@
 """What is published, over all databases of PostgreSQL and all keyspaces of Cassandra."""
 
+import logging
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import EngineError, PublishError
+from myriad.errors import EngineError, MyriadError, PublishError
 from myriad.publish import record
 from myriad.publish.cassandra import record as cassandra
 from myriad.settings import Settings
@@ -14,19 +18,33 @@ if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
 
 
-def everywhere(server: Server, cluster: "Cluster | None" = None) -> list[dict[str, Any]]:
+log = logging.getLogger("myriad.publish")
+Unread = Callable[[MyriadError], None]
+
+
+def _write_down(problem: MyriadError) -> None:
+    log.warning("%s (%s)", problem.message, problem.hint)
+
+
+def everywhere(
+    server: Server, cluster: "Cluster | None" = None, unread: Unread = _write_down
+) -> list[dict[str, Any]]:
     """Return a row for each published table: engine, database, dataset, name, rows, bytes, source.
 
     Cassandra's come from the record, without those that were dropped by hand if `cluster` answers;
-    their bytes are as they were sent.
+    their bytes are as they were sent. `unread` hears of each database that cannot be read: what
+    somebody did to one hides no other.
     """
     with closing(server.connect(autocommit=True)) as control:
         names = databases.ours(control)
     found = []
     for name in names:
-        with closing(server.connect(name, autocommit=True)) as connection:
-            rows = record.published(connection)
-            found += [{"engine": "postgres", "database": name, **row} for row in rows]
+        try:
+            rows = _of_database(server, name)
+        except MyriadError as problem:
+            unread(problem)
+            continue
+        found += [{"engine": "postgres", "database": name, **row} for row in rows]
     rows = cassandra.everywhere(server)
     there = _tables(cluster) if rows and cluster else None
     found += [
@@ -35,6 +53,17 @@ def everywhere(server: Server, cluster: "Cluster | None" = None) -> list[dict[st
         if there is None or (row["keyspace"], row["name"]) in there
     ]
     return sorted(found, key=lambda row: (row["database"], row["dataset"], row["name"]))
+
+
+def _of_database(server: Server, name: str) -> list[dict[str, Any]]:
+    try:
+        with closing(server.connect(name, autocommit=True)) as connection:
+            return record.published(connection)
+    except psycopg.Error as error:
+        raise EngineError(
+            f"what is published in database {name} cannot be read: {error}",
+            hint="Look who did what in it; the other databases are not concerned.",
+        ) from error
 
 
 def _tables(cluster: "Cluster") -> set[tuple[str, str]] | None:
