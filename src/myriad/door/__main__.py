@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from myriad.door import server, watch
+from myriad.door.capacity import capacity
 from myriad.door.control import Control
 from myriad.door.dial import Address, Dial
 from myriad.door.login import Login
@@ -79,7 +80,8 @@ async def _make(configuration: dict[str, Any]) -> Door:
     keeping = asyncio.get_running_loop().create_task(control.keep())
     async with asyncio.timeout(START_SECONDS):
         await control.ready()
-        room = await server.capacity(control, configuration["settings"], os.cpu_count() or 1)
+        room = await capacity(control, configuration["settings"], os.cpu_count() or 1)
+    room["ours"] = given["kind"] == "embedded"
     door = Door(configuration["settings"], Dial(address), control, capacity=room)
     door.keep(keeping)
     await control.listen(

@@ -110,6 +110,10 @@ class Asker(asyncio.Protocol):
         """Remember why the server is about to end this connection; say whether it is."""
         raise NotImplementedError
 
+    def note_error(self, code: str, before: str) -> None:
+        """Hear of an error, and of the one `before` it in the same unit."""
+        raise NotImplementedError
+
     def note_parameter(self, body: bytes) -> None:
         """Remember what the server reports of a setting."""
         raise NotImplementedError
@@ -233,6 +237,7 @@ class Asker(asyncio.Protocol):
             job.note_status(kind, body)
         elif kind == ERROR and not self.is_last_word(body):
             fields = wire.error_fields(body)
+            self.note_error(fields.get("C", ""), job.fault.code if job.fault else "")
             job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
         elif kind == CHANGED:
             self.note_parameter(body)

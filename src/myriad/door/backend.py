@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from myriad.door import wire
 from myriad.door.asking import Asker
 from myriad.door.statements import Prepared
+from myriad.door.told import MOST_REPEATS, STUCK
 from myriad.door.values import NONE, Values
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
@@ -61,6 +62,7 @@ class Backend(Asker):
         aims: what the unit here cancels or ends: functions, and numbers of other sessions.
         speaker: the number of the session that did last what may notify others.
         dirt: what must be reset before somebody else gets it.
+        repeats: how often it has told one error again.
         full: the server does not read as fast as we send.
     """
 
@@ -77,6 +79,7 @@ class Backend(Asker):
         "number",
         "pool",
         "prepared",
+        "repeats",
         "session",
         "speaker",
         "values",
@@ -91,7 +94,7 @@ class Backend(Asker):
         self.prepared = Prepared()
         self.aims: set[tuple[str, int]] = set()
         self.speaker = 0
-        self.dirt = 0
+        self.dirt = self.repeats = 0
         self.born = self.idle_since = 0.0
         self.full = False
         self._rest = self._skip = 0
@@ -190,6 +193,12 @@ class Backend(Asker):
             return False
         self._last_fault = Fault(fields.get("C", "57P01"), fields.get("M", ""), LOST.hint)
         return True
+
+    def note_error(self, code: str, before: str) -> None:
+        """Hear of an error, and of the one `before` it in the same unit: see `told`."""
+        self.repeats = self.repeats + 1 if code == before == STUCK.code else 0
+        if self.repeats == MOST_REPEATS:
+            self.abort(STUCK)
 
     def note_parameter(self, body: bytes) -> None:
         """Remember what the server reports of a setting."""

@@ -203,3 +203,18 @@ SELECT current_setting('max_connections')::int
      - current_setting('superuser_reserved_connections')::int AS connections,
        current_setting('server_version_num')::int / 10000 AS version,
        (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser;
+
+-- name: strays
+-- Which of these server processes are still there, and were before they were left for so many
+-- seconds; and whether they are deaf: idle, waiting for nothing, and in our own server ($3) they
+-- were asked to end just now.
+SELECT a.pid,
+       CASE
+           WHEN a.state = 'active' OR a.state IS NULL OR a.wait_event IS NOT NULL
+           OR a.backend_xid IS NOT NULL OR a.backend_xmin IS NOT NULL THEN false
+           WHEN $3::boolean THEN pg_terminate_backend(a.pid)
+           ELSE true
+       END AS deaf
+FROM unnest($1::int[], $2::float8[]) AS l (pid, seconds)
+JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE extract(epoch FROM clock_timestamp() - a.backend_start) > l.seconds;

@@ -57,12 +57,14 @@ class Effects:
     settings: set[str] = field(default_factory=set)
     local: set[str] = field(default_factory=set)
     restores: set[str] = field(default_factory=set)
+    told: set[tuple[str, str | None]] = field(default_factory=set)
     resets: bool = False
     discards: bool = False
     sequences: bool = False
     reads_sequences: bool = False
     renews: bool = False
     defines: bool = False
+    prepares: bool = False
     executes: set[str] = field(default_factory=set)
     deallocates: str | None = None
     deallocates_all: bool = False

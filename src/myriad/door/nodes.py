@@ -219,6 +219,7 @@ def _load(effects: Effects, statement: Node) -> None:
 def _prepare(effects: Effects, statement: Node) -> None:
     effects.pin("PREPARE")
     _prepared_name(effects, statement)
+    effects.prepares = True
 
 
 def _execute(effects: Effects, statement: Node) -> None:

@@ -57,6 +57,7 @@ class Pool:
         most_for_one: how many of them one person may use: others always find some.
         pinned: how many of them stay with a session.
         sessions: how many sessions use it.
+        reported: what the server said of its settings to the newest server connection.
         oldest: server connections that were there before are not used again.
         asked_for: when somebody last wanted to use it.
         hides_activity: nobody may see there what others run.
@@ -83,6 +84,7 @@ class Pool:
         self.pinned = self.sessions = 0
         self.lingers = True
         self.hides_activity = shared
+        self.reported: dict[str, str] = {}
         self.asked_for = self.oldest = 0.0
         self.opening = 0
         self.backends: set[Backend] = set()
@@ -163,6 +165,7 @@ class Pool:
     def opened(self, backend: Backend) -> None:
         """Take a new server connection."""
         self.opening -= 1
+        self.reported = dict(backend.parameters)
         self.backends.add(backend)
         self._put(backend)
         self.grow()
@@ -256,6 +259,7 @@ class Pool:
         self.backends.discard(backend)
         if backend in self._idle:
             self._idle.remove(backend)
+        self.pools.left(backend.number)
         self.pools.freed(self)
 
     def recycle(self) -> None:

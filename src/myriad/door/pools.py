@@ -38,6 +38,7 @@ class Pools:
     Attributes:
         most_in_one: server connections of one pool.
         most: server connections of all pools.
+        left: is to hear of each server process whose connection has ended.
         waits_for_server: since when the server cannot be reached, None while it can.
     """
 
@@ -46,6 +47,7 @@ class Pools:
         dial: Dial,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         is_still: Callable[[str, int], Awaitable[bool]],
+        left: Callable[[int], None],
         *,
         most_in_one: int,
         most: int,
@@ -54,7 +56,7 @@ class Pools:
         self.spawn = spawn
         self.most_in_one, self.most = most_in_one, most
         self.waits_for_server: float | None = None
-        self._dial, self._is_still = dial, is_still
+        self._dial, self._is_still, self.left = dial, is_still, left
         self._pools: dict[Place, Pool] = {}
         self._oldest = 0.0
         self._open: set[Pool] = set()  # those with server connections: few, where pools are many

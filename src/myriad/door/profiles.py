@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, values, wire
+from myriad.door import settle, told, values, wire
+from myriad.door.asking import Refused
 from myriad.door.cache import Cache
 from myriad.door.startup import Startup
 from myriad.door.values import Values
@@ -48,6 +49,8 @@ class Profiles:
         Raises Refused with the server's error, Lost.
         """
         wanted = values.of({name.lower(): value for name, value in startup.named.items()})
+        if not told.fits(wanted.named, pool.reported):
+            raise Refused(told.UNTOLD)
         await settle.become(backend, wanted)
         statuses = b"".join(
             wire.parameter_status(name, value)

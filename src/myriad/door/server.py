@@ -16,7 +16,8 @@ from myriad.door.accounts import Account, Accounts, Entry
 from myriad.door.asking import Lost, Refused
 from myriad.door.audit import Audit
 from myriad.door.backend import Backend
-from myriad.door.control import SQL, Control
+from myriad.door.capacity import KNOWN_VERSION
+from myriad.door.control import Control
 from myriad.door.databases import Databases, pool_role
 from myriad.door.defaults import Defaults, concern
 from myriad.door.dial import Dial
@@ -33,6 +34,7 @@ from myriad.door.requests import Requests
 from myriad.door.roles import PoolRoles
 from myriad.door.session import Session
 from myriad.door.startup import Startup
+from myriad.door.strays import Strays
 from myriad.door.throttle import Throttle
 from myriad.door.troubles import Troubles
 from myriad.door.wire import Fault
@@ -77,11 +79,13 @@ class Door:
         self.throttle = Throttle(settings["max_clients"])
         self.profiles = Profiles()
         self.troubles = Troubles()
+        self.strays = Strays(control, ours=capacity["ours"])
         self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
         self.pools = Pools(
             dial,
             self.spawn,
             self.databases.is_still,
+            self.strays.left,
             most_in_one=capacity["in_one"],
             most=capacity["in_all"],
         )
@@ -362,26 +366,6 @@ def _check_room(account: Account) -> None:
                 "Close some, or have the limit raised: myriad person limit.",
             )
         )
-
-
-KNOWN_VERSION = 18  # of PostgreSQL, whose grammar pglast has
-# A statement may take long without using a core: more than the cores need, as poolers have it.
-LEAST_IN_ONE, LEAST_IN_ALL = 20, 60
-RESERVED = 20  # server connections for Myriad's own commands, and for this door's control
-
-
-async def capacity(control: Control, settings: dict[str, Any], cores: int) -> dict[str, Any]:
-    """Return how many server connections the door may use, and whether it is superuser."""
-    [row] = await control.fetch(SQL["capacity"])
-    most = max(2, row["connections"] - RESERVED)
-    in_all = min(settings["server_connections"] or max(LEAST_IN_ALL, 20 * cores), most)
-    in_one = min(settings["pool_size"] or max(LEAST_IN_ONE, 4 * cores), in_all)
-    return {
-        "in_all": in_all,
-        "in_one": in_one,
-        "superuser": row["superuser"],
-        "version": row["version"],
-    }
 
 
 def secret_of(folder: Path) -> bytes:

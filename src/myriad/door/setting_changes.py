@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from myriad.door import told
 from myriad.door.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
 from myriad.door.values import HARMLESS
 
@@ -65,7 +66,7 @@ def _is_true(value: Value) -> bool:
 def _is_safe_encoding(value: Value) -> bool:
     if not isinstance(value, str) or not value.isascii():
         return False
-    return "".join(letter for letter in value.lower() if letter.isalnum()) in ENCODINGS
+    return told.plain(value) in ENCODINGS
 
 
 def _check_value(effects: Effects, name: str, values: list[Value]) -> None:
@@ -101,6 +102,8 @@ def _note_change(effects: Effects, name: str, values: list[Value], *, local: boo
         _note_rights(effects, name, values[0] if values else None, local=local)
         return
     _check_value(effects, name, values)
+    if (change := told.change(name, values)) is not None:
+        effects.told.add(change)
     if name == "seed":
         effects.pin("SET SEED", closes=True)
     elif "." in name:

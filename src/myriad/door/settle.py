@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import activity, identity, quota, signals, values, wire
+from myriad.door import activity, identity, quota, signals, told, values, wire
 from myriad.door.asking import CANCELLED, Lost, Refused
 from myriad.door.backend import Backend
 from myriad.door.effects import MOST_SETTINGS
@@ -60,6 +60,10 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
         return _SEQUENCES
     if len(session.touched | verdict.settings) > MOST_SETTINGS:
         return _TOO_MANY
+    if (verdict.told or verdict.resets or verdict.executes) and (
+        fault := _untold(session, verdict)
+    ):
+        return fault
     if (
         verdict.pins
         and not (session.pin or session.wants_pin)
@@ -67,6 +71,19 @@ def objection(session: "Session", verdict: Verdict) -> Fault | None:
     ):
         return _too_many_pins(verdict.pins)
     return None
+
+
+def _untold(session: "Session", verdict: Verdict) -> Fault | None:
+    """Return why the server could not tell what a setting becomes: see `told`."""
+    named = session.extended.named if session.extended is not None else {}
+    run = (named[name] for name in map(str.encode, verdict.executes) if name in named)
+    if any(told.is_delicate(change) for each in run for change in each.verdict.told):
+        return told.UNTOLD  # nobody reads the settings behind EXECUTE
+    changes = verdict.told | told.RESET_ALL if verdict.resets else verdict.told
+    initial, reported = session.initial.named, session.pool.reported
+    earlier = session.touched | session.local | session.restored
+    known = told.Known(session.values.named, initial, reported, earlier)
+    return told.objection(changes, known)
 
 
 def _too_many_pins(pins: str) -> Fault:

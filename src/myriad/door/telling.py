@@ -37,6 +37,8 @@ def _shown(session: "Session", message: bytes) -> bytes:
         fault, session.refusal = session.refusal, None
         session.errors = fault.code
         return fault.encode()
+    if session.backend is not None:
+        session.backend.note_error(code, session.errors)
     session.errors = code
     session.door.troubles.note(code, fields.get("M", ""), session.pool.database)
     if code == CANCELLED and session.reason:

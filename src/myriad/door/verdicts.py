@@ -29,7 +29,8 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
         spans += 1 + len(processes.asked) + len(processes.written)
     sets = (verdict.settings, verdict.local, verdict.restores, verdict.executes)
     names = NAME_BYTES * sum(map(len, sets)) + len("".join(verdict.executes))
-    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names
+    told = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.told)
+    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + told
 
 
 class Verdicts:

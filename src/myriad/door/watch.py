@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from myriad.door import audit, databases, defaults, holding, measures, peers
+from myriad.door import audit, databases, defaults, holding, measures, peers, strays
 from myriad.door.backend import Backend
 from myriad.door.session import Session
 from myriad.door.wire import Fault
@@ -59,6 +59,7 @@ def start(door: "Door", written: measures.Measures) -> None:
         (databases.LOOK_SECONDS, door.look_at_databases),
         (defaults.LOOK_SECONDS, door.look_at_defaults),
         (measures.WRITE_SECONDS, write),
+        (strays.LOOK_SECONDS, door.strays.look),
     ):
         door.spawn(_every(pause, work))
 
