@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from myriad.errors import MyriadError
     from myriad.people import People
     from myriad.publish import Options, Progress, Report
+    from myriad.publish.changes import Changes
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,32 @@ class Myriad:
         from myriad.publish import published  # noqa: PLC0415
 
         return published.describe(self.server(), self.settings, table, database)
+
+    def history(
+        self, table: str | None = None, database: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return what changed published tables, or tried to, the newest first.
+
+        Of one table (`name` or `dataset.name`), or of all in all databases, or in one. Raises
+        PublishError if the table never was published, NotRunning.
+        """
+        return self._changes(database).history(table, limit, everywhere=database is None)
+
+    def undo(
+        self, table: str, to: int | None = None, database: str | None = None
+    ) -> dict[str, Any]:
+        """Show an older version of a table again: the one before, or version `to`.
+
+        Raises PublishError if it is not kept, SchemaRefused, SwapBlocked, NotRunning.
+        """
+        return self._changes(database).undo(table, to)
+
+    def _changes(self, database: str | None) -> "Changes":
+        from myriad.publish.changes import Changes  # noqa: PLC0415
+
+        server = self.server()
+        folder = self.home.folder if server.kind == "embedded" else None
+        return Changes(server, self.settings, folder, database or self.settings.database)
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

@@ -142,6 +142,26 @@ class Settings:
     swap_timeout: float = _setting(
         300.0, "seconds that `publish` waits for readers of the old table before it gives up", low=1
     )
+    versions: int = _setting(
+        2, "older versions of each table that `publish` keeps for `undo`; 0: none", high=1000
+    )
+    versions_megabytes: int = _setting(
+        0, "MB that the older versions in one database may take together; 0: any"
+    )
+    versions_disk_percent: float = _setting(
+        20.0,
+        "percent of the disk that the older versions in one database may take together; 0: any;"
+        " where PostgreSQL is ours",
+        high=100,
+    )
+    unpublished_days: float = _setting(
+        30.0, "days that `undo` can bring back a table after `unpublish`"
+    )
+    history_runs: int = _setting(
+        1000,
+        "runs that `history` keeps of the same tables; of a dataset, fifty times as many",
+        low=1,
+    )
     load_memory_mb: int = _setting(
         150, "memory in MB for reading and converting a source; files of any size fit", low=64
     )

@@ -97,7 +97,7 @@ POINTS = {
     "readers of the old table": Point("LOCK TABLE", take=f"SELECT FROM {TABLE}"),
     "dropping the old table": _statement("DROP TABLE"),
     "the record, after the swap": Point(
-        "INSERT INTO myriad.run", take="LOCK TABLE myriad.run IN SHARE MODE"
+        "INSERT INTO myriad.published", take="LOCK TABLE myriad.published IN SHARE MODE"
     ),
 }
 

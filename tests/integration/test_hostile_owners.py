@@ -322,5 +322,5 @@ def test_a_database_that_became_an_owners_meanwhile_is_not_published_into(
     source.write_text("a\n1\n")
     with pytest.raises(PublishError, match=f"belongs to {owner.name}"):
         installation.publish([source], Options(database=name))
-    assert asked == [name, name]
+    assert asked[:2] == [name, name]
     owner.run(f'DROP DATABASE "{name}"', "main")

@@ -227,7 +227,8 @@ def test_foreign_keys_of_other_tables_survive(place: Place) -> None:
     place.ask('CREATE TABLE public."Holder" (n int CONSTRAINT "needs T" REFERENCES t'
               " ON DELETE CASCADE DEFERRABLE)")  # fmt: skip
     place.ask('INSERT INTO "Holder" VALUES (1), (2)')
-    question = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'"
+    question = ("SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+                " WHERE contype = 'f' AND connamespace <> 'myriad'::regnamespace")  # fmt: skip
     before = place.ask(question)
     republished(place, NEW, keys={"": ("id",)})
     assert place.ask(question) == before

@@ -19,6 +19,8 @@ COMMANDS = {
     "publish": "publish",
     "list": "tables",
     "show": "tables",
+    "history": "history",
+    "undo": "history",
     "person": "people",
     "people": "activity",
     "group": "groups",

@@ -155,6 +155,27 @@ def owner(connection: psycopg.Connection, database: str) -> Owner | None:
     return Owner(*row) if row else None
 
 
+def enter(server: Server, database: str) -> psycopg.Connection | None:
+    """Connect to a database of ours; None if it is not there, or somebody else's.
+
+    While we are in it, it keeps its name: so it is asked again then. Raises psycopg.Error.
+    """
+    with closing(server.connect(autocommit=True)) as control:
+        found = owner(control, database)
+    if found is None or not found.ours:
+        return None
+    connection = server.connect(database, autocommit=True)
+    try:
+        found = owner(connection, database)
+    except BaseException:
+        connection.close()
+        raise
+    if found is None or not found.ours:
+        connection.close()
+        return None
+    return connection
+
+
 def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABASE) -> None:
     """Create a hardened database; nobody gets in before it is, and only then it has its name.
 

@@ -91,17 +91,31 @@ def foreign_key(
 ) -> sql.Composed:
     """ALTER TABLE … ADD FOREIGN KEY `number` of `table` from table `name` to table `target`."""
     key = table.foreign_keys[number]
+    constraint = foreign_key_names(table)[number]
+    actions = key.on_delete, key.on_update
+    return refer(name, constraint, key.columns, target, key.target, actions=actions)
+
+
+def refer(
+    name: sql.Identifier,
+    constraint: str,
+    columns: Iterable[str],
+    target: sql.Identifier,
+    target_columns: Iterable[str],
+    *,
+    actions: tuple[str, str],
+) -> sql.Composed:
+    """ALTER TABLE … ADD FOREIGN KEY; `actions` are those ON DELETE and ON UPDATE."""
     return sql.SQL(
         "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})"
         " ON DELETE {} ON UPDATE {}"
     ).format(
         name,
-        sql.Identifier(foreign_key_names(table)[number]),
-        names(key.columns),
+        sql.Identifier(constraint),
+        names(columns),
         target,
-        names(key.target),
-        sql.SQL(key.on_delete),
-        sql.SQL(key.on_update),
+        names(target_columns),
+        *map(sql.SQL, actions),
     )
 
 

@@ -15,6 +15,10 @@ FROM pg_attribute a
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;
 
+-- name: column_names
+SELECT attname::text AS name FROM pg_attribute
+WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+
 -- name: obstacles
 -- What hangs on a table and would be lost with it; %(made)s is what Myriad made itself.
 SELECT 'row level security' FROM pg_class WHERE oid = %(oid)s AND relrowsecurity

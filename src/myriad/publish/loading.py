@@ -1,7 +1,7 @@
 """Load one table beside the old one: read, prove, copy, count, build keys."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg import sql
 from myriad.errors import KeyRefused, PublishError
 from myriad.model import Kind, Table, Type
 from myriad.publish import copy, ddl, reading
-from myriad.publish.existing import Existing, append_types, query
+from myriad.publish.existing import Existing, Row, append_types, query
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
@@ -29,27 +29,33 @@ MAINTENANCE_MB = 256
 
 @dataclass
 class Loaded:
-    """A table that is loaded: how many rows, and its place until the swap."""
+    """A table that is loaded: how many rows, by which transaction, and its place until the swap."""
 
     rows: int
+    xid: int
     replacement: Replacement | None
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Loader:
-    """Loads the tables of one publish over one connection, in one transaction."""
+    """Loads the tables of one publish over one connection, in one transaction.
+
+    `mark` returns the number of the transaction, or savepoint, that it is called in.
+    """
 
     connection: psycopg.Connection
+    mark: Callable[[], int]
     dataset: str
     rejects: Rejects
     progress: Progress
 
-    def create(self, target: Target, old: int | None, made: Sequence[str]) -> Loaded:
+    def create(self, target: Target, old: int | None, made: Sequence[str], keep: str) -> Loaded:
         """Load `target` into a new table under a temporary name, with its keys and indexes.
 
-        `old` is the table that it will replace; of its indexes those not in `made`, which people
-        added, are made again. An index that the values contradict becomes a note.
+        `old` is the table that it will replace, and `keep` the name it is kept under, if any; of
+        its indexes those not in `made`, which people added, are made again. An index that the
+        values contradict becomes a note.
 
         Raises KeyRefused, TooManyRejects, SourceError, PublishError, psycopg.Error.
         """
@@ -62,7 +68,7 @@ class Loader:
             columns = [column.name for column in target.table.columns]
             return self._copy(source, name, columns, types, freeze=True)
 
-        rows = self._retrying(target, attempt)
+        rows, xid = self._retrying(target, attempt)
         for comment in ddl.comments(target.table, name):
             self.connection.execute(comment)
         self.progress(Step(target.name, "building keys", rows, 1.0))
@@ -70,10 +76,12 @@ class Loader:
         notes: list[str] = []
         renames = self._build_key(target.table, name)
         renames |= self._build_indexes(target.table, name, notes)
-        carried = {} if old is None else self._carry_indexes(target.table, name, old, made)
+        indexes = [] if old is None else query(self.connection, "indexes", oid=old)
+        added = [index for index in indexes if index["name"] not in made]
+        carried = carry_indexes(self.connection, name, target.name, added)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
-        place = Replacement(self.dataset, staged, target.table, old, renames, carried)
-        return Loaded(rows, place, notes)
+        place = Replacement(self.dataset, staged, target.table, old, renames, carried, keep, made)
+        return Loaded(rows, xid, place, notes)
 
     def append(self, target: Target, there: Existing) -> Loaded:
         """Add the records of `target` to the table that is there, in the types that it has."""
@@ -85,7 +93,7 @@ class Loader:
             return self._copy(source, name, columns, types, freeze=False)
 
         try:
-            return Loaded(self._retrying(target, attempt, fixed=True), None)
+            return Loaded(*self._retrying(target, attempt, fixed=True), None)
         except psycopg.errors.UniqueViolation as error:
             raise KeyRefused(
                 f"{target.name} has such a row already: {error.diag.message_detail}",
@@ -104,22 +112,27 @@ class Loader:
         attempt: Callable[[reading.Reading], int],
         *,
         fixed: bool = False,
-    ) -> int:
-        """Run `attempt` until the types hold; a failed one leaves nothing behind.
+    ) -> tuple[int, int]:
+        """Run `attempt` until the types hold; return its rows and its transaction.
+
+        One that fails leaves nothing behind.
 
         `fixed`: the table was there before, no column of it can become text.
         """
         source = reading.Reading(target, self.rejects, self.progress, "loading")
+        xid = 0
 
         def in_transaction() -> int:
+            nonlocal xid
             try:
                 with self.connection.transaction():
+                    xid = self.mark()
                     return attempt(source)
             except REFUSALS as error:
                 self._make_text(target, error, fixed=fixed)
                 raise reading.Again from error
 
-        return source.until_it_holds(in_transaction)
+        return source.until_it_holds(in_transaction), xid
 
     def _make_text(self, target: Target, error: psycopg.Error, *, fixed: bool) -> None:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
@@ -198,31 +211,33 @@ class Loader:
             renames[temporary] = final
         return renames
 
-    def _carry_indexes(
-        self, table: Table, name: sql.Identifier, old: int, made: Sequence[str]
-    ) -> dict[str, str]:
-        """Make the indexes again that people added to the old table by hand."""
-        renames = {}
-        for index in query(self.connection, "indexes", oid=old):
-            if index["name"] in made:
-                continue
-            temporary = f"index_{secrets.token_hex(8)}"
-            head = sql.SQL("CREATE {} {} ON {} ").format(
-                sql.SQL("UNIQUE INDEX" if index["is_unique"] else "INDEX"),
-                sql.Identifier(temporary),
-                name,
-            )
-            try:
-                with self.connection.transaction():
-                    self.connection.execute(head + sql.SQL(index["rest"]))
-            except psycopg.Error as error:
-                reason = error.diag.message_primary
-                raise PublishError(
-                    f"index {index['name']} does not fit the new {table.name}: {reason}",
-                    hint="Drop the index first. Nothing was changed.",
-                ) from error
-            renames[temporary] = index["name"]
-        return renames
+
+def carry_indexes(
+    connection: psycopg.Connection, name: sql.Identifier, table: str, indexes: Iterable[Row]
+) -> dict[str, str]:
+    """Make indexes again that people added to another relation: temporary → their names.
+
+    `name` gets them, which will be `table`. Raises PublishError if one does not fit.
+    """
+    renames = {}
+    for index in indexes:
+        temporary = f"index_{secrets.token_hex(8)}"
+        head = sql.SQL("CREATE {} {} ON {} ").format(
+            sql.SQL("UNIQUE INDEX" if index["is_unique"] else "INDEX"),
+            sql.Identifier(temporary),
+            name,
+        )
+        try:
+            with connection.transaction():
+                connection.execute(head + sql.SQL(index["rest"]))
+        except psycopg.Error as error:
+            reason = error.diag.message_primary
+            raise PublishError(
+                f"index {index['name']} does not fit the new {table}: {reason}",
+                hint="Drop the index first. Nothing was changed.",
+            ) from error
+        renames[temporary] = index["name"]
+    return renames
 
 
 def add_foreign_keys(

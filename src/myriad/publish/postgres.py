@@ -3,7 +3,6 @@
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import psycopg
 from psycopg import sql
@@ -13,12 +12,14 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Kind
 from myriad.people import asking
-from myriad.publish import copy, ddl, existing, loading, naming, plan, record
+from myriad.publish import copy, ddl, existing, loading, naming, plan, record, versions
+from myriad.publish.claims import claim
 from myriad.publish.existing import Existing, query
+from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport
-from myriad.publish.swap import Replacement, rehearse, swap
+from myriad.publish.swap import Replacement, Swapped, rehearse, swap
 from myriad.settings import Settings
 
 FORBIDDEN_DATASETS = ("myriad", "information_schema")
@@ -80,11 +81,11 @@ class Job:
     settings: Settings
     rejects: Rejects
     progress: Progress
+    history: Run
+    keeping: versions.Keeping
     _recorded: bool = field(default=False, init=False)  # whether the database has our record
 
-    def run(
-        self, targets: list[plan.Target], report: Report, began: float, started: datetime
-    ) -> None:
+    def run(self, targets: list[plan.Target], report: Report, began: float) -> None:
         """Load all targets and swap them in, in one transaction."""
         if self.options.dry_run:
             self._recorded = record.there(self.connection)
@@ -94,24 +95,39 @@ class Job:
             return
         record.prepare(self.connection)
         self._recorded = True
+        self.history.begin(self.connection)
         with self.connection.transaction():
-            self._claim(targets)
+            names = [target.name for target in targets]
+            claim(self.connection, self.dataset, names)
+            versions.query(self.connection, "hold", dataset=self.dataset, names=names)
             there = self._look(targets)
             report.first_in_dataset = self._make_dataset()
-            self._load(targets, there, report)
+            states = self._load(targets, there, report)
             report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
             report.seconds = time.monotonic() - began
-            record.save(self.connection, report, started)
+            record.save(self.connection, report, states)
+            self._expire(report)
+            self.history.done(self.connection, report.as_data(), self.settings.history_runs)
 
     def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
         """Return the tables that are there; raises SchemaRefused for what must not be touched."""
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
         if any(there.values()) and not self.options.append:
-            pairs = [(target.table, there[target.name]) for target in targets]
-            tables = [(table, old.oid if old else None) for table, old in pairs]
+            found = [(target.table, there[target.name]) for target in targets]
+            tables = [
+                (table, old.oid if old else None, self._made(table.name) or [])
+                for table, old in found
+            ]
             rehearse(self.connection, self.dataset, tables)
         return there
+
+    def _expire(self, report: Report) -> None:
+        """Drop versions that are too many, too large or too old."""
+        names = [(self.dataset, table.table.name) for table in report.tables]
+        notes = versions.expire(self.connection, names, self.keeping)
+        for table in report.tables[:1]:
+            table.notes += notes
 
     def _make_dataset(self) -> bool:
         """Make the dataset where it is missing; say whether it had no table yet."""
@@ -120,19 +136,6 @@ class Job:
         with suppress(psycopg.errors.UniqueViolation), self.connection.transaction():
             self.connection.execute(schema)
         return not query(self.connection, "taken", dataset=self.dataset)
-
-    def _claim(self, targets: list[plan.Target]) -> None:
-        """Let nobody else publish the same tables meanwhile."""
-        for name in sorted(target.name for target in targets):
-            key = f"publish {self.dataset}.{name}"
-            row = self.connection.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]
-            ).fetchone()
-            if not (row and row[0]):
-                raise PublishError(
-                    f"{self.dataset}.{name} is being published by somebody else right now",
-                    hint="Wait until that publish has ended.",
-                )
 
     def _existing(self, target: plan.Target) -> Existing | None:
         """Return the table that is there; raises SchemaRefused if it must not be touched."""
@@ -174,44 +177,68 @@ class Job:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         if there is not None:
             table.action = "appended" if self.options.append else "replaced"
+            table.written = versions.written_since(self.connection, there.oid)
             if not self.options.append:
                 table.difference = existing.difference(there, target.table)
         return table
 
     def _load(
         self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
-    ) -> None:
-        loader = loading.Loader(self.connection, self.dataset, self.rejects, self.progress)
-        replacements = {}
+    ) -> dict[str, versions.State]:
+        """Load all and swap them in; return how each table came to be what is shown."""
+        loader = loading.Loader(
+            self.connection,
+            lambda: self.history.mark(self.connection),
+            self.dataset,
+            self.rejects,
+            self.progress,
+        )
+        loaded = {}
         for target in targets:
             before, found = len(self.rejects.kept), there[target.name]
-            if found is not None and self.options.append:
-                loaded = loader.append(target, found)
-            else:
-                made = self._made(target.name) or []
-                loaded = loader.create(target, found.oid if found else None, made)
+            one = loaded[target.name] = self._load_one(loader, target, found)
             table = self._report(target, found)
-            table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
+            table.rows, table.rejects = one.rows, len(self.rejects.kept) - before
             table.ddl = ddl.text(self.dataset, target.table)
-            table.notes += loaded.notes
-            if loaded.replacement is not None:
-                replacements[target.name] = loaded.replacement
-                if not target.table.primary_key:
-                    table.key_candidates = self._key_candidates(loaded.replacement)
+            table.notes += one.notes
+            if one.replacement is not None and not target.table.primary_key:
+                table.key_candidates = self._key_candidates(one.replacement)
             report.tables.append(table)
+        replacements = {name: one.replacement for name, one in loaded.items() if one.replacement}
         notes = loading.add_foreign_keys(self.connection, replacements)
         for table in report.tables:
             table.notes += notes.get(table.table.name, [])
         self.rejects.check()
+        swapped = self._swap(replacements, report)
+        return {
+            name: versions.State(
+                one.xid, one.rows, added=one.replacement is None, kept=swapped.kept.get(name)
+            )
+            for name, one in loaded.items()
+        }
+
+    def _load_one(
+        self, loader: loading.Loader, target: plan.Target, found: Existing | None
+    ) -> loading.Loaded:
+        if found is not None and self.options.append:
+            return loader.append(target, found)
+        made = self._made(target.name)
+        old = found.oid if found else None
+        kept = made is not None and old is not None and self.keeping.allows(self.connection, old)
+        keep = versions.new_name() if kept else ""
+        return loader.create(target, old, made or [], keep)
+
+    def _swap(self, replacements: dict[str, Replacement], report: Report) -> Swapped:
         self.progress(Step("", "replacing", report.rows, 1.0))
-        made_names = swap(
+        swapped = swap(
             self.connection,
             list(replacements.values()),
             self.settings.swap_timeout,
             lambda: asking.by_process(self.server),
         )
         for table in report.tables:
-            table.made = made_names.get(table.table.name, [])
+            table.made = swapped.made.get(table.table.name, [])
+        return swapped
 
     def _key_candidates(self, loaded: Replacement) -> list[str]:
         """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""

@@ -4,11 +4,9 @@ import os
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +14,11 @@ from myriad.engines.base import Server
 from myriad.errors import NotRunning
 from myriad.home import Home, process_started
 from myriad.publish import naming, plan, postgres
+from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report
+from myriad.publish.versions import Keeping
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
@@ -56,15 +56,20 @@ def publish(
     naming.check("database", database)
     if options.to != "cassandra":
         postgres.check_dataset(dataset)
-    report = Report(str(uuid.uuid4()), database, dataset, options.dry_run, [])
-    run = _Run(engines, home, settings, options, progress or _silent, report)
-    with _workspace(home, settings) as workspace:
-        opened = open_sources(sources, options.read, workspace)
-        try:
-            run.all(plan.targets(opened, options), workspace)
-        finally:
-            for source in opened:
-                source.close()
+    history = Run(dataset, sources=[str(source) for source in sources])
+    report = Report(history.id, database, dataset, options.dry_run, [])
+    run = _Run(engines, home, settings, options, progress or _silent, report, history)
+    try:
+        with _workspace(home, settings) as workspace:
+            opened = open_sources(sources, options.read, workspace)
+            try:
+                run.all(plan.targets(opened, options), workspace)
+            finally:
+                for source in opened:
+                    source.close()
+    except BaseException as error:
+        run.failed(error)
+        raise
     report.seconds = time.monotonic() - began
     return report
 
@@ -100,12 +105,23 @@ class _Run:
     options: Options
     progress: Progress
     report: Report
+    history: Run
 
     def __post_init__(self) -> None:
-        self._began, self._started = time.monotonic(), datetime.now(UTC)
+        self._began = time.monotonic()
+        table = self.options.table
+        files = (naming.snake(Path(source).stem) for source in self.history.sources)
+        self.history.tables = [table] if table else list(files)  # until it is known
+
+    def failed(self, error: BaseException) -> None:
+        """Let the history tell of it."""
+        if self.options.to != "cassandra" and not self.options.dry_run:
+            server, keep = self.engines.postgres, self.settings.history_runs
+            self.history.failed(server, self.report.database, error, keep)
 
     def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
         """Load into both before either shows what is new: what fails changes nothing."""
+        self.history.tables = [target.name for target in targets]
         if self.options.to == "postgres":
             self._postgres(targets)
             return
@@ -115,7 +131,7 @@ class _Run:
             if self.options.to == "both":
                 self._postgres(targets)
             if not self.options.dry_run:
-                job.show(self.report, self._started)
+                job.show(self.report, self.history.started)
             self.report.tables += [table.report() for table in job.tables]
             known = set(self.report.rejects)
             more = [reject for reject in job.rejects.kept if reject not in known]
@@ -138,8 +154,10 @@ class _Run:
                 self.settings,
                 self._rejects(),
                 self.progress,
+                self.history,
+                Keeping.of(self.settings, self.home.folder if server.kind == "embedded" else None),
             )
-            job.run(targets, report, self._began, self._started)
+            job.run(targets, report, self._began)
 
     @contextmanager
     def _cassandra(self, workspace: Workspace, targets: list[plan.Target]) -> Iterator["Job"]:

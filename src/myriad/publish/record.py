@@ -1,6 +1,6 @@
 """The record of what was published: runs, tables and rejects, beside the data itself."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from myriad import named_sql
 from myriad.migrations.migrations import RECORD
+from myriad.publish import versions
 from myriad.publish.report import Report
 
 _SQL = named_sql.load("myriad.publish", "record.sql")
@@ -38,31 +39,25 @@ def made(connection: psycopg.Connection, dataset: str, name: str) -> list[str] |
     return found
 
 
-def save(connection: psycopg.Connection, report: Report, started: datetime) -> None:
+def save(
+    connection: psycopg.Connection, report: Report, states: Mapping[str, versions.State]
+) -> None:
     """Write down a publish that is about to be committed, in the same transaction."""
-    connection.execute(
-        _SQL["insert_run"],
-        {
-            "run": report.run,
-            "started": started,
-            "dataset": report.dataset,
-            "sources": [table.source for table in report.tables],
-            "report": Jsonb(report.as_data()),
-        },
-    )
     for table in report.tables:
+        name = table.table.name
         statement = "append_table" if table.action == "appended" else "publish_table"
         connection.execute(
             _SQL[statement],
             {
                 "dataset": report.dataset,
-                "name": table.table.name,
+                "name": name,
                 "run": report.run,
                 "rows": table.rows,
                 "source": table.source,
                 "report": Jsonb(table.as_data()),
             },
         )
+        table.version = versions.note(connection, report.dataset, name, states[name])
     _save_rejects(connection, report)
 
 

@@ -1,7 +1,3 @@
--- name: insert_run
-INSERT INTO myriad.run (run, started, dataset, sources, report)
-VALUES (%(run)s, %(started)s, %(dataset)s, %(sources)s, %(report)s);
-
 -- name: publish_table
 INSERT INTO myriad.published (dataset, name, run, rows, report)
 VALUES (%(dataset)s, %(name)s, %(run)s, %(rows)s, %(report)s)

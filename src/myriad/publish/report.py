@@ -1,7 +1,7 @@
 """What a publish tells at its end."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from myriad.model import Column, Reject, Table
 
@@ -12,6 +12,21 @@ MB = 1_000_000
 def size_text(size: int) -> str:
     """Return so many bytes, for people."""
     return f"{size / MB:,.3g} MB" if size >= SHOWN_AS_MB else f"{size:,} bytes"
+
+
+class Written(NamedTuple):
+    """What people did to a table since it was published: rows of theirs, rows of ours that went.
+
+    A row that they changed counts as both.
+    """
+
+    rows: int = 0
+    gone: int = 0
+
+    @property
+    def any(self) -> int:
+        """Rows that they added, changed or deleted: at least so many."""
+        return max(self)
 
 
 @dataclass
@@ -29,6 +44,8 @@ class TableReport:
         key: as `--key` takes it, in Cassandra.
         partitions: how many, and how large, in Cassandra.
         asks: by which WHERE the table can be asked, in Cassandra.
+        written: what people had done to the table that was there.
+        version: which one it is now, in PostgreSQL.
     """
 
     source: str
@@ -46,6 +63,8 @@ class TableReport:
     key: str = ""
     partitions: dict[str, Any] = field(default_factory=dict)
     asks: list[str] = field(default_factory=list)
+    written: Written = field(default_factory=Written)
+    version: int = 0
 
     def type_of(self, column: Column) -> str:
         """Return a column's type as the engine writes it."""
@@ -69,12 +88,13 @@ class TableReport:
             "notes": [*self.table.notes, *self.notes],
             "ddl": self.ddl,
             "made": self.made,
-            **self._of_cassandra(),
+            **(self._of_cassandra() if self.engine == "cassandra" else self._of_postgres()),
         }
 
+    def _of_postgres(self) -> dict[str, object]:
+        return {"written": self.written._asdict(), "version": self.version}
+
     def _of_cassandra(self) -> dict[str, object]:
-        if self.engine != "cassandra":
-            return {}
         return {"key": self.key, "partitions": self.partitions, "asks": self.asks}
 
     def _column(self, column: Column) -> dict[str, object]:

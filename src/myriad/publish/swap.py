@@ -4,20 +4,28 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
 
 from myriad.errors import SchemaRefused, SwapBlocked
 from myriad.model import Table
-from myriad.publish import ddl
-from myriad.publish.existing import Row, query, refuse_foreign_code, refuse_foreign_types
+from myriad.publish import carried, ddl, versions
+from myriad.publish.existing import (
+    Row,
+    query,
+    refuse_foreign_code,
+    refuse_foreign_types,
+    refuse_obstacles,
+)
 from myriad.publish.naming import shorten
 
 # Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
 LOCK_WAIT_MS = 250
 PAUSE = 0.25
+Result = TypeVar("Result")
 WAITED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 # An autovacuum gives way to whoever waited this long, and never to those who give up before.
 GIVE_WAY_MS = 100
@@ -30,6 +38,8 @@ class Replacement:
     Attributes:
         renames: temporary → final names of the indexes that Myriad makes with the table.
         carried: the same of indexes that people had added to the old table.
+        keep: the name under which the old table is put away; empty: it is dropped.
+        made: the constraints that Myriad made with the old table.
     """
 
     dataset: str
@@ -38,6 +48,21 @@ class Replacement:
     old: int | None
     renames: dict[str, str] = field(default_factory=dict)
     carried: dict[str, str] = field(default_factory=dict)
+    keep: str = ""
+    made: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """What came of a swap, by table.
+
+    Attributes:
+        made: names of the indexes and constraints that Myriad made with it.
+        kept: what was put away.
+    """
+
+    made: dict[str, list[str]]
+    kept: dict[str, versions.Kept]
 
 
 def swap(
@@ -45,13 +70,29 @@ def swap(
     tables: Sequence[Replacement],
     timeout: float,
     people: Callable[[], Mapping[int, str]],
-) -> dict[str, list[str]]:
-    """Give every new table its name; old ones go, what hangs on them moves over.
+) -> Swapped:
+    """Give every new table its name; old ones are put away, what hangs on them moves over.
 
     Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables;
     `people` says who uses which process of the server, for the error about them.
-    Returns by table the names of the indexes and constraints that Myriad made with it.
     Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
+    """
+    old = _old(tables)
+    return patiently(
+        connection, lambda turn: _swap(connection, _turned(tables, turn)), old, timeout, people
+    )
+
+
+def patiently(
+    connection: psycopg.Connection,
+    attempt: Callable[[int], Result],
+    old: Sequence[int],
+    timeout: float,
+    people: Callable[[], Mapping[int, str]],
+) -> Result:
+    """Return what `attempt` does that waits for locks: it is tried again, with the number of tries.
+
+    Raises SwapBlocked after `timeout` seconds that names who holds the relations `old`.
     """
     until = time.monotonic() + timeout
     turn = 0
@@ -60,15 +101,15 @@ def swap(
             with connection.transaction():
                 _wait_briefly(connection)
                 # Readers who join tables lock them in an order of their own: try each in turn.
-                made = _swap(connection, _turned(tables, turn))
+                done = attempt(turn)
                 connection.execute("SET LOCAL lock_timeout = 0")
         except WAITED as error:
             if time.monotonic() > until:
-                raise _blocked(connection, tables, timeout, people()) from error
+                raise _blocked(connection, old, timeout, people()) from error
             turn += 1
             time.sleep(PAUSE / (1 + turn % 3))
         else:
-            return made
+            return done
 
 
 def _turned(tables: Sequence[Replacement], turn: int) -> Sequence[Replacement]:
@@ -78,18 +119,23 @@ def _turned(tables: Sequence[Replacement], turn: int) -> Sequence[Replacement]:
 
 
 def rehearse(
-    connection: psycopg.Connection, dataset: str, tables: Sequence[tuple[Table, int | None]]
+    connection: psycopg.Connection,
+    dataset: str,
+    tables: Sequence[tuple[Table, int | None, Sequence[str]]],
 ) -> None:
     """Swap in empty tables and take it back: says before the load what could not survive it.
 
-    `tables` come with the oid of the old one. If one is locked just now, the real swap will tell.
-    Raises SchemaRefused.
+    `tables` come with the oid of the old one, and the constraints made with that. If one is locked
+    just now, the real swap will tell. Raises SchemaRefused.
     """
     # An index made by hand, which a foreign key may point to, comes with the rows only.
     unknown = (*WAITED, psycopg.errors.InvalidForeignKey)
     with suppress(*unknown), connection.transaction(force_rollback=True):
         _wait_briefly(connection)
-        empty = [_empty(connection, dataset, table, old) for table, old in tables]
+        empty = [
+            replace(_empty(connection, dataset, table, old), made=made)
+            for table, old, made in tables
+        ]
         _swap(connection, empty, rehearsal=True)
 
 
@@ -103,7 +149,7 @@ def _empty(
         connection.execute(ddl.primary_key(table, name, f"{staged}_key"))
     for number in range(len(table.indexes)):
         connection.execute(ddl.create_index(table, number, name, f"{staged}_{number}"))
-    return Replacement(dataset, staged, table, old)
+    return Replacement(dataset, staged, table, old, keep=versions.new_name())
 
 
 def _wait_briefly(connection: psycopg.Connection) -> None:
@@ -116,13 +162,12 @@ def _wait_briefly(connection: psycopg.Connection) -> None:
 
 def _blocked(
     connection: psycopg.Connection,
-    tables: Sequence[Replacement],
+    old: Sequence[int],
     timeout: float,
     people: Mapping[int, str],
 ) -> SwapBlocked:
-    old = _old(tables)
-    views = [view["oid"] for view in query(connection, "views", oids=old)]
-    rows = query(connection, "blockers", oids=old + views)
+    views = [view["oid"] for view in query(connection, "views", oids=list(old))]
+    rows = query(connection, "blockers", oids=[*old, *views])
     holders = ", ".join(
         f"{people.get(row['pid'], row['usename'])} (pid {row['pid']}, for {row['since']})"
         for row in rows
@@ -139,34 +184,55 @@ def _old(tables: Sequence[Replacement]) -> list[int]:
 
 def _swap(
     connection: psycopg.Connection, tables: Sequence[Replacement], *, rehearsal: bool = False
-) -> dict[str, list[str]]:
+) -> Swapped:
     old = _old(tables)
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
     references = query(connection, "references", oids=old) if old else []
     _refuse_foreign(connection, views, references)
-    kept = [_kept(connection, view["oid"]) for view in views]
+    kept = [carried.kept(connection, view["oid"]) for view in views]
     for reference in references:
         _alter_holder(connection, reference, "DROP", "")
     for view in reversed(views):
         _drop(connection, _kind(view), ddl.qualified(view["schema"], view["name"]))
     inherited = [
-        _kept(connection, table.old) if table.old is not None else None for table in tables
+        carried.kept(connection, table.old) if table.old is not None else None for table in tables
     ]
-    dropped = [ddl.qualified(t.dataset, t.table.name) for t in tables if t.old is not None]
-    if dropped:  # in one statement: they may point to each other
-        _drop(connection, "TABLE", sql.SQL(", ").join(dropped))
+    away = _put_away(connection, tables)
     made = {table.table.name: _rename(connection, table) for table in tables}
     for table, things in zip(tables, inherited, strict=True):
         if things is not None:
-            _strip(connection, table.dataset, table.table.name)
+            carried.strip(connection, table.dataset, table.table.name)
             columns = {column.name for column in table.table.columns}
-            _restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
+            carried.restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
     for view, things in zip(views, kept, strict=True):
         _recreate(connection, view, things, fill=not rehearsal)
     for reference in references:
         _refer_again(connection, reference, rehearsal=rehearsal)
-    return made
+    return Swapped(made, away)
+
+
+def _put_away(
+    connection: psycopg.Connection, tables: Sequence[Replacement]
+) -> dict[str, versions.Kept]:
+    """Take the old tables out of the way; raises SchemaRefused if something hangs on them."""
+    old = [table for table in tables if table.old is not None]
+    names = {table.table.name: ddl.qualified(table.dataset, table.table.name) for table in old}
+    if not old:
+        return {}
+    for table in old:  # since it was looked at, somebody may have added a trigger
+        if table.old is not None:
+            full = f"{table.dataset}.{table.table.name}"
+            refuse_obstacles(connection, full, table.old, table.made)
+    # What would be lost must not follow what is put away, either: PostgreSQL knows what that is.
+    with connection.transaction(force_rollback=True):
+        _drop(connection, "TABLE", sql.SQL(", ").join(names.values()))
+    keep = {t.table.name: (t.old, t.keep) for t in old if t.keep and t.old is not None}
+    away = versions.put_away(connection, old[0].dataset, keep)
+    rest = [name for table, name in names.items() if table not in keep]
+    if rest:  # in one statement: they may point to each other
+        _drop(connection, "TABLE", sql.SQL(", ").join(rest))
+    return away
 
 
 def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: list[int]) -> None:
@@ -224,13 +290,6 @@ def _drop(connection: psycopg.Connection, kind: str, name: sql.Composable) -> No
         ) from error
 
 
-def _kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:
-    return {
-        "grants": query(connection, "grants", oid=oid),
-        "comments": query(connection, "comments", oid=oid),
-    }
-
-
 def _alter_holder(
     connection: psycopg.Connection, reference: Row, action: str, definition: str
 ) -> None:
@@ -284,54 +343,6 @@ def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
     return made
 
 
-def _strip(connection: psycopg.Connection, dataset: str, name: str) -> None:
-    """Take from a new table what default privileges gave: the old table's grants are the truth."""
-    oid = connection.execute(
-        "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s",
-        [dataset, name],
-    ).fetchall()[0][0]
-    target = ddl.qualified(dataset, name)
-    for grant in query(connection, "grants", oid=oid):
-        grantee = sql.SQL("PUBLIC") if grant["is_public"] else sql.Identifier(grant["grantee"])
-        connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(target, grantee))
-
-
-def _restore(
-    connection: psycopg.Connection,
-    kind: str,
-    schema: str,
-    name: str,
-    things: dict[str, list[Row]],
-    columns: set[str] | None,
-) -> None:
-    """Give a relation the grants and comments of the one before; only for columns it has."""
-    target = ddl.qualified(schema, name)
-    for grant in things["grants"]:
-        if columns is None or grant["column"] is None or grant["column"] in columns:
-            connection.execute(_grant(target, grant))
-    for comment in things["comments"]:
-        column = comment["column"]
-        if comment["comment"] is None or (column and columns is not None and column not in columns):
-            continue
-        place = target + sql.SQL(".") + sql.Identifier(column) if column else target
-        connection.execute(
-            sql.SQL("COMMENT ON {} {} IS {}").format(
-                sql.SQL("COLUMN" if column else kind), place, sql.Literal(comment["comment"])
-            )
-        )
-
-
-def _grant(target: sql.Composable, grant: Row) -> sql.Composed:
-    column = [] if grant["column"] is None else [sql.Identifier(grant["column"])]
-    where = sql.SQL("").join([sql.SQL(" ("), *column, sql.SQL(")")]) if column else sql.SQL("")
-    grantee = sql.SQL("PUBLIC") if grant["is_public"] else sql.Identifier(grant["grantee"])
-    option = sql.SQL(" WITH GRANT OPTION" if grant["grantable"] else "")
-    return sql.SQL("GRANT {}{} ON {} TO {}{}").format(
-        sql.SQL(grant["privilege"]), where, target, grantee, option
-    )
-
-
 def _recreate(
     connection: psycopg.Connection, view: Row, things: dict[str, list[Row]], *, fill: bool
 ) -> None:
@@ -350,8 +361,8 @@ def _recreate(
             hint="Drop or change the view, or publish under another name with --table.",
         ) from error
     _give(connection, view)
-    _strip(connection, view["schema"], view["name"])
-    _restore(connection, kind, view["schema"], view["name"], things, None)
+    carried.strip(connection, view["schema"], view["name"])
+    carried.restore(connection, kind, view["schema"], view["name"], things, None)
     for definition in view["indexes"] or ():
         connection.execute(definition.encode())
     if view["kind"] == "m" and fill:

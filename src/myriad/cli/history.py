@@ -1,0 +1,98 @@
+"""`myriad history` and `myriad undo`: what was published when, and back to it."""
+
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from myriad.cli.common import Session, common, console
+from myriad.publish.report import size_text
+
+MOST_TABLES = 3  # named in a line
+
+
+@click.command("history")
+@click.argument("table", required=False)
+@click.option("--database", help="Database, if it is not the default.")
+@click.option("--limit", default=100, show_default=True, help="Runs that are shown.")
+@common
+def history_command(session: Session, table: str | None, database: str | None, limit: int) -> None:
+    """Show what changed TABLE (or DATASET.TABLE), or all tables: when, by whom, what came of it.
+
+    Runs that were refused or failed are shown too. The versions are those that `undo` can show.
+    """
+    runs = session.open().history(table, database, limit)
+    if session.as_json:
+        session.result([_plain(run) for run in runs], "")
+        return
+    if not runs:
+        session.say("Nothing was published yet: `myriad publish FILE`.")
+        return
+    heads = "when", "who", "what", "tables", "rows", "size", "seconds", "outcome", "from"
+    shown = Table(*heads, box=None)
+    for run in runs:
+        shown.add_row(*map(Text, _cells(run)))  # never markup: names and files are anybody's
+        for line in _lines(run):
+            shown.add_row("", "", "", Text(line))
+    console().print(shown)
+
+
+def _plain(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in run.items()
+    }
+
+
+def _cells(run: dict[str, Any]) -> list[str]:
+    numbers = run["versions"] or {}
+    names = [
+        f"{name} (version {numbers[name]})" if name in numbers else name for name in run["tables"]
+    ]
+    more = f" and {len(names) - MOST_TABLES} more" if len(names) > MOST_TABLES else ""
+    return [
+        f"{run['started']:%Y-%m-%d %H:%M:%S}",
+        run["person"] or run["account"] or "",
+        run["kind"],
+        f"{run['dataset']}: {', '.join(names[:MOST_TABLES])}{more}",
+        "" if run["rows"] is None else f"{run['rows']:,}",
+        "" if run["bytes"] is None else size_text(int(run["bytes"])),
+        "" if run["seconds"] is None else f"{run['seconds']:.1f}",
+        run["outcome"],
+        ", ".join(run["sources"]),
+    ]
+
+
+def _lines(run: dict[str, Any]) -> list[str]:
+    """Return what changed, and why nothing did."""
+    lines = [
+        f"{table['table']}: {line}"
+        for table in run["report"].get("tables", ())
+        for line in table.get("difference", ())
+    ]
+    return lines + (run["error"].splitlines()[:1] if run["error"] else [])
+
+
+@click.command("undo")
+@click.argument("table")
+@click.option("--to", type=int, help="Number of the version, as `myriad history` shows it.")
+@click.option("--database", help="Database, if it is not the default.")
+@common
+def undo_command(session: Session, table: str, to: int | None, database: str | None) -> None:
+    """Show an older version of TABLE (or DATASET.TABLE) again: the one before, or --to another.
+
+    What is shown now becomes a version itself, so that an undo can be undone.
+    """
+    report = session.open().undo(table, to, database)
+    session.result(report, "\n".join(_back(report, one) for one in report["tables"]))
+
+
+def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
+    name = f"{report['database']}.{report['dataset']}.{one['table']}"
+    when = one["published"][:16].replace("T", " ")
+    said = f"back to version {one['back_to']}, {one['rows']:,} rows of {when} from {one['source']}"
+    lines = [f"{name}: {said}; it is version {one['version']} now"]
+    if one["before"] is not None:
+        lines.append(f"  what was shown is version {one['before']}: `myriad undo` brings it back")
+    return "\n".join([*lines, *(f"  note: {note}" for note in one["notes"])])

@@ -1,0 +1,134 @@
+"""Which versions of tables can be had, and which of them somebody means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from myriad import named_sql
+from myriad.errors import PublishError
+
+_SQL = named_sql.load("myriad.publish", "undo.sql")
+Row = dict[str, Any]
+
+
+def query(connection: psycopg.Connection, statement: str, /, **values: object) -> list[Row]:
+    """Run one of the statements in `undo.sql`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_SQL[statement], values)
+        return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True)
+class State:
+    """A version that can be had.
+
+    Attributes:
+        relation: where it lies in schema `myriad`; None: it is, or is part of, what is shown.
+        oid: of the relation.
+        apart: the relation of rows that belong to it besides.
+        xids: of transactions that added rows to the relation which do not belong to it.
+        later: the versions that these were, the oldest first.
+        added: how many rows these were.
+        proven: whether `xids` tell which rows they are.
+    """
+
+    name: str
+    number: int
+    run: str
+    rows: int
+    report: Row
+    relation: str | None
+    apart: str | None
+    xid: int | None
+    loaded: int | None
+    oid: int
+    finished: datetime
+    names: dict[str, str]
+    foreign_keys: list[Row]
+    unpublished: bool
+    later: list[int]
+    xids: list[str]
+    added: int
+    proven: bool
+
+
+def states(
+    connection: psycopg.Connection, dataset: str, name: str | None = None
+) -> dict[str, list[State]]:
+    """Return the versions that can be had by table, the newest first."""
+    found: dict[str, list[State]] = {}
+    for row in query(connection, "states", dataset=dataset, name=name):
+        found.setdefault(row["name"], []).append(State(**row))
+    return found
+
+
+def chosen(connection: psycopg.Connection, dataset: str, name: str, to: int | None) -> list[State]:
+    """Return the version of a table that is meant, and those that go back together with it.
+
+    `to` is its number; None: the newest that is not shown. Tables of the same run with foreign keys
+    between them go together. Raises PublishError if it cannot be had.
+    """
+    there = states(connection, dataset)
+    wanted = _one(there.get(name, []), f"{dataset}.{name}", to)
+    together = _together(there, wanted)
+    return [
+        wanted,
+        *(state for state in together if state.name != name and not _shown(there, state)),
+    ]
+
+
+def _shown(there: dict[str, list[State]], state: State) -> bool:
+    return shown(there[state.name]) == state.number
+
+
+def shown(versions: Sequence[State]) -> int | None:
+    """Return the number of the version that is shown: the newest of its relation."""
+    numbers = [state.number for state in versions if state.relation is None]
+    return max(numbers, default=None)
+
+
+def _one(versions: Sequence[State], name: str, to: int | None) -> State:
+    now = shown(versions)
+    others = [state for state in versions if state.number != now]
+    if not others:
+        raise PublishError(
+            f"no older version of {name} is kept",
+            hint=f"`myriad history {name}` shows what there is; the setting `versions` says how"
+            " many are kept.",
+        )
+    if to is None:
+        return others[0]
+    for state in others:
+        if state.number == to:
+            return state
+    numbers = ", ".join(str(state.number) for state in others)
+    raise PublishError(
+        f"version {to} of {name} " + ("is shown already" if to == now else "is not kept"),
+        hint=f"There are: {numbers}. `myriad history {name}` says which is which.",
+    )
+
+
+def _together(there: dict[str, list[State]], wanted: State) -> list[State]:
+    """Return the versions of the same run that foreign keys join with this one, itself too."""
+    of_run = {
+        state.name: state
+        for versions in there.values()
+        for state in versions
+        if state.run == wanted.run
+    }
+    pairs = [
+        (name, key["table"])
+        for name, state in of_run.items()
+        for key in state.report.get("foreign_keys", ())
+        if key["table"] in of_run
+    ]
+    found, more = {wanted.name}, True
+    while more:
+        next_to = {two for pair in pairs if found & set(pair) for two in pair}
+        more = not next_to <= found
+        found |= next_to
+    return [of_run[name] for name in sorted(found)]

@@ -1,0 +1,285 @@
+"""Go back to versions of tables, in one transaction, at once for everybody who reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from myriad.engines.base import Server
+from myriad.errors import MyriadError, PublishError
+from myriad.model import TEXT, Column, Table
+from myriad.people import asking
+from myriad.publish import carried, ddl, existing, loading, record, states, versions
+from myriad.publish.existing import Existing, Row
+from myriad.publish.history import Run
+from myriad.publish.states import State, query
+from myriad.publish.swap import Replacement, patiently, swap
+from myriad.settings import Settings
+
+
+@dataclass
+class Back:
+    """One table that goes back, and what came of it.
+
+    Attributes:
+        present, before: what is shown until now, and the number of its version; None: nothing.
+        made: constraints and indexes of Myriad's on what is shown.
+        loaded: the transaction that put in rows which lay apart, and how many.
+        version: the number that it has from now on.
+    """
+
+    state: State
+    present: Existing | None
+    before: int | None
+    made: list[str]
+    loaded: tuple[int, int] | None = None
+    notes: list[str] = field(default_factory=list)
+    version: int = 0
+
+    def as_data(self) -> dict[str, object]:
+        """Return it as plain data for JSON."""
+        return {
+            "table": self.state.name,
+            "before": self.before,
+            "back_to": self.state.number,
+            "version": self.version,
+            "rows": self.state.rows,
+            "source": self.state.report.get("source"),
+            "published": self.state.finished.isoformat(),
+            "notes": self.notes,
+        }
+
+
+@dataclass
+class Undo:
+    """One return, in one dataset of one database, over one connection."""
+
+    server: Server
+    connection: psycopg.Connection
+    dataset: str
+    settings: Settings
+    keeping: versions.Keeping
+    history: Run
+
+    def go(self, goals: Sequence[State]) -> list[Back]:
+        """Show these versions of different tables; what is shown now becomes a version.
+
+        Runs in the caller's transaction, which has claimed the tables. Raises PublishError and its
+        kinds, psycopg.Error.
+        """
+        existing.refuse_foreign_dataset(self.connection, self.dataset)
+        names = [goal.name for goal in goals]
+        versions.query(self.connection, "hold", dataset=self.dataset, names=names)
+        backs = [self._look(goal) for goal in goals]
+        replacements = [self._prepared(back) for back in backs]
+        swapped = swap(
+            self.connection,
+            [one for one in replacements if one is not None],
+            self.settings.swap_timeout,
+            lambda: asking.by_process(self.server),
+        )
+        for back in backs:
+            if back.state.relation is not None:
+                back.made = swapped.made[back.state.name] + self._refer(back)
+            if back.present is None:
+                self._give_default_rights(back.state.name)
+        for back in backs:
+            self._write_down(back, swapped.kept.get(back.state.name))
+        tables = [(self.dataset, name) for name in names]
+        backs[0].notes += versions.expire(self.connection, tables, self.keeping)
+        return backs
+
+    def _full(self, state: State) -> str:
+        return f"{self.dataset}.{state.name}"
+
+    def _look(self, state: State) -> Back:
+        """Look at what is shown; raises SchemaRefused if it must not be touched."""
+        present = existing.find(self.connection, self.dataset, state.name)
+        if present is None:
+            return Back(state, None, None, [])
+        full = self._full(state)
+        made = record.made(self.connection, self.dataset, state.name)
+        if made is None:
+            raise PublishError(
+                f"{full} is there and Myriad did not publish it",
+                hint="Rename or drop it first; what was published stays as it is.",
+            )
+        existing.refuse_obstacles(self.connection, full, present.oid, made)
+        there = states.states(self.connection, self.dataset, state.name)
+        return Back(state, present, states.shown(there[state.name]), made)
+
+    def _prepared(self, back: Back) -> Replacement | None:
+        """Make of a relation what the version was; return what is to be swapped in, if anything."""
+        relation = back.state.relation
+        if relation is None:
+            self._lock(back.state)
+            self._adjust(back, ddl.qualified(self.dataset, back.state.name))
+            return None
+        existing.refuse_foreign_code(self.connection, self._full(back.state), back.state.oid)
+        versions.bring_back(self.connection, self.dataset, relation)
+        name = ddl.qualified(self.dataset, relation)
+        self._adjust(back, name)
+        return self._replacement(back, relation, name)
+
+    def _lock(self, state: State) -> None:
+        """Let nobody else write, nor add a trigger, while rows are taken out and put in."""
+        name = ddl.qualified(self.dataset, state.name)
+        lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(name)
+        patiently(
+            self.connection,
+            lambda _: self.connection.execute(lock),
+            [state.oid],
+            self.settings.swap_timeout,
+            lambda: asking.by_process(self.server),
+        )
+        existing.refuse_foreign_code(self.connection, self._full(state), state.oid)
+
+    def _adjust(self, back: Back, name: sql.Identifier) -> None:
+        """Give a relation the rows of the version: others go apart, its own come in."""
+        state = back.state
+        if state.later:
+            self._take_out(state, name)
+        if state.apart is not None:
+            xid = self.history.mark(self.connection)
+            columns = self._columns(state.oid)
+            put_in = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}")
+            source = ddl.qualified(versions.SCHEMA, state.apart)
+            done = self.connection.execute(put_in.format(name, columns, columns, source))
+            back.loaded = (xid, done.rowcount)
+
+    def _columns(self, oid: int) -> sql.Composed:
+        return ddl.names(row["name"] for row in query(self.connection, "columns", oid=oid))
+
+    def _take_out(self, state: State, name: sql.Identifier) -> None:
+        """Put rows that were added later apart; raises PublishError if people changed some."""
+        if not state.proven:
+            raise PublishError(
+                f"which rows of {self._full(state)} were added later is not to be told any more",
+                hint="The server, or the table, is another one than they were added to.",
+            )
+        apart, columns = versions.new_name(), self._columns(state.oid)
+        place = ddl.qualified(versions.SCHEMA, apart)
+        self.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(place, name))
+        move = sql.SQL(
+            "WITH gone AS (DELETE FROM {} WHERE xmin = ANY (%s::xid[]) RETURNING {})"
+            " INSERT INTO {} ({}) SELECT {} FROM gone"
+        ).format(name, columns, place, columns, columns)
+        done = self.connection.execute(move, [state.xids])
+        if done.rowcount != state.added:
+            raise PublishError(
+                f"people changed or deleted {state.added - done.rowcount:,} of the {state.added:,}"
+                f" rows that were added to {self._full(state)}: these alone cannot be taken out",
+                hint="Publish the table anew, or go back to an earlier version.",
+            )
+        there = states.states(self.connection, self.dataset, state.name)[state.name]
+        newest = max(each.number for each in there if each.relation == state.relation)
+        query(
+            self.connection,
+            "set_apart",
+            dataset=self.dataset,
+            name=state.name,
+            relation=apart,
+            newest=newest,
+            numbers=[*state.later, newest],
+        )
+
+    def _replacement(self, back: Back, relation: str, name: sql.Identifier) -> Replacement:
+        """Return a version as what is swapped in, with the indexes that people have now."""
+        state, present = back.state, back.present
+        mine = set(state.report.get("made", ()))
+        renames = {now: was for now, was in state.names.items() if was in mine}
+        carry = {now: was for now, was in state.names.items() if was not in mine}
+        if present is not None:
+            carry = self._with_present_indexes(back, present.oid, name, carry)
+        columns = self._columns_of(state.oid)
+        kept = present is not None and self.keeping.allows(self.connection, present.oid)
+        keep = versions.new_name() if kept else ""
+        old = present.oid if present else None
+        table = Table(state.name, state.name, columns)
+        return Replacement(self.dataset, relation, table, old, renames, carry, keep, back.made)
+
+    def _columns_of(self, oid: int) -> tuple[Column, ...]:
+        names = [row["name"] for row in existing.query(self.connection, "column_names", oid=oid)]
+        return tuple(Column(name, name, TEXT) for name in names)
+
+    def _with_present_indexes(
+        self, back: Back, oid: int, name: sql.Identifier, carry: dict[str, str]
+    ) -> dict[str, str]:
+        """Drop and make indexes of people's, so that the version has those that there are now."""
+
+        def shape(index: Row, called: str) -> tuple[str, bool, str]:
+            return called, index["is_unique"], index["rest"]
+
+        now = existing.query(self.connection, "indexes", oid=oid)
+        wanted = {shape(each, each["name"]): each for each in now if each["name"] not in back.made}
+        for index in existing.query(self.connection, "indexes", oid=back.state.oid):
+            called = carry.get(index["name"])
+            if called is None:
+                continue
+            if wanted.pop(shape(index, called), None) is None:
+                del carry[index["name"]]
+                drop = sql.SQL("DROP INDEX {}")
+                place = ddl.qualified(self.dataset, index["name"])
+                self.connection.execute(drop.format(place))
+        return carry | loading.carry_indexes(
+            self.connection, name, back.state.name, wanted.values()
+        )
+
+    def _refer(self, back: Back) -> list[str]:
+        """Add the foreign keys that a version had, where they still can be; return their names."""
+        made = []
+        for key in back.state.foreign_keys:
+            label = f"foreign key ({', '.join(key['columns'])}) → {key['table']}"
+            try:
+                self._refer_to(back.state.name, key)
+            except (psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+                reason = error.diag.message_detail or error.diag.message_primary
+                back.notes.append(f"{label} not carried over: {reason}")
+            except MyriadError as error:
+                back.notes.append(f"{label} not carried over: {error}")
+            else:
+                made.append(key["name"])
+        return made
+
+    def _refer_to(self, name: str, key: Row) -> None:
+        target = existing.find(self.connection, key["dataset"], key["table"])  # refuses others'
+        if target is not None:
+            full = f"{key['dataset']}.{key['table']}"
+            existing.refuse_foreign_code(self.connection, full, target.oid)
+        with self.connection.transaction():
+            statement = ddl.refer(
+                ddl.qualified(self.dataset, name),
+                key["name"],
+                key["columns"],
+                ddl.qualified(key["dataset"], key["table"]),
+                key["target"],
+                actions=(versions.ACTIONS[key["on_delete"]], versions.ACTIONS[key["on_update"]]),
+            )
+            self.connection.execute(statement)
+
+    def _give_default_rights(self, name: str) -> None:
+        """Give a table that comes back what a new one would get: others may have lost theirs."""
+        for grant in query(self.connection, "default_rights", dataset=self.dataset):
+            self.connection.execute(carried.grant(ddl.qualified(self.dataset, name), grant))
+
+    def _write_down(self, back: Back, kept: versions.Kept | None) -> None:
+        place = {"dataset": self.dataset, "name": back.state.name}
+        number = versions.next_number(self.connection, **place)
+        if back.state.relation is not None:
+            if kept is not None:
+                versions.keep(self.connection, self.dataset, back.state.name, kept)
+            else:
+                versions.query(self.connection, "forget_shown", **place)
+            query(self.connection, "shown_again", relation=back.state.relation)
+            versions.query(self.connection, "forget_kept", relation=back.state.relation)
+        before = back.state.number
+        query(self.connection, "renumber", number=before, next=number, **place)
+        if back.loaded is not None:
+            xid, loaded = back.loaded
+            values = {"number": before, "next": number, "xid": xid, "loaded": loaded}
+            query(self.connection, "load_again", **values, **place)
+        change = Jsonb({"made": back.made})
+        query(self.connection, "republish", number=number, change=change, **place)
+        back.version = number

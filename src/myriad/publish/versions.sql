@@ -1,0 +1,154 @@
+-- Relations of before: put away into schema myriad, told apart, and dropped when they are too old.
+
+-- name: foreign_keys
+-- Of these tables to others; one to itself stays.
+SELECT k.conrelid::bigint AS oid, k.conname::text AS name, n.nspname::text AS dataset,
+       t.relname::text AS "table",
+       array(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS c (attnum, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.attnum
+             ORDER BY c.place) AS columns,
+       array(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS c (attnum, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.attnum
+             ORDER BY c.place) AS target,
+       k.confdeltype::text AS on_delete, k.confupdtype::text AS on_update
+FROM pg_constraint k
+JOIN pg_class t ON t.oid = k.confrelid
+JOIN pg_namespace n ON n.oid = t.relnamespace
+WHERE k.contype = 'f' AND k.conrelid = ANY(%(oids)s) AND k.confrelid <> k.conrelid
+ORDER BY k.conrelid, k.conname;
+
+-- name: parts
+-- What shares its names with all tables of a schema, and moves with a table: indexes and sequences.
+SELECT c.relname::text AS name, c.relkind::text AS kind, c.oid::bigint AS oid
+FROM pg_class c WHERE c.oid IN (
+    SELECT indexrelid FROM pg_index WHERE indrelid = %(oid)s
+    UNION ALL
+    SELECT objid FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+      AND refobjid = %(oid)s AND deptype IN ('a', 'i')
+) AND c.relkind IN ('i', 'S')
+ORDER BY c.oid;
+
+-- name: holders
+-- Who has a right to a relation or its columns, but for its owner.
+SELECT DISTINCT x.grantee = 0 AS is_public, pg_get_userbyid(x.grantee) AS grantee
+FROM (
+    SELECT c.relowner, c.relacl AS acl FROM pg_class c WHERE c.oid = %(oid)s
+    UNION ALL
+    SELECT c.relowner, a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.oid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+) AS of, aclexplode(of.acl) AS x
+WHERE x.grantee <> of.relowner;
+
+-- name: loads
+-- Which transactions loaded the rows of a relation of ours, and how many rows are theirs; no row
+-- where that is not known. Numbers of transactions begin anew after 2^32: so old ones tell nothing.
+SELECT format('%%I.%%I', n.nspname, c.relname) AS name,
+       array_agg((v.xid & 4294967295)::text) AS xids, sum(v.loaded)::bigint AS loaded,
+       EXISTS (
+           SELECT FROM aclexplode(c.relacl) x WHERE x.grantee <> c.relowner
+           AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+       ) OR EXISTS (
+           SELECT FROM pg_attribute a, aclexplode(a.attacl) x
+           WHERE a.attrelid = c.oid AND x.grantee <> c.relowner
+             AND x.privilege_type IN ('INSERT', 'UPDATE')
+       ) OR pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid) > 0
+         OR pg_stat_get_tuples_inserted(c.oid) > sum(v.loaded) AS touched
+FROM myriad.version v
+JOIN pg_class c ON c.oid = v.oid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE v.oid = %(oid)s AND v.system = (SELECT system_identifier FROM pg_control_system())
+GROUP BY c.oid, n.nspname
+HAVING count(v.xid) = count(*)
+   AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint - min(v.xid) < 4294967296;
+
+-- name: known
+SELECT 1 FROM myriad.published WHERE dataset = %(dataset)s AND name = %(name)s
+UNION ALL
+SELECT 1 FROM myriad.version WHERE dataset = %(dataset)s AND name = %(name)s
+UNION ALL
+SELECT 1 FROM myriad.run WHERE dataset = %(dataset)s AND tables @> ARRAY[%(name)s::text] LIMIT 1;
+
+-- name: next
+SELECT coalesce(max(number), 0) + 1 AS number FROM myriad.version
+WHERE dataset = %(dataset)s AND name = %(name)s;
+
+-- name: keep
+WITH away AS (
+    INSERT INTO myriad.kept (relation, dataset, name, names, foreign_keys)
+    VALUES (%(relation)s, %(dataset)s, %(name)s, %(names)s, %(foreign_keys)s)
+)
+UPDATE myriad.version SET relation = %(relation)s
+WHERE dataset = %(dataset)s AND name = %(name)s AND relation IS NULL;
+
+-- name: forget_shown
+DELETE FROM myriad.version
+WHERE dataset = %(dataset)s AND name = %(name)s AND relation IS NULL;
+
+-- name: show
+-- What is published now is another version.
+INSERT INTO myriad.version (dataset, name, number, run, rows, report, xid, loaded, system, oid)
+SELECT p.dataset, p.name, %(number)s, p.run, p.rows, p.report, %(xid)s, %(loaded)s,
+       (SELECT system_identifier FROM pg_control_system()), c.oid
+FROM myriad.published p
+JOIN pg_namespace n ON n.nspname = p.dataset
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name
+WHERE p.dataset = %(dataset)s AND p.name = %(name)s;
+
+-- name: too_old
+-- What is not to be kept any longer of one table: all but the newest so many.
+UPDATE myriad.version v SET report = NULL, apart = NULL
+FROM (
+    SELECT number FROM myriad.version
+    WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NOT NULL
+    ORDER BY number DESC OFFSET %(keep)s + 1
+) AS old
+WHERE v.dataset = %(dataset)s AND v.name = %(name)s AND v.number = old.number;
+
+-- name: unused
+-- Relations that no version needs any more; one that another transaction is about to drop is its.
+SELECT k.relation, k.dataset, k.name FROM myriad.kept k
+WHERE NOT EXISTS (
+    SELECT FROM myriad.version v
+    WHERE v.report IS NOT NULL AND (v.relation = k.relation OR v.apart = k.relation)
+)
+ORDER BY k.relation FOR UPDATE SKIP LOCKED;
+
+-- name: hold
+-- Let nobody else drop what is kept of these tables.
+SELECT relation FROM myriad.kept
+WHERE dataset = %(dataset)s AND name = ANY(%(names)s) ORDER BY relation FOR UPDATE;
+
+-- name: sizes
+-- Relations that are there, the newest first, with the bytes of each and all newer ones; but for
+-- those that somebody needs right now.
+SELECT relation, (sum(bytes) OVER (ORDER BY since DESC, relation))::bigint AS total
+FROM (
+    SELECT k.relation, k.since, pg_total_relation_size(c.oid) AS bytes
+    FROM myriad.kept k
+    JOIN pg_class c ON c.relname = k.relation
+    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'myriad'
+    WHERE NOT k.unpublished
+    FOR UPDATE OF k SKIP LOCKED
+) AS there;
+
+-- name: past
+-- Nothing can be had again that needs this relation.
+UPDATE myriad.version SET report = NULL, apart = NULL
+WHERE relation = ANY(%(relations)s) OR apart = ANY(%(relations)s);
+
+-- name: forgotten
+-- Unpublished so long ago that nobody wants it back.
+UPDATE myriad.version v SET report = NULL, apart = NULL
+FROM (
+    SELECT relation FROM myriad.kept
+    WHERE unpublished AND since < clock_timestamp() - make_interval(secs => %(seconds)s)
+    FOR UPDATE SKIP LOCKED
+) AS k
+WHERE v.relation = k.relation;
+
+-- name: forget_versions
+DELETE FROM myriad.version WHERE relation = %(relation)s;
+
+-- name: forget_kept
+DELETE FROM myriad.kept WHERE relation = %(relation)s;
