@@ -77,39 +77,102 @@ class Workspace:
     memory_mb: int
 
 
+class Changed(SourceError):
+    """The source was written to while it was read."""
+
+
+class Watch:
+    """Tells whether a file is still what it was when it was opened."""
+
+    def __init__(self, path: Path, origin: str) -> None:
+        self._path, self._origin, self._state = path, origin, _state(path)
+
+    def check(self) -> None:
+        """Raise Changed if the file was written to, replaced or removed."""
+        try:
+            same = _state(self._path) == self._state
+        except OSError:
+            same = False
+        if not same:
+            raise Changed(
+                f"{self._origin} was written to while it was read",
+                hint="Nothing was changed. Publish a copy that nobody writes to.",
+            )
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class TableSource(ABC):
     """One table of an opened source.
 
     Life: opened with a first guess at `table`; `read` until it ends, or raises TypeMismatch: then
     `prove` once and `read` again. Records come in any order.
 
+    A format implements `_read` and sets `records`, found by something other than what makes the
+    rows: a reader that skips, merges or invents records must not be believed.
+
     Attributes:
         origin: what the person named, for reports.
         table: names, types and keys as believed now; column names are the source's own
             (`Column.name == Column.original`): publish makes the table's names.
         size: bytes of the source, 0 if unknown.
-        records: how many the source has, rejects included, after `read` ended; None if only
-            reading could tell, and every record read was counted.
+        records: how many the source has, rejects included; known when `_read` has ended.
+        watch: what tells that the file was written to since it was opened, if anything can.
+        guarded: the format has a watch of its own, or shows one moment whoever writes.
     """
 
     origin: str
     table: Table
     size: int = 0
-    records: int | None = None
+    records: int
+    watch: Watch | None = None
+    guarded: bool = False
 
     @abstractmethod
     def prove(self) -> None:
         """Read every value and set `table` to types that all of them fit."""
 
-    @abstractmethod
     def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         """Yield all records as batches of at most BATCH_ROWS rows, columns in `table`'s order.
 
         `types` has one entry per column and each column arrives as `arrow_type` of it.
         A value that does not fit raises TypeMismatch where `reject` is None; else its whole
         record goes to `reject`. Records that are broken in themselves raise SourceError where
-        `reject` is None, else go to `reject`.
+        `reject` is None, else go to `reject`. SourceError also at the end, if not every record of
+        the source was a row or a reject; Changed if the file was written to meanwhile.
         """
+        rows = rejects = 0
+
+        def counted(record: Reject) -> None:
+            nonlocal rejects
+            rejects += 1
+            if reject is not None:
+                reject(record)
+
+        try:
+            for batch in self._read(types, None if reject is None else counted):
+                rows += batch.num_rows
+                yield batch
+        except Exception:
+            self._check_watch()  # what was read was neither the old file nor the new one
+            raise
+        self._check_watch()
+        if rows + rejects != self.records:
+            raise SourceError(
+                f"{self.origin}: it holds {self.records:,} records, {rows + rejects:,} were read",
+                hint="Nothing was changed. The file is damaged, or no plain table: write it anew.",
+            )
+
+    def _check_watch(self) -> None:
+        if self.watch is not None:
+            self.watch.check()
+
+    @abstractmethod
+    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
+        """Yield what `read` does."""
 
     def progress(self) -> float:
         """Return the share of the source read so far, 0 to 1."""

@@ -1,18 +1,20 @@
 """CSV and TSV: DuckDB reads, types are proven on all values, broken records are found by line."""
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
-from myriad.sources import csv_dialect, csv_records, engine, spool, text, text_sql
+from myriad.sources import csv_count, csv_dialect, csv_records, engine, spool, text, text_sql
+from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
     ReadOptions,
@@ -21,6 +23,7 @@ from myriad.sources.base import (
     TypeMismatch,
     Workspace,
 )
+from myriad.sources.csv_count import Count
 
 # The first guess looks at the beginning and at pieces from all over the file.
 SAMPLE_HEAD = 1 << 20
@@ -58,14 +61,14 @@ class CsvSource(TableSource):
         self._path = path
         self._notes: tuple[str, ...] = ()
         self._numbered: csv_records.Numbered | None = None
+        self._counting: Aside[Count] | None = None
         self._rows_read, self._bytes_per_row = 0, 0.0
         self._name = name
         self._begin()
 
     def _begin(self) -> None:
         """Look at the file's beginning and make the first guess."""
-        self._opened = _state(self._path)
-        self.size = self._opened[0]
+        self.size = self._path.stat().st_size
         start = spool.head(self._path, SAMPLE_HEAD)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceError(
@@ -82,16 +85,6 @@ class CsvSource(TableSource):
             # Not even the sample can be read: the careful path will say why.
             self._candidates = [text_sql.ALL_TESTS] * len(self._names)
             self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
-        if self._ends_in_long_line():
-            self._become_careful(None)
-            self.prove()
-
-    def _ends_in_long_line(self) -> bool:
-        """Say whether DuckDB would lose the last line without a word: if no buffer holds it."""
-        with self._path.open("rb") as file:
-            file.seek(max(self.size - DEFAULT_LINE, 0))
-            end = file.read().rstrip(b"\r\n")
-        return len(end) >= DEFAULT_LINE // 2 and self._dialect.newline not in end
 
     def _first_guess(self, start: bytes) -> None:
         head = self._sample("head.csv", start, pieces=0)
@@ -187,6 +180,7 @@ class CsvSource(TableSource):
         ]
 
     def _become_careful(self, error: Exception | None) -> None:
+        self._stop_counting()
         if error and "unicode" in str(error) and not self._options.encoding:
             encoding = spool.legacy_encoding(self._path)
             if encoding:
@@ -199,8 +193,9 @@ class CsvSource(TableSource):
                 self._begin()
                 return
         copy = self._folder / "numbered.csv"
-        self._numbered = csv_records.number(self._path, copy, self._dialect)
-        self.records = self._numbered.records + len(self._numbered.set_aside)
+        self._numbered = csv_records.number(self._path, copy, self._dialect, self.origin)
+        self.records = self._numbered.records + len(self._numbered.faults)
+        self._notes = (*self._notes, *self._numbered.notes)
         extra_mb = max(0, self._numbered.longest - DEFAULT_LINE) * 8 >> 20
         self._con.close()
         self._con = engine.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
@@ -211,26 +206,17 @@ class CsvSource(TableSource):
         sizes = [f"max_line_size={longest}", f"buffer_size={longest * 2}"]
         return self._relation(
             self._numbered.path,
-            "store_rejects=true",
-            "rejects_limit=0",
             r"new_line='\n'",  # as the copy was written, whatever its fields hold
             *(sizes if longest > DEFAULT_LINE else []),
             numbered=True,
         )
 
-    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
-        """Yield the file's records; see TableSource."""
+    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
         if self._numbered is None:
             yield from self._read_fast(types, reject)
         else:
             yield from self._read_careful(self._numbered, types, reject)
-        if _state(self._path) != self._opened:
-            # Half of a last record may have been read as a whole one.
-            self._begin()
-            raise SourceError(
-                f"{self.origin} was written to while it was read", hint="Publish a copy of it."
-            )
 
     def _query(self, types: Sequence[Type], relation: str, *more: str) -> str:
         """Return the SQL for values `v0`…, the number of the first that does not fit, and `more`.
@@ -252,6 +238,7 @@ class CsvSource(TableSource):
         self, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
         query = self._query(types, self._relation(self._path, BUFFER))
+        counting = self._counting = self._counting or Aside(self._count)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
                 values = batch.select(range(len(types)))
@@ -260,6 +247,8 @@ class CsvSource(TableSource):
                     if reject is not None or not wrong:
                         self._become_careful(None)
                     raise TypeMismatch(self._dialect.names[wrong - 1])
+                if counting.done and not counting.result().plain:
+                    break
                 self._rows_read += batch.num_rows
                 yield values
         except READER_ERRORS as error:
@@ -268,81 +257,88 @@ class CsvSource(TableSource):
             # Whatever the reader dislikes, the careful path names line by line.
             self._become_careful(error)
             raise TypeMismatch(self.origin) from error
+        if not self._agrees(counting.result()):
+            self._become_careful(None)
+            raise TypeMismatch(self.origin)
+
+    def _count(self, stopped: Stopped) -> Count:
+        return csv_count.count(self._path, self._dialect, stopped)
+
+    def _agrees(self, count: Count) -> bool:
+        """Say whether DuckDB read what the plain reading counts, and set how many that is."""
+        width, header = len(self._names), int(self._dialect.header)
+        records = count.lines - (count.blank if width > 1 else self._dialect.blank)
+        self.records = records - header
+        return (
+            count.plain
+            and self.records == self._rows_read
+            and count.delimiters == records * (width - 1)
+        )
 
     def _read_careful(
         self, numbered: csv_records.Numbered, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
         refuse = reject or _raise_source_error
-        for line, raw, reason in numbered.set_aside:
-            refuse(Reject(self.origin, self._name, line, raw, reason))
-        self._con.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-        query = self._query(types, self._careful_relation(), f"{LINE_COLUMN}::BIGINT AS line")
-        problems: dict[int, str] = {}
-        seen = bytearray(numbered.last_line + 1)
+        problems = dict(numbered.faults)
+        if reject is None:
+            self._refuse(problems, refuse)
+        query = self._query(types, self._careful_relation(), f"{LINE_COLUMN}::UBIGINT AS line")
+        squares = np.uint64(0)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
-                yield self._fitting(batch, types, problems, seen)
+                lines = batch.column(len(types) + 1).to_numpy()
+                squares += (lines * lines).sum()
+                self._rows_read += batch.num_rows
+                yield self._fitting(batch, types, lines, problems)
         except READER_ERRORS as error:
             raise SourceError(
                 f"{self.origin} cannot be read as CSV: {str(error).splitlines()[0]}",
                 hint="Name its --delimiter, --quote or --encoding, or write it anew.",
             ) from error
-        self._collect_errors(problems)
-        for record in self._unloaded(numbered, problems, seen):
-            refuse(record)
+        if (self._rows_read, int(squares)) != (numbered.records, numbered.squares % 2**64):
+            raise self._parted(numbered)
+        self._refuse(problems, refuse)
 
     def _fitting(
         self,
         batch: pa.RecordBatch,
         types: Sequence[Type],
+        lines: "np.ndarray[Any, Any]",
         problems: dict[int, str],
-        seen: bytearray,
     ) -> pa.RecordBatch:
         """Return the rows whose values all fit; note the others in `problems`."""
-        wrong = _integers(batch.column(len(types)))
-        lines = _integers(batch.column(len(types) + 1))
-        for line in lines:
-            seen[line] = 1
-        self._rows_read += batch.num_rows
-        values = batch.select(range(len(types)))
-        if not any(wrong):
+        values, wrong = batch.select(range(len(types))), batch.column(len(types)).to_numpy()
+        if not wrong.any():
             return values
-        for number, line in zip(wrong, lines, strict=True):
-            if number:
-                name, kind = self._dialect.names[number - 1], types[number - 1]
-                problems[line] = f"{name}: the value does not fit {kind}"
-        return values.filter(pa.array([not number for number in wrong]))
+        for at in wrong.nonzero()[0]:
+            name, kind = self._dialect.names[wrong[at] - 1], types[wrong[at] - 1]
+            problems[int(lines[at])] = f"{name}: the value does not fit {kind}"
+        return values.filter(pa.array(wrong == 0))
 
-    def _collect_errors(self, problems: dict[int, str]) -> None:
-        """Add what DuckDB could not read; its copy of the record begins with the line number."""
-        errors = self._con.execute("SELECT csv_line, error_message FROM reject_errors").fetchall()
-        for copy, message in errors:
-            first = copy.lstrip("\r\n").split(self._dialect.delimiter, 1)[0]
-            if first.isdigit():
-                problems.setdefault(int(first), self._explained(message))
-
-    def _explained(self, message: str) -> str:
-        # The copy has one more column, the line number: a person must not see it counted.
-        found = re.fullmatch(r"Expected Number of Columns: (\d+) Found: (\d+)", message)
-        if not found:
-            return message
-        expected, actual = (int(number) - 1 for number in found.groups())
-        return f"{actual} fields where {expected} are expected"
-
-    def _unloaded(
-        self, numbered: csv_records.Numbered, problems: dict[int, str], seen: bytearray
-    ) -> Iterator[Reject]:
-        """Yield every record that is in `problems`, or that DuckDB swallowed without a word."""
-        if not problems and seen.count(1) == numbered.records:
+    def _refuse(self, problems: dict[int, str], refuse: RejectSink) -> None:
+        """Hand over the records on the lines that `problems` names, as they stand in the file."""
+        if not problems:
             return
-        apart = {line for line, _, _ in numbered.set_aside}
+        for line, raw, *_ in self._records():
+            if line in problems:
+                text = csv_records.shown(raw)
+                refuse(Reject(self.origin, self._name, line, text, problems[line]))
+
+    def _records(self) -> Iterator[csv_records.Record]:
         found = csv_records.records(self._path, self._dialect)
-        if self._dialect.header:
-            next(found, None)
-        for line, raw in found:
-            if line in problems or not (seen[line] or line in apart):
-                reason = problems.get(line, "part of a broken quoted field that began before it")
-                yield Reject(self.origin, self._name, line, csv_records.shown(raw), reason)
+        return islice(found, int(self._dialect.header), None)
+
+    def _parted(self, numbered: csv_records.Numbered) -> SourceError:
+        """Return the error for a copy that DuckDB read in another way than it was written."""
+        query = f"SELECT {LINE_COLUMN}::BIGINT FROM {self._careful_relation()} ORDER BY 1"
+        read = (line for (line,) in iter(self._con.execute(query).fetchone, None))
+        wanted = (record.line for record in self._records() if record.line not in numbered.faults)
+        place = next((one or two for one, two in zip_longest(wanted, read) if one != two), 0)
+        return SourceError(
+            f"{self.origin}: it holds {numbered.records} records, {self._rows_read} were read;"
+            f" the two part at line {place}",
+            hint="Nothing was changed. Write the file anew, all of its fields in quotes.",
+        )
 
     def progress(self) -> float:
         """Return the share of the file read so far; see TableSource."""
@@ -351,16 +347,13 @@ class CsvSource(TableSource):
 
     def close(self) -> None:
         """Let go of the file."""
+        self._stop_counting()
         self._con.close()
 
-
-def _integers(column: "pa.Array[Any]") -> list[int]:
-    return [int(value) for value in column.to_pylist() if value is not None]
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    def _stop_counting(self) -> None:
+        if self._counting is not None:
+            self._counting.stop()
+            self._counting = None
 
 
 def _has_nul(values: pa.RecordBatch) -> bool:

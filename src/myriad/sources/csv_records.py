@@ -1,24 +1,42 @@
 """Split a CSV file into records with their line numbers: the careful path.
 
-DuckDB reads well-formed files fast but cannot say on which line a value stands. When something
-is wrong, the file is copied once with each record's line number as a first field, and records
-that are no text at all are set aside.
+DuckDB reads well-formed files fast but cannot say on which line a value stands, and reads some
+broken ones in ways of its own. When something is wrong, every record is judged here, and those
+that are sound are copied once, written so that there is one way to read them.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from myriad.errors import SourceError
 from myriad.sources.csv_dialect import Dialect
+from myriad.sources.csv_fields import Fields
 from myriad.sources.spool import CHUNK
 
-MAX_RECORD = (
-    256 << 20
-)  # PostgreSQL refuses fields of 1 GB; the copy in flight needs several times it
-MAX_SET_ASIDE = 1_000_000
+# PostgreSQL refuses fields of 1 GB; the copy in flight needs several times a record.
+MAX_RECORD = 256 << 20
+MAX_FAULTS = 1_000_000
 SHOWN = 1 << 20
+BOM = b"\xef\xbb\xbf"
+_TOO_LONG = f"the record has more than {MAX_RECORD:,} bytes"
+
+
+class Record(NamedTuple):
+    """One record, or one line of what is none.
+
+    Attributes:
+        line: 1-based, where it begins.
+        raw: as it stands in the file, without its newline.
+        fault: why it is no record; empty if it is sound.
+        lost: it is one of many lines that a broken quoted field takes along.
+    """
+
+    line: int
+    raw: bytes
+    fault: str = ""
+    lost: bool = False
 
 
 @dataclass
@@ -26,45 +44,74 @@ class Numbered:
     """A copy of a CSV file with line numbers, and what could not go into it.
 
     Attributes:
-        set_aside: (line, raw text, reason) of records that are not UTF-8, hold a NUL byte or are
-            over the size limit.
+        faults: what is wrong with the records that are not in the copy, by line.
         longest: bytes of the longest record in the copy.
         records: how many records the copy has.
-        last_line: the highest line number, of these too.
+        squares: the sum of the squares of their line numbers.
+        notes: what a person should know of how the file was read.
     """
 
     path: Path
-    set_aside: list[tuple[int, str, str]] = field(default_factory=list)
+    faults: dict[int, str] = field(default_factory=dict)
     longest: int = 0
     records: int = 0
-    last_line: int = 0
+    squares: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
-def number(path: Path, target: Path, dialect: Dialect) -> Numbered:
-    """Copy `path` to `target` with line numbers as first fields; the header is left out."""
-    result = Numbered(target)
-    delimiter, quote = dialect.delimiter.encode(), re.escape(dialect.quote.encode())
-    quoted = re.compile(b"%s(?:[^%s]|%s%s)*+%s" % (quote, quote, quote, quote, quote))
+def number(path: Path, target: Path, dialect: Dialect, origin: str) -> Numbered:
+    """Copy `path` to `target` with line numbers as first fields; the header is left out.
+
+    Raises SourceError for a header that cannot be made out, or for too many broken records.
+    """
+    result, fields = Numbered(target), Fields(dialect)
     found = records(path, dialect)
     if dialect.header:
-        next(found, None)
+        _check_header(next(found, None), fields, result, origin)
+    trailing: bool | None = None
     with target.open("wb") as output:
-        for line, raw in found:
-            result.last_line = line
-            reason = _defect(raw, quoted)
-            if reason:
-                result.set_aside.append((line, shown(raw), reason))
-                if len(result.set_aside) > MAX_SET_ASIDE:
-                    raise SourceError(
-                        f"more than {MAX_SET_ASIDE:,} broken records, first: {result.set_aside[0]}",
-                        hint="Name the file's --encoding.",
-                    )
+        for record in found:
+            width = 0 if record.fault else fields.count(record.raw)
+            if trailing is None and not record.fault:
+                trailing = fields.trail(record.raw, width)
+            fault = record.fault or fields.misfit(record.raw, width, trailing=bool(trailing))
+            if fault:
+                _note(result.faults, record.line, fault, origin)
                 continue
-            record = b"%d%s%s\n" % (line, delimiter, raw)
-            result.longest = max(result.longest, len(record))
+            raw = fields.written(record.raw[:-1] if trailing else record.raw)
+            written = b"%d%s%s\n" % (record.line, fields.delimiter, raw)
+            result.longest = max(result.longest, len(written))
             result.records += 1
-            output.write(record)
+            result.squares += record.line * record.line
+            output.write(written)
+    if trailing:
+        result.notes.append("each record ends with a delimiter: no column is made for it")
     return result
+
+
+def _check_header(header: Record | None, fields: Fields, result: Numbered, origin: str) -> None:
+    """Raise SourceError if the first record cannot be what the names were taken from."""
+    if header is None:
+        return
+    if header.fault and not header.lost:
+        result.notes.append(f"the header is broken ({header.fault}): see the columns' names")
+    elif header.lost or fields.count(header.raw) != fields.width:
+        raise SourceError(
+            f"{origin}, line {header.line}: the names of the columns cannot be made out:"
+            f" {header.fault or 'their quotes are broken'}",
+            hint=f"Mend the header, or say --no-header: {shown(header.raw)[:200]}",
+        )
+
+
+def _note(faults: dict[int, str], line: int, fault: str, origin: str) -> None:
+    faults[line] = fault
+    if len(faults) > MAX_FAULTS:
+        line, fault = next(iter(faults.items()))
+        raise SourceError(
+            f"{origin} has more than {MAX_FAULTS:,} broken records; the first, in line {line}:"
+            f" {fault}",
+            hint="Mend the file, or name its --delimiter, --quote or --encoding.",
+        )
 
 
 def shown(raw: bytes) -> str:
@@ -73,68 +120,92 @@ def shown(raw: bytes) -> str:
     return text if len(raw) <= SHOWN else f"{text}… ({len(raw)} bytes)"
 
 
-def _defect(raw: bytes, quoted: re.Pattern[bytes]) -> str | None:
-    if len(raw) > MAX_RECORD:
-        return f"the record has {len(raw):,} bytes, the limit is {MAX_RECORD:,}"
-    if b"\r" in raw and b"\r" in quoted.sub(b"", raw):
-        return "a carriage return outside of quotes, in the middle of the record"
-    if b"\0" in raw:
-        return f"NUL byte at byte {raw.index(0) + 1}; Myriad takes it into neither engine"
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return f"not UTF-8: byte 0x{raw[error.start]:02x} at byte {error.start + 1}"
-    return None
+def records(path: Path, dialect: Dialect) -> Iterator[Record]:
+    """Yield all records; blank lines are none, unless there is one column.
+
+    A quoted field that is broken in a later line than it began takes all these lines along, each
+    as a record of its own: what they were meant to be, nobody can tell.
+    """
+    fields = Fields(dialect)
+    with path.open("rb") as file, path.open("rb") as again:
+        begun: _Line | None = None
+        for line in _lines(file, dialect):
+            if line.size > MAX_RECORD:
+                yield from _lost(again, dialect, begun or line, line, _TOO_LONG)
+                begun = None
+            elif begun is None:
+                if not line.body and (fields.width > 1 or line.number <= dialect.blank):
+                    continue
+                if fields.quote in line.body and fields.opens(line.data):
+                    begun = line
+                else:
+                    yield Record(line.number, line.body, fields.fault(line.body))
+            elif not fields.stays(line.data):
+                yield from _closed(again, dialect, fields, begun, line)
+                begun = None
+        if begun is not None:
+            why = f"a quoted field begins in line {begun.number} and never ends"
+            yield from _lost(again, dialect, begun, None, why)
 
 
-def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, bytes]]:
-    """Yield (1-based line, record without its newline) of all records; blank lines are skipped."""
-    states = _States(dialect)
-    start, inside = 0, False
-    parts: list[bytes] = []
-    for number, line in enumerate(_lines(path, dialect.newline), 1):
-        if not parts:
-            if not line.strip(b"\r\n") and len(dialect.names) > 1:
-                continue
-            start = number
-        parts.append(line)
-        inside = states.open_after(line, inside=inside)
-        if not inside:
-            yield start, b"".join(parts).rstrip(b"\r\n")
-            parts = []
-    if parts:
-        yield start, b"".join(parts).rstrip(b"\r\n")
+class _Line(NamedTuple):
+    """A physical line: of one that is too long only the beginning."""
+
+    number: int
+    offset: int
+    size: int
+    data: bytes
+
+    @property
+    def body(self) -> bytes:
+        return self.data.rstrip(b"\r\n")
 
 
-class _States:
-    """Says whether a quoted field is still open at a line's end (RFC 4180)."""
+def _lines(file: BinaryIO, dialect: Dialect, after: tuple[int, int] = (0, 0)) -> Iterator[_Line]:
+    """Yield the lines behind `after` = (number of the line before, offset)."""
+    number, offset = after
+    if offset == 0 and file.read(len(BOM)) == BOM:
+        offset = len(BOM)
+    file.seek(offset)
+    newline, rest, size = dialect.newline, bytearray(), 0
+    while data := file.read(CHUNK):
+        *whole, last = data.split(newline)
+        for part in whole:
+            number += 1
+            line = bytes(rest + part) if rest else part
+            size += len(part) + 1
+            yield _Line(number, offset, size, line + newline)
+            offset, size = offset + size, 0
+            rest.clear()
+        size += len(last)
+        if len(rest) <= MAX_RECORD:
+            rest += last
+    if size:
+        yield _Line(number + 1, offset, size, bytes(rest))
 
-    def __init__(self, dialect: Dialect) -> None:
-        q, d = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
-        inner = b"(?:[^%s]++|%s%s)*+" % (q, q, q)
-        plain = b"(?:(?!%s)[^%s\\r\\n]*+)" % (q, d)
-        whole = b"(?:%s%s%s|%s)" % (q, inner, q, plain)
-        # Atomic groups and possessive quantifiers: hostile lines cannot make it backtrack.
-        self._opens = re.compile(b"(?>(?:%s%s)*)%s%s" % (whole, d, q, inner), re.DOTALL)
-        self._stays = re.compile(
-            b"%s(?:%s(?>(?:%s%s)*)%s%s)?" % (inner, q + d, whole, d, q, inner), re.DOTALL
-        )
 
-    def open_after(self, line: bytes, *, inside: bool) -> bool:
-        pattern = self._stays if inside else self._opens
-        return pattern.fullmatch(line) is not None
+def _closed(
+    file: BinaryIO, dialect: Dialect, fields: Fields, begun: _Line, line: _Line
+) -> Iterator[Record]:
+    """Yield the record that began in one line and ends in another."""
+    size = line.offset + line.size - begun.offset
+    if not fields.closes(line.body):
+        why = f"part of a quoted field that begins in line {begun.number} and does not end as one"
+        yield from _lost(file, dialect, begun, line, why)
+    else:
+        file.seek(begun.offset)
+        if size > MAX_RECORD:
+            yield Record(begun.number, file.read(SHOWN), _TOO_LONG)
+        else:
+            yield Record(begun.number, file.read(size).rstrip(b"\r\n"))
 
 
-def _lines(path: Path, newline: bytes) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        if file.read(3) != b"\xef\xbb\xbf":
-            file.seek(0)
-        if newline == b"\n":
-            yield from file
+def _lost(
+    file: BinaryIO, dialect: Dialect, begun: _Line, last: _Line | None, why: str
+) -> Iterator[Record]:
+    """Yield every line from `begun` to `last` as broken, to the end of the file for None."""
+    for line in _lines(file, dialect, (begun.number - 1, begun.offset)):
+        if last is not None and line.number > last.number:
             return
-        rest = b""
-        while data := file.read(CHUNK):
-            *whole, rest = (rest + data).split(newline)
-            yield from (line + newline for line in whole)
-        if rest:
-            yield rest
+        if line.body or len(dialect.names) == 1:
+            yield Record(line.number, line.body[: SHOWN + 1], why, lost=True)

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from myriad.errors import SourceError
 from myriad.model import Column, Table, Type
-from myriad.sources import jsonl_records, spool
+from myriad.sources import jsonl_count, jsonl_records, spool
+from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
     ReadOptions,
@@ -53,6 +54,7 @@ class JsonlSource(TableSource):
         # Parsed, a line takes several times its bytes.
         self._longest = workspace.memory_mb * 2**20 // 8
         self._position = 0
+        self._counting: Aside[int] | None = None
         self._keys: dict[str, Evidence] = {}
         self._encoder = Encoder(workspace)
 
@@ -121,9 +123,10 @@ class JsonlSource(TableSource):
         )
         self.table = Table(self._name, self._name, columns)
 
-    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
-        """Yield the file's records; see TableSource. An unknown key raises TypeMismatch."""
+    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
+        """An unknown key raises TypeMismatch."""
         self._position = 0
+        counting = self._counting = self._counting or Aside(self._count)
         sieve = Sieve(self.origin, self.table, types, reject, unit="line")
         keys = [column.original for column in self.table.columns]
         for chunk in self._chunks(BATCH_ROWS):
@@ -140,6 +143,11 @@ class JsonlSource(TableSource):
                 ]
                 yield sieve.batch(encoded, _places(chunk))
             self._position = chunk.position
+        self.records = counting.result()
+
+    def _count(self, stopped: Stopped) -> int:
+        is_array = jsonl_records.is_array(self._path)
+        return (jsonl_count.elements if is_array else jsonl_count.lines)(self._path, stopped)
 
     def progress(self) -> float:
         """Return the share of the file read so far."""
@@ -147,6 +155,8 @@ class JsonlSource(TableSource):
 
     def close(self) -> None:
         """Let go of what converts text."""
+        if self._counting is not None:
+            self._counting.stop()
         self._encoder.close()
 
 

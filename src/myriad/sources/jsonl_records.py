@@ -141,15 +141,21 @@ def chunks(path: Path, origin: str, rows: int, longest: int) -> Iterator[Chunk]:
         )
 
 
+def is_array(path: Path) -> bool:
+    """Say whether the file is one array, not a record a line."""
+    with path.open("rb") as file:
+        return _first_byte(file) == b"["
+
+
 def _first_byte(file: BinaryIO) -> bytes:
     """Return the first byte that is not blank, and leave the file behind its BOM."""
     begin = len(BOM) if file.read(len(BOM)) == BOM else 0
     file.seek(begin)
-    while byte := file.read(1):
-        if byte not in (b" ", b"\t", b"\r", b"\n"):
-            break
+    found = b""
+    while not found and (data := file.read(CHUNK)):
+        found = data.lstrip(BLANK)[:1]
     file.seek(begin)
-    return byte
+    return found
 
 
 def _line_chunks(file: BinaryIO, rows: int, longest: int) -> Iterator[Chunk]:

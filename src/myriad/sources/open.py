@@ -9,7 +9,7 @@ from pathlib import Path
 
 from myriad.errors import SourceError
 from myriad.sources import spool
-from myriad.sources.base import ReadOptions, TableSource, Workspace, missing
+from myriad.sources.base import ReadOptions, TableSource, Watch, Workspace, missing
 
 STDIN = "-"
 COMPRESSED = (".gz", ".zst")
@@ -71,6 +71,7 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
     if origin == STDIN:
         origin, path = "standard input", spool.spooled(sys.stdin.buffer, workspace.folder)
     _check(path, origin)
+    watch = Watch(path, origin)
     plain = spool.decompressed(path, workspace.folder)
     name, ending = _name_and_ending(path, plain, origin)
     if ending not in FORMATS:
@@ -82,6 +83,8 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
     kind = FORMATS[ending]
     open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")
     opened: list[TableSource] = open_format(plain, origin, options, workspace, name=name)
+    for source in opened:
+        source.watch = source.watch if source.guarded else watch
     return opened
 
 

@@ -54,7 +54,7 @@ class ParquetSource(TableSource):
                 arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
             )
             self._schema = self._file.schema_arrow
-            self.records = self._file.metadata.num_rows
+            self.records = self._counted()
         if not len(self._schema):
             self._file.close()
             raise SourceError(f"{origin}: it has no columns", hint="There is nothing to publish.")
@@ -63,6 +63,18 @@ class ParquetSource(TableSource):
         self._types = [type_of(field.type) for field in self._schema]
         self._believe()
         self._encoder = Encoder(workspace)
+
+    def _counted(self) -> int:
+        """Return how many rows the row groups have; raises SourceError if the footer has others."""
+        metadata = self._file.metadata
+        groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
+            raise SourceError(
+                f"{self.origin}: its footer contradicts itself: {metadata.num_rows:,} rows, but"
+                f" {sum(groups):,} in its row groups",
+                hint="It is damaged. Fetch it again, or write it anew.",
+            )
+        return metadata.num_rows
 
     def _fitting_rows(self, budget: int) -> int:
         """Return how many rows a batch may have, by the widest row group's average row."""
@@ -102,8 +114,7 @@ class ParquetSource(TableSource):
                 return
             yield batch
 
-    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
-        """Yield the file's rows; see TableSource."""
+    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
         sieve = Sieve(self.origin, self.table, types, reject)
         for batch in self._batches():

@@ -17,6 +17,7 @@ from myriad.sources.base import (
     ReadOptions,
     RejectSink,
     TableSource,
+    Watch,
     Workspace,
 )
 from myriad.sources.batches import Sieve
@@ -56,6 +57,8 @@ class Database:
         self.batch_bytes = workspace.memory_mb * 2**20 // 8
         self._path, self._had_wal = path, sqlite_file.has_wal(path)
         self.con = sqlite_file.connect(path, origin)
+        # From here on SQLite keeps other programs that write by its rules away, but for WAL's.
+        self.watch = None if sqlite_file.in_wal_mode(path) else Watch(path, origin)
         self.encoder = Encoder(workspace)
         self.sources: list[SqliteSource] = []
         self._open = 0
@@ -113,8 +116,11 @@ class Database:
 class SqliteSource(TableSource):
     """One table."""
 
+    guarded = True
+
     def __init__(self, database: Database, declared: DeclaredTable) -> None:
         self.origin, self.declared, self._database = database.origin, declared, database
+        self.watch = database.watch
         self._kinds = [sqlite_types.declared(column.declared) for column in declared.columns]
         self._from = f"main.{quoted(declared.name)}"
         self.rows: int = self._one(f"SELECT count(*) FROM {self._from}")[0]
@@ -249,8 +255,7 @@ class SqliteSource(TableSource):
         not_null = column.not_null or column.name in self.declared.primary_key
         return Column(column.name, column.name, kind, why, not_null, default)
 
-    def read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
-        """Yield the table's rows; see TableSource."""
+    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
         sieve = Sieve(self.origin, self.table, types, reject)
         encode = self._database.encoder.encode

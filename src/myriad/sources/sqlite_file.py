@@ -44,6 +44,13 @@ def has_wal(path: Path) -> bool:
     return _companion(path, "-wal").exists()
 
 
+def in_wal_mode(path: Path) -> bool:
+    """Say whether writers may write while others read, as the file's header has it."""
+    # https://www.sqlite.org/fileformat.html, 1.3: the versions for reading and writing
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"
+
+
 def tidy(path: Path) -> None:
     """Have SQLite remove the empty -wal and -shm that reading in WAL mode made.
 
