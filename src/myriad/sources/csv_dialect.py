@@ -58,12 +58,8 @@ def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
             Counter(map(len, records)).items(), key=lambda item: item[1], default=(width, 0)
         )[0]
         names = tuple(f"column_{number}" for number in range(1, width + 1))
-    return Dialect(delimiter, quote, header, names, newline, _blank_lines(text))
-
-
-def _blank_lines(text: str) -> int:
-    blank = text[: len(text) - len(text.lstrip("\r\n"))]
-    return len(blank.splitlines())
+    blank = text[: len(text) - len(text.lstrip("\r\n"))].count(newline.decode())
+    return Dialect(delimiter, quote, header, names, newline, blank)
 
 
 def _records(text: str, delimiter: str, quote: str) -> list[list[str]]:

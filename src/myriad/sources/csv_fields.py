@@ -66,7 +66,7 @@ class Fields:
 
     def trail(self, raw: bytes, fields: int) -> bool:
         """Say whether a sound record has a delimiter too many behind its last field."""
-        return fields == self.width + 1 and raw.endswith(self.delimiter)
+        return self.width > 1 and fields == self.width + 1 and raw.endswith(self.delimiter)
 
     def misfit(self, raw: bytes, fields: int, *, trailing: bool) -> str:
         """Say why a sound record is none of this table; empty if it is one.
