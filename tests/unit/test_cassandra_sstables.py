@@ -65,6 +65,8 @@ def test_what_is_not_understood_is_said(tmp_path: Path, monkeypatch: pytest.Monk
             sstables.newest(tmp_path)
         with pytest.raises(EngineError, match="cannot be read"):
             sstables.renamed(broken, {})
-    _sstable(tmp_path, whole, version="nb")
+    other = tmp_path / "another"  # in one folder it would be chance which is looked at first
+    other.mkdir()
+    _sstable(other, whole, version="nb")
     with pytest.raises(EngineError, match="another version"):
-        sstables.newest(tmp_path)
+        sstables.newest(other)
