@@ -61,6 +61,14 @@ class Measures(Collector):
                 "Connections to PostgreSQL that stay with a session.",
                 sum(pool.pinned for pool in door.pools),
             ),
+            "clients_unread": (
+                "Clients whose next message is left in the network for now.",
+                sum(not session.reading for session in door.sessions.values()),
+            ),
+            "server_connections_unread": (
+                "Connections to PostgreSQL whose answers are left in the network for now.",
+                sum(not backend.reading for backend in backends),
+            ),
             "waiting": (
                 "Sessions that wait for a server connection.",
                 sum(len(pool.waiting()) for pool in door.pools),
