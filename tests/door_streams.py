@@ -114,6 +114,60 @@ SAME: dict[str, bytes] = {
     + SYNC
     + query("ROLLBACK"),
     "DEALLOCATE": N + SYNC + query("DEALLOCATE n") + RUN_N + SYNC,
+    "the unnamed statement stays where what would end it is passed over": parse("SELECT 1")
+    + SYNC
+    + bind(name="unknown")
+    + parse("SELECT 2")
+    + close("S")
+    + SYNC
+    + bind()
+    + execute()
+    + SYNC,
+    "the unnamed statement is gone after an error of its own in a pipeline": parse("SELECT 1")
+    + SYNC
+    + N
+    + parse("x")
+    + SYNC
+    + bind()
+    + SYNC,
+    "DEALLOCATE ALL leaves the unnamed statement": parse("DEALLOCATE ALL", "n")
+    + parse("SELECT 1")
+    + bind(name="n")
+    + execute()
+    + SYNC
+    + bind()
+    + execute()
+    + SYNC,
+    "no unnamed statement is described, and then another": describe("S") + SYNC + N + RUN_N + SYNC,
+    "DEALLOCATE of itself": parse("DEALLOCATE n", "n") + bind(name="n") + execute() + SYNC,
+    "DEALLOCATE of what was executed by SQL": N
+    + SYNC
+    + query("EXECUTE n('x')")
+    + query("DEALLOCATE n")
+    + query("EXECUTE n('x')"),
+    "a name that SQL has given": query("PREPARE n AS SELECT 5") + N + RUN_N + SYNC,
+    "a name that SQL cannot give": N + SYNC + query("PREPARE n AS SELECT 5") + RUN_N + SYNC,
+    "what SQL prepares before an error": query("PREPARE n AS SELECT 5; SELECT 1/0")
+    + query("EXECUTE n"),
+    "what SQL prepares before an error in a unit": unit("PREPARE n AS SELECT 5")
+    + FAIL
+    + SYNC
+    + query("EXECUTE n"),
+    "DEALLOCATE among others": N + SYNC + query("DEALLOCATE n; BEGIN") + RUN_N + SYNC,
+    "DEALLOCATE among others that fail": N
+    + SYNC
+    + query("DEALLOCATE n; SELECT 1/0")
+    + RUN_N
+    + SYNC,
+    "DEALLOCATE of several": N
+    + parse("SELECT 2", "m")
+    + SYNC
+    + query("DEALLOCATE n; DEALLOCATE m; DEALLOCATE n; SELECT 1")
+    + bind(name="m")
+    + SYNC
+    + RUN_N
+    + SYNC,
+    "DEALLOCATE behind what fails": N + SYNC + query("SELECT 1/0; DEALLOCATE n") + RUN_N + SYNC,
     "DEALLOCATE ALL": N + SYNC + query("DEALLOCATE ALL") + RUN_N + SYNC,
     "DEALLOCATE of an unknown statement": query("DEALLOCATE unknown"),
     "DEALLOCATE and again": (N + SYNC + RUN_N + SYNC + query("DEALLOCATE n")) * 3,

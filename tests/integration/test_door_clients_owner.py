@@ -67,6 +67,14 @@ def test_owner_keeps_session_state(place: Place) -> None:
             connection.execute("SELECT * FROM scratch")
 
 
+def test_an_owners_lock_stays_that_was_taken_before_an_error(place: Place) -> None:
+    with connect(place.owner) as connection, connect(place.owner) as other:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT pg_advisory_lock(6); SELECT 1/0")
+        assert other.execute("SELECT pg_try_advisory_lock(6)").fetchone() == (False,)
+        assert connection.execute("SELECT pg_advisory_unlock(6)").fetchone() == (True,)
+
+
 def test_owner_changes_role(place: Place) -> None:
     with connect(place.owner) as connection:
         role = sql.SQL("SET ROLE {}")

@@ -22,7 +22,6 @@ from tests.door_script import (
     Wire,
     copy_data,
     goes_on,
-    parse,
     shared,
     unit,
 )
@@ -276,14 +275,3 @@ def test_a_query_with_more_behind_its_nul_is_refused(session: Wire) -> None:
     session.send(wire.message(b"Q", b"SELECT 1\0LISTEN channel\0"))
     answers = session.until()
     assert (kinds(answers), answers[-1]) == ("EZ", READY)
-
-
-def test_a_statement_that_is_deallocated_among_others_is_an_error_and_none_runs(
-    session: Wire,
-) -> None:
-    session.send(parse("SELECT 1", "n") + SYNC)
-    session.until()
-    answers = session.query("DEALLOCATE n; INSERT INTO t VALUES (97, 'x')")
-    assert (kinds(answers), states(answers)) == ("EZ", ["26000"])
-    assert session.rows("SELECT count(*) FROM t WHERE a = 97") == [("'0'",)]
-    assert kinds(session.query("DEALLOCATE n")) == "CZ"

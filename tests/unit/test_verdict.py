@@ -244,10 +244,9 @@ def test_reset_and_discard() -> None:
 
 
 def test_deallocate() -> None:
-    assert look("DEALLOCATE x").deallocates == "x"
-    assert look('DEALLOCATE PREPARE "X y"').deallocates == "X y"
+    assert look("DEALLOCATE x; DEALLOCATE b; DEALLOCATE x").deallocates == ("x", "b", "x")
+    assert look('DEALLOCATE PREPARE "X y"').deallocates == ("X y",)
     assert look("DEALLOCATE ALL").deallocates_all
-    assert look("DEALLOCATE a; DEALLOCATE b").refusal
     assert not look("DEALLOCATE x").plain
     assert not look("DEALLOCATE ALL").plain
 

@@ -66,7 +66,7 @@ class Effects:
     defines: bool = False
     prepares: bool = False
     executes: set[str] = field(default_factory=set)
-    deallocates: str | None = None
+    deallocates: list[str] = field(default_factory=list)
     deallocates_all: bool = False
     identity: dict[int, Span] = field(default_factory=dict)
     activity: dict[int, Span] = field(default_factory=dict)

@@ -1,27 +1,19 @@
 """DEALLOCATE and DISCARD ALL in a session's statements: they hold when the server has done them.
 
 To bind one of them does nothing yet, and it may fail. A statement of a client's has another name in
-the server, or none on this connection, so something stands in for it there, which
-DEALLOCATE then ends.
+the server, or none on this connection, so something of its name is made there, which DEALLOCATE
+then ends.
 """
-
-import re
 
 from myriad.door import wire
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
-from myriad.door.statements import GONE, Statement
+from myriad.door.pool import EVERYTHING
+from myriad.door.statements import Statement
+from myriad.door.values import NONE
 from myriad.door.verdict import Verdict
 
-# Its time is in proportion to the text: no two parts match the same blanks.
-_LONE = re.compile(rb'(?i)\s*DEALLOCATE\s+(PREPARE\s+)?("[^"]+"|\w+)\s*(?:;\s*)?')
-DEALLOCATING = b'DEALLOCATE "' + GONE + b'"'
-
-
-def deallocated(text: bytes, verdict: Verdict) -> bytes:
-    """Return the name of the one statement that a text ends and does nothing else, or nothing."""
-    alone = verdict.deallocates is not None and _LONE.fullmatch(text)
-    return verdict.deallocates.encode() if alone and verdict.deallocates else b""
+_STAND_IN = Statement(b"", b"\0\0", Verdict(), NONE, shared=False)
 
 
 class Ending:
@@ -43,14 +35,16 @@ class Ending:
     def bound(self, portal: bytes, statement: Statement) -> None:
         """Note what a portal will do."""
         verdict = statement.verdict
-        if statement.deallocates or verdict.deallocates_all or verdict.discards:
+        if verdict.deallocates or verdict.deallocates_all or verdict.discards:
             self.portals[portal] = statement
             self._new.append(portal)
         elif self.portals:
             self.portals.pop(portal, None)
 
-    def unit_over(self, status: int, *, failed: bool) -> None:
+    def unit_over(self, status: int, backend: Backend | None, *, failed: bool) -> None:
         """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
+        if backend is not None and _STAND_IN in backend.prepared.standing.values():
+            backend.dirt = max(backend.dirt, EVERYTHING)
         self.names.clear()
         if status == wire.IDLE:
             self.portals.clear()
@@ -58,19 +52,20 @@ class Ending:
             self.portals.pop(portal, None)
         self._new.clear()
 
-    def stand_in(self, backend: Backend, name: bytes) -> None:
-        """Prepare what DEALLOCATE is to end in the server, in place of the client's statement."""
-        self.names.append(name)
-        self._answers.completes(ours=True)
-        self._answers.completes(ours=True)
-        backend.transport.write(wire.close_statement(GONE) + wire.parse(GONE, b"", b"\0\0"))
+    def begin(self, backend: Backend, verdict: Verdict, named: dict[bytes, Statement]) -> None:
+        """Let the server have what DEALLOCATE is to end, if that is a statement of the client's."""
+        standing = backend.prepared.standing
+        for name in map(str.encode, verdict.deallocates):
+            self.names.append(name)
+            if name not in named or standing.get(name) in {named[name], _STAND_IN}:
+                continue
+            standing[name] = _STAND_IN
+            self._answers.completes(ours=True)
+            self._answers.completes(ours=True)
+            backend.transport.write(wire.close_statement(name) + wire.parse(name, b"", b"\0\0"))
 
-    def execute(
-        self, backend: Backend, statement: Statement, message: bytes, *, known: bool
-    ) -> None:
+    def execute(self, backend: Backend, message: bytes) -> None:
         """Execute it; what follows waits until it is known whether it did anything."""
-        if statement.deallocates and known:
-            self.stand_in(backend, statement.deallocates)
         backend.transport.write(message + wire.FLUSH)
         self._answers.wait_for(self)
 

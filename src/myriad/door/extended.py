@@ -12,12 +12,13 @@ from myriad.door import settle, signals, wire
 from myriad.door.again import Again
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
-from myriad.door.ending import DEALLOCATING, Ending, deallocated
+from myriad.door.ending import Ending
 from myriad.door.pool import EVERYTHING, SEQUENCES
 from myriad.door.preparing import Preparing
 from myriad.door.refusals import refuse_rest, refuse_unit
-from myriad.door.standing import stand
-from myriad.door.statements import GONE, NOBODY, OURS, Statement
+from myriad.door.standing import claim, stand
+from myriad.door.statements import NOBODY, OURS, Statement
+from myriad.door.unnamed import Unnamed
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
 from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut
@@ -48,20 +49,20 @@ class Extended:
 
     Attributes:
         in_unit: messages were sent that Sync has not ended.
-        bytes: how much memory the statements take, about.
+        named_bytes: how much memory the statements take that have a name, about.
     """
 
     __slots__ = (
         "_bound_portal",
         "_preparing",
         "_session",
-        "_unnamed",
         "again",
         "answers",
-        "bytes",
         "ending",
         "in_unit",
         "named",
+        "named_bytes",
+        "unnamed",
     )
 
     def __init__(self, session: "Session") -> None:
@@ -69,8 +70,8 @@ class Extended:
         self.answers = Answers(session)
         self._preparing = Preparing(session, self.answers)
         self.named: dict[bytes, Statement] = {}
-        self._unnamed: Statement | None = None
-        self.bytes = 0
+        self.unnamed = Unnamed(session, self.answers)
+        self.named_bytes = 0
         self.again = Again(session, self.answers)
         self._bound_portal, self.in_unit = b"", False
         self.ending = Ending(self.answers)
@@ -102,7 +103,7 @@ class Extended:
         if session.errors and session.backend is not None:
             session.backend.bound = False  # its Bind may be what failed
         if self.ending.portals or self.ending.names:
-            self.ending.unit_over(session.status, failed=bool(session.errors))
+            self.ending.unit_over(session.status, session.backend, failed=bool(session.errors))
 
     def end_early(self) -> bool:
         """End the unit with a Sync of ours, as a query or call follows: asyncpg sends one so.
@@ -116,33 +117,29 @@ class Extended:
         self._backend.transport.write(wire.SYNC)
         return False
 
-    def forget_unnamed(self) -> None:
-        """Forget the unnamed statement: a simple query ends it."""
-        if self._unnamed is not None:
-            self.bytes -= self._unnamed.size
-            self._unnamed = None
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the statements take, about."""
+        return self.named_bytes + self.unnamed.size
 
     def forget_all(self) -> None:
-        """Forget every statement, as DEALLOCATE ALL does."""
+        """Forget every statement that has a name, as DEALLOCATE ALL does."""
         self.named.clear()
-        self._unnamed = None
-        self.bytes = 0
+        self.named_bytes = 0
 
     def forget(self, name: bytes) -> Statement | None:
         """Forget a statement of the client's by its name."""
         statement = self.named.pop(name, None)
         if statement is not None:
-            self.bytes -= statement.size
+            self.named_bytes -= statement.size
         return statement
 
-    def _restore(self, name: bytes, statement: Statement) -> None:
+    def _keep(self, name: bytes, statement: Statement) -> None:
         self.named[name] = statement
-        self.bytes += statement.size
+        self.named_bytes += statement.size
 
     def name_of(self, ours: bytes) -> bytes:
         """Return how the client calls a statement that the server knows by our name."""
-        if ours == GONE and self.ending.names:
-            return self.ending.names[0]
         backend = self._session.backend
         key = backend.prepared.key_of(ours) if backend is not None else None
         if key is None:
@@ -204,9 +201,11 @@ class Extended:
         if verdict is None:
             return False
         fault = None if verdict.plain else settle.objection(session, verdict)
-        if fault := fault or self._objection(name, stop - begin):
-            return self._refuse(fault)
         alone = not session.unit
+        if fault := fault or self._objection(name, stop - begin):
+            if not name:
+                self.unnamed.end_by_parse(alone=alone)
+            return self._refuse(fault)
         if not self._begin(text, data, position):
             return False
         if verdict.secret:  # the server shows it until something else runs
@@ -219,14 +218,14 @@ class Extended:
         stand(self, self._backend, verdict)
         statement = self._statement(text, data[end:stop], verdict, found)
         described = data[stop : stop + 1] == b"D" and data[stop + HEADER_BYTES :][:1] == b"S"
-        self._parse_new(name, statement, described=described)
+        self._parse_new(name, statement, described=described, alone=alone)
         return True
 
     def _objection(self, name: bytes, size: int) -> Fault | None:
         if name in self.named:
             return None
-        old = self._unnamed.size if self._unnamed is not None and not name else 0
-        too_long = self.bytes - old + size > MOST_STATEMENT_BYTES and self.bytes > old
+        old = 0 if name else self.unnamed.size
+        too_long = self.held_bytes - old + size > MOST_STATEMENT_BYTES and self.held_bytes > old
         return _TOO_MANY if too_long or len(self.named) >= MOST_STATEMENTS else None
 
     def _statement(
@@ -234,29 +233,20 @@ class Extended:
     ) -> Statement:
         session = self._session
         sql = text if verdict.plain else settle.rewritten_text(session, text, verdict)
-        ends = deallocated(text, verdict)
-        sql = DEALLOCATING if ends in self.named else sql
-        return Statement(sql, types, verdict, *found, deallocates=ends)
+        return Statement(sql, types, verdict, *found)
 
-    def _parse_new(self, name: bytes, statement: Statement, *, described: bool) -> None:
+    def _parse_new(
+        self, name: bytes, statement: Statement, *, described: bool, alone: bool
+    ) -> None:
         backend = self._backend
         if name:
-            self.named[name] = statement
-            self.bytes += statement.size
+            claim(self, backend, name, statement)
+            self._keep(name, statement)
             undo = partial(self.forget, name)
             self._preparing.fresh(backend, statement, undo, described=described)
             return
-        self.forget_unnamed()
-        self._unnamed = backend.unnamed = statement
-        self.bytes += statement.size
         self._preparing.close_gone(backend)
-        self.answers.completes(statement=statement, undo=self._undo_unnamed)
-        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
-
-    def _undo_unnamed(self) -> None:
-        self.forget_unnamed()
-        if self._session.backend is not None:
-            self._session.backend.unnamed = None
+        self.unnamed.parse(backend, statement, alone=alone)
 
     def _parse_again(self, name: bytes, text: bytes, types: bytes) -> bool:
         """Refuse a name that is taken, unless the text itself is an error."""
@@ -273,7 +263,7 @@ class Extended:
         session = self._session
         portal, begin = cut(data, position + HEADER_BYTES, stop)
         name, end = cut(data, begin, stop)
-        statement = self.named.get(name) if name else self._unnamed
+        statement = self.named.get(name) if name else self.unnamed.statement
         if statement is None:
             return self._send_unknown(name, data[position:stop])
         verdict = statement.verdict
@@ -320,10 +310,12 @@ class Extended:
         if data[position + HEADER_BYTES] != STATEMENT:
             self.again.told(only_last=name == self._bound_portal)
             return self._send(data[position:stop])
-        statement = self.named.get(name) if name else self._unnamed
+        statement = self.named.get(name) if name else self.unnamed.statement
         if statement is None:
-            self.answers.describes(ours=False)  # SQL may have prepared it
-            return self._send_unknown(name, data[position:stop])
+            sent = self._send_unknown(name, data[position:stop])
+            if sent and not self._session.skipping:
+                self.answers.describes(ours=False)  # SQL may have prepared it
+            return sent
         alone = not self._session.unit
         if not self._begin(statement.sql, data, position):
             return False
@@ -344,22 +336,19 @@ class Extended:
                 return self._refuse(_NO_PORTAL)
             return self._send(data[position:stop])
         self._session.special = True
-        known = statement.deallocates in self.named
-        self.ending.execute(self._backend, statement, data[position:stop], known=known)
+        self.deallocates(statement.verdict)
+        self.ending.execute(self._backend, data[position:stop])
         return True
 
     def completed(self) -> None:
         """Hear that a DEALLOCATE of one statement was executed."""
         if (name := self.ending.ended()) is not None:
             self.forget(name)
+            self._backend.prepared.standing.pop(name, None)
 
-    def deallocate(self, text: bytes, verdict: Verdict) -> bytes:
-        """Return the SQL that ends a statement by its name, in a simple query of its own."""
-        name, backend = deallocated(text, verdict), self._session.backend
-        if backend is None or name not in self.named:
-            return text
-        self.ending.stand_in(backend, name)
-        return DEALLOCATING
+    def deallocates(self, verdict: Verdict) -> None:
+        """Prepare for what a text does, if it ends a statement by its name."""
+        self.ending.begin(self._backend, verdict, self.named)
 
     def _close(self, data: bytes, position: int, stop: int) -> bool:
         name, _ = cut(data, position + HEADER_BYTES + 1, stop)
@@ -369,15 +358,14 @@ class Extended:
         undo: Callable[[], object] | None = None
         if data[position + HEADER_BYTES] == STATEMENT:
             if not name:
-                self.forget_unnamed()
-                self._backend.unnamed = None
+                undo = self.unnamed.end_by_close()
             elif OURS.match(name):
                 message = wire.close_statement(NOBODY)
             elif (closed := self.forget(name)) is not None:
                 message = wire.close_statement(self._backend.prepared.stood(name))
                 self._backend.prepared.drop(closed.token)
                 self._preparing.close_gone(self._backend)
-                undo = partial(self._restore, name, closed)
+                undo = partial(self._keep, name, closed)
         self.answers.completes(undo=undo)
         self._backend.transport.write(message)
         return True

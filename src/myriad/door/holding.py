@@ -25,7 +25,7 @@ _HELD = Fault(
 def held(session: "Session") -> int:
     """Return how many bytes a session makes the door hold."""
     extended = session.extended
-    return session.held_bytes + (extended.bytes if extended is not None else 0)
+    return session.held_bytes + (extended.held_bytes if extended is not None else 0)
 
 
 def enforce(sessions: Iterable["Session"]) -> None:

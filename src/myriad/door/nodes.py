@@ -218,6 +218,8 @@ def _load(effects: Effects, statement: Node) -> None:
 
 def _prepare(effects: Effects, statement: Node) -> None:
     effects.pin("PREPARE")
+    effects.prepares = True
+    effects.executes.add(str(statement.get("name", "")))  # the name may be one of the protocol's
     _prepared_name(effects, statement)
     effects.prepares = True
 
@@ -248,11 +250,8 @@ def _deallocate(effects: Effects, statement: Node) -> None:
     _prepared_name(effects, statement)
     if statement.get("isall") or "name" not in statement:
         effects.deallocates_all = True
-    elif effects.deallocates not in {None, statement["name"]}:
-        hint = "send one DEALLOCATE at a time"
-        effects.refuse("this text deallocates several statements", hint, NOT_SUPPORTED)
     else:
-        effects.deallocates = statement["name"]
+        effects.deallocates.append(statement["name"])
 
 
 def _write(effects: Effects, statement: Node) -> None:

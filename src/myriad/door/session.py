@@ -159,16 +159,16 @@ class Session(Frontend):
         verdict = self.verdict_of(text)
         if verdict is None:
             return False
+        if self.extended is not None:
+            self.extended.unnamed.end()
         if not verdict.plain and (fault := settle.objection(self, verdict)):
             refuse_unit(self, fault, text)
             return True
         backend = self.backend or self.acquire()
-        if backend is None or (verdict.executes and not stands(self, backend, verdict)):
+        if backend is None or not (verdict.plain or stands(self, backend, verdict)):
             return False
         self.start_unit(text)
         backend.unnamed, backend.bound = None, False  # a simple query ends both
-        if self.extended is not None:
-            self.extended.forget_unnamed()
         if verdict.plain:
             message = data if stop - position == len(data) else data[position:stop]
         else:

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 _ANYTHING = "a statement that may do anything"
 HOLDABLE = "holdable cursor"
 WHOLE_SESSION = "session pool"
-DISCARDED, DEALLOCATED = b"DISCARD ALL", b"DEALLOCATE"
+DISCARDED, DEALLOCATED, PREPARED = b"DISCARD ALL", b"DEALLOCATE", b"PREPARE"
 FORGETS = frozenset((DISCARDED, b"DEALLOCATE ALL"))
 ENDINGS = FORGETS | {DEALLOCATED}
 RENEW_SECONDS = 5.0
 
+_LOCKS = """
+    SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
+        AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() LIMIT 1"""
 _SEQUENCES = Fault(
     "0A000",
     "currval and lastval are known here only in the transaction that used the sequence",
@@ -115,9 +118,10 @@ def leave_behind(session: "Session", verdict: Verdict) -> None:
     session.local |= verdict.local
     if verdict.opaque:
         session.local |= {ANYTHING}
-    if verdict.deallocates_all or verdict.discards or verdict.deallocates is not None:
+    if verdict.deallocates_all or verdict.discards or verdict.deallocates or verdict.prepares:
         session.special = True  # see `completed`
     session.renews = session.renews or verdict.renews
+    backend.prepared.by_sql = backend.prepared.by_sql or verdict.prepares
 
 
 def _dirt(verdict: Verdict) -> int:
@@ -140,6 +144,8 @@ def completed(session: "Session", message: bytes) -> None:
         if command == DISCARDED:
             session.wants_pin = ""
             session.unpin(backend)
+    elif command == PREPARED and backend is not None:
+        backend.prepared.lasts = True
     elif command == DEALLOCATED and extended is not None:
         extended.completed()
     if extended is not None and command in ENDINGS:  # else it is what ran before that
@@ -150,10 +156,9 @@ def completed(session: "Session", message: bytes) -> None:
 
 def rewritten(session: "Session", text: bytes, verdict: Verdict) -> bytes:
     """Return the simple Query of a text, as the server shall run it now."""
-    sql = rewritten_text(session, text, verdict, now=True)
-    if verdict.deallocates is not None and session.extended is not None:
-        sql = session.extended.deallocate(sql, verdict)
-    return wire.message(b"Q", sql + b"\0")
+    if verdict.deallocates and session.extended is not None:
+        session.extended.deallocates(verdict)
+    return wire.message(b"Q", rewritten_text(session, text, verdict, now=True) + b"\0")
 
 
 def rewritten_text(
@@ -275,7 +280,7 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
         await _fail(backend)
         status = wire.FAILED
     if session.wants_pin:
-        _pin(session, status)
+        await _pin(session, backend, status)
     if session.restored and status != wire.FAILED:
         names = session.restored & session.initial.named.keys()
         if names:
@@ -313,16 +318,23 @@ def keep(session: "Session", backend: Backend, reason: str) -> None:
     backend.pool.pinned += 1
 
 
-def _pin(session: "Session", status: int) -> None:
+async def _pin(session: "Session", backend: Backend, status: int) -> None:
     """Keep the server connection for what was made; not for what was refused, or taken back."""
     if status == wire.FAILED:
         return  # at its end: it may still go back to a savepoint behind that
-    if status == wire.IDLE and (session.errors or session.status == wire.FAILED):
+    failed = status == wire.IDLE and (session.errors or session.status == wire.FAILED)
+    if failed and not session.pin and not await _lasts(session, backend):
         session.wants_pin = ""
-        return
-    if not session.pin and session.backend is not None:
-        keep(session, session.backend, session.wants_pin)
+    if session.wants_pin and not session.pin and session.backend is backend:
+        keep(session, backend, session.wants_pin)
     session.wants_pin = ""
+
+
+async def _lasts(session: "Session", backend: Backend) -> bool:
+    """Say whether something was made that no error takes back: by PREPARE, or an advisory lock."""
+    if backend.prepared.lasts or session.pool.shared:  # who shares may not lock so
+        return backend.prepared.lasts
+    return bool(await backend.ask(_LOCKS))
 
 
 async def _read_settings(session: "Session", backend: Backend) -> None:

@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 def _missing(
     extended: "Extended | None", backend: "Backend", verdict: "Verdict"
 ) -> dict[bytes, "Statement"]:
-    """Return what a text executes and that has not got its name on a connection yet."""
+    """Return what a text names and that has not got its name on a connection yet."""
     if extended is None:
         return {}
     named, there = extended.named, backend.prepared.standing
-    names = [name.encode() for name in verdict.executes]
-    return {
-        name: named[name] for name in names if name in named and there.get(name) is not named[name]
-    }
+    known = [name for name in map(str.encode, verdict.executes) if name in named]
+    return {name: named[name] for name in known if there.get(name) is not named[name]}
 
 
 def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
@@ -53,8 +51,20 @@ def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
     return bool(missing)
 
 
+def claim(extended: "Extended", backend: "Backend", name: bytes, statement: "Statement") -> None:
+    """Let a fresh statement have its name where SQL may have given it already: an error then."""
+    if not backend.prepared.by_sql:
+        return
+    standing = backend.prepared.standing
+    extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
+    standing[name] = statement
+    backend.transport.write(wire.parse(name, statement.sql, statement.types))
+
+
 def stands(session: "Session", backend: "Backend", verdict: "Verdict") -> bool:
-    """Say whether a simple query may be sent; else it waits until what it executes is there."""
+    """Say whether a simple query may be sent; else it waits until what it names is there."""
+    if not verdict.executes:
+        return True
     missing = _missing(session.extended, backend, verdict)
     if missing:
         session.wait_for(_stand(session, backend, missing))

@@ -23,7 +23,6 @@ from myriad.door.wire import HEADER_BYTES, cut
 # Nobody can guess it, so no client's own name is ever one of ours.
 PREFIX = f"myriad_{secrets.token_hex(8)}"
 NOBODY = f"{PREFIX}_none".encode()
-GONE = f"{PREFIX}_gone".encode()  # stands for a statement that DEALLOCATE name is to end
 OURS = re.compile(rb"%s_\w+" % PREFIX.encode())
 ANYTHING = "*"  # stands for settings of which nobody knows which they are
 MOST_ON_A_CONNECTION = 200  # each may hold a plan of some 100 kB in the server
@@ -99,7 +98,6 @@ class Statement:
         sql, types: the text as it goes to the server, and what follows it in Parse.
         values: the settings under which it was parsed.
         shared: others may use what the server has of it, and it what others have.
-        deallocates: the client's name of the statement that it ends.
         token: its number.
         parsed: when the server had parsed it.
         shape: how the server described it then.
@@ -111,7 +109,6 @@ class Statement:
     verdict: Verdict
     values: Values
     shared: bool
-    deallocates: bytes = b""
     token: int = field(default_factory=_numbers.__next__)
     parsed: float = math.inf
     shape: Description | None = None
@@ -168,11 +165,13 @@ class Prepared:
 
     Attributes:
         standing: statements that have their clients' names there: see `standing`.
+        by_sql: SQL's PREPARE was sent there; `lasts`: and has made something.
     """
 
-    __slots__ = ("_bytes", "_gone", "_known", "standing")
+    __slots__ = ("_bytes", "_gone", "_known", "by_sql", "lasts", "standing")
 
     def __init__(self) -> None:
+        self.by_sql = self.lasts = False
         self.standing: dict[bytes, Statement] = {}
         self._known: OrderedDict[Key, Instance] = OrderedDict()
         self._bytes = 0
@@ -244,4 +243,5 @@ class Prepared:
         self._known.clear()
         self._gone.clear()
         self.standing.clear()
+        self.by_sql = self.lasts = False
         self._bytes = 0

@@ -60,8 +60,9 @@ class Verdict:
     reads_sequences: bool = False  # calls currval or lastval
     renews: bool = False  # connections made later may begin with other settings
     defines: bool = False  # makes, changes or drops something in the database
-    executes: frozenset[str] = frozenset()  # the names in EXECUTE name
-    deallocates: str | None = None  # the name in DEALLOCATE name
+    prepares: bool = False  # PREPARE name
+    executes: frozenset[str] = frozenset()  # the names in EXECUTE name, and in PREPARE name
+    deallocates: tuple[str, ...] = ()  # the names in DEALLOCATE name, in their order
     deallocates_all: bool = False  # DEALLOCATE ALL
     identity: tuple[Span, ...] = ()  # where the person's name belongs
     activity: tuple[Span, ...] = ()  # where it reads pg_stat_activity
@@ -275,8 +276,9 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         sequences=effects.sequences,
         reads_sequences=effects.reads_sequences,
         renews=effects.renews,
+        prepares=effects.prepares,
         executes=frozenset(effects.executes),
-        deallocates=effects.deallocates,
+        deallocates=tuple(effects.deallocates),
         deallocates_all=effects.deallocates_all,
         identity=tuple(effects.identity[start] for start in sorted(effects.identity)),
         activity=read_from(effects),

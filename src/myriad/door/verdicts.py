@@ -27,8 +27,9 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
     spans = len(verdict.identity) + len(verdict.activity)
     if processes is not None:
         spans += 1 + len(processes.asked) + len(processes.written)
-    sets = (verdict.settings, verdict.local, verdict.restores, verdict.executes)
-    names = NAME_BYTES * sum(map(len, sets)) + len("".join(verdict.executes))
+    sets = (verdict.settings, verdict.local, verdict.restores)
+    written = (*verdict.executes, *verdict.deallocates)
+    names = NAME_BYTES * (sum(map(len, sets)) + len(written)) + len("".join(written))
     told = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.told)
     return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + told
 
