@@ -27,8 +27,8 @@ Answer = tuple[str, ...]  # the kind of a message, and what of it must be the sa
 class Place:
     """Where to connect to, and from: an installation, the passwords of its people, an address."""
 
-    installation: Myriad
-    passwords: dict[str, str] = field(default_factory=dict)
+    installation: Myriad = field(repr=False)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)
     source: str = ""
 
     @property
@@ -163,14 +163,16 @@ class Wire:
     Attributes:
         parameters: what the server told of its settings.
         status: of the transaction, as the last ReadyForQuery said.
+        most_at_once: how many bytes are read at once.
     """
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream = stream
+        self.most_at_once = 1 << 16
         self.parameters: dict[str, str] = {}
         self.status = ""
         self.number, self.key = 0, b""
-        self._data = b""
+        self._data = bytearray()
 
     def send(self, *messages: bytes) -> None:
         """Send all of this in one piece."""
@@ -179,18 +181,23 @@ class Wire:
     def read(self) -> tuple[str, bytes]:
         """Return the next message; raises Ended."""
         while len(self._data) < 5 or len(self._data) < self._size():
-            try:
-                more = self.stream.recv(1 << 16)
-            except ConnectionError:
-                more = b""
-            if not more:
-                raise Ended([])
-            self._data += more
+            self.receive()
         size = self._size()
-        message, self._data = self._data[:size], self._data[size:]
+        message = bytes(self._data[:size])
+        del self._data[:size]
         kind = chr(message[0])
         self._note(kind, message[5:])
         return kind, message[5:]
+
+    def receive(self) -> None:
+        """Wait for more of what is answered; raises Ended."""
+        try:
+            more = self.stream.recv(self.most_at_once)
+        except ConnectionError:
+            more = b""
+        if not more:
+            raise Ended([])
+        self._data += more
 
     def _size(self) -> int:
         return 1 + int.from_bytes(self._data[1:5], "big")

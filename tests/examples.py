@@ -28,9 +28,14 @@ def unload() -> None:
     gc.callbacks.clear()
 
 
-def examples(*, daily: int, nightly: int) -> settings:
-    """Give a test that costs much so many examples; none that fails is made smaller."""
+def examples(*, daily: int, nightly: int, at_random: bool = False) -> settings:
+    """Give a test that costs much so many examples; none that fails is made smaller.
+
+    With `at_random` they are others each night, and one that fails is made smaller and printed.
+    """
     at_night = settings.get_current_profile_name() == "nightly"
+    if at_night and at_random:
+        return settings(max_examples=nightly, derandomize=False, print_blob=True)
     return settings(
         max_examples=nightly if at_night else daily, phases=(Phase.explicit, Phase.generate)
     )
