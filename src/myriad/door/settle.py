@@ -282,16 +282,29 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
     if session.wants_pin:
         await _pin(session, backend, status)
     if session.restored and status != wire.FAILED:
-        names = session.restored & session.initial.named.keys()
-        if names:
-            again = {name: session.initial.named[name] for name in names}
-            make = backend.ask if status == wire.IDLE else backend.run
-            await make(values.setting(again), partial(_tell, session))
-        session.restored = frozenset()
+        status = await _restore(session, backend, status)
     if session.touched and status == wire.IDLE:
         await _read_settings(session, backend)
     if session.renews and status == wire.IDLE:
         await _renew(session)
+    return status
+
+
+async def _restore(session: "Session", backend: Backend, status: int) -> int:
+    """Make the settings again that the session began with; return the transaction's status."""
+    names = session.restored & session.initial.named.keys()
+    if names:
+        sql = values.setting({name: session.initial.named[name] for name in names})
+        make = backend.ask if status == wire.IDLE else backend.run
+        try:
+            await make(sql, partial(_tell, session))
+        except Refused as refused:
+            if refused.fault.code != CANCELLED or status == wire.IDLE:
+                raise
+            session.errors = CANCELLED
+            _tell(session, (session.reason or refused.fault).encode())
+            return wire.FAILED
+    session.restored = frozenset()
     return status
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad.door.asking import Lost, Refused
 from myriad.door.reader import BUSY, Busy
-from myriad.door.refusals import refuse_waiting
+from myriad.door.refusals import CANCELLED, refuse_waiting
 from myriad.door.wire import Fault
 
 if TYPE_CHECKING:
@@ -23,14 +23,18 @@ async def guarded(
 ) -> None:
     """Do something; the session would wait for ever if that failed, so it ends then.
 
-    Lost: the session was told. Refused: `backend` is not as the session needs it, and ends.
+    Lost: the session was told. Refused: `backend` is not as the session needs it, and ends; but a
+    request to cancel that has hit a query of ours fails the transaction, as it would have without.
     """
     try:
         await work
     except Lost:
         return
     except Refused as error:
-        if backend is not None:
+        cancelled = error.fault.code == CANCELLED.code and session.backend is backend
+        if cancelled and session.in_transaction and not session.awaiting:
+            refuse_waiting(session, session.reason or CANCELLED)
+        elif backend is not None:
             backend.abort(error.fault)
     except Exception:
         log.exception("in what a session waits for")
