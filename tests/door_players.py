@@ -23,17 +23,20 @@ class Manner:
         cuts: of all that it sends; others have their turn between two pieces.
         most_at_once: how many bytes it reads at once.
         stalls: it reads nothing until all is sent, or until no more can be sent.
+        moves: others take what server connection it used last, before each step.
     """
 
     cuts: Cuts = field(default_factory=Cuts)
     most_at_once: int = 1 << 16
     stalls: bool = False
+    moves: bool = False
 
 
 MANNERS = st.builds(
     Manner,
     st.one_of(st.just(Cuts()), cut(), st.just(BYTE_BY_BYTE)),
     st.sampled_from([1 << 16, 1 << 16, 1000, 1 << 20]),
+    st.booleans(),
     st.booleans(),
 )
 Turn = Callable[[], None]
@@ -48,11 +51,14 @@ class Player:
 
     Attributes:
         turn: lets others have theirs, who must be served meanwhile.
+        move: lets another one take, or give back, a server connection.
         answers: of each step that was played.
     """
 
-    def __init__(self, session: Wire, manner: Manner, turn: Turn = nothing) -> None:
-        self.session, self.manner, self.turn = session, manner, turn
+    def __init__(
+        self, session: Wire, manner: Manner, turn: Turn = nothing, move: Turn = nothing
+    ) -> None:
+        self.session, self.manner, self.turn, self.move = session, manner, turn, move
         self.answers: list[list[Answer]] = []
         self._failed = False
         session.most_at_once = manner.most_at_once
@@ -60,6 +66,8 @@ class Player:
     def play(self, steps: Iterable[Step]) -> None:
         """Play all steps, each as soon as the one before it is over."""
         for step in steps:
+            if self.manner.moves:
+                self.move()
             self.answers.append([])
             self._step(step)
 

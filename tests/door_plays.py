@@ -119,6 +119,11 @@ TEXTS = (
     "SET work_mem = '5MB'",
     "SET LOCAL work_mem = '6MB'",
     "SHOW work_mem",
+    "SET DateStyle = 'German'",
+    "SELECT '1.2.2024'::date",
+    "SET search_path = nowhere",
+    "RESET ALL",
+    "DISCARD ALL",
     "DEALLOCATE n",
     "DEALLOCATE ALL",
     "EXECUTE n",
@@ -265,6 +270,15 @@ def _pipeline(steps: list[Step]) -> Step:
 
 
 END = Step("SYNC", SYNC)
+# In the transaction the door prepares a statement anew, under the settings of its Parse.
+PREPARED_ANEW = [
+    simple("SET DateStyle = 'ISO'"),
+    _unit([_close("S", "n"), _parse("n", "SELECT '1.2.2024'::date")]),
+    simple("SET DateStyle = 'German'"),
+    simple("BEGIN"),
+    *[_unit([_bind("", "n", []), _execute("", 0)])] * 5,
+    simple("ROLLBACK"),
+]
 
 
 def copy(size: int, width: int, cuts: Cuts, end: str, way: str) -> Step:

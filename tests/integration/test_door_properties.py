@@ -34,6 +34,7 @@ from tests.door_players import MANNERS, Manner, Player
 from tests.door_plays import (
     ENDLESS,
     FLOOD,
+    PREPARED_ANEW,
     REFUSED,
     SIZES,
     SMALL,
@@ -55,6 +56,7 @@ DATABASE = "plays"
 PEOPLE = ["player", "limited player", "hurried player", "bystander"]
 ONE, LIMITED, HURRIED, TWO = PEOPLE
 PLAYERS = PEOPLE[:-1]
+BEGINS = {"work_mem": "3MB"}  # what RESET brings back
 MOST_ROWS = 100
 AT_ONCE = 3.0  # two seconds, and what asking for it takes on a busy machine
 BOUND = 30.0  # seconds for one answer; most take some milliseconds
@@ -75,6 +77,13 @@ def other(place: Place) -> Iterator[Wire]:
         yield found
 
 
+def hold_clear(place: Place, other: Wire, seconds: float = BOUND) -> None:
+    """Hold that nothing is left of a play."""
+    if other.status != "I":
+        moves(other)
+    wait_until(lambda: is_clear(place), seconds)
+
+
 def is_clear(place: Place) -> bool:
     return not place.installation.people.activity(PLAYERS) and place.busy() == 0
 
@@ -82,7 +91,12 @@ def is_clear(place: Place) -> bool:
 def player_of(session: Wire, manner: Manner, other: Wire) -> Player:
     """Return who plays on a session; another one is served meanwhile."""
     session.stream.settimeout(BOUND)
-    return Player(session, manner, lambda: goes_on(other))
+    return Player(session, manner, lambda: goes_on(other), lambda: moves(other))
+
+
+def moves(other: Wire) -> None:
+    """Take the server connection that was used last and is free, or give it back."""
+    other.query("COMMIT" if other.status == "T" else "BEGIN")
 
 
 many = partial(examples, at_random=True)
@@ -114,15 +128,15 @@ def played(session: Wire, steps: list[Step], player: Player, *, blindly: bool) -
 
 def compare(place: Place, other: Wire, steps: list[Step], manner: Manner, *, blindly: bool) -> None:
     """Play straight and through the door; everything is the same, and nothing is left."""
-    with closing(place.direct(ONE, DATABASE)) as direct:
+    with closing(place.direct(ONE, DATABASE, **BEGINS)) as direct:
         straight = played(direct, instead(steps), Player(direct, Manner()), blindly=blindly)
-    with closing(place.door(ONE, DATABASE)) as session:
+    with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
         player = player_of(session, manner, other)
         through = played(session, steps, player, blindly=blindly)
     for number, (here, there) in enumerate(zip(through, straight, strict=False)):
         assert shortened(here) == shortened(there), f"step {number} of {steps}"
     assert len(through) == len(straight)
-    wait_until(lambda: is_clear(place))
+    hold_clear(place, other)
 
 
 def shortened(answers: list[Answer]) -> list[Answer]:
@@ -139,7 +153,7 @@ def _short(text: str) -> str:
     return f"{len(text)} {hashlib.sha256(text.encode()).hexdigest()[:8]} {text[:20]}"
 
 
-@many(daily=40, nightly=2000)
+@many(daily=30, nightly=2000)
 @given(steps=plays(SMALL), manner=MANNERS)
 def test_a_client_is_answered_as_without_the_door(
     place: Place, other: Wire, steps: list[Step], manner: Manner
@@ -147,7 +161,7 @@ def test_a_client_is_answered_as_without_the_door(
     compare(place, other, steps, manner, blindly=False)
 
 
-@many(daily=40, nightly=2000)
+@many(daily=30, nightly=2000)
 @given(steps=plays(SMALL), manner=MANNERS)
 def test_so_is_one_that_sends_everything_at_once(
     place: Place, other: Wire, steps: list[Step], manner: Manner
@@ -215,7 +229,7 @@ SOME = st.lists(UNITS, min_size=1, max_size=6).map(lambda some: list(chain.from_
 
 def played_straight(place: Place, person: str, steps: list[Step]) -> Played:
     """Return what PostgreSQL itself answers to each step."""
-    with closing(place.direct(person, DATABASE)) as direct:
+    with closing(place.direct(person, DATABASE, **BEGINS)) as direct:
         player = Player(direct, Manner())
         player.play(instead(steps))
     return player.answers
@@ -241,19 +255,35 @@ def storm(place: Place, session: Wire, pause: float) -> Iterator[None]:
         thread.join()
 
 
+PAUSES = st.sampled_from([0.001, 0.005, 0.02])
+
+
 @many(daily=10, nightly=1000)
-@given(steps=SOME, manner=MANNERS, pause=st.sampled_from([0.001, 0.005, 0.02]))
+@given(steps=SOME, manner=MANNERS, pause=PAUSES)
 def test_who_cancels_is_answered_and_nothing_later_is_hit(
     place: Place, other: Wire, steps: list[Step], manner: Manner, pause: float
 ) -> None:
     straight = played_straight(place, ONE, steps)
-    with closing(place.door(ONE, DATABASE)) as session:
+    with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
         player = player_of(session, manner, other)
         with storm(place, session, pause):
             player.play(steps)
         hold_stopped(player.answers, straight, "57014")
         player.end()
-    wait_until(lambda: is_clear(place))
+    hold_clear(place, other)
+
+
+@many(daily=6, nightly=1000)
+@given(steps=plays(SMALL) | st.just(PREPARED_ANEW * 5), manner=MANNERS, pause=PAUSES)
+def test_who_cancels_anything_goes_on(
+    place: Place, other: Wire, steps: list[Step], manner: Manner, pause: float
+) -> None:
+    with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
+        player = player_of(session, manner, other)
+        with storm(place, session, pause):
+            player.play(steps)
+        player.end()
+    hold_clear(place, other)
 
 
 ENDING = independent([ENDLESS, FLOOD], SMALL)
@@ -264,14 +294,14 @@ ENDING = independent([ENDLESS, FLOOD], SMALL)
 def test_what_never_ends_can_be_cancelled(
     place: Place, other: Wire, before: list[Step], steps: list[Step], manner: Manner
 ) -> None:
-    with closing(place.door(ONE, DATABASE)) as session:
+    with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
         player = player_of(session, manner, other)
         player.play(before)
         with storm(place, session, 0.02):
             player.play(steps)
         hold_all_stopped(player.answers[len(before) :], "canceling statement due to user request")
         player.end()
-    wait_until(lambda: is_clear(place))
+    hold_clear(place, other)
 
 
 @many(daily=4, nightly=100)
@@ -284,7 +314,7 @@ def test_what_never_ends_is_ended_by_a_limit(
         player.play(steps)
         hold_all_stopped(player.answers, "canceling statement: it took longer than 0.5 seconds")
         player.end()
-    wait_until(lambda: is_clear(place))
+    hold_clear(place, other)
 
 
 def hold_all_stopped(answers: Played, why: str) -> None:
@@ -293,13 +323,13 @@ def hold_all_stopped(answers: Played, why: str) -> None:
         assert (error, ready) == (("E", "ERROR", "57014", why), ("Z", "I"))
 
 
-@many(daily=25, nightly=1000)
+@many(daily=15, nightly=1000)
 @given(steps=SOME, manner=MANNERS)
 def test_who_is_over_a_limit_hears_of_it(
     place: Place, other: Wire, steps: list[Step], manner: Manner
 ) -> None:
     straight = played_straight(place, LIMITED, steps)
-    with closing(place.door(LIMITED, DATABASE)) as session:
+    with closing(place.door(LIMITED, DATABASE, **BEGINS)) as session:
         player = player_of(session, manner, other)
         player.play(steps)
         hold_stopped(player.answers, straight, "54000")
@@ -307,7 +337,7 @@ def test_who_is_over_a_limit_hears_of_it(
             assert rows(here) <= MOST_ROWS
             assert (rows(there) > MOST_ROWS) == any(answer[2:3] == ("54000",) for answer in here)
         player.end()
-    wait_until(lambda: is_clear(place))
+    hold_clear(place, other)
 
 
 def rows(answers: list[Answer]) -> int:
@@ -337,11 +367,11 @@ def test_who_hangs_up_anywhere_leaves_nothing(
     hang_up: Callable[[Wire], None],
 ) -> None:
     data = stream_of(steps)
-    with closing(place.door(ONE, DATABASE)) as session:
+    with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
         with suppress(Ended):
             player_of(session, manner, other).send(data[: round(part * len(data))])
         hang_up(session)
-        wait_until(lambda: is_clear(place), AT_ONCE)
+        hold_clear(place, other, AT_ONCE)
     goes_on(other)
 
 
