@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from myriad import Myriad
@@ -13,6 +12,7 @@ from myriad.door import measures, values
 from myriad.engines import status
 from myriad.home import Home
 from tests.door_attackers import Scene, made_scene
+from tests.door_memory import memory
 from tests.door_script import Ended, Place, hold_log
 from tests.harness import run, wait_until
 
@@ -25,11 +25,6 @@ def scene(installation: Myriad) -> Iterator[Scene]:
     with made_scene(Place(installation)) as made:
         yield made
     hold_log(installation)
-
-
-def _memory(scene: Scene) -> int:
-    known = json.loads((scene.place.installation.home.folder / "door.json").read_text())
-    return int(psutil.Process(known["pid"]).memory_info().rss)
 
 
 def _shown(home: Home, part: str) -> int:
@@ -62,7 +57,7 @@ LONG_SETTINGS = [
 def test_settings_that_are_too_long_to_be_kept_are_an_error(
     scene: Scene, attack: str, size: int
 ) -> None:
-    before = _memory(scene)
+    before = memory(scene.place)
     text = attack.format(long="x" * min(size, MB), size=size)
     some = [scene.wire(scene.eve) for _ in range(3)]
     for eve in some:
@@ -72,7 +67,7 @@ def test_settings_that_are_too_long_to_be_kept_are_an_error(
         except Ended as ended:
             told = ended.answers
         assert "54000" in str(told)
-    assert _memory(scene) - before < 100 * MB
+    assert memory(scene.place) - before < 100 * MB
     for eve in some:
         eve.close()
     with closing(scene.wire(scene.rose)) as rose:

@@ -20,7 +20,9 @@ PARSED, CLOSED = b"1\0\0\0\4", b"3\0\0\0\4"
 
 
 def session() -> Any:
-    return SimpleNamespace(acked=0, special=False, unit=True, awaiting=False, skipping=False)
+    return SimpleNamespace(
+        acked=0, special=False, unit=True, awaiting=False, skipping=False, backend=None
+    )
 
 
 def test_what_was_answered_is_let_go_of_before_the_unit_ends() -> None:

@@ -23,9 +23,11 @@ class Account:
         sessions: how many they have.
         running: how many server connections they have.
         pinned: how many of these stay with a session.
+        held: bytes of long messages that are held for them.
     """
 
     __slots__ = (
+        "held",
         "limits",
         "most_bytes",
         "most_rows",
@@ -39,7 +41,7 @@ class Account:
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
-        self.sessions = self.running = self.pinned = 0
+        self.sessions = self.running = self.pinned = self.held = 0
         self.limit(limits)
 
     def limit(self, limits: Limits) -> None:

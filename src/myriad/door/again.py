@@ -50,7 +50,7 @@ class Again:
 
     def begins(self, data: bytes, position: int) -> None:
         """Note where the unit begins in what the client sent."""
-        self._sent = (data, position, 0)
+        self._sent = (data, position, 0) if len(data) <= MOST_BYTES else None
 
     def ends(self, data: bytes, stop: int) -> None:
         """Note where it ends; it can be sent again if it came in one piece."""
@@ -104,7 +104,7 @@ class Again:
 
     def _was_there(self, backend: Backend, statement: Statement) -> bool:
         """Say whether the server had a statement before this unit: only then it is out of date."""
-        if backend.unnamed is statement:
+        if backend.unnamed == statement.token:
             return statement.parsed < math.inf
         instance = backend.prepared.find(statement, shared=True)
         return instance is not None and instance.unit is not self._answers.unit

@@ -17,21 +17,30 @@ from myriad.door.statements import (
     columns_of,
     parameters_of,
 )
+from myriad.door.wire import FLUSH
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
 
 MANY = 1000  # answers that are awaited, before those that have come are looked for
+# Of statements that are kept until the server has answered: then it is to answer at once, which it
+# else does when it is told to, or has 8 kB of answers.
+MUCH_BYTES = 1 << 20
+COMPLETION_BYTES = 300  # of what is noted beside a statement
 COMPLETIONS = frozenset(b"13")  # ParseComplete, CloseComplete
 PARAMETERS = ord("t")
 DESCRIPTIONS = frozenset(b"tTn")  # ParameterDescription, RowDescription, NoData
 
 
 class _Completion(NamedTuple):
-    """A ParseComplete or CloseComplete: whether it is ours, what was parsed, how to undo it."""
+    """A ParseComplete or CloseComplete: whether it is ours, what was parsed, how to undo it.
+
+    `size`: of what is kept for that, in bytes.
+    """
 
     ours: bool
     statement: Statement | None
+    size: int
     undo: Callable[[], object] | None
 
 
@@ -48,16 +57,26 @@ class Answers:
 
     Attributes:
         awaited: holds the client back until it has come.
+        bytes: of what is kept until an answer has come.
         unit: stands for this unit.
     """
 
-    __slots__ = ("_completions", "_descriptions", "_parameters", "_session", "awaited", "unit")
+    __slots__ = (
+        "_completions",
+        "_descriptions",
+        "_parameters",
+        "_session",
+        "awaited",
+        "bytes",
+        "unit",
+    )
 
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._completions: list[_Completion] = []
         self._descriptions: deque[_Description] = deque()
         self._parameters: bytes | None = None
+        self.bytes = 0
         self.awaited: object = None
         self.unit = object()
 
@@ -71,12 +90,19 @@ class Answers:
         *,
         ours: bool = False,
         statement: Statement | None = None,
+        closed: Statement | None = None,
         undo: Callable[[], object] | None = None,
     ) -> None:
         """Expect ParseComplete or CloseComplete."""
-        if len(self._completions) >= MANY:
+        kept = statement or closed
+        size = COMPLETION_BYTES if kept is None else COMPLETION_BYTES + kept.size
+        self.bytes += size
+        if len(self._completions) >= MANY or self.bytes > MUCH_BYTES:
             self._note_parsed()
-        self._completions.append(_Completion(ours, statement, undo))
+            backend = self._session.backend
+            if self.bytes > MUCH_BYTES and backend is not None:
+                backend.transport.write(FLUSH)
+        self._completions.append(_Completion(ours, statement, size, undo))
         if ours:
             self._session.special = True
 
@@ -142,6 +168,13 @@ class Answers:
         self.come(instance)
         return b"" if ours else message
 
+    def leave(self) -> None:
+        """Wait for nothing any more, and keep nothing."""
+        self._completions.clear()
+        self._descriptions.clear()
+        self.awaited = None
+        self.bytes = 0
+
     def unit_over(self) -> None:
         """Note what was parsed, and undo what the server did not come to."""
         if self._completions:
@@ -150,6 +183,7 @@ class Answers:
                 if expected.undo is not None:
                     expected.undo()
             self._completions.clear()
+        self.bytes = 0
         self._descriptions.clear()
         self.unit = object()
         self._parameters = self.awaited = None
@@ -158,6 +192,7 @@ class Answers:
         """Let go of what the server has answered: a unit has no end but its client's."""
         acked, self._session.acked = self._session.acked, 0
         for expected in self._completions[:acked]:
+            self.bytes -= expected.size
             if expected.statement is not None:
                 expected.statement.parsed = CLOCK.tick()
         del self._completions[:acked]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myriad.door import values, wire
-from myriad.door.statements import Description, Statement, columns_of, parameters_of
+from myriad.door.statements import Description, columns_of, parameters_of
 from myriad.door.wire import HEADER_BYTES, Fault, header
 
 ROW, READY, ERROR, CHANGED, EMPTY = b"DZESI"
@@ -17,6 +17,7 @@ PARAMETERS = ord("t")
 COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
 CANCELLED = "57014"  # query_canceled: by request, or by statement_timeout
 MOST_TRIES = 20  # a limit of a millisecond hits one in some thousands of what takes so little
+AT_ONCE = 20  # settings that are read in one question: each may have 16 kB, three times
 JOB_SECONDS = 30.0  # that a query of the door's own may take: none of them waits for anybody
 CANCEL_LOOK = 0.005  # seconds between looks whether a request to cancel has arrived
 
@@ -73,7 +74,7 @@ class Asker(asyncio.Protocol):
         held: the begin of a message of the server's.
         parameters: what the server reported of its settings.
         reading: what the server sends is read now; only `regulate` begins and ends that.
-        unnamed: the statement that is here without a name.
+        unnamed: the token of the statement that is here without a name.
     """
 
     __slots__ = (
@@ -91,7 +92,7 @@ class Asker(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: Any = None  # set before anybody else sees it
         self.parameters: dict[str, str] = {}
-        self.unnamed: Statement | None = None
+        self.unnamed: int | None = None
         self.bound = self.closed = False
         self.cancels = 0
         self.reading = True
@@ -175,8 +176,16 @@ class Asker(asyncio.Protocol):
     async def settings(self, names: Iterable[str], *, within: bool) -> list[Setting]:
         """Return settings: name, value, the server's own value, and the value as it compares.
 
+        Some at once, and no more behind what is too much for a session: see `values.is_too_much`.
         `within` a transaction block, which stays as it is. Raises Refused, Lost.
         """
+        left, found = sorted(names), list[Setting]()
+        while left and not values.is_too_much({name: value or "" for name, value, _, _ in found}):
+            found += await self._some_settings(left[:AT_ONCE], within=within)
+            del left[:AT_ONCE]
+        return found
+
+    async def _some_settings(self, names: list[str], *, within: bool) -> list[Setting]:
         shown = [name for name in values.ours(self.version) if name in names]
         others = sorted(set(names).difference(shown))
         before, sql = values.showing(shown), values.reading(others) if others else ""

@@ -3,9 +3,9 @@
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from myriad.door import wire
+from myriad.door import values, wire
 from myriad.door.asking import Asker
-from myriad.door.statements import Prepared
+from myriad.door.statements import MOST_ON_A_CONNECTION, Prepared
 from myriad.door.told import MOST_REPEATS, STUCK
 from myriad.door.values import NONE, Values
 from myriad.door.wire import HEADER_BYTES, Fault, header
@@ -24,6 +24,13 @@ CALM = QUIET - frozenset(b"tTnC")
 # What we must see whole is short; only an error or a notice can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
+# Of one connection, beside what its session sends there: the begin of a message and what comes with
+# it, the settings that the server tells, what is noted of prepared statements.
+REPORTED = 16  # settings; PostgreSQL 18 has 15
+INSTANCE_BYTES = 600
+MOST_BYTES = (
+    2 * MOST_HELD_BYTES + REPORTED * MOST_PARAMETER_BYTES + MOST_ON_A_CONNECTION * INSTANCE_BYTES
+)
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
 
 
@@ -222,6 +229,12 @@ class Backend(Asker):
             position = stop
         self.held = data[position:]
         return len(data)
+
+    @property
+    def all_bytes(self) -> int:
+        """How much memory it takes, about, beside what its session sends here."""
+        told = values.size(self.parameters)
+        return len(self.held) + told + INSTANCE_BYTES * len(self.prepared)
 
     # Its end, and its flow
 

@@ -14,13 +14,14 @@ from myriad.door.values import NONE
 from myriad.door.verdict import Verdict
 
 _STAND_IN = Statement(b"", b"\0\0", Verdict(), NONE, shared=False)
+PORTAL_BYTES = 400  # of a portal's name, twice; its verdict is kept by its text anyway
 
 
 class Ending:
     """What ends statements among those that a session has bound, and executes.
 
     Attributes:
-        portals: those whose statement ends others.
+        portals: those whose statement ends others, and its verdict.
         names: of the statements that are being ended.
     """
 
@@ -28,22 +29,22 @@ class Ending:
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self.portals: dict[bytes, Statement] = {}
+        self.portals: dict[bytes, Verdict] = {}
         self.names: list[bytes] = []
-        self._new: list[bytes] = []  # portals of this unit
+        self._new: set[bytes] = set()  # portals of this unit
 
     def bound(self, portal: bytes, statement: Statement) -> None:
         """Note what a portal will do."""
         verdict = statement.verdict
         if verdict.deallocates or verdict.deallocates_all or verdict.discards:
-            self.portals[portal] = statement
-            self._new.append(portal)
+            self.portals[portal] = verdict
+            self._new.add(portal)
         elif self.portals:
             self.portals.pop(portal, None)
 
     def unit_over(self, status: int, backend: Backend | None, *, failed: bool) -> None:
         """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
-        if backend is not None and _STAND_IN in backend.prepared.standing.values():
+        if backend is not None and _STAND_IN.token in backend.prepared.standing.values():
             backend.dirt = max(backend.dirt, EVERYTHING)
         self.names.clear()
         if status == wire.IDLE:
@@ -52,14 +53,19 @@ class Ending:
             self.portals.pop(portal, None)
         self._new.clear()
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes, about."""
+        return PORTAL_BYTES * len(self.portals)
+
     def begin(self, backend: Backend, verdict: Verdict, named: dict[bytes, Statement]) -> None:
         """Let the server have what DEALLOCATE is to end, if that is a statement of the client's."""
         standing = backend.prepared.standing
         for name in map(str.encode, verdict.deallocates):
             self.names.append(name)
-            if name not in named or standing.get(name) in {named[name], _STAND_IN}:
+            if name not in named or standing.get(name) in {named[name].token, _STAND_IN.token}:
                 continue
-            standing[name] = _STAND_IN
+            standing[name] = _STAND_IN.token
             self._answers.completes(ours=True)
             self._answers.completes(ours=True)
             backend.transport.write(wire.close_statement(name) + wire.parse(name, b"", b"\0\0"))

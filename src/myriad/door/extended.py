@@ -21,7 +21,7 @@ from myriad.door.statements import NOBODY, OURS, Statement
 from myriad.door.unnamed import Unnamed
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
-from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut
+from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut, cut_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,7 +195,7 @@ class Extended:
 
     def _parse(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
-        name, begin = cut(data, position + HEADER_BYTES, stop)
+        name, begin = cut_name(data, position + HEADER_BYTES, stop)
         text, end = cut(data, begin, stop)
         verdict = session.verdict_of(text)
         if verdict is None:
@@ -261,8 +261,8 @@ class Extended:
 
     def _bind(self, data: bytes, position: int, stop: int) -> bool:
         session = self._session
-        portal, begin = cut(data, position + HEADER_BYTES, stop)
-        name, end = cut(data, begin, stop)
+        portal, begin = cut_name(data, position + HEADER_BYTES, stop)
+        name, end = cut_name(data, begin, stop)
         statement = self.named.get(name) if name else self.unnamed.statement
         if statement is None:
             return self._send_unknown(name, data[position:stop])
@@ -290,7 +290,7 @@ class Extended:
     def _place(self, statement: Statement, *, again: bool, alone: bool) -> bytes | None:
         """Return the statement's name in the server; None: it waits for that, or was refused."""
         backend = self._backend
-        if backend.unnamed is statement:
+        if backend.unnamed == statement.token:
             return b""
         alone = not stand(self, backend, statement.verdict) and alone
         there = self._preparing.place(backend, statement, again=again, alone=alone)
@@ -306,7 +306,7 @@ class Extended:
         self.ending.bound(portal, statement)
 
     def _describe(self, data: bytes, position: int, stop: int) -> bool:
-        name, _ = cut(data, position + HEADER_BYTES + 1, stop)
+        name, _ = cut_name(data, position + HEADER_BYTES + 1, stop)
         if data[position + HEADER_BYTES] != STATEMENT:
             self.again.told(only_last=name == self._bound_portal)
             return self._send(data[position:stop])
@@ -329,14 +329,14 @@ class Extended:
         return True
 
     def _execute(self, data: bytes, position: int, stop: int) -> bool:
-        portal, _ = cut(data, position + HEADER_BYTES, stop)
-        statement = self.ending.portals.get(portal)
-        if statement is None:
+        portal, _ = cut_name(data, position + HEADER_BYTES, stop)
+        verdict = self.ending.portals.get(portal)
+        if verdict is None:
             if self._session.status == wire.FAILED and not (portal or self._backend.bound):
                 return self._refuse(_NO_PORTAL)
             return self._send(data[position:stop])
         self._session.special = True
-        self.deallocates(statement.verdict)
+        self.deallocates(verdict)
         self.ending.execute(self._backend, data[position:stop])
         return True
 
@@ -351,13 +351,15 @@ class Extended:
         self.ending.begin(self._backend, verdict, self.named)
 
     def _close(self, data: bytes, position: int, stop: int) -> bool:
-        name, _ = cut(data, position + HEADER_BYTES + 1, stop)
+        name, _ = cut_name(data, position + HEADER_BYTES + 1, stop)
         if not self._begin(self._session.text, b"", 0):
             return False
         message: bytes = data[position:stop]
         undo: Callable[[], object] | None = None
+        closed: Statement | None = None
         if data[position + HEADER_BYTES] == STATEMENT:
             if not name:
+                closed = self.unnamed.statement
                 undo = self.unnamed.end_by_close()
             elif OURS.match(name):
                 message = wire.close_statement(NOBODY)
@@ -366,7 +368,7 @@ class Extended:
                 self._backend.prepared.drop(closed.token)
                 self._preparing.close_gone(self._backend)
                 undo = partial(self._keep, name, closed)
-        self.answers.completes(undo=undo)
+        self.answers.completes(closed=closed, undo=undo)
         self._backend.transport.write(message)
         return True
 

@@ -30,15 +30,18 @@ class Frontend(asyncio.Protocol):
         rest: bytes that are still to come of a long CopyData message; `passing` if the server has
             its beginning, else they are passed over, too.
         full: the client does not read as fast as the server answers, which therefore waits.
+        blocked: that is so, or the server takes no more: what the client has sent waits.
         reading: what the client sends is read now; only `regulate` begins and ends that.
         study: looks at the text whose turn it is, and resumes.
     """
 
     __slots__ = (
         "_buffer",
+        "_counted",
         "_wanted",
         "awaiting",
         "backend",
+        "blocked",
         "descriptor",
         "full",
         "passing",
@@ -52,12 +55,12 @@ class Frontend(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.backend: Backend | None = None
-        self.awaiting = self.paused = self.full = self.passing = False
+        self.awaiting = self.paused = self.full = self.blocked = self.passing = False
         self.reading = True
         self.rest, self.descriptor = 0, -1
         self.study: asyncio.Task[None] | None = None
         self._buffer: bytes | bytearray = b""
-        self._wanted = 0
+        self._wanted = self._counted = 0
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
         """Handle one message; False if it must wait for a server connection."""
@@ -75,11 +78,17 @@ class Frontend(asyncio.Protocol):
         """Hear that a long CopyData message is through."""
         raise NotImplementedError
 
+    def count(self, more: int) -> None:
+        """Count so many bytes more, or less, of what is held for this client, if it is much."""
+        raise NotImplementedError
+
     def end(self, fault: Fault) -> None:
         """Tell the client why, and end the connection."""
         if not self.transport.is_closing():
             self.transport.write(fault.encode("FATAL"))
+            self.blocked = True  # nothing more of what the client has sent is handled
             self.leave()
+            self.drop()
 
     def leave(self) -> None:
         """End the connection when the client has read what it was sent, or does not read it."""
@@ -99,13 +108,13 @@ class Frontend(asyncio.Protocol):
 
     def _must_wait(self) -> bool:
         """Say whether the turn of what is in the buffer has not come; that of COPY data has."""
-        if not (self.awaiting or self.paused):
+        if not (self.awaiting or self.paused or self.blocked):
             return False
         return not self._may_pass(self._buffer[0])
 
     def _may_pass(self, kind: int) -> bool:
         """Say whether a message need not wait until the server has answered those before it."""
-        return kind in COPY_KINDS or self.goes_ahead(kind)
+        return not self.blocked and (kind in COPY_KINDS or self.goes_ahead(kind))
 
     @property
     def unread(self) -> bool:
@@ -130,7 +139,7 @@ class Frontend(asyncio.Protocol):
                 if kind == COPY_DATA:
                     position = self._copy(data, position, stop)
                     continue
-                if (self.awaiting or self.paused) and not self._may_pass(kind):
+                if (self.awaiting or self.paused or self.blocked) and not self._may_pass(kind):
                     break
                 if kind not in KINDS or not SIZE_BYTES <= size <= MOST_MESSAGE_BYTES:
                     raise _violation(kind, size)
@@ -143,7 +152,7 @@ class Frontend(asyncio.Protocol):
         except ProtocolViolation as problem:
             self.end(Fault(problem.code, str(problem)))
             return
-        if position < end or not self.reading:
+        if position < end or self._counted or not self.reading:
             self._keep(data[position:])
 
     def _keep(self, data: bytes | bytearray) -> None:
@@ -187,6 +196,19 @@ class Frontend(asyncio.Protocol):
         if study is not None:
             study.cancel()
 
+    def _go_on(self) -> None:
+        """Go on with what waited until either side took more."""
+        if self._buffer and not (self._must_wait() or self.transport.is_closing()):
+            data, self._buffer = bytes(self._buffer), b""
+            self._pump(data)
+
+    def drop(self) -> None:
+        """Keep nothing of what the client sent."""
+        self._buffer = b""
+        if self._counted:
+            self.count(-self._counted)
+            self._counted = 0
+
     def replay(self, messages: bytes) -> None:
         """Handle these messages again, before what waits for its turn."""
         data, self._buffer = messages + self._buffer, b""
@@ -203,19 +225,42 @@ class Frontend(asyncio.Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """How much of what the client sent waits for its turn, or for its rest."""
-        return len(self._buffer)
+        """How much of what either side sent has not been taken by the other one."""
+        size = len(self._buffer)
+        if not self.transport.is_closing():
+            size += self.transport.get_write_buffer_size()
+        if self.backend is not None and not self.backend.closed:
+            size += int(self.backend.transport.get_write_buffer_size())
+        return size
+
+    def _count_held(self) -> None:
+        """Count what is held, if it is much: each turn of a short statement costs nothing."""
+        size = len(self._buffer) if len(self._buffer) > MOST_BUFFERED_BYTES else 0
+        if self.backend is not None and self.backend.full and not self.backend.closed:
+            size += int(self.backend.transport.get_write_buffer_size())
+        more, self._counted = size - self._counted, size
+        if more:
+            self.count(more)
 
     # How fast: each side is read as long as the other side takes what comes
 
     def regulate(self) -> None:
         """Read what the client sends, or leave it in the network; nothing else decides that.
 
-        It is left there while the server takes no more, and while more of it waits for its turn
-        than the next message needs. To be called whenever any of that has changed.
+        It is left there while the server takes no more, while the client does not read what it is
+        answered, and while more of it waits for its turn than the next message needs. To be called
+        whenever any of that has changed.
         """
+        if self.transport.is_closing():
+            return
+        self._count_held()
+        blocked = self.full or (self.backend is not None and self.backend.full)
+        if blocked != self.blocked:
+            self.blocked = blocked
+            if not blocked and self._buffer:
+                asyncio.get_running_loop().call_soon(self._go_on)
         ahead = len(self._buffer) > max(self._wanted, MOST_BUFFERED_BYTES)
-        reading = not (ahead or (self.backend is not None and self.backend.full))
+        reading = not (ahead or blocked)
         if reading != self.reading:
             self.reading = reading
             self.transport.resume_reading() if reading else self.transport.pause_reading()
@@ -225,16 +270,18 @@ class Frontend(asyncio.Protocol):
         return not self.full
 
     def pause_writing(self) -> None:
-        """Let the server wait: the client does not read."""
+        """Let the server wait, and what the client sends: it does not read."""
         self.full = True
         if self.backend is not None:
             self.backend.regulate()
+        self.regulate()
 
     def resume_writing(self) -> None:
-        """Let the server go on."""
+        """Let the server go on, and the client."""
         self.full = False
         if self.backend is not None:
             self.backend.regulate()
+        self.regulate()
 
     def take(self, backend: "Backend") -> None:
         """Have a server connection from now on."""

@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from myriad.door.server import Door
 
 MOST_MESSAGE_BYTES = 8192  # of a login: a SCRAM message has some 200
+# Of all logins together, beyond which only those go on that have sent no more than most ever do.
+MOST_OF_ALL_BYTES, USUAL_BYTES = 32 << 20, 4096
+MOST_OF_ONE_BYTES = 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES)
 SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
 PASSWORD = ord("p")
 _ACCEPTED, _DENIED = b"S", b"N"
+_TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
+
+
+def most_bytes(clients: int) -> int:
+    """Return how much all that so many clients send may be, before they are logged in."""
+    return MOST_OF_ALL_BYTES + clients * USUAL_BYTES + MOST_OF_ONE_BYTES
 
 
 class LoginRefused(Exception):
@@ -29,13 +38,19 @@ class LoginRefused(Exception):
 
 
 class Login(asyncio.Protocol):
-    """A client that is not logged in yet; `lost`: it has gone."""
+    """A client that is not logged in yet.
+
+    Attributes:
+        lost: it has gone.
+        received: how many bytes it has sent.
+    """
 
     def __init__(self, door: "Door") -> None:
         self._door = door
         self._buffer = b""
         self._more: asyncio.Future[None] | None = None
-        self.lost = False
+        self.lost = self._asked_for_gss = False
+        self.received = 0
         self._encrypted = False
         self.transport: Any = None
         self.address = ""
@@ -53,16 +68,23 @@ class Login(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for whoever waits for it."""
-        self._buffer += data
-        if len(self._buffer) > 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES):
+        door = self._door
+        self.received += len(data)
+        door.login_bytes += len(data)
+        if len(self._buffer) + len(data) > MOST_OF_ONE_BYTES:
             self.transport.abort()
-        elif self._more is not None and not self._more.done():
+            return
+        if self.received > USUAL_BYTES and door.login_bytes > MOST_OF_ALL_BYTES:
+            self._refuse(_TOO_LONG)
+            return
+        self._buffer += data
+        if self._more is not None and not self._more.done():
             self._more.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End what waits."""
         self.lost = True
-        self._door.logins.discard(self)
+        self._over()
         if self._more is not None and not self._more.done():
             self._more.set_exception(ConnectionResetError())
 
@@ -87,7 +109,13 @@ class Login(asyncio.Protocol):
             if not self.lost:
                 raise
         finally:
-            self._door.logins.discard(self)
+            self._over()
+
+    def _over(self) -> None:
+        """Be a login no more, and hold nothing of it."""
+        self._door.logins.discard(self)
+        self._door.login_bytes -= self.received
+        self.received, self._buffer = 0, b""
 
     def _refuse(self, fault: Fault) -> None:
         if not self.lost:
@@ -127,7 +155,8 @@ class Login(asyncio.Protocol):
                 self._door.cancel(wire.integer(packet, 4) if size >= 16 else 0, packet[8:])  # noqa: PLR2004
                 self.transport.close()
                 return None
-            if code == wire.GSS_REQUEST:
+            if code == wire.GSS_REQUEST and not self._asked_for_gss:
+                self._asked_for_gss = True
                 self.transport.write(_DENIED)
             elif code == wire.SSL_REQUEST and not self._encrypted:
                 await self._start_tls()

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from myriad.door import backend, login, values
 from myriad.door.holding import MOST_OF_ALL, held
 from myriad.door.session import MOST_TEXT_BYTES
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from myriad.door.server import Door
 
 WRITE_SECONDS = 5.0
+ACCOUNT_BYTES = 1000  # of one, with its limits
+SECRET_BYTES = 400  # of the keys by which it logs in to an attached server
 
 
 class Measures(Collector):
@@ -47,7 +50,7 @@ class Measures(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every measure."""
         door, audit = self._door, self._door.audit
-        backends = [backend for pool in door.pools for backend in pool.backends]
+        backends = [each for pool in door.pools for each in pool.backends]
         gauges = {
             "sessions": ("Clients that are logged in.", len(door.sessions)),
             "people": ("People who are logged in.", len(door.accounts)),
@@ -55,7 +58,7 @@ class Measures(Collector):
             "server_connections": ("Connections to PostgreSQL.", len(backends)),
             "server_connections_busy": (
                 "Connections to PostgreSQL that a session has.",
-                sum(backend.session is not None for backend in backends),
+                sum(each.session is not None for each in backends),
             ),
             "server_connections_pinned": (
                 "Connections to PostgreSQL that stay with a session.",
@@ -105,12 +108,19 @@ def parts(door: "Door") -> dict[str, Part]:
     texts, profiles = door.databases.texts, door.profiles.cache
     reader, audit = door.databases.reader, door.audit
     spoken = sum(len(session.text) for session in door.sessions.values())
+    clients, backends = door.settings["max_clients"], door.pools.most
+    known = ACCOUNT_BYTES * len(door.accounts) + SECRET_BYTES * len(door.dial.secrets)
+    at_servers = sum(each.all_bytes for pool in door.pools for each in pool.backends)
     return {
+        "accounts": Part(known, clients * (ACCOUNT_BYTES + SECRET_BYTES)),
         "audit": Part(audit.waiting_bytes, audit.most_waiting_bytes),
         "long_statements": Part(reader.bytes, reader.most_bytes),
+        "logins": Part(door.login_bytes, login.most_bytes(clients)),
         "profiles": Part(profiles.bytes, profiles.most_bytes),
         "held": Part(sum(map(held, door.sessions.values())), MOST_OF_ALL),
-        "session_texts": Part(spoken, door.settings["max_clients"] * MOST_TEXT_BYTES),
+        "server_connections": Part(at_servers, backends * backend.MOST_BYTES),
+        "session_texts": Part(spoken, clients * MOST_TEXT_BYTES),
+        "settings": Part(values.kept(), clients * values.MOST_OF_SESSION_BYTES),
         "throttle": Part(door.throttle.bytes, door.throttle.most_bytes),
         "verdicts": Part(texts.bytes, texts.most_bytes),
     }

@@ -1,27 +1,48 @@
-"""Give memory back to the system when a crowd has left."""
+"""Give memory back to the system when a crowd has left, or what was long has been let go."""
 
 import ctypes
 import gc
 
-MANY = 500  # clients: fewer leave nothing behind that is worth a look
+MANY_CLIENTS = 500  # fewer leave nothing behind that is worth a look
+MUCH_BYTES = 64 << 20
 CALM_LOOKS = 3  # after which what they held has been let go
 
 
+class Peak:
+    """Remembers the most there was of something, and whether most of it has gone."""
+
+    def __init__(self, many: int) -> None:
+        self._many = many
+        self._most = 0
+
+    def came(self, now: int) -> None:
+        """Hear that there is more: it may be gone by the next look."""
+        self._most = max(self._most, now)
+
+    def has_gone(self, now: int) -> bool:
+        """Say whether more than half of much has gone since it was said last."""
+        self.came(now)
+        if self._most <= self._many or now >= self._most // 2:
+            return False
+        self._most = now
+        return True
+
+
 class Memory:
-    """Remembers how many clients there were at most, and whether most of them have gone."""
+    """Looks whether there is memory to give back.
+
+    Attributes:
+        clients: how many there are.
+        held: how many bytes of long messages.
+    """
 
     def __init__(self) -> None:
-        self._most = 0
+        self.clients, self.held = Peak(MANY_CLIENTS), Peak(MUCH_BYTES)
         self._looks = 0  # until memory is given back; 0: there is none to give
 
-    def came(self, clients: int) -> None:
-        """Hear that one more came, and how many there are: a crowd may be gone by the next look."""
-        self._most = max(self._most, clients)
-
-    def look(self, clients: int) -> None:
-        """Give memory back some looks after more than half of many clients have gone."""
-        if self._most > MANY and clients < self._most // 2:
-            self._most = clients
+    def look(self, clients: int, held: int) -> None:
+        """Give memory back some looks after most of much has gone."""
+        if self.clients.has_gone(clients) | self.held.has_gone(held):
             self._looks = CALM_LOOKS
         elif self._looks:
             self._looks -= 1

@@ -114,7 +114,7 @@ class Preparing:
     ) -> Instance:
         """Parse under a new name; `undo` is that of the client's Parse, None if it is ours."""
         prepared, answers = backend.prepared, self._answers
-        instance = Instance(statement.token, self._session.since, len(statement.sql))
+        instance = Instance(statement.token, self._session.since, statement.size)
         prepared.put(key, instance)
         instance.unit = answers.unit
         self.close_gone(backend)
@@ -194,7 +194,7 @@ class Preparing:
         """Prepare a statement under the settings of its own Parse."""
         session = self._session
         begin, end = _block(session)
-        instance = Instance(statement.token, 0, len(statement.sql))
+        instance = Instance(statement.token, 0, statement.size)
         named, refused = statement.values.named, None
         limits = values.for_transaction(backend.version, without=values.ENCODING)
         settings = _setting({name: named.get(name) for name in names})
@@ -235,4 +235,6 @@ async def settings_now(session: "Session", backend: Backend, names: frozenset[st
     """Return the settings as a transaction has them that may have changed some; raises Lost."""
     found = await backend.settings(names, within=session.in_transaction)
     now = {name: value for name, value, _, _ in found if value is not None}
+    if values.is_too_much(now):
+        raise Refused(values.TOO_LONG)
     return values.of({**session.values.named, **now})

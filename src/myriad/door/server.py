@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from myriad.door import holding
 from myriad.door.accounts import Account, Accounts, Entry
 from myriad.door.asking import Lost, Refused
 from myriad.door.audit import Audit
@@ -57,6 +58,7 @@ class Door:
     Attributes:
         sessions: by the number that their clients cancel with.
         may_be_idle: for how many seconds, of those sessions that say so themselves.
+        login_bytes: what those who log in now have sent.
         accepted: logins that succeeded.
         stopped: statements that were cancelled by a limit or by somebody.
         draining: no new sessions, and none goes on after its transaction.
@@ -93,9 +95,10 @@ class Door:
         self.sessions: dict[int, Session] = {}
         self.logins: set[Login] = set()
         self.memory = Memory()
+        self.room = holding.room(self.sessions, self.memory.held.came)
         self.hang_ups = HangUps()
         self.may_be_idle: dict[Session, float] = {}
-        self.accepted = self.stopped = 0
+        self.accepted = self.stopped = self.login_bytes = 0
         self.draining = False
         self.newer_grammar = capacity["version"] > KNOWN_VERSION
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,7 +130,7 @@ class Door:
             login.transport.close()
             return False
         self.logins.add(login)
-        self.memory.came(len(self.sessions) + len(self.logins))
+        self.memory.clients.came(len(self.sessions) + len(self.logins))
         return True
 
     def late(self) -> Fault:
@@ -230,9 +233,12 @@ class Door:
     def forget(self, session: Session) -> None:
         """Hear that a session has ended."""
         self.hang_ups.forget(session)
+        holding.release(session)
         self.may_be_idle.pop(session, None)
         if self.sessions.pop(session.number, None) is not None:
             self.accounts.leave(session.account)
+            if not session.account.sessions:
+                self.dial.secrets.pop(session.account.name, None)
             session.pool.leave()
 
     def cancel(self, number: int, key: bytes) -> None:

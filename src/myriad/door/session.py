@@ -224,6 +224,10 @@ class Session(Frontend):
         if not self.busy and not self.in_transaction:
             self._let_go()
 
+    def count(self, more: int) -> None:
+        """Count so many bytes more, or less, of what is held for this client, if it is much."""
+        self.door.room.change(self.account, more)
+
     def wait_for(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Hold the client back until `work` lets it go on; where that fails, the session ends."""
         self.paused = True

@@ -39,11 +39,6 @@ _SEQUENCES = Fault(
     "Use INSERT ... RETURNING, or do both in one transaction.",
 )
 _TOO_MANY = Fault("54000", "a transaction cannot change so many settings")
-_TOO_LONG = Fault(
-    "54000",
-    f"terminating connection: its settings have more than {values.MOST_BYTES >> 10} kB",
-    "The door keeps them for you while you have no server connection: make them shorter.",
-)
 _UNREADABLE = Fault(
     "42601",
     "the door cannot read this statement, and the server may be newer than it",
@@ -360,8 +355,8 @@ async def _read_settings(session: "Session", backend: Backend) -> None:
             named.pop(name, None)
         else:
             named[name] = value
-    if values.size(named) > values.MOST_BYTES:
-        session.end(_TOO_LONG)
+    if values.is_too_much(named):
+        session.end(values.TOO_LONG)
         raise Lost
     session.values = values.of(named)
     _note_values(backend, session.values)

@@ -29,7 +29,7 @@ def _missing(
         return {}
     named, there = extended.named, backend.prepared.standing
     known = [name for name in map(str.encode, verdict.executes) if name in named]
-    return {name: named[name] for name in known if there.get(name) is not named[name]}
+    return {name: named[name] for name in known if there.get(name) != named[name].token}
 
 
 def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
@@ -45,7 +45,7 @@ def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
         backend.dirt = max(backend.dirt, EVERYTHING)
         extended.answers.completes(ours=True)
         extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
-        standing[name] = statement
+        standing[name] = statement.token
         parse = wire.parse(name, statement.sql, statement.types)
         backend.transport.write(wire.close_statement(name) + parse)
     return bool(missing)
@@ -57,7 +57,7 @@ def claim(extended: "Extended", backend: "Backend", name: bytes, statement: "Sta
         return
     standing = backend.prepared.standing
     extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
-    standing[name] = statement
+    standing[name] = statement.token
     backend.transport.write(wire.parse(name, statement.sql, statement.types))
 
 
@@ -78,7 +78,7 @@ async def _stand(session: "Session", backend: "Backend", missing: dict[bytes, "S
         for name, statement in missing.items():
             standing.pop(name, None)
             await backend.prepare(name, statement.sql, statement.types)
-            standing[name] = statement
+            standing[name] = statement.token
     except Refused as refused:
         refuse_waiting(session, refused.fault)
         return

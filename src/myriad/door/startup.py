@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from myriad.door import wire
 from myriad.door.wire import ProtocolViolation
 
-MOST_NAME_BYTES = 63  # NAMEDATALEN - 1
 EXTENSIONS = "_pq_."
 _WORD = re.compile(r"(?s)(?:\\.|[^\s\\])+")
 
@@ -52,7 +51,7 @@ def read_startup(packet: bytes) -> Startup:
 
 def _name(name: str) -> str:
     """Cut a name as PostgreSQL does."""
-    return name.encode()[:MOST_NAME_BYTES].decode(errors="ignore")
+    return name.encode()[: wire.MOST_NAME_BYTES].decode(errors="ignore")
 
 
 def options(text: str) -> dict[str, str]:

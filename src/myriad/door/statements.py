@@ -124,7 +124,7 @@ class Statement:
     @property
     def size(self) -> int:
         """How much memory it takes, about."""
-        return len(self.sql) + len(self.types) + 400
+        return len(self.sql) + len(self.types) + self.values.bytes + 400
 
     def accepts(self, described: Description, *, again: bool) -> bool:
         """Say whether the client may get what is described so; `again`: it is told columns anew."""
@@ -142,7 +142,7 @@ class Instance:
     Attributes:
         owner: the token of the statement for which it was parsed.
         since: no later than when it was parsed.
-        size: of its text, in bytes.
+        size: of its text and settings, in bytes.
         unit: in which it was parsed.
         described: how the server described it; None: not yet.
     """
@@ -164,7 +164,7 @@ class Prepared:
     """The instances on one server connection, the least recently used first.
 
     Attributes:
-        standing: statements that have their clients' names there: see `standing`.
+        standing: tokens of the statements that have their clients' names there: see `standing`.
         by_sql: SQL's PREPARE was sent there; `lasts`: and has made something.
     """
 
@@ -172,7 +172,7 @@ class Prepared:
 
     def __init__(self) -> None:
         self.by_sql = self.lasts = False
-        self.standing: dict[bytes, Statement] = {}
+        self.standing: dict[bytes, int] = {}
         self._known: OrderedDict[Key, Instance] = OrderedDict()
         self._bytes = 0
         self._gone: list[bytes] = []  # names that are still to be closed there

@@ -39,7 +39,7 @@ class Unnamed:
     def end_by_close(self) -> Callable[[], object]:
         """Forget it for what is sent now; return what undoes that, should it be passed over."""
         old, backend = self.statement, self._session.backend
-        there = backend if backend is not None and backend.unnamed is old else None
+        there = backend if backend is not None and backend.unnamed == _token(old) else None
         self.end()
         return partial(self._keep, old, there)
 
@@ -49,17 +49,21 @@ class Unnamed:
             self.end()
             return
         # Whether that Parse was passed over, or failed, is told by the answer to what is before it.
-        self._answers.completes(ours=True, undo=self.end_by_close())
+        self._answers.completes(ours=True, closed=self.statement, undo=self.end_by_close())
         self._session.backend.transport.write(wire.close_statement(NOBODY))
 
     def parse(self, backend: Backend, statement: Statement, *, alone: bool) -> None:
         """Send a Parse without a name."""
         self.end_by_parse(alone=alone)
-        self.statement = backend.unnamed = statement
+        self.statement, backend.unnamed = statement, statement.token
         self._answers.completes(statement=statement, undo=self.end)
         backend.transport.write(wire.parse(b"", statement.sql, statement.types))
 
     def _keep(self, old: Statement | None, backend: Backend | None) -> None:
         self.statement = old
         if backend is not None and backend is self._session.backend:
-            backend.unnamed = old
+            backend.unnamed = _token(old)
+
+
+def _token(statement: Statement | None) -> int | None:
+    return None if statement is None else statement.token

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Mapping
 
 from myriad.door import wire
+from myriad.door.wire import Fault
 
 # With these, no text is parsed or planned otherwise: tests/integration/test_door_settings.py tries
 # every setting that a person may change.
@@ -37,21 +38,31 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400
 _TIME = re.compile(rf"\s*(\d+(?:\.\d*)?)\s*({'|'.join(_UNITS)})?\s*")
 
 
+SETTING_BYTES = 150  # of the small objects around a name and its value
+
+
+def size(named: Mapping[str, str]) -> int:
+    """Return how many bytes names and values have."""
+    return sum(len(name) + len(value.encode()) for name, value in named.items())
+
+
 class Values:
     """Names and values of settings. Equal ones are one object: see `of`.
 
     Attributes:
         custom: the name of one that nobody declared, if any: no RESET makes it unknown again.
+        bytes: how much memory they take, about, those that may change a parse twice.
         idle_seconds: what idle_session_timeout is, which the server cannot enforce here: it sees
             only whether its own connections are idle. 0: there is none.
     """
 
-    __slots__ = ("__weakref__", "_parsing", "custom", "idle_seconds", "named")
+    __slots__ = ("__weakref__", "_parsing", "bytes", "custom", "idle_seconds", "named")
 
     def __init__(self, named: Mapping[str, str]) -> None:
         self.named = named
         self.custom = next((name for name in named if "." in name), "")
         self.idle_seconds = _seconds(named.get("idle_session_timeout", ""))
+        self.bytes = 2 * (size(named) + SETTING_BYTES * len(named))
         self._parsing: Values | None = None
 
     @property
@@ -64,6 +75,16 @@ class Values:
         return self._parsing
 
 
+def is_too_much(named: Mapping[str, str]) -> bool:
+    """Say whether these are more than a session may have."""
+    return size(named) > MOST_BYTES
+
+
+def kept() -> int:
+    """Return how many bytes the settings of all sessions take: equal ones are there once."""
+    return sum(each.bytes for each in list(_known.values()))
+
+
 def _seconds(value: str) -> float:
     """Return the seconds of a time as PostgreSQL's settings have it: in ms, or with its unit."""
     found = _TIME.fullmatch(value)
@@ -72,6 +93,13 @@ def _seconds(value: str) -> float:
 
 # Of a session; a startup message has 10,000 at most. Who wants more has something else in mind.
 MOST_BYTES = 16 << 10
+# Those that it has and began with, as `Values.bytes` counts: a name has two letters at least.
+MOST_OF_SESSION_BYTES = 2 * 2 * (MOST_BYTES + SETTING_BYTES * 400)
+TOO_LONG = Fault(
+    "54000",
+    f"terminating connection: its settings have more than {MOST_BYTES >> 10} kB",
+    "The door keeps them for you while you have no server connection: make them shorter.",
+)
 NONE = Values({})
 UNKNOWN = Values({"?": ""})  # has a name that nothing else has, so RESET ALL comes first
 _known: "weakref.WeakValueDictionary[frozenset[tuple[str, str]], Values]" = (
@@ -135,11 +163,6 @@ def showing(names: list[str]) -> str:
         f"SHOW {name}; SET LOCAL {name} TO DEFAULT; SHOW {name}; SET LOCAL {name} TO {OURS[name]}; "
         for name in names
     )
-
-
-def size(named: Mapping[str, str]) -> int:
-    """Return how many bytes names and values have."""
-    return sum(len(name) + len(value.encode()) for name, value in named.items())
 
 
 def reading(names: list[str]) -> str:

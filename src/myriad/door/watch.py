@@ -43,10 +43,10 @@ def start(door: "Door", written: measures.Measures) -> None:
 
     async def tend() -> None:
         enforce_queue(door)
-        holding.enforce(list(door.sessions.values()))
+        held = holding.enforce(door.sessions.values())
         end_silent(door, next(seconds))
         door.pools.tend(time.monotonic())
-        door.memory.look(len(door.sessions) + len(door.logins))
+        door.memory.look(len(door.sessions) + len(door.logins), held)
 
     async def write() -> None:
         written.write()

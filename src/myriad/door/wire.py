@@ -18,6 +18,7 @@ PROTOCOL_3_2 = PROTOCOL_3_0 + 2
 SSL_REQUEST = 80877103
 GSS_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
+MOST_NAME_BYTES = 63  # NAMEDATALEN - 1: of a name, PostgreSQL takes no more
 MOST_STARTUP_BYTES = 10_000  # MAX_STARTUP_PACKET_LENGTH in pqcomm.h
 
 AUTHENTICATION_OK = b"R\x00\x00\x00\x08\x00\x00\x00\x00"
@@ -165,6 +166,12 @@ def cut(data: bytes, start: int = 0, stop: int | None = None) -> tuple[bytes, in
     if end < 0:
         raise ProtocolViolation("a string in a message does not end")
     return data[start:end], end + 1
+
+
+def cut_name(data: bytes, start: int = 0, stop: int | None = None) -> tuple[bytes, int]:
+    """Cut off the name of a statement or portal, as `cut` does; as much as PostgreSQL takes."""
+    name, end = cut(data, start, stop)
+    return name[:MOST_NAME_BYTES], end
 
 
 def pairs(data: bytes) -> dict[str, str]:
