@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
 LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
 MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
+MOST_AT_ONCE = 500  # messages, before others have their turn: some 2 ms
 COPY_DATA = ord("d")
 UNITS = frozenset(b"QF")  # Query, FunctionCall: each is answered by a ReadyForQuery of its own
 SIZE_BYTES = 4  # a message's size counts itself
@@ -128,12 +129,12 @@ class Frontend(asyncio.Protocol):
 
     def _pump(self, data: bytes) -> None:
         """Handle the messages in `data` as far as their turn has come; keep the rest."""
-        position, end = 0, len(data)
+        position, end, left = 0, len(data), MOST_AT_ONCE
         self._wanted = 0
         try:
             if self.rest:
                 position = self._copy_on(data)
-            while end - position >= HEADER_BYTES:
+            while left and end - position >= HEADER_BYTES:
                 kind, size = header(data, position)
                 stop = position + size + 1
                 if kind == COPY_DATA:
@@ -149,14 +150,17 @@ class Frontend(asyncio.Protocol):
                 if not self.handle(kind, data, position, stop):
                     break
                 position = stop
+                left -= 1
         except ProtocolViolation as problem:
             self.end(Fault(problem.code, str(problem)))
             return
         if position < end or self._counted or not self.reading:
-            self._keep(data[position:])
+            self._keep(data[position:], goes_on=not left)
 
-    def _keep(self, data: bytes | bytearray) -> None:
+    def _keep(self, data: bytes | bytearray, *, goes_on: bool = False) -> None:
         self._buffer = data
+        if goes_on:
+            asyncio.get_running_loop().call_soon(self._go_on)
         self.regulate()
 
     def _copy(self, data: bytes, position: int, stop: int) -> int:
@@ -197,7 +201,7 @@ class Frontend(asyncio.Protocol):
             study.cancel()
 
     def _go_on(self) -> None:
-        """Go on with what waited until either side took more."""
+        """Go on with what waited until either side took more, or others had their turn."""
         if self._buffer and not (self._must_wait() or self.transport.is_closing()):
             data, self._buffer = bytes(self._buffer), b""
             self._pump(data)
