@@ -135,7 +135,7 @@ class Myriad:
         Of one table (`name` or `dataset.name`), or of all in all databases, or in one. Raises
         PublishError if the table never was published, NotRunning.
         """
-        return self._changes(database).history(table, limit, everywhere=database is None)
+        return self.changes(database).history(table, limit, everywhere=database is None)
 
     def undo(
         self, table: str, to: int | None = None, database: str | None = None
@@ -144,9 +144,55 @@ class Myriad:
 
         Raises PublishError if it is not kept, SchemaRefused, SwapBlocked, NotRunning.
         """
-        return self._changes(database).undo(table, to)
+        return self.changes(database).undo(table, to)
 
-    def _changes(self, database: str | None) -> "Changes":
+    def undo_run(self, run: str, database: str | None = None) -> dict[str, Any]:
+        """Show again, of all tables of a run, what was shown before it.
+
+        Raises as `undo` does, and PublishError if one was changed again since.
+        """
+        return self.changes(database).undo_run(run)
+
+    def diff(
+        self,
+        table: str,
+        first: int | None = None,
+        second: int | None = None,
+        database: str | None = None,
+    ) -> dict[str, Any]:
+        """Return how a version of a table differs from another; see `publish.diff.diff`.
+
+        Raises PublishError if one is not kept, NotRunning.
+        """
+        return self.changes(database).diff(table, first, second)
+
+    def unpublish(
+        self,
+        *tables: str,
+        dataset: str | None = None,
+        database: str | None = None,
+        purge: bool = False,
+    ) -> dict[str, Any]:
+        """Take tables away, or all that are published in a dataset; a table without is looked for.
+
+        `undo` brings one back as long as the setting `unpublished_days` says, unless `purge`.
+        Raises SchemaRefused that names what depends on them, PublishError, NotRunning.
+        """
+        return self.changes(database).unpublish(tables, dataset, purge=purge)
+
+    def rename(self, table: str, new: str, database: str | None = None) -> dict[str, Any]:
+        """Give a published table another name; raises PublishError if it is taken, NotRunning."""
+        return self.changes(database).rename(table, new)
+
+    def say(self, target: str, text: str, database: str | None = None) -> dict[str, Any]:
+        """Say what a table, or TABLE.COLUMN, is: its comment from now on.
+
+        Raises PublishError if there is none, NotRunning.
+        """
+        return self.changes(database).describe(target, text)
+
+    def changes(self, database: str | None = None) -> "Changes":
+        """Return what changes published tables without a source; raises NotRunning."""
         from myriad.publish.changes import Changes  # noqa: PLC0415
 
         server = self.server()

@@ -75,17 +75,30 @@ def _lines(run: dict[str, Any]) -> list[str]:
 
 
 @click.command("undo")
-@click.argument("table")
+@click.argument("table", required=False)
 @click.option("--to", type=int, help="Number of the version, as `myriad history` shows it.")
+@click.option("--run", help="Take back all tables of this run, by the `run` of `history --json`.")
 @click.option("--database", help="Database, if it is not the default.")
 @common
-def undo_command(session: Session, table: str, to: int | None, database: str | None) -> None:
+def undo_command(
+    session: Session, table: str | None, to: int | None, run: str | None, database: str | None
+) -> None:
     """Show an older version of TABLE (or DATASET.TABLE) again: the one before, or --to another.
 
-    What is shown now becomes a version itself, so that an undo can be undone.
+    What is shown now becomes a version itself, so that an undo can be undone. Tables of one run
+    with foreign keys between them go back together.
     """
-    report = session.open().undo(table, to, database)
-    session.result(report, "\n".join(_back(report, one) for one in report["tables"]))
+    installation = session.open()
+    if (table is None) == (run is None) or (run and to is not None):
+        raise click.UsageError("Give a TABLE, with --to or without, or a --run.")
+    if run is not None:
+        report = installation.undo_run(run, database)
+    else:
+        report = installation.undo(str(table), to, database)
+    place = f"{report['database']}.{report['dataset']}"
+    lines = [_back(report, one) for one in report["tables"]]
+    lines += [f"{place}.{name}: gone, as before the run" for name in report["gone"]]
+    session.result(report, "\n".join(lines))
 
 
 def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
@@ -96,3 +109,43 @@ def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
     if one["before"] is not None:
         lines.append(f"  what was shown is version {one['before']}: `myriad undo` brings it back")
     return "\n".join([*lines, *(f"  note: {note}" for note in one["notes"])])
+
+
+@click.command("diff")
+@click.argument("table")
+@click.argument("first", type=int, required=False)
+@click.argument("second", type=int, required=False)
+@click.option("--database", help="Database, if it is not the default.")
+@common
+def diff_command(
+    session: Session, table: str, first: int | None, second: int | None, database: str | None
+) -> None:
+    """Show how what is published differs from version FIRST of TABLE, or SECOND from FIRST.
+
+    Without numbers: from the version before. Rows are compared by the key, else as wholes.
+    """
+    found = session.open().diff(table, first, second, database)
+    session.result(found, _difference(found))
+
+
+def _difference(found: dict[str, Any]) -> str:
+    name = f"{found['database']}.{found['dataset']}.{found['table']}"
+    changed = f", {found['changed']:,} changed" if "changed" in found else ""
+    how = f"by key ({', '.join(found['key'])})" if found["key"] else "whole rows: there is no key"
+    counts = f"{found['added']:,} rows added, {found['removed']:,} removed{changed}"
+    lines = [
+        f"{name}: version {found['from']} → {found['to']}: {counts}, {how}",
+        *(f"  {line}" for line in found["columns"]),
+        *(f"  {column}: {n:,} changed" for column, n in found.get("changed_columns", {}).items()),
+    ]
+    examples = found["examples"]
+    for kind, sign in (("added", "+"), ("removed", "-")):
+        lines += [f"  {sign} {_values(row)}" for row in examples.get(kind, ())]
+    for row in examples.get("changed", ()):
+        changes = (f"{column} {old!r} → {new!r}" for column, (old, new) in row["values"].items())
+        lines.append(f"  ~ {_values(row['key'])}: {', '.join(changes)}")
+    return "\n".join(lines)
+
+
+def _values(row: dict[str, Any]) -> str:
+    return ", ".join(f"{column} {value!r}" for column, value in row.items())

@@ -1,4 +1,4 @@
-"""`myriad list` and `myriad show`: what is published."""
+"""`myriad list`, `show`, `unpublish`, `rename` and `describe`: what is published."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -65,3 +65,68 @@ def _text(found: dict[str, Any]) -> str:
         for r in found["first_rejects"]
     ]
     return "\n".join([*lines, *([_text(found["cassandra"])] if "cassandra" in found else [])])
+
+
+@click.command("unpublish")
+@click.argument("tables", nargs=-1)
+@click.option("--dataset", help="Instead of tables: all that are published in this dataset.")
+@click.option("--database", help="Database, if it is not the default.")
+@click.option("--purge", is_flag=True, help="Keep no version: nothing can be had back.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+def unpublish_command(
+    session: Session,
+    *,
+    tables: tuple[str, ...],
+    dataset: str | None,
+    database: str | None,
+    purge: bool,
+    yes: bool,
+) -> None:
+    """Take published TABLES away; views and foreign keys of others on them are named first.
+
+    What was shown last can be had by `myriad undo` for the days that the setting
+    `unpublished_days` says.
+    """
+    if bool(tables) == bool(dataset):
+        raise click.UsageError("Give tables, or a --dataset.")
+    installation = session.open()
+    place, names = installation.changes(database).meant(tables, dataset)
+    listed = ", ".join(f"{place}.{name}" for name in names)
+    if not yes:
+        click.confirm(f"Take {listed} away{' for good' if purge else ''}?", abort=True, err=True)
+    report = installation.unpublish(*names, dataset=place, database=database, purge=purge)
+    lines = []
+    for table in report["tables"]:
+        name = f"{report['database']}.{place}.{table['table']}"
+        kept = table["version"] is not None
+        back = f"`myriad undo {place}.{table['table']}` brings version {table['version']} back"
+        lines.append(f"{name}: taken away; {back if kept else 'nothing of it is kept'}")
+    session.result(report, "\n".join(lines))
+
+
+@click.command("rename")
+@click.argument("table")
+@click.argument("new")
+@click.option("--database", help="Database, if it is not the default.")
+@common
+def rename_command(session: Session, *, table: str, new: str, database: str | None) -> None:
+    """Give a published TABLE (or DATASET.TABLE) the name NEW; versions, rights and views stay."""
+    report = session.open().rename(table, new, database)
+    session.result(report, f"{report['database']}.{report['dataset']}.{new}: was {table}")
+
+
+@click.command("describe")
+@click.argument("target", metavar="TABLE[.COLUMN]")
+@click.argument("text")
+@click.option("--database", help="Database, if it is not the default.")
+@common
+def describe_command(session: Session, *, target: str, text: str, database: str | None) -> None:
+    """Say what a table, or a column of it, is: in its comment, where every client shows it.
+
+    It stays when the table is published again. An empty TEXT takes it away.
+    """
+    found = session.open().say(target, text, database)
+    column = f".{found['column']}" if found["column"] else ""
+    said = f"{found['dataset']}.{found['table']}{column}: {text or 'nothing is said of it'}"
+    session.result(found, said)

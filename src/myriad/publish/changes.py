@@ -1,8 +1,8 @@
 """Change what is published without a source: go back, take away, rename, describe."""
 
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ import psycopg
 
 from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import PublishError
+from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import history, states, versions
+from myriad.publish import describing, diff, existing, history, naming, renaming, states, versions
 from myriad.publish.claims import claim
 from myriad.publish.history import Run
+from myriad.publish.states import State
 from myriad.publish.undo import Undo
+from myriad.publish.unpublish import Removal
 from myriad.settings import Settings
 
 
@@ -40,15 +42,145 @@ class Changes:
         """
         with self._opened() as connection:
             dataset, name = self._place(connection, table)
-            goals = states.chosen(connection, dataset, name, to)
-            run = Run(dataset, "undo", [goal.name for goal in goals])
+            return self._undo(
+                connection, dataset, lambda: (states.chosen(connection, dataset, name, to), [])
+            )
+
+    def undo_run(self, run: str) -> dict[str, Any]:
+        """Show again what was shown before a run, of all its tables; return what came of it.
+
+        Tables that the run made are taken away. Raises PublishError and its kinds, psycopg.Error.
+        """
+        with self._opened() as connection:
+            found = states.query(connection, "run", run=run)
+            if not found:
+                raise PublishError(
+                    f"there is no run {run} in {self.database} whose tables could go back",
+                    hint="`myriad history --json` shows the runs.",
+                )
+            dataset = found[0]["dataset"]
+            return self._undo(
+                connection, dataset, lambda: states.before_run(connection, dataset, run)
+            )
+
+    def _undo(
+        self,
+        connection: psycopg.Connection,
+        dataset: str,
+        choose: Callable[[], tuple[list[State], list[str]]],
+    ) -> dict[str, Any]:
+        goals, gone = choose()
+        run = Run(dataset, "undo", [*(goal.name for goal in goals), *gone])
+        with self._noted(connection, run) as report:
+            if choose() != (goals, gone):  # until it was claimed
+                raise PublishError(
+                    "the tables were published again at this moment", hint="Nothing was changed."
+                )
+            keeping = versions.Keeping.of(self.settings, self.folder)
+            undo = Undo(self.server, connection, dataset, self.settings, keeping, run)
+            backs = undo.go(goals, gone)
+            report["rows"] = sum(back.state.rows for back in backs)
+            report["tables"] = [back.as_data() for back in backs]
+            report["gone"] = gone
+        return report
+
+    def diff(self, table: str, first: int | None, second: int | None) -> dict[str, Any]:
+        """Return how version `second` of a table differs from version `first`.
+
+        None for the second is what is shown, for the first the newest version before. Raises
+        PublishError if one is not kept.
+        """
+        with self._opened() as connection:
+            dataset, name = self._place(connection, table)
+            found = diff.diff(connection, dataset, name, (first, second))
+        return {"database": self.database, **found}
+
+    def unpublish(
+        self, tables: Sequence[str], dataset: str | None = None, *, purge: bool = False
+    ) -> dict[str, Any]:
+        """Take tables away, of a dataset or all of it; return what came of it.
+
+        What was shown last can be had by `undo`, unless it is to `purge`. All are of one dataset.
+        Raises SchemaRefused that names what depends on them, UsageError, PublishError.
+        """
+        with self._opened() as connection:
+            place, names = self._meant(connection, tables, dataset)
+            purge = purge or self.settings.unpublished_days == 0
+            run = Run(place, "unpublish", names)
             with self._noted(connection, run) as report:
-                keeping = versions.Keeping.of(self.settings, self.folder)
-                undo = Undo(self.server, connection, dataset, self.settings, keeping, run)
-                backs = undo.go(goals)
-                report["rows"] = sum(back.state.rows for back in backs)
-                report["tables"] = [back.as_data() for back in backs]
+                timeout = self.settings.swap_timeout
+                removal = Removal(self.server, connection, place, names, timeout)
+                kept = removal.take_away(purge=purge)
+                report["tables"] = [
+                    {"table": name, "version": number} for name, number in kept.items()
+                ]
             return report
+
+    def meant(self, tables: Sequence[str], dataset: str | None) -> tuple[str, list[str]]:
+        """Return the dataset and the tables that `unpublish` would take away."""
+        with self._opened() as connection:
+            return self._meant(connection, tables, dataset)
+
+    def _meant(
+        self, connection: psycopg.Connection, tables: Sequence[str], dataset: str | None
+    ) -> tuple[str, list[str]]:
+        if dataset is not None and tables:
+            return dataset, list(dict.fromkeys(tables))
+        if dataset is not None:
+            rows = versions.query(connection, "published_in", dataset=dataset)
+            if not rows:
+                raise PublishError(
+                    f"nothing is published in dataset {dataset} of {self.database}",
+                    hint="`myriad list` shows what there is.",
+                )
+            return dataset, [row["name"] for row in rows]
+        places = [self._place(connection, table) for table in tables]
+        if len({place for place, _ in places}) != 1:
+            raise UsageError(
+                "the tables are of several datasets", hint="Give those of one dataset at a time."
+            )
+        return places[0][0], list(dict.fromkeys(name for _, name in places))
+
+    def rename(self, table: str, new: str) -> dict[str, Any]:
+        """Give a table another name in its dataset; views and foreign keys follow.
+
+        Raises UsageError, PublishError if the name is taken, SwapBlocked.
+        """
+        naming.check("table", new)
+        with self._opened() as connection:
+            dataset, name = self._place(connection, table)
+            run = Run(dataset, "rename", [name, new])
+            with self._noted(connection, run) as report:
+                renaming.rename(self.server, connection, dataset, (name, new), self.settings)
+                report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
+            return report
+
+    def describe(self, target: str, text: str) -> dict[str, Any]:
+        """Say what a table, or TABLE.COLUMN, is; an empty text says nothing any more.
+
+        Raises PublishError if there is none.
+        """
+        with self._opened() as connection:
+            dataset, name, column = self._target(connection, target)
+            with connection.transaction():
+                claim(connection, dataset, [name])
+                describing.describe(connection, dataset, name, column, text)
+            return {"dataset": dataset, "table": name, "column": column or None, "text": text}
+
+    def _target(self, connection: psycopg.Connection, target: str) -> tuple[str, str, str]:
+        """Return dataset, table and column of `TABLE` or `TABLE.COLUMN`, which are there."""
+        table, _, column = target.rpartition(".")
+        for text, part in ((target, ""), (table, column)):
+            with suppress(PublishError):
+                dataset, name = self._place(connection, text)
+                found = existing.find(connection, dataset, name)
+                known = {each.name for each in found.columns} if found else set()
+                if found and (not part or part in known):
+                    return dataset, name, part
+        raise PublishError(
+            f"no table or column {target} is published in {self.database}",
+            hint="Write TABLE or TABLE.COLUMN; `myriad show TABLE` shows its columns.",
+        )
 
     def history(self, table: str | None, limit: int, *, everywhere: bool) -> list[dict[str, Any]]:
         """Return the newest runs, of one table, or of all: here, or in all databases.

@@ -15,8 +15,8 @@ FROM pg_attribute a
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;
 
--- name: column_names
-SELECT attname::text AS name FROM pg_attribute
+-- name: column_types
+SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
 WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 
 -- name: obstacles

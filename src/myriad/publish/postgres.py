@@ -18,7 +18,7 @@ from myriad.publish.existing import Existing, query
 from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Report, TableReport
+from myriad.publish.report import Report, TableReport, Written
 from myriad.publish.swap import Replacement, Swapped, rehearse, swap
 from myriad.settings import Settings
 
@@ -169,15 +169,18 @@ class Job:
     def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)
         table.ddl = ddl.text(self.dataset, target.table)
+        table.written = self._written(there) if self._recorded else Written()
         if there is not None and self.options.append:
             existing.append_types(there, target.table, f"{self.dataset}.{target.name}")
         return table
+
+    def _written(self, there: Existing | None) -> Written:
+        return versions.written_since(self.connection, there.oid) if there else Written()
 
     def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         if there is not None:
             table.action = "appended" if self.options.append else "replaced"
-            table.written = versions.written_since(self.connection, there.oid)
             if not self.options.append:
                 table.difference = existing.difference(there, target.table)
         return table
@@ -196,8 +199,10 @@ class Job:
         loaded = {}
         for target in targets:
             before, found = len(self.rejects.kept), there[target.name]
+            written = self._written(found)
             one = loaded[target.name] = self._load_one(loader, target, found)
             table = self._report(target, found)
+            table.written = written
             table.rows, table.rejects = one.rows, len(self.rejects.kept) - before
             table.ddl = ddl.text(self.dataset, target.table)
             table.notes += one.notes

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from myriad import named_sql
 from myriad.migrations.migrations import RECORD
-from myriad.publish import versions
+from myriad.publish import describing, versions
 from myriad.publish.report import Report
 
 _SQL = named_sql.load("myriad.publish", "record.sql")
@@ -58,6 +58,7 @@ def save(
             },
         )
         table.version = versions.note(connection, report.dataset, name, states[name])
+        describing.freshen(connection, report.dataset, name)
     _save_rejects(connection, report)
 
 

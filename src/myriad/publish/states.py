@@ -85,6 +85,57 @@ def _shown(there: dict[str, list[State]], state: State) -> bool:
     return shown(there[state.name]) == state.number
 
 
+def before_run(
+    connection: psycopg.Connection, dataset: str, run: str
+) -> tuple[list[State], list[str]]:
+    """Return the versions that were shown before a run, and the tables that it made.
+
+    Raises PublishError if something else was done to a table since, or what was is not kept.
+    """
+    there = states(connection, dataset)
+    goals, made = [], []
+    for name, number in _of_run(connection, there, run).items():
+        if shown(there.get(name, [])) != number:
+            raise PublishError(
+                f"{dataset}.{name} was changed again after that run",
+                hint=f"`myriad history {name}` shows by what; `myriad undo {name} --to N` goes to"
+                " a version of one table.",
+            )
+        older = [state for state in there[name] if state.number < number]
+        if older:
+            goals.append(older[0])
+        elif there[name][0].report.get("action") == "created":
+            made.append(name)
+        else:
+            raise PublishError(
+                f"what {dataset}.{name} was before that run is not kept",
+                hint="The settings `versions` and `versions_disk_percent` say how much is kept.",
+            )
+    return goals, made
+
+
+def _of_run(
+    connection: psycopg.Connection, there: dict[str, list[State]], run: str
+) -> dict[str, int]:
+    """Return table → version of what a run did; raises PublishError if it did nothing."""
+    reports = [row["report"] for row in query(connection, "run", run=run)]
+    tables = [table for report in reports for table in report.get("tables", ())]
+    found = {table["table"]: table["version"] for table in tables if table.get("version")}
+    if not found:  # a run of before versions were numbered
+        found = {
+            name: state.number
+            for name, versions in there.items()
+            for state in versions
+            if state.run == run
+        }
+    if not found:
+        raise PublishError(
+            f"there is no run {run} whose tables could go back",
+            hint="`myriad history --json` shows the runs.",
+        )
+    return found
+
+
 def shown(versions: Sequence[State]) -> int | None:
     """Return the number of the version that is shown: the newest of its relation."""
     numbers = [state.number for state in versions if state.relation is None]

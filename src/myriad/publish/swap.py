@@ -36,6 +36,7 @@ class Replacement:
     """A loaded table under its temporary name, and the table whose place it takes, if any.
 
     Attributes:
+        staged: the temporary name; empty: the old table goes, and nothing takes its place.
         renames: temporary → final names of the indexes that Myriad makes with the table.
         carried: the same of indexes that people had added to the old table.
         keep: the name under which the old table is put away; empty: it is dropped.
@@ -199,9 +200,9 @@ def _swap(
         carried.kept(connection, table.old) if table.old is not None else None for table in tables
     ]
     away = _put_away(connection, tables)
-    made = {table.table.name: _rename(connection, table) for table in tables}
+    made = {table.table.name: _rename(connection, table) for table in tables if table.staged}
     for table, things in zip(tables, inherited, strict=True):
-        if things is not None:
+        if things is not None and table.staged:
             carried.strip(connection, table.dataset, table.table.name)
             columns = {column.name for column in table.table.columns}
             carried.restore(connection, "TABLE", table.dataset, table.table.name, things, columns)

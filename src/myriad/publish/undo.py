@@ -11,11 +11,12 @@ from myriad.engines.base import Server
 from myriad.errors import MyriadError, PublishError
 from myriad.model import TEXT, Column, Table
 from myriad.people import asking
-from myriad.publish import carried, ddl, existing, loading, record, states, versions
+from myriad.publish import carried, ddl, describing, existing, loading, record, states, versions
 from myriad.publish.existing import Existing, Row
 from myriad.publish.history import Run
 from myriad.publish.states import State, query
 from myriad.publish.swap import Replacement, patiently, swap
+from myriad.publish.unpublish import Removal, forget
 from myriad.settings import Settings
 
 
@@ -63,20 +64,25 @@ class Undo:
     keeping: versions.Keeping
     history: Run
 
-    def go(self, goals: Sequence[State]) -> list[Back]:
+    def go(self, goals: Sequence[State], gone: Sequence[str] = ()) -> list[Back]:
         """Show these versions of different tables; what is shown now becomes a version.
+
+        The tables `gone` are taken away together with that.
 
         Runs in the caller's transaction, which has claimed the tables. Raises PublishError and its
         kinds, psycopg.Error.
         """
         existing.refuse_foreign_dataset(self.connection, self.dataset)
-        names = [goal.name for goal in goals]
+        names = [*(goal.name for goal in goals), *gone]
         versions.query(self.connection, "hold", dataset=self.dataset, names=names)
         backs = [self._look(goal) for goal in goals]
         replacements = [self._prepared(back) for back in backs]
+        removal = Removal(
+            self.server, self.connection, self.dataset, gone, self.settings.swap_timeout
+        )
         swapped = swap(
             self.connection,
-            [one for one in replacements if one is not None],
+            [*(one for one in replacements if one is not None), *removal.replacements()],
             self.settings.swap_timeout,
             lambda: asking.by_process(self.server),
         )
@@ -87,8 +93,12 @@ class Undo:
                 self._give_default_rights(back.state.name)
         for back in backs:
             self._write_down(back, swapped.kept.get(back.state.name))
+        for name in gone:
+            forget(self.connection, self.dataset, name, swapped.kept.get(name), purge=False)
         tables = [(self.dataset, name) for name in names]
-        backs[0].notes += versions.expire(self.connection, tables, self.keeping)
+        notes = versions.expire(self.connection, tables, self.keeping)
+        for back in backs[:1]:
+            back.notes += notes
         return backs
 
     def _full(self, state: State) -> str:
@@ -162,6 +172,7 @@ class Undo:
         apart, columns = versions.new_name(), self._columns(state.oid)
         place = ddl.qualified(versions.SCHEMA, apart)
         self.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(place, name))
+        versions.close(self.connection, versions.SCHEMA, apart)
         move = sql.SQL(
             "WITH gone AS (DELETE FROM {} WHERE xmin = ANY (%s::xid[]) RETURNING {})"
             " INSERT INTO {} ({}) SELECT {} FROM gone"
@@ -201,7 +212,7 @@ class Undo:
         return Replacement(self.dataset, relation, table, old, renames, carry, keep, back.made)
 
     def _columns_of(self, oid: int) -> tuple[Column, ...]:
-        names = [row["name"] for row in existing.query(self.connection, "column_names", oid=oid)]
+        names = [row["name"] for row in existing.query(self.connection, "column_types", oid=oid)]
         return tuple(Column(name, name, TEXT) for name in names)
 
     def _with_present_indexes(
@@ -282,4 +293,5 @@ class Undo:
             query(self.connection, "load_again", **values, **place)
         change = Jsonb({"made": back.made})
         query(self.connection, "republish", number=number, change=change, **place)
+        describing.freshen(self.connection, self.dataset, back.state.name)
         back.version = number

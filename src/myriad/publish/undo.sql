@@ -34,7 +34,7 @@ WHERE v.dataset = %(dataset)s AND (%(name)s::text IS NULL OR v.name = %(name)s)
 ORDER BY v.name, v.number DESC;
 
 -- name: run
-SELECT dataset, report FROM myriad.run WHERE run::text = %(run)s;
+SELECT dataset, report FROM myriad.run WHERE run::text = %(run)s AND outcome = 'done';
 
 -- name: columns
 -- Those that can be filled.

@@ -78,7 +78,7 @@ def put_away(
     for name, (oid, relation) in tables.items():
         _rename(connection, dataset, name, relation)
         renamed = _rename_parts(connection, dataset, oid, relation)
-        close(connection, dataset, oid, relation)
+        close(connection, dataset, relation)
         move = sql.SQL("ALTER TABLE {} SET SCHEMA {}")
         connection.execute(move.format(ddl.qualified(dataset, relation), sql.Identifier(SCHEMA)))
         own = [
@@ -110,17 +110,14 @@ def _rename_parts(
     return renamed
 
 
-def close(connection: psycopg.Connection, schema: str, oid: int, relation: str) -> None:
+def close(connection: psycopg.Connection, schema: str, relation: str) -> None:
     """Take all rights to a relation, its columns and its sequences from everybody else."""
-    sequences = [part for part in query(connection, "parts", oid=oid) if part["kind"] == "S"]
-    for kind, each, name in (
-        ("TABLE", oid, relation),
-        *(("SEQUENCE", part["oid"], part["name"]) for part in sequences),
-    ):
-        for holder in query(connection, "holders", oid=each):
-            who = sql.SQL("PUBLIC") if holder["is_public"] else sql.Identifier(holder["grantee"])
-            revoke = sql.SQL("REVOKE ALL ON {} {} FROM {} CASCADE")
-            connection.execute(revoke.format(sql.SQL(kind), ddl.qualified(schema, name), who))
+    for holder in query(connection, "holders", schema=schema, relation=relation):
+        who = sql.SQL("PUBLIC") if holder["is_public"] else sql.Identifier(holder["grantee"])
+        revoke = sql.SQL("REVOKE ALL ON {} {} FROM {} CASCADE")
+        kind = sql.SQL("SEQUENCE" if holder["kind"] == "S" else "TABLE")
+        name = ddl.qualified(schema, holder["name"])
+        connection.execute(revoke.format(kind, name, who))
 
 
 def bring_back(connection: psycopg.Connection, dataset: str, relation: str) -> None:

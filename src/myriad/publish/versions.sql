@@ -30,15 +30,25 @@ FROM pg_class c WHERE c.oid IN (
 ORDER BY c.oid;
 
 -- name: holders
--- Who has a right to a relation or its columns, but for its owner.
-SELECT DISTINCT x.grantee = 0 AS is_public, pg_get_userbyid(x.grantee) AS grantee
-FROM (
-    SELECT c.relowner, c.relacl AS acl FROM pg_class c WHERE c.oid = %(oid)s
-    UNION ALL
-    SELECT c.relowner, a.attacl FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.oid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
-) AS of, aclexplode(of.acl) AS x
-WHERE x.grantee <> of.relowner;
+-- Who has a right to a relation, its columns or its sequences, but for its owner.
+WITH parts AS (
+    SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+    WHERE c.oid IN (
+        SELECT r.oid FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE n.nspname = %(schema)s AND r.relname = %(relation)s
+        UNION ALL
+        SELECT d.objid FROM pg_depend d
+        JOIN pg_class r ON r.oid = d.refobjid JOIN pg_namespace n ON n.oid = r.relnamespace
+        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+          AND d.deptype IN ('a', 'i') AND n.nspname = %(schema)s AND r.relname = %(relation)s
+    ) AND c.relkind IN ('r', 'S')
+)
+SELECT DISTINCT parts.relname::text AS name, parts.relkind::text AS kind, x.grantee = 0 AS is_public,
+       pg_get_userbyid(x.grantee)::text AS grantee
+FROM parts LEFT JOIN pg_attribute a ON a.attrelid = parts.oid AND a.attnum > 0
+    AND NOT a.attisdropped AND a.attacl IS NOT NULL,
+    aclexplode(parts.relacl || a.attacl) AS x
+WHERE x.grantee <> parts.relowner;
 
 -- name: loads
 -- Which transactions loaded the rows of a relation of ours, and how many rows are theirs; no row
@@ -86,7 +96,11 @@ DELETE FROM myriad.version
 WHERE dataset = %(dataset)s AND name = %(name)s AND relation IS NULL;
 
 -- name: show
--- What is published now is another version.
+-- What is published now is another version; what was unpublished is an older one like others.
+WITH again AS (
+    UPDATE myriad.kept SET unpublished = false
+    WHERE dataset = %(dataset)s AND name = %(name)s AND unpublished
+)
 INSERT INTO myriad.version (dataset, name, number, run, rows, report, xid, loaded, system, oid)
 SELECT p.dataset, p.name, %(number)s, p.run, p.rows, p.report, %(xid)s, %(loaded)s,
        (SELECT system_identifier FROM pg_control_system()), c.oid
@@ -152,3 +166,71 @@ DELETE FROM myriad.version WHERE relation = %(relation)s;
 
 -- name: forget_kept
 DELETE FROM myriad.kept WHERE relation = %(relation)s;
+
+-- name: unpublished
+-- Of a table that was taken away only what was shown last can be had.
+WITH last AS (
+    UPDATE myriad.kept SET unpublished = true, since = clock_timestamp()
+    WHERE relation = %(relation)s
+)
+UPDATE myriad.version SET report = NULL, apart = NULL
+WHERE dataset = %(dataset)s AND name = %(name)s AND number < (
+    SELECT max(number) FROM myriad.version WHERE dataset = %(dataset)s AND name = %(name)s
+);
+
+-- name: purge
+-- Nothing can be had any more.
+WITH shown AS (
+    DELETE FROM myriad.version
+    WHERE dataset = %(dataset)s AND name = %(name)s AND relation IS NULL
+),
+said AS (
+    DELETE FROM myriad.description WHERE dataset = %(dataset)s AND name = %(name)s
+)
+UPDATE myriad.version SET report = NULL, apart = NULL
+WHERE dataset = %(dataset)s AND name = %(name)s;
+
+-- name: unpublish
+DELETE FROM myriad.published WHERE dataset = %(dataset)s AND name = %(name)s;
+
+-- name: newest
+SELECT number FROM myriad.version
+WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NOT NULL
+ORDER BY number DESC LIMIT 1;
+
+-- name: published_in
+SELECT name FROM myriad.published WHERE dataset = %(dataset)s ORDER BY name;
+
+-- name: rename
+-- Everywhere in the record a table has another name.
+WITH published AS (
+    UPDATE myriad.published
+    SET name = %(new)s, report = report || jsonb_build_object('table', %(new)s::text)
+    WHERE dataset = %(dataset)s AND name = %(name)s
+),
+version AS (
+    UPDATE myriad.version
+    SET name = %(new)s, report = report || jsonb_build_object('table', %(new)s::text)
+    WHERE dataset = %(dataset)s AND name = %(name)s
+),
+description AS (
+    UPDATE myriad.description SET name = %(new)s
+    WHERE dataset = %(dataset)s AND name = %(name)s
+)
+UPDATE myriad.kept SET
+    name = CASE WHEN dataset = %(dataset)s AND name = %(name)s THEN %(new)s ELSE name END,
+    foreign_keys = (
+        SELECT coalesce(jsonb_agg(CASE
+            WHEN k ->> 'dataset' = %(dataset)s AND k ->> 'table' = %(name)s
+            THEN k || jsonb_build_object('table', %(new)s::text) ELSE k
+        END ORDER BY place), '[]')
+        FROM jsonb_array_elements(foreign_keys) WITH ORDINALITY AS keys (k, place)
+    )
+WHERE dataset = %(dataset)s AND name = %(name)s
+   OR foreign_keys @> jsonb_build_array(
+       jsonb_build_object('dataset', %(dataset)s::text, 'table', %(name)s::text));
+
+-- name: forget_name
+WITH said AS (DELETE FROM myriad.description WHERE dataset = %(dataset)s AND name = %(name)s)
+DELETE FROM myriad.version
+WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NULL;

@@ -1,0 +1,86 @@
+"""What a table means and how fresh it is, where every client shows it: in its comment."""
+
+from contextlib import suppress
+from datetime import UTC
+from pathlib import PurePath
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from myriad import named_sql
+from myriad.publish import ddl
+
+MOST_SOURCE = 200  # characters of a source's name
+Row = dict[str, Any]
+LOCK_WAIT_MS = 250  # a vacuum may have the table for hours
+_SQL = named_sql.load("myriad.publish", "describing.sql")
+
+
+def _query(
+    connection: psycopg.Connection, statement: str, **values: object
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_SQL[statement], values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def freshen(connection: psycopg.Connection, dataset: str, table: str) -> None:
+    """Let the comment of a published table say what it is, since when, and from what.
+
+    One that somebody wrote by hand stays. Does nothing where somebody has the table locked.
+    """
+    with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+        _freshen(connection, dataset, table)
+        connection.execute("SET LOCAL lock_timeout = 0")
+
+
+def _freshen(connection: psycopg.Connection, dataset: str, table: str) -> None:
+    place = {"dataset": dataset, "name": table}
+    for facts in _query(connection, "facts", **place):
+        if facts["said"] in (None, facts["written"]):
+            comment = _comment(facts)
+            _say(connection, "TABLE", ddl.qualified(dataset, table), comment)
+            _query(connection, "written", comment=comment, **place)
+    for column in _query(connection, "columns", **place):
+        name = sql.Identifier(dataset, table, column["name"])
+        _say(connection, "COLUMN", name, column["text"])
+
+
+def _comment(facts: Row) -> str:
+    names = [PurePath(part).name for part in str(facts["source"]).split(", ")]
+    source = ", ".join(names)
+    if len(source) > MOST_SOURCE:
+        source = source[:MOST_SOURCE] + "…"
+    when = f"{facts['finished'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    fresh = f"Published {when} from {source}: {facts['rows']:,} rows."
+    return f"{facts['description']}\n{fresh}" if facts["description"] else fresh
+
+
+def _say(
+    connection: psycopg.Connection, kind: str, name: sql.Identifier, comment: str | None
+) -> None:
+    text = sql.SQL("COMMENT ON {} {} IS {}")
+    connection.execute(text.format(sql.SQL(kind), name, sql.Literal(comment)))
+
+
+def describe(
+    connection: psycopg.Connection, dataset: str, table: str, column: str, text: str
+) -> None:
+    """Say of a table, or of a column of it, what it is; an empty text says nothing any more.
+
+    Whatever was said before goes, also what somebody wrote by hand. Raises LockNotAvailable.
+    """
+    connection.execute(f"SET LOCAL lock_timeout = {20 * LOCK_WAIT_MS}")
+    place = {"dataset": dataset, "name": table}
+    if text:
+        _query(connection, "describe", column=column, text=text, **place)
+    else:
+        _query(connection, "describe_no_more", column=column, **place)
+    if column:
+        _say(connection, "COLUMN", sql.Identifier(dataset, table, column), text or None)
+    else:
+        _say(connection, "TABLE", ddl.qualified(dataset, table), None)
+        _freshen(connection, dataset, table)

@@ -1,0 +1,58 @@
+"""Give a published table another name, with all that is known of it."""
+
+import psycopg
+from psycopg import sql
+
+from myriad.engines.base import Server
+from myriad.errors import PublishError
+from myriad.people import asking
+from myriad.publish import ddl, existing, record, versions
+from myriad.publish.swap import patiently
+from myriad.settings import Settings
+
+
+def rename(
+    server: Server,
+    connection: psycopg.Connection,
+    dataset: str,
+    names: tuple[str, str],
+    settings: Settings,
+) -> None:
+    """Rename a published table from the first of `names` to the second.
+
+    Its indexes keep their names until it is published again. Raises PublishError if there is no
+    such table or the new name is taken, SwapBlocked.
+    """
+    name, new = names
+    existing.refuse_foreign_dataset(connection, dataset)
+    versions.query(connection, "hold", dataset=dataset, names=list(names))
+    table = existing.find(connection, dataset, name)
+    if table is None or record.made(connection, dataset, name) is None:
+        raise PublishError(
+            f"{dataset}.{name} is not published", hint="`myriad list` shows what there is."
+        )
+    _refuse_taken(connection, dataset, new)
+    statement = sql.SQL("ALTER TABLE {} RENAME TO {}").format(
+        ddl.qualified(dataset, name), sql.Identifier(new)
+    )
+    patiently(
+        connection,
+        lambda _: connection.execute(statement),
+        [table.oid],
+        settings.swap_timeout,
+        lambda: asking.by_process(server),
+    )
+    versions.query(connection, "rename", dataset=dataset, name=name, new=new)
+
+
+def _refuse_taken(connection: psycopg.Connection, dataset: str, new: str) -> None:
+    taken = {row["relname"] for row in existing.query(connection, "taken", dataset=dataset)}
+    if new in taken:
+        raise PublishError(f"{dataset}.{new} is there already", hint="Choose another name.")
+    if versions.query(connection, "newest", dataset=dataset, name=new):
+        raise PublishError(
+            f"versions of a table {dataset}.{new} are kept",
+            hint=f"`myriad unpublish {dataset}.{new} --purge` forgets them.",
+        )
+    # What is past of a table of that name would be counted on.
+    versions.query(connection, "forget_name", dataset=dataset, name=new)

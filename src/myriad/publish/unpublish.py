@@ -1,0 +1,104 @@
+"""Take published tables away: they are put away as versions, or dropped for good."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from myriad.engines.base import Server
+from myriad.errors import SchemaRefused
+from myriad.model import Table
+from myriad.people import asking
+from myriad.publish import existing, record, versions
+from myriad.publish.existing import Existing
+from myriad.publish.swap import Replacement, swap
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Tables of one dataset that are taken away together."""
+
+    server: Server
+    connection: psycopg.Connection
+    dataset: str
+    names: Sequence[str]
+    timeout: float
+
+    def take_away(self, *, purge: bool) -> dict[str, int | None]:
+        """Take the tables away, in the caller's transaction; return the versions they are then.
+
+        `purge`: nothing of them is kept. Raises SchemaRefused that names what depends on them,
+        SwapBlocked.
+        """
+        existing.refuse_foreign_dataset(self.connection, self.dataset)
+        versions.query(self.connection, "hold", dataset=self.dataset, names=list(self.names))
+        self._refuse_dependents(self._there())
+        gone = self.replacements(purge=purge)
+        people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if one is in the way
+        kept = swap(self.connection, gone, self.timeout, people).kept
+        for name in self.names:
+            forget(self.connection, self.dataset, name, kept.get(name), purge=purge)
+        versions.drop_unused(self.connection)
+        return {name: self._newest(name) for name in self.names}
+
+    def replacements(self, *, purge: bool = False) -> list[Replacement]:
+        """Return what a swap needs to put the tables away, or to drop them."""
+        return [self._gone(name, table, purge=purge) for name, table in self._there().items()]
+
+    def _there(self) -> dict[str, Existing]:
+        """Return those that are published and there; raises SchemaRefused for somebody else's."""
+        found = {}
+        for name in self.names:
+            if record.made(self.connection, self.dataset, name) is not None:
+                table = existing.find(self.connection, self.dataset, name)
+                if table is not None:
+                    found[name] = table
+        return found
+
+    def _gone(self, name: str, table: Existing, *, purge: bool) -> Replacement:
+        made = record.made(self.connection, self.dataset, name) or []
+        keep = "" if purge else versions.new_name()
+        return Replacement(self.dataset, "", Table(name, name, ()), table.oid, keep=keep, made=made)
+
+    def _refuse_dependents(self, there: dict[str, Existing]) -> None:
+        """Raise SchemaRefused that names all that would be lost with the tables."""
+        oids = [table.oid for table in there.values()]
+        found = [
+            f"{'materialized ' if view['kind'] == 'm' else ''}view {view['schema']}.{view['name']}"
+            for view in existing.query(self.connection, "views", oids=oids)
+        ]
+        found += [
+            f"foreign key {reference['name']} of {reference['holder']}"
+            for reference in existing.query(self.connection, "references", oids=oids)
+        ]
+        for name, table in there.items():
+            made = record.made(self.connection, self.dataset, name) or []
+            rows = existing.query(self.connection, "obstacles", oid=table.oid, made=made)
+            found += [f"{row['?column?']} of {self.dataset}.{name}" for row in rows]
+        if found:
+            raise SchemaRefused(
+                f"this depends on {self.dataset}.{', '.join(there)}: {', '.join(found)}",
+                hint="Drop it first: nothing was changed.",
+            )
+
+    def _newest(self, name: str) -> int | None:
+        found = versions.query(self.connection, "newest", dataset=self.dataset, name=name)
+        return found[0]["number"] if found else None
+
+
+def forget(
+    connection: psycopg.Connection,
+    dataset: str,
+    name: str,
+    kept: versions.Kept | None,
+    *,
+    purge: bool,
+) -> None:
+    """Take a table out of the record; of its versions only what was shown last can be had."""
+    place = {"dataset": dataset, "name": name}
+    if kept is not None:
+        versions.keep(connection, dataset, name, kept)
+        versions.query(connection, "unpublished", relation=kept.relation, **place)
+    if purge:
+        versions.query(connection, "purge", **place)
+    versions.query(connection, "unpublish", **place)
