@@ -126,7 +126,6 @@ TEXTS = (
     "DISCARD ALL",
     "DEALLOCATE n",
     "DEALLOCATE ALL",
-    "EXECUTE n",
     "PREPARE n AS SELECT 'by SQL'",
     "COPY (SELECT repeat('x', 9) FROM generate_series(1, 5)) TO STDOUT",
     REFUSED,
@@ -141,13 +140,14 @@ SIMPLE = (
     "FETCH 4 FROM c",
     "CLOSE c",
     "SET work_mem = '7MB'; SELECT 1/0",
+    "EXECUTE n",
     "EXECUTE n('x')",
     f"SELECT 1; {REFUSED}; SELECT 2",
     f"BEGIN; {REFUSED}",
 )
 # These are never named n, which EXECUTE runs: PostgreSQL ends the connection at such an EXECUTE.
 UNNAMED = frozenset(text for text in TEXTS if text.startswith(("BEGIN", "COMMIT", "ROLL", "SAVE")))
-UNNAMED |= {"RELEASE a", "EXECUTE n"}
+UNNAMED |= {"RELEASE a"}
 STATEMENTS, PORTALS = st.sampled_from(["", "n", "m"]), st.sampled_from(["", "o"])
 
 

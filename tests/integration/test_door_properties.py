@@ -12,7 +12,9 @@ What is not compared, and why:
 - A refused statement is compared with one that is no SQL: it fails at the same place.
 
 What is not played, for a pooler cannot do it, or does otherwise (docs/door.md): currval outside of
-its transaction, `'now'` in prepared statements, and tables that change.
+its transaction, `'now'` in prepared statements, tables that change, and EXECUTE as a statement of
+the protocol: prepared anew, it has the columns of what has that name by then. Nor what PostgreSQL
+itself does not survive: see `door_plays`.
 """
 
 import hashlib

@@ -94,8 +94,8 @@ class Answers:
         undo: Callable[[], object] | None = None,
     ) -> None:
         """Expect ParseComplete or CloseComplete."""
-        kept = statement or closed
-        size = COMPLETION_BYTES if kept is None else COMPLETION_BYTES + kept.size
+        kept = (each.size for each in (statement, closed) if each is not None)
+        size = COMPLETION_BYTES + sum(kept)
         self.bytes += size
         if len(self._completions) >= MANY or self.bytes > MUCH_BYTES:
             self._note_parsed()

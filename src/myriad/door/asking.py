@@ -15,6 +15,7 @@ ROW, READY, ERROR, CHANGED, EMPTY = b"DZESI"
 STATUS = frozenset((EMPTY, READY))
 PARAMETERS = ord("t")
 COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
+NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 CANCELLED = "57014"  # query_canceled: by request, or by statement_timeout
 MOST_TRIES = 20  # a limit of a millisecond hits one in some thousands of what takes so little
 AT_ONCE = 20  # settings that are read in one question: each may have 16 kB, three times
@@ -136,6 +137,15 @@ class Asker(asyncio.Protocol):
         prepare = wire.close_statement(name) + wire.parse(name, sql, types)
         message = prepare + wire.describe_statement(name) + wire.SYNC
         return self._ask(_Job(asyncio.get_running_loop().create_future(), described=[]), message)
+
+    async def has_unnamed(self) -> bool:
+        """Say whether there is a statement without a name; raises Lost."""
+        job = _Job(asyncio.get_running_loop().create_future(), described=[])
+        try:
+            await self._ask(job, wire.describe_statement(b"") + wire.SYNC)
+        except Refused as refused:
+            return refused.fault.code != NO_SUCH_STATEMENT  # but that nothing may be described now
+        return True
 
     def _ask(self, job: _Job, message: bytes) -> asyncio.Future[Any]:
         if self.closed:

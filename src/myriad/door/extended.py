@@ -204,7 +204,7 @@ class Extended:
         alone = not session.unit
         if fault := fault or self._objection(name, stop - begin):
             if not name:
-                self.unnamed.end_by_parse(alone=alone)
+                self.unnamed.end_by_refusal(alone=alone)
             return self._refuse(fault)
         if not self._begin(text, data, position):
             return False

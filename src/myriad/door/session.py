@@ -310,7 +310,8 @@ class Session(Frontend):
         if self.copying is not None:
             self.copying.unit_over()
         later = self.touched or self.restored or self.wants_pin or self.renews or self.copying
-        if not (later or self.muted or self.bridged):
+        in_doubt = self.extended is not None and self.extended.unnamed.in_doubt
+        if not (later or in_doubt or self.muted or self.bridged):
             self.deliver(data, rows, begin)
             if not self.muted:
                 self.ready(status)

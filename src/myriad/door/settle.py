@@ -274,6 +274,8 @@ async def _settled(session: "Session", backend: Backend, status: int) -> int:
     if session.muted and status == wire.IN_TRANSACTION:  # it ended before it could be cancelled
         await _fail(backend)
         status = wire.FAILED
+    if session.extended is not None and session.extended.unnamed.in_doubt:
+        await session.extended.unnamed.find_out(backend)
     if session.wants_pin:
         await _pin(session, backend, status)
     if session.restored and status != wire.FAILED:

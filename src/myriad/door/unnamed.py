@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 class Unnamed:
-    """It, as long as it is there; it takes no server connection with it."""
+    """It, as long as it is there; it takes no server connection with it.
 
-    __slots__ = ("_answers", "_session", "statement")
+    Attributes:
+        in_doubt: a unit has failed, and only the server knows whether it is there yet.
+    """
+
+    __slots__ = ("_answers", "_session", "in_doubt", "statement")
 
     def __init__(self, session: "Session", answers: Answers) -> None:
         self._session, self._answers = session, answers
         self.statement: Statement | None = None
+        self.in_doubt = False
 
     @property
     def size(self) -> int:
@@ -32,7 +37,7 @@ class Unnamed:
 
     def end(self) -> None:
         """Forget it."""
-        self.statement = None
+        self.statement, self.in_doubt = None, False
         if self._session.backend is not None:
             self._session.backend.unnamed = None
 
@@ -43,24 +48,54 @@ class Unnamed:
         self.end()
         return partial(self._keep, old, there)
 
-    def end_by_parse(self, *, alone: bool) -> None:
-        """Forget it for a Parse that is sent next; `alone`: as the first of its unit."""
-        if self.statement is None or alone or self._session.backend is None:
+    def end_by_parse(self, *, alone: bool) -> Callable[[], object]:
+        """Forget it for a Parse that is sent next, `alone` if as the first of its unit.
+
+        Returns what is to be done if that Parse fails, or is passed over.
+        """
+        old, backend = self.statement, self._session.backend
+        if old is None or alone or backend is None:
             self.end()
-            return
-        # Whether that Parse was passed over, or failed, is told by the answer to what is before it.
-        self._answers.completes(ours=True, closed=self.statement, undo=self.end_by_close())
-        self._session.backend.transport.write(wire.close_statement(NOBODY))
+            return self.end
+        if backend.unnamed == old.token:
+            self.end()
+            return partial(self._keep, old, backend, in_doubt=True)
+        # Nothing is there to be asked for. The answer to a Close tells whether Parse was reached.
+        self._answers.completes(ours=True, closed=old, undo=self.end_by_close())
+        backend.transport.write(wire.close_statement(NOBODY))
+        return self.end
 
     def parse(self, backend: Backend, statement: Statement, *, alone: bool) -> None:
         """Send a Parse without a name."""
-        self.end_by_parse(alone=alone)
+        old = self.statement
+        undo = self.end_by_parse(alone=alone)
         self.statement, backend.unnamed = statement, statement.token
-        self._answers.completes(statement=statement, undo=self.end)
+        self._answers.completes(statement=statement, closed=old, undo=undo)
         backend.transport.write(wire.parse(b"", statement.sql, statement.types))
 
-    def _keep(self, old: Statement | None, backend: Backend | None) -> None:
-        self.statement = old
+    def end_by_refusal(self, *, alone: bool) -> None:
+        """Forget it for a Parse that the door refuses, if the server comes to its place."""
+        backend = self._session.backend
+        if self.statement is None or alone or backend is None:
+            self.end()
+            return
+        self._answers.completes(ours=True, closed=self.statement, undo=self.end_by_close())
+        backend.transport.write(wire.close_statement(b""))
+
+    async def find_out(self, backend: Backend) -> None:
+        """Ask the server whether it is there; raises Lost."""
+        old = self.statement
+        there = await backend.has_unnamed()
+        if self._session.backend is not backend:
+            return
+        self.end()
+        if there:
+            self.statement, backend.unnamed = old, _token(old)
+
+    def _keep(
+        self, old: Statement | None, backend: Backend | None, *, in_doubt: bool = False
+    ) -> None:
+        self.statement, self.in_doubt = old, in_doubt
         if backend is not None and backend is self._session.backend:
             backend.unnamed = _token(old)
 
