@@ -148,6 +148,8 @@ SIMPLE = (
 # These are never named n, which EXECUTE runs: PostgreSQL ends the connection at such an EXECUTE.
 UNNAMED = frozenset(text for text in TEXTS if text.startswith(("BEGIN", "COMMIT", "ROLL", "SAVE")))
 UNNAMED |= {"RELEASE a"}
+# Nor are these: what EXECUTE changes in a session's settings does not last (docs/door.md).
+UNNAMED |= {text for text in TEXTS if text.startswith(("SET", "RESET", "DISCARD"))}
 STATEMENTS, PORTALS = st.sampled_from(["", "n", "m"]), st.sampled_from(["", "o"])
 
 
