@@ -16,7 +16,7 @@ Rejects = list[Reject]
 def opened(path: Path, folder: Path, **options: Any) -> TableSource:
     """Open the one table of `path`; temporary files go into `folder`."""
     read = ReadOptions(**options)
-    (source,) = open_sources([path], read, Workspace(folder, 150))
+    (source,) = open_sources([path], lambda _: read, Workspace(folder, 150))
     return source
 
 

@@ -59,15 +59,15 @@ def spooled(
     content: str | bytes,
     *,
     max_rejects: int = 0,
-    nulls: tuple[str, ...] = ("",),
+    nulls: tuple[str, ...] = (),
 ) -> Iterator[Spooled]:
     """Write a file of that name and spool it; all of it goes at the end."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     options = Options(read=ReadOptions(nulls=nulls))
     workspace = Workspace(folder, 150)
-    sources = open_sources([path], options.read, workspace)
-    (target,) = plan.targets(sources, options)
+    sources = open_sources([path], lambda _: options.read, workspace)
+    (target,) = plan.targets(sources, options, {})
     rejects = Rejects(folder / "rejects.jsonl", max_rejects)
     spool = Spool(workspace, 0)
     try:

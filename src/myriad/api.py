@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from myriad.people import People
     from myriad.publish import Options, Progress, Report
     from myriad.publish.changes import Changes
+    from myriad.publish.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,24 @@ class Myriad:
         server = self.server()
         folder = self.home.folder if server.kind == "embedded" else None
         return Changes(server, self.settings, folder, database or self.settings.database)
+
+    def recipe(self, table: str, database: str | None = None) -> "Recipe":
+        """Return what is remembered of how `table` (`name` or `dataset.name`) is published.
+
+        An empty one if nothing is. Raises NotRunning, UsageError.
+        """
+        from myriad.publish import recipes  # noqa: PLC0415
+
+        place = recipes.place(self.settings, table, database)
+        found = recipes.of_dataset(self.server(), *place[:2])
+        return found.get(place[2], recipes.Recipe())
+
+    def set_recipe(self, table: str, recipe: "Recipe", database: str | None = None) -> None:
+        """Remember how `table` is published; an empty recipe is forgotten. Raises NotRunning."""
+        from myriad.publish import recipes  # noqa: PLC0415
+
+        *place, name = recipes.place(self.settings, table, database)
+        recipes.save(self.server(), (place[0], place[1]), {name: recipe})
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

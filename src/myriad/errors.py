@@ -16,12 +16,16 @@ MyriadError
 ├── SourceError           what is published cannot be read
 ├── PublishError          what was read cannot be loaded
 │   ├── KeyRefused        the key is not unique, or has nulls
+│   ├── ContractRefused   the table that is there would change for the worse
 │   ├── TooManyRejects    more records did not fit than allowed
 │   ├── SchemaRefused     the table that is there does not fit
 │   ├── SwapBlocked       somebody holds the old table
 │   └── HalfPublished     one part is shown, and the rest is not yet
 └── PeopleError           people, groups and grants
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class MyriadError(Exception):
@@ -32,6 +36,7 @@ class MyriadError(Exception):
         hint: what to do about it.
         retryable: whether the same call may succeed later without a change.
         exit_code: of the command that it ends.
+        details: what programs want to know besides, as plain data.
     """
 
     retryable = False
@@ -41,6 +46,7 @@ class MyriadError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details: dict[str, object] = {}
 
 
 class UsageError(MyriadError):
@@ -126,8 +132,30 @@ class KeyRefused(PublishError):
     """A key is not unique or has nulls; the message shows the first offenders."""
 
 
+class ContractRefused(PublishError):
+    """A table would change as its contract does not allow.
+
+    Attributes:
+        differences: each as plain data: table, change, text, examples.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self, message: str, *, hint: str, differences: Sequence[Mapping[str, object]]
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.details = {"differences": list(differences)}
+
+
 class TooManyRejects(PublishError):
-    """More records did not fit than `--max-rejects` allows."""
+    """More records did not fit than `--max-rejects` allows.
+
+    Attributes:
+        rejects: the first of them.
+    """
+
+    rejects: Sequence[Any] = ()
 
 
 class SchemaRefused(PublishError):
@@ -144,7 +172,7 @@ class HalfPublished(PublishError):
     """A part of what was published is shown, and the rest is not yet; the message says which."""
 
     retryable = True
-    exit_code = 4
+    exit_code = 6
 
 
 class PeopleError(MyriadError):

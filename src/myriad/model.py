@@ -29,6 +29,30 @@ class Kind(StrEnum):
     BYTEA = "bytea"
 
 
+MAX_DIGITS = 38  # of a number that Arrow's decimal128 and DuckDB's DECIMAL carry
+_NAMED = {
+    "bool": Kind.BOOLEAN,
+    "int2": Kind.SMALLINT,
+    "int": Kind.INTEGER,
+    "int4": Kind.INTEGER,
+    "int8": Kind.BIGINT,
+    "decimal": Kind.NUMERIC,
+    "float4": Kind.REAL,
+    "float8": Kind.DOUBLE,
+    "float": Kind.DOUBLE,
+    "double": Kind.DOUBLE,
+    "time without time zone": Kind.TIME,
+    "timestamp without time zone": Kind.TIMESTAMP,
+    "timestamp with time zone": Kind.TIMESTAMPTZ,
+    "json": Kind.JSONB,
+    "string": Kind.TEXT,
+    "varchar": Kind.TEXT,
+    "character varying": Kind.TEXT,
+    "character": Kind.TEXT,
+    "citext": Kind.TEXT,
+}
+
+
 @dataclass(frozen=True)
 class Type:
     """A kind with what is needed to carry its values exactly.
@@ -52,6 +76,21 @@ class Type:
             return f"numeric({self.precision},{self.scale})"
         return str(self.kind)
 
+    @classmethod
+    def named(cls, text: str) -> "Type":
+        """Return the type that PostgreSQL or a person calls so; raises ValueError for others."""
+        base, _, modifier = " ".join(text.lower().split()).partition("(")
+        base = base.strip()
+        digits = re.fullmatch(r"(\d+)(?:,\s*(\d+))?\)", modifier)
+        if base in ("numeric", "decimal") and digits:
+            precision, scale = int(digits[1]), int(digits[2] or 0)
+            if not (0 < precision <= MAX_DIGITS and scale <= precision):
+                raise ValueError(text)
+            return cls(Kind.NUMERIC, precision, scale, declared=True)
+        if modifier and base not in ("character varying", "character", "varchar"):
+            raise ValueError(text)
+        return cls(_NAMED[base]) if base in _NAMED else cls(Kind(base))
+
 
 TEXT = Type(Kind.TEXT)
 
@@ -62,6 +101,7 @@ class Column:
 
     Attributes:
         default: a literal of SQL that both sides understand, already quoted; None if there is none.
+        places: most digits behind the point among its numbers, also where others are no numbers.
     """
 
     name: str
@@ -70,6 +110,7 @@ class Column:
     why: str = ""
     not_null: bool = False
     default: str | None = None
+    places: int = 0
 
 
 class Order(StrEnum):
@@ -171,6 +212,10 @@ class Reject:
     line: int
     raw: str
     reason: str
+
+    def __str__(self) -> str:
+        """The reject in a line for people."""
+        return f"{reject_place(self.source, self.line)}: {self.reason}: {self.raw[:80]!r}"
 
 
 def reject_place(source: str, line: int) -> str:

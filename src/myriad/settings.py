@@ -162,6 +162,12 @@ class Settings:
         "runs that `history` keeps of the same tables; of a dataset, fifty times as many",
         low=1,
     )
+    shrink: float = _setting(
+        0.5,
+        "share of its rows that a table of 100 rows or more must keep when it is published again"
+        " under contract `safe`",
+        high=1,
+    )
     load_memory_mb: int = _setting(
         150, "memory in MB for reading and converting a source; files of any size fit", low=64
     )

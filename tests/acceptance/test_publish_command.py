@@ -35,8 +35,8 @@ def test_done_is_0_and_the_report_names_tables_types_and_reasons(place: Place) -
     done = publish(place, "My Sales.csv", options=["--key", "id"])
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{place.database}.public.my_sales: created, 2 rows (from My Sales.csv)" in done.stdout
-    assert "id           smallint  whole numbers from 1 to 2" in done.stdout
-    assert "total_price  numeric   decimals with up to 2 places, exact" in done.stdout
+    assert "id           bigint   whole numbers from 1 to 2" in done.stdout
+    assert "total_price  numeric  decimals with up to 2 places, exact" in done.stdout
     assert "key: id" in done.stdout
     assert place.ask("SELECT id, total_price::text FROM my_sales ORDER BY id") == [
         (1, "2.50"), (2, "3.75"),
@@ -49,7 +49,7 @@ def test_the_report_is_data_for_machines(place: Place) -> None:
     report = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
     assert (report["rows"], report["rejects"], report["database"]) == (1, 0, place.database)
-    assert report["tables"][0]["columns"][0]["type"] == "smallint"
+    assert report["tables"][0]["columns"][0]["type"] == "bigint"
     assert report["seconds"] > 0
 
 
@@ -193,7 +193,7 @@ def test_a_dry_run_prints_statements_that_psql_takes(place: Place) -> None:
     assert place.relations() == set()
     begin, end = done.stdout.index("CREATE TABLE"), done.stdout.rindex(";") + 1
     place.ask(done.stdout[begin:end])
-    assert place.columns("t") == {"id": "smallint", "it_s_x": "text"}
+    assert place.columns("t") == {"id": "bigint", "it_s_x": "text"}
     assert place.comments("t")["it_s_x"] == 'It\'s "x"'
 
 

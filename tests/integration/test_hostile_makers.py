@@ -29,19 +29,19 @@ EVIL = """
             PERFORM nextval('theirs.ran');
         END IF;
     END $$;
-    CREATE FUNCTION theirs.evil(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    CREATE FUNCTION theirs.evil(v bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
         $$ BEGIN PERFORM theirs.note(); RETURN v; END $$;
-    CREATE FUNCTION theirs.good(v int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
+    CREATE FUNCTION theirs.good(v bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
         $$ BEGIN PERFORM theirs.note(); RETURN true; END $$;
     CREATE FUNCTION theirs.trapped() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM theirs.note(); RETURN NEW; END $$;
-    CREATE DOMAIN theirs.trap AS int CHECK (theirs.good(VALUE));
+    CREATE DOMAIN theirs.trap AS bigint CHECK (theirs.good(VALUE));
     CREATE TYPE theirs.pair AS (a theirs.trap, b int);
     CREATE TYPE theirs.odd AS ENUM ('1', '2');
     CREATE TYPE theirs.plain AS ENUM ('1', '2');
-    CREATE FUNCTION theirs.to_int(theirs.odd) RETURNS int2 LANGUAGE plpgsql IMMUTABLE AS
+    CREATE FUNCTION theirs.to_int(theirs.odd) RETURNS int8 LANGUAGE plpgsql IMMUTABLE AS
         $$ BEGIN PERFORM theirs.note(); RETURN 1; END $$;
-    CREATE CAST (theirs.odd AS int2) WITH FUNCTION theirs.to_int AS IMPLICIT
+    CREATE CAST (theirs.odd AS int8) WITH FUNCTION theirs.to_int AS IMPLICIT
 """
 
 
@@ -134,9 +134,9 @@ TRIGGERS = {
 # Made by an administrator, with a function or a view that somebody else can change later: what a
 # table that is filled runs, and what a table that is replaced hands on.
 FILLED = {
-    "a default": "ALTER TABLE public.t ADD w int DEFAULT theirs.evil(1)",
+    "a default": "ALTER TABLE public.t ADD w bigint DEFAULT theirs.evil(1)",
     "a generated column": """
-        ALTER TABLE public.t ADD w int GENERATED ALWAYS AS (theirs.evil(v)) STORED""",
+        ALTER TABLE public.t ADD w bigint GENERATED ALWAYS AS (theirs.evil(v)) STORED""",
     "a check": "ALTER TABLE public.t ADD CHECK (theirs.good(v))",
     "a type": "ALTER TABLE public.t ADD w theirs.trap",
     "an index": "CREATE INDEX ON public.t (theirs.evil(v))",
@@ -188,7 +188,7 @@ def test_replacing_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str
 def _change_later(maker: Maker, made: str) -> None:
     maker.run("CREATE VIEW theirs.v AS SELECT v FROM public.t")
     maker.allow(made)
-    maker.run("CREATE OR REPLACE VIEW theirs.v AS SELECT theirs.evil(v)::int2 AS v FROM public.t")
+    maker.run("CREATE OR REPLACE VIEW theirs.v AS SELECT theirs.evil(v)::int8 AS v FROM public.t")
     maker.allow("ALTER SEQUENCE theirs.ran RESTART")  # whoever made it has run it, too
 
 
@@ -221,7 +221,7 @@ def test_views_of_others_that_run_nothing_survive(maker: Maker) -> None:
             SELECT theirs.evil(id) AS id, '1'::theirs.plain AS odd FROM public.t;
         CREATE MATERIALIZED VIEW theirs.m AS SELECT * FROM theirs.v;
         CREATE INDEX ON theirs.m (id) WHERE odd = '1'""")
-    maker.place.publish(maker.place.write("t.csv", "id,w\n1,1\n2,2\n3,3\n"))
+    maker.place.publish(maker.place.write("t.csv", "id,w\n1,1\n2,2\n3,3\n"), contract="free")
     assert not maker.ran()
     assert maker.place.one("SELECT count(*) FROM theirs.m") == 3
     assert maker.place.one(

@@ -157,7 +157,7 @@ def test_json_becomes_collections_and_comes_back(space: Space) -> None:
     path = space.write("r.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     (table,) = space.publish(path, "id").tables
     assert table.types == {
-        "id": "int",
+        "id": "bigint",
         "tags": "frozen<set<text>>",
         "scores": "frozen<map<text, decimal>>",
         "at": "frozen<tuple<text, bigint>>",

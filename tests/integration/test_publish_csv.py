@@ -51,8 +51,8 @@ def test_every_type_is_found_and_every_value_comes_back(place: Place) -> None:
     report = place.publish(path)
     assert report.rows == ROWS == place.one("SELECT count(*) FROM things")
     assert place.columns("things") == {
-        "small": "smallint",
-        "whole": "integer",
+        "small": "bigint",
+        "whole": "bigint",
         "big": "bigint",
         "huge": "numeric",
         "price": "numeric",
@@ -82,21 +82,11 @@ def test_the_report_says_what_each_column_is_and_why(place: Place) -> None:
     report = place.publish(place.write("t.csv", "Id No,Code\n1,007\n2,123\n"))
     table = report.tables[0].as_data()
     assert table["rows"] == 2
-    assert table["columns"] == [
-        {
-            "name": "id_no",
-            "original": "Id No",
-            "type": "smallint",
-            "why": "whole numbers from 1 to 2",
-            "not_null": False,
-        },
-        {
-            "name": "code",
-            "original": "Code",
-            "type": "text",
-            "why": "1 of 2 are whole numbers, 1 are not, such as '007'",
-            "not_null": False,
-        },
+    told, columns = ("name", "original", "type", "why"), table["columns"]
+    assert isinstance(columns, list)
+    assert [tuple(column[name] for name in told) for column in columns] == [
+        ("id_no", "Id No", "bigint", "whole numbers from 1 to 2"),
+        ("code", "Code", "text", "1 of 2 are whole numbers, 1 are not, such as '007'"),
     ]
     shown = place.installation.describe("t", place.database)
     assert shown["columns"] == table["columns"]
@@ -334,18 +324,18 @@ def test_a_type_that_only_the_last_line_contradicts_is_widened(place: Place) -> 
             phases.append(step.phase)
 
     place.publish(path, progress=note)
-    assert place.columns("t") == {"id": "integer", "v": "text"}
+    assert place.columns("t") == {"id": "bigint", "v": "text"}
     assert place.checksums("t") == csv_checksums(path)
 
 
 def test_a_type_that_only_the_middle_contradicts_is_proven_again(place: Place) -> None:
     lines = [f"{n},1\n" for n in range(400_000)]
-    lines[150_001] = "150001,99999999999\n"
+    lines[150_001] = "150001,99999999999999999999\n"
     path = place.write("t.csv", "id,v\n" + "".join(lines))
     phases: list[str] = []
     place.publish(path, progress=lambda step: phases.append(step.phase))
     assert "proving types" in phases
-    assert place.columns("t")["v"] == "bigint"
+    assert place.columns("t")["v"] == "numeric"
     assert place.checksums("t") == csv_checksums(path)
 
 
@@ -360,7 +350,7 @@ JSON_REFUSED = {
 def test_json_that_only_postgresql_refuses_stays_text(place: Place, value: str) -> None:
     path = place.write("t.csv", f'id,Doc\n1,"{{""a"": 1}}"\n2,"{value}"\n')
     report = place.publish(path)
-    assert place.columns("t") == {"id": "smallint", "doc": "text"}
+    assert place.columns("t") == {"id": "bigint", "doc": "text"}
     assert place.ask("SELECT doc FROM t WHERE id = 2") == [(value.replace('""', '"'),)]
     assert "jsonb" in report.tables[0].table.column("doc").why
 

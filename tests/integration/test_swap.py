@@ -47,7 +47,7 @@ def acl(place: Place, relation: str) -> set[str]:
 
 
 def republished(place: Place, text: str = NEW, **options: Any) -> None:
-    place.publish(place.write("t.csv", text), **options)
+    place.publish(place.write("t.csv", text), **{"contract": "free", **options})
 
 
 def test_grants_survive(place: Place, roles: tuple[str, str]) -> None:
@@ -186,7 +186,12 @@ def test_a_view_that_cannot_survive_is_named_before_anything_is_loaded(
     place.ask(statement)
     phases: list[str] = []
     with pytest.raises(SchemaRefused, match=r"view public\.[uv] cannot survive") as caught:
-        republished(place, "id,w\nx,y\n", progress=lambda step: phases.append(step.phase))
+        republished(
+            place,
+            "id,w\nx,y\n",
+            types={"id": "text"},
+            progress=lambda step: phases.append(step.phase),
+        )
     assert "Drop or change the view" in caught.value.hint
     assert "loading" not in phases
     assert place.ask("SELECT v FROM t") == [("old",)] * 2
@@ -197,7 +202,7 @@ def test_a_view_over_two_tables_survives_when_both_change_together(place: Place)
     place.publish(one, two)
     place.ask("CREATE VIEW joined AS SELECT a, b FROM one JOIN two ON one.k = two.k")
     one, two = place.write("one.csv", "k,a\nA1,x\n"), place.write("two.csv", "k,b\nA1,y\n")
-    place.publish(one, two)
+    place.publish(one, two, contract="free")
     assert place.ask("SELECT * FROM joined") == [("x", "y")]
 
 

@@ -217,7 +217,7 @@ def test_a_sqlite_file_that_loses_a_row_others_point_to_is_refused(place: Place)
     place.ask("INSERT INTO sold VALUES (2999)")
     before = place.relations()
     with pytest.raises(PublishError, match="sold_item_fkey"):
-        place.publish(shop(path, 1, items=500))
+        place.publish(shop(path, 1, items=500), contract="free")
     assert place.ask("SELECT mark, count(*) FROM item GROUP BY 1") == [(0, ITEMS[0])]
     assert place.relations() == before
 
@@ -234,7 +234,7 @@ def test_publishes_that_race_never_mix(place: Place) -> None:
     def publish(files: tuple[Path, Path]) -> PublishError | None:
         start.wait()
         try:
-            place.publish(*files)
+            place.publish(*files, contract="free")
         except PublishError as error:
             return error
         return None

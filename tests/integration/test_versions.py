@@ -17,7 +17,8 @@ from tests.publishing import Place
 def published(place: Place, *values: str, name: str = "t", **options: Any) -> None:
     """Publish a table of these values, numbered."""
     rows = "".join(f"{number},{value}\n" for number, value in enumerate(values))
-    place.publish(place.write(f"{name}.csv", f"id,v\n{rows}"), keys={"": ("id",)}, **options)
+    chosen = {"contract": "free", "keys": {"": ("id",)}, **options}
+    place.publish(place.write(f"{name}.csv", f"id,v\n{rows}"), **chosen)
 
 
 def undo(place: Place, table: str = "t", to: int | None = None) -> list[dict[str, Any]]:
@@ -248,7 +249,7 @@ def test_a_description_is_kept_when_the_table_is_made_anew(place: Place) -> None
     published(place, "b")
     assert re.match(r"What it's about\.\nPublished .*: 1 rows\.", comment(place))
     assert place.comments("t")["v"] == "A value."
-    place.publish(place.write("t.csv", "id\n1\n"))
+    place.publish(place.write("t.csv", "id\n1\n"), contract="free")
     published(place, "b")
     assert place.comments("t")["v"] == "A value."
     place.installation.say("t", "", place.database)

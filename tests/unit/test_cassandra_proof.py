@@ -87,7 +87,7 @@ def test_a_key_longer_than_cassandra_takes_is_a_reject(tmp_path: Path) -> None:
     [
         ("a,b", 65_535 - 6, "a, b are in the partition's key"),
         ("n/a,b", 65_535, "a, b are in the key behind the slash"),
-        ("n,a,b", 65_535 - 9 - 4, "n, a, b are in the partition's key"),
+        ("n,a,b", 65_535 - 9 - 8, "n, a, b are in the partition's key"),
     ],
 )
 def test_columns_of_a_key_that_are_too_long_together_are_rejects(

@@ -36,8 +36,8 @@ def test_keys_become_columns_in_order_of_first_appearance(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("values", "kind", "expected"),
     [
-        (("1", "-2"), "smallint", [1, -2]),
-        (("100000", "null"), "integer", [100000, None]),
+        (("1", "-2"), "bigint", [1, -2]),
+        (("100000", "null"), "bigint", [100000, None]),
         (("9223372036854775807",), "bigint", [2**63 - 1]),
         (("12345678901234567890",), "numeric", [Decimal(12345678901234567890)]),
         (("1", "0.10"), "numeric", [Decimal(1), Decimal("0.10")]),
@@ -180,7 +180,7 @@ def test_big_lines_come_in_small_batches(tmp_path: Path) -> None:
 def test_one_array_of_objects_is_read_like_lines(tmp_path: Path) -> None:
     records = [{"id": n, "name": f"ä{n}", "tags": [n]} for n in range(30_000)]
     source = source_of(tmp_path, json.dumps(records, indent=1, ensure_ascii=False), "d.json")
-    assert types(source) == {"id": "integer", "name": "text", "tags": "jsonb"}
+    assert types(source) == {"id": "bigint", "name": "text", "tags": "jsonb"}
     assert rows(source) == [(r["id"], r["name"], r["tags"]) for r in records]
     assert source.progress() == 1.0
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "unpublish": "tables",
     "rename": "tables",
     "describe": "tables",
+    "recipe": "recipes",
     "person": "people",
     "people": "activity",
     "group": "groups",

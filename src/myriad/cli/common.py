@@ -106,7 +106,12 @@ def _fail(session: Session, error: Exception) -> int:
         traceback.print_exception(error)
     known = as_myriad_error(error)
     if session.as_json:
-        body = {"error": known.message, "hint": known.hint, "type": type(known).__name__}
+        body: dict[str, object] = {
+            "error": known.message,
+            "hint": known.hint,
+            "type": type(known).__name__,
+        }
+        body |= known.details
         click.echo(json.dumps(body, ensure_ascii=False), err=True)
     else:
         click.echo(f"error: {known.message}", err=True)

@@ -8,6 +8,7 @@ import click
 from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
 from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
+from myriad.publish.contract import Change, Level
 from myriad.publish.options import ENGINES
 from myriad.publish.report import size_text
 from myriad.sources.base import ReadOptions
@@ -35,8 +36,27 @@ from myriad.sources.open import check
 @click.option("--replace", is_flag=True, help="Replace even a table made by somebody else.")
 @click.option("--append", is_flag=True, help="Add to the table that is there.")
 @click.option("--dry-run", is_flag=True, help="Show the statements, load nothing.")
-@click.option("--max-rejects", default=0, show_default=True, help="Records that may be left out.")
-@click.option("--keep-names", is_flag=True, help="Leave names as they are in the source.")
+@click.option("--check", is_flag=True, help="Read and prove everything, change nothing.")
+@click.option(
+    "--contract",
+    type=click.Choice([str(level) for level in Level]),
+    help="What publishing again may change: nothing of columns and types; nothing for the worse"
+    " (the default); anything.",
+)
+@click.option(
+    "--allow",
+    metavar="CHANGE,...",
+    help=f"Changes that are permitted this once: {', '.join(Change)}.",
+)
+@click.option("--type", "types", multiple=True, metavar="COL=TYPE", help="A column's type.")
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="A column's name.")
+@click.option("--columns", metavar="COL,...", help="Only these columns, in this order.")
+@click.option("--exclude", metavar="COL,...", help="All columns but these.")
+@click.option("--max-rejects", type=int, help="Records that may be left out; 0 unless told.")
+@click.option(
+    "--keep-names/--no-keep-names", default=None, help="Leave names as they are in the source."
+)
+@click.option("--skip", type=click.IntRange(0), help="CSV: lines before the header.")
 @click.option("--delimiter", help="CSV: what separates fields; \\t is a tab.")
 @click.option("--quote", help="CSV: what quotes fields.")
 @click.option("--encoding", help="CSV: such as utf-16 or windows-1252.")
@@ -44,22 +64,11 @@ from myriad.sources.open import check
 @click.option("--null", "nulls", multiple=True, help="CSV: what stands for null, besides nothing.")
 @common
 def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Turn files into tables: CSV, TSV, JSON Lines, Parquet, SQLite; `-` is standard input."""
-    tab = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
-    read = ReadOptions(
-        _one(tab, "--delimiter"),
-        _one(given["quote"], "--quote"),
-        given["encoding"],
-        given["header"],
-        ("", *given["nulls"]),
-    )
-    names = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "max_rejects")
-    options = Options(
-        keys=parse_keys(given["key"]),
-        keep_names=given["keep_names"],
-        read=read,
-        **{name: given[name] for name in names},
-    )
+    """Turn files into tables: CSV, TSV, JSON Lines, Parquet, SQLite; `-` is standard input.
+
+    What is said of a table is remembered: see `myriad recipe`.
+    """
+    options = _options(given)
     installation = session.open()
     check(sources)  # before anything is started for a name that is mistyped
     if options.to != "postgres":
@@ -72,10 +81,45 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
         sys.exit(EXIT_REJECTS)
 
 
-def _one(text: str | None, option: str) -> str | None:
-    if text is not None and (len(text) != 1 or len(text.encode()) != 1 or text in "\r\n\0"):
-        raise click.BadParameter("one ASCII character is needed", param_hint=option)
-    return text
+def _options(given: dict[str, Any]) -> Options:
+    tab = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
+    read = ReadOptions(
+        tab, given["quote"], given["encoding"], given["header"], given["nulls"], given["skip"] or 0
+    )
+    plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
+    more = ("max_rejects", "keep_names", "contract")
+    return Options(
+        keys=parse_keys(given["key"]),
+        read=read,
+        types=_pairs(given["types"], "--type"),
+        renames=_pairs(given["renames"], "--rename"),
+        columns=_list(given["columns"]),
+        exclude=_list(given["exclude"]),
+        allow=frozenset(_change(name) for name in _list(given["allow"])),
+        **{name: given[name] for name in (*plain, *more)},
+    )
+
+
+def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        one, equals, other = text.rpartition("=")
+        if not (one and equals and other):
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
+        found[one.strip()] = other.strip()
+    return found
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _change(name: str) -> Change:
+    try:
+        return Change(name)
+    except ValueError:
+        known = ", ".join(Change)
+        raise click.BadParameter(f"{name!r} is not one of {known}", param_hint="--allow") from None
 
 
 def _text(report: Report, *, full: bool) -> str:
@@ -83,6 +127,8 @@ def _text(report: Report, *, full: bool) -> str:
     total = f"{report.rows:,} rows in {len(report.tables)} tables, {report.seconds:.2f} s"
     if report.dry_run:
         total = f"Dry run: nothing was loaded ({len(report.tables)} tables)."
+    if report.checked:
+        total = f"Checked: it would be published, {total}; nothing was changed"
     if report.rejects:
         total += f"; {len(report.rejects)} rejects in {report.rejects_file}"
     return "\n".join([*parts, total])
@@ -98,7 +144,10 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
         lines += ["", table.ddl]
     if full:
         lines += _columns(table)
+    if table.used:
+        lines.append(f"  recipe: {table.used} (myriad recipe {table.table.name})")
     lines += [f"  changed: {line}" for line in table.difference]
+    lines += [f"  allowed: {difference.text}" for difference in table.allowed]
     if table.engine == "cassandra":
         lines += _key(table)
     elif table.table.primary_key:

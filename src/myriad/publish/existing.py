@@ -1,7 +1,8 @@
 """Look at a table that is there already, and at everything that hangs on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -141,7 +142,7 @@ def _shown(things: Sequence[str]) -> str:
 def difference(existing: Existing, table: Table) -> list[str]:
     """Return how `table` differs from what is there, a line each; empty if not at all."""
     before = {column.name: column.type for column in existing.columns}
-    after = {column.name: _written(column.type) for column in table.columns}
+    after = {column.name: written(column.type) for column in table.columns}
     return [
         *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
         *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
@@ -161,13 +162,26 @@ def _key_difference(before: tuple[str, ...], after: tuple[str, ...]) -> list[str
     return [f"{sign} primary key ({', '.join(key)})" for sign, key in pairs if key]
 
 
-def _written(kind: Type) -> str:
+def written(kind: Type) -> str:
+    """Return a type as PostgreSQL writes it."""
     longer = {
         Kind.TIMESTAMP: "timestamp without time zone",
         Kind.TIMESTAMPTZ: "timestamp with time zone",
         Kind.TIME: "time without time zone",
     }
     return longer.get(kind.kind, str(kind))
+
+
+def type_named(text: str) -> Type | None:
+    """Return the type that PostgreSQL writes so; None for those that no source has."""
+    with suppress(ValueError):
+        return Type.named(text)
+    return None
+
+
+def with_format(kind: Type, pattern: str) -> Type:
+    """Return a type whose text is written in the order of `pattern`, if it can have one."""
+    return replace(kind, format=pattern) if kind.kind is Kind.DATE else kind
 
 
 def append_types(existing: Existing, table: Table, name: str) -> list[Type]:

@@ -50,12 +50,20 @@ class Loader:
     rejects: Rejects
     progress: Progress
 
-    def create(self, target: Target, old: int | None, made: Sequence[str], keep: str) -> Loaded:
+    def create(
+        self,
+        target: Target,
+        old: int | None,
+        made: Sequence[str],
+        keep: str,
+        refused: Callable[[KeyRefused], None],
+    ) -> Loaded:
         """Load `target` into a new table under a temporary name, with its keys and indexes.
 
         `old` is the table that it will replace, and `keep` the name it is kept under, if any; of
         its indexes those not in `made`, which people added, are made again. An index that the
-        values contradict becomes a note.
+        values contradict becomes a note. Without its key the table is made only if `refused` does
+        not raise.
 
         Raises KeyRefused, TooManyRejects, SourceError, PublishError, psycopg.Error.
         """
@@ -74,7 +82,12 @@ class Loader:
         self.progress(Step(target.name, "building keys", rows, 1.0))
         self.connection.execute(f"SET LOCAL maintenance_work_mem = '{MAINTENANCE_MB}MB'")
         notes: list[str] = []
-        renames = self._build_key(target.table, name)
+        try:
+            renames = self._build_key(target.table, name)
+        except KeyRefused as error:
+            refused(error)
+            target.lose_key()
+            renames = {}
         renames |= self._build_indexes(target.table, name, notes)
         indexes = [] if old is None else query(self.connection, "indexes", oid=old)
         added = [index for index in indexes if index["name"] not in made]
@@ -138,6 +151,7 @@ class Loader:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
         name = copy.refused_column(error)
         columns = {column.name: column for column in target.table.columns}
+        fixed = fixed or (name in target.there and target.strict)
         if fixed or name not in columns or columns[name].type.kind in (Kind.TEXT, Kind.BYTEA):
             raise PublishError(
                 f"{target.name}: PostgreSQL refused a value: {error.diag.message_primary}"

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from myriad.errors import UsageError
 from myriad.model import Key
-from myriad.publish import keys
+from myriad.publish import keys, recipes
+from myriad.publish.contract import Change
+from myriad.publish.recipes import Recipe
 from myriad.sources.base import ReadOptions
 
 ENGINES = ("postgres", "cassandra", "both")
@@ -13,7 +15,7 @@ ENGINES = ("postgres", "cassandra", "both")
 
 @dataclass(frozen=True)
 class Options:
-    """What to publish where, and how.
+    """What to publish where, and how. What is None or empty is as the table's recipe has it.
 
     Attributes:
         database, dataset: None: the settings' defaults.
@@ -23,8 +25,14 @@ class Options:
         replace: replace even a table that Myriad did not publish.
         append: add to the table that is there.
         dry_run: work out everything, load nothing.
-        max_rejects: how many records may be left out before the publish fails.
+        check: read and prove everything as a publish does, and change nothing.
+        max_rejects: how many records may be left out before the publish fails; None: 0.
         keep_names: leave names as they are in the source.
+        types: column → type, as PostgreSQL names it; columns by their old or new names.
+        renames: column → the name that it gets.
+        columns, exclude: those that come along, in this order; those that do not.
+        contract: which changes of a table that is there are permitted: see `contract.Level`.
+        allow: changes that are permitted this once.
     """
 
     database: str | None = None
@@ -35,9 +43,16 @@ class Options:
     replace: bool = False
     append: bool = False
     dry_run: bool = False
-    max_rejects: int = 0
-    keep_names: bool = False
+    check: bool = False
+    max_rejects: int | None = None
+    keep_names: bool | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
+    types: Mapping[str, str] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    contract: str | None = None
+    allow: frozenset[Change] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; raises UsageError."""
@@ -47,8 +62,16 @@ class Options:
             )
         if self.replace and self.append:
             raise UsageError("replace and append exclude each other", hint="Give one of them.")
-        if self.max_rejects < 0:
+        if self.dry_run and self.check:
+            raise UsageError("a dry run reads no values that could be checked", hint="Give one.")
+        if (self.max_rejects or 0) < 0:
             raise UsageError("the number of rejects cannot be negative", hint="0 allows none.")
+        recipes.check(self.said("", ()))
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything shall change: neither a dry run nor a check."""
+        return not (self.dry_run or self.check)
 
     def key_for(self, table: str) -> Key | None:
         """Return the key asked for `table`, None if none was; raises UsageError."""
@@ -56,6 +79,27 @@ class Options:
         if key is None or isinstance(key, Key):
             return key
         return keys.checked(Key(tuple(key)))
+
+    def said(self, table: str, sources: tuple[str, ...]) -> Recipe:
+        """Return what was said of one table that comes from `sources`; raises UsageError."""
+        key = self.key_for(table)
+        return Recipe(
+            sources,
+            None if key is None else str(key),
+            self.types,
+            self.renames,
+            self.columns,
+            self.exclude,
+            self.keep_names,
+            self.max_rejects,
+            self.contract,
+            self.read.delimiter,
+            self.read.quote,
+            self.read.encoding,
+            self.read.header,
+            self.read.nulls,
+            self.read.skip or None,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
 """Decide which tables a publish makes: their names, their keys, which sources feed which."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import PublishError, UsageError
 from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
-from myriad.publish import naming
+from myriad.publish import choosing, keys, lasting, naming
+from myriad.publish.lasting import MAX_DIGITS, WHOLE
 from myriad.publish.options import Options
+from myriad.publish.recipes import Recipe
 from myriad.sources.base import TableSource
 
+SHOWN = 20  # names in an error
 MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
 
-MAX_DIGITS = 38  # of Arrow's decimal128
-
-_WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 _WHOLE_DIGITS = (5, 10, 19)
 
 
@@ -23,53 +23,100 @@ class Target:
 
     Attributes:
         table: with the names it will have; `refresh` takes over newly proven types.
-        key: what was asked for, in the source's names or the table's.
+        recipe: what was said of it, now or before.
+        key: what was asked for, in the source's names or the table's; None: nothing.
+        key_is_asked: it was, by this publish, and is not only remembered.
+        there: column → type of the table that is there, where those shall stay.
+        strict: what does not fit those types is a misfit; else the types change.
+        proven: every value was looked at.
+        picked: places of the source's columns, in the table's order.
+        names: what the source's columns are called, there and here, also those left out.
     """
 
     sources: list[TableSource]
     name: str
+    recipe: Recipe = field(default_factory=Recipe)
     table: Table = field(init=False)
-    keep_names: bool = False
     key: Key | None = None
+    there: dict[str, Type] = field(default_factory=dict)
+    strict: bool = True
+    proven: bool = False
+    key_is_asked: bool = False
+    picked: list[int] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
     text_columns: set[str] = field(default_factory=set)
     table_names: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def keep_names(self) -> bool:
+        """Whether names stay as they are in the source."""
+        return bool(self.recipe.keep_names)
+
     def refresh(self) -> None:
-        """Work out `table` from what the sources believe now; raises PublishError."""
+        """Work out `table` from what the sources believe now; raises PublishError, UsageError."""
         first = self.sources[0].table
         originals = [column.name for column in first.columns]
         if not originals:
             raise PublishError(f"{self.sources[0].origin} has no columns", hint="Nothing to load.")
-        if len(originals) > MAX_COLUMNS:
+        names = choosing.Names(self.recipe, originals)
+        self.picked, self.names = names.picked, names.all
+        if len(self.picked) > MAX_COLUMNS:
             raise PublishError(
                 f"{self.sources[0].origin} has {len(originals):,} columns,"
                 f" PostgreSQL's tables have at most {MAX_COLUMNS:,}",
-                hint="Split the file, or turn columns into rows.",
+                hint="Split the file, leave some out with --exclude, or turn columns into rows.",
             )
-        chosen = naming.unique(originals, keep=self.keep_names)
-        renamed = dict(zip(originals, chosen, strict=True))
-        columns = tuple(
-            replace(column, name=name, original=column.original)
-            for column, name in zip(self._merged(), chosen, strict=True)
-        )
+        merged = self._merged()
+        columns = tuple(self._column(merged[at], at, names) for at in self.picked)
+        renamed = {originals[at]: names.chosen[at] for at in self.picked}
         self.table = Table(
             self.name,
             first.original,
             columns,
-            primary_key=self._primary_key(first, renamed, chosen),
-            foreign_keys=tuple(self._foreign_key(key, renamed) for key in first.foreign_keys),
+            primary_key=self._primary_key(first, renamed),
+            foreign_keys=tuple(
+                self._foreign_key(key, renamed)
+                for key in first.foreign_keys
+                if set(key.columns) <= set(renamed)
+            ),
             indexes=tuple(
                 Index(tuple(renamed[name] for name in index.columns), index.unique)
                 for index in first.indexes
+                if set(index.columns) <= set(renamed)
             ),
             notes=first.notes,
         )
 
-    def keep_key(self, key: tuple[str, ...]) -> None:
-        """Keep the key that the table had, if nobody said another and the columns are there."""
-        if not self.table.primary_key and {c.name for c in self.table.columns} >= set(key):
-            self.key = Key(key) if key else None
+    def _column(self, column: Column, at: int, names: choosing.Names) -> Column:
+        name = names.chosen[at]
+        if (asked := names.type_of(at)) is not None:
+            column = lasting.as_asked(column, asked)
+        elif name in self.there and column.name not in self.text_columns:
+            column = lasting.as_there(
+                column, self.there[name], strict=self.strict or not self.proven
+            )
+        return replace(column, name=name, original=column.original)
+
+    def keep(self, key: tuple[str, ...], there: Mapping[str, Type], *, strict: bool) -> None:
+        """Keep the types that the table has, and its key unless somebody said another."""
+        renames = self.recipe.rename
+        self.there, self.strict = {renames.get(c, c): kind for c, kind in there.items()}, strict
+        self.refresh()
+        kept = tuple(renames.get(column, column) for column in key)
+        if not self.table.primary_key and {c.name for c in self.table.columns} >= set(kept):
+            self.key = Key(kept) if kept else None
             self.refresh()
+
+    def refuse_lost_key(self) -> None:
+        """Raise PublishError if a key was asked for, now or before, and is not there."""
+        if self.key is not None and not self.table.primary_key:
+            self.key_is_asked = True
+            self.refresh()
+
+    def lose_key(self) -> None:
+        """Have no key, whatever the table had."""
+        self.key = None
+        self.table = replace(self.table, primary_key=())
 
     @property
     def resolved_key(self) -> Key | None:
@@ -97,12 +144,14 @@ class Target:
             for column in merged
         ]
 
-    def _primary_key(
-        self, table: Table, renamed: dict[str, str], chosen: list[str]
-    ) -> tuple[str, ...]:
+    def _primary_key(self, table: Table, renamed: dict[str, str]) -> tuple[str, ...]:
         if self.key is None:
-            return tuple(renamed[name] for name in table.primary_key)
+            whole = set(table.primary_key) <= set(renamed)
+            return tuple(renamed[name] for name in table.primary_key) if whole else ()
+        chosen = list(renamed.values())
         unknown = [name for name in self.key.columns if name not in chosen and name not in renamed]
+        if unknown and not self.key_is_asked:
+            return ()  # a key that the table had; its contract says whether it may go
         if unknown:
             raise PublishError(
                 f"table {self.name} has no column {unknown[0]!r} for its key",
@@ -126,7 +175,7 @@ def _wider(one: Column, two: Column) -> Column:
     if one.type == two.type:
         return one if one.why == two.why else replace(one, why=f"{one.type} in every file")
     kinds = {one.type.kind, two.type.kind}
-    if kinds <= {*_WHOLE, Kind.NUMERIC}:
+    if kinds <= {*WHOLE, Kind.NUMERIC}:
         kind = _wider_number(one.type, two.type)
         why = f"{one.type} in one file, {two.type} in another"
         return replace(one, type=kind, why=one.why if kind == one.type else why)
@@ -137,7 +186,7 @@ def _wider(one: Column, two: Column) -> Column:
 
 def _wider_number(one: Type, two: Type) -> Type:
     if Kind.NUMERIC not in (one.kind, two.kind):
-        return max(one, two, key=lambda kind: _WHOLE.index(kind.kind))
+        return max(one, two, key=lambda kind: WHOLE.index(kind.kind))
     scale = max(_places(one)[1], _places(two)[1])
     whole = max(_places(one)[0], _places(two)[0])
     if whole + scale > MAX_DIGITS:
@@ -149,38 +198,88 @@ def _places(kind: Type) -> tuple[int, int]:
     """Return how many digits fit before and after the point."""
     if kind.kind is Kind.NUMERIC:
         return kind.precision - kind.scale, kind.scale
-    return _WHOLE_DIGITS[_WHOLE.index(kind.kind)], 0
+    return _WHOLE_DIGITS[WHOLE.index(kind.kind)], 0
 
 
-def targets(sources: Sequence[TableSource], options: Options) -> list[Target]:
-    """Return the tables to make; raises UsageError, PublishError if names or keys do not fit."""
+def targets(
+    sources: Sequence[TableSource], options: Options, remembered: Mapping[str, Recipe]
+) -> list[Target]:
+    """Return the tables to make; raises UsageError, PublishError if names or keys do not fit.
+
+    `remembered` are the recipes of tables that were published before, by their names.
+    """
     if not sources:
         raise PublishError("there is no table in what was named", hint="Nothing to publish.")
-    if options.table is not None:
-        groups = {options.table: list(sources)}
-        named = [options.table]
-    else:
-        groups = {}
-        for source in sources:
-            name = source.table.name
-            if name in groups:
-                raise UsageError(
-                    f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",
-                    hint=f"--table {name} puts them together into one; else publish one by one.",
-                )
-            groups[name] = [source]
-        named = naming.unique(list(groups), keep=options.keep_names)
-    if options.table is not None:
-        naming.check("table", options.table)
+    groups = _grouped(sources, options)
+    named = _named(list(groups), options, remembered)
     made = [
-        Target(list(group), name, keep_names=options.keep_names, key=options.key_for(name))
+        _target(group, name, options, remembered.get(name, Recipe()))
         for name, group in zip(named, groups.values(), strict=True)
     ]
     _check_keys(options, [target.name for target in made])
     for target in made:
         target.table_names = dict(zip(groups, named, strict=True))
         target.refresh()
+    _check_columns(options, made)
     return made
+
+
+def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list[TableSource]]:
+    if options.table is not None:
+        naming.check("table", options.table)
+        return {options.table: list(sources)}
+    groups: dict[str, list[TableSource]] = {}
+    for source in sources:
+        name = source.table.name
+        if name in groups:
+            raise UsageError(
+                f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",
+                hint=f"--table {name} puts them together into one; else publish one by one.",
+            )
+        groups[name] = [source]
+    return groups
+
+
+def _named(raw: list[str], options: Options, remembered: Mapping[str, Recipe]) -> list[str]:
+    if options.table is not None:
+        return raw
+    return naming.unique([table_name(name, options, remembered) for name in raw], keep=True)
+
+
+def table_name(raw: str, options: Options, remembered: Mapping[str, Recipe]) -> str:
+    """Return what the table of a source called `raw` is called."""
+    if options.table is not None:
+        return options.table
+    keep = options.keep_names
+    if keep is None:
+        keep = raw in remembered and bool(remembered[raw].keep_names)
+    return raw if keep else naming.snake(raw)
+
+
+def _target(sources: Sequence[TableSource], name: str, options: Options, before: Recipe) -> Target:
+    origins = tuple(dict.fromkeys(source.origin for source in sources))
+    originals = [column.name for column in sources[0].table.columns]
+    recipe = before.updated(choosing.relevant(options.said(name, origins), originals))
+    key = options.key_for(name)
+    if key is None and recipe.key is not None:
+        key = keys.parse(recipe.key)
+    asked = options.key_for(name) is not None
+    return Target(list(sources), name, recipe, key=key, key_is_asked=asked)
+
+
+def _check_columns(options: Options, made: Sequence[Target]) -> None:
+    """Raise UsageError for a column that was named now and that no table has."""
+    said = options.said("", ())
+    missing = [
+        set(choosing.Names(said, [c.name for c in target.sources[0].table.columns]).unknown())
+        for target in made
+    ]
+    for name in sorted(set.intersection(*missing)):
+        raise UsageError(
+            f"no column is called {name!r}",
+            hint=f"Columns of {made[0].name}: "
+            + ", ".join(column.name for column in made[0].sources[0].table.columns[:SHOWN]),
+        )
 
 
 def _check_keys(options: Options, tables: list[str]) -> None:

@@ -3,23 +3,25 @@
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
 from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import PublishError, SchemaRefused
+from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
 from myriad.people import asking
-from myriad.publish import copy, ddl, existing, loading, naming, plan, record, versions
+from myriad.publish import copy, ddl, existing, loading, naming, plan, recipes, record, versions
+from myriad.publish.checks import Checks
 from myriad.publish.claims import claim
 from myriad.publish.existing import Existing, query
 from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport, Written
-from myriad.publish.swap import Replacement, Swapped, rehearse, swap
+from myriad.publish.swap import Replacement, rehearse, swap
 from myriad.settings import Settings
 
 FORBIDDEN_DATASETS = ("myriad", "information_schema")
@@ -84,35 +86,47 @@ class Job:
     history: Run
     keeping: versions.Keeping
     _recorded: bool = field(default=False, init=False)  # whether the database has our record
+    _checks: Checks = field(init=False)
 
     def run(self, targets: list[plan.Target], report: Report, began: float) -> None:
         """Load all targets and swap them in, in one transaction."""
+        self._checks = Checks(self.connection, self.options, self.settings)
+        if self.options.changes:
+            record.prepare(self.connection)
+        self._recorded = record.there(self.connection)
         if self.options.dry_run:
-            self._recorded = record.there(self.connection)
             there = self._look(targets)
             report.tables = [self._planned(target, there[target.name]) for target in targets]
             report.seconds = time.monotonic() - began
             return
-        record.prepare(self.connection)
-        self._recorded = True
-        self.history.begin(self.connection)
-        with self.connection.transaction():
+        if self.options.changes:
+            self.history.begin(self.connection)
+        with self.connection.transaction(force_rollback=self.options.check):
             names = [target.name for target in targets]
             claim(self.connection, self.dataset, names)
-            versions.query(self.connection, "hold", dataset=self.dataset, names=names)
+            if self._recorded:
+                versions.query(self.connection, "hold", dataset=self.dataset, names=names)
             there = self._look(targets)
             report.first_in_dataset = self._make_dataset()
-            states = self._load(targets, there, report)
-            report.rejects, report.rejects_file = self.rejects.kept, self.rejects.save()
+            loaded = self._load(targets, there, report)
+            report.rejects = self.rejects.kept
             report.seconds = time.monotonic() - began
-            record.save(self.connection, report, states)
-            self._expire(report)
-            self.history.done(self.connection, report.as_data(), self.settings.history_runs)
+            if self.options.changes:
+                self._show(loaded, report)
+
+    def _show(self, loaded: dict[str, loading.Loaded], report: Report) -> None:
+        """Swap in what was loaded, and write it down."""
+        states = self._swap(loaded, report)
+        report.rejects_file = self.rejects.save()
+        record.save(self.connection, report, states)
+        self._expire(report)
+        self.history.done(self.connection, report.as_data(), self.settings.history_runs)
 
     def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
         """Return the tables that are there; raises SchemaRefused for what must not be touched."""
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
+        self._checks.settle()
         if any(there.values()) and not self.options.append:
             found = [(target.table, there[target.name]) for target in targets]
             tables = [
@@ -144,6 +158,8 @@ class Job:
         if found is not None:
             self._let_nobody_change(target)
             existing.refuse_foreign_code(self.connection, name, found.oid)
+        if found is None:
+            target.refuse_lost_key()
         if found is None or self.options.append:
             return found
         made = self._made(target.name)
@@ -153,8 +169,9 @@ class Job:
                 hint="Choose another --table, or say --replace: its rows will be gone.",
             )
         existing.refuse_obstacles(self.connection, name, found.oid, made or [])
-        if not self.options.replace:
-            target.keep_key(found.key)
+        if made is not None:
+            rows, report = record.last(self.connection, self.dataset, target.name)
+            self._checks.begin(target, found, report, rows)
         return found
 
     def _made(self, name: str) -> list[str] | None:
@@ -162,7 +179,7 @@ class Job:
 
     def _let_nobody_change(self, target: plan.Target) -> None:
         """Let nobody add a trigger to a table that is filled from here on."""
-        if self.options.append and not self.options.dry_run:
+        if self.options.append and self.options.changes:
             name = ddl.qualified(self.dataset, target.name)
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name))
 
@@ -179,6 +196,10 @@ class Job:
 
     def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
+        table.contract = target.recipe.contract or table.contract
+        table.recipe = target.recipe
+        table.used = recipes.used(target.recipe, self.options.said(target.name, ("-",)))
+        self._checks.tell(table)
         if there is not None:
             table.action = "appended" if self.options.append else "replaced"
             if not self.options.append:
@@ -187,42 +208,49 @@ class Job:
 
     def _load(
         self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
-    ) -> dict[str, versions.State]:
-        """Load all and swap them in; return how each table came to be what is shown."""
+    ) -> dict[str, loading.Loaded]:
+        """Load all targets beside what is there, and hold them against their contracts."""
         loader = loading.Loader(
             self.connection,
-            lambda: self.history.mark(self.connection),
+            self._mark,
             self.dataset,
             self.rejects,
             self.progress,
         )
         loaded = {}
         for target in targets:
-            before, found = len(self.rejects.kept), there[target.name]
-            written = self._written(found)
-            one = loaded[target.name] = self._load_one(loader, target, found)
-            table = self._report(target, found)
-            table.written = written
-            table.rows, table.rejects = one.rows, len(self.rejects.kept) - before
-            table.ddl = ddl.text(self.dataset, target.table)
-            table.notes += one.notes
-            if one.replacement is not None and not target.table.primary_key:
-                table.key_candidates = self._key_candidates(one.replacement)
+            table, loaded[target.name] = self._load_one(loader, target, there[target.name])
             report.tables.append(table)
+        self._checks.settle()
         replacements = {name: one.replacement for name, one in loaded.items() if one.replacement}
         notes = loading.add_foreign_keys(self.connection, replacements)
         for table in report.tables:
+            self._checks.tell(table)
             table.notes += notes.get(table.table.name, [])
         self.rejects.check()
-        swapped = self._swap(replacements, report)
-        return {
-            name: versions.State(
-                one.xid, one.rows, added=one.replacement is None, kept=swapped.kept.get(name)
-            )
-            for name, one in loaded.items()
-        }
+        return loaded
 
     def _load_one(
+        self, loader: loading.Loader, target: plan.Target, found: Existing | None
+    ) -> tuple[TableReport, loading.Loaded]:
+        before, written = len(self.rejects.kept), self._written(found)
+        try:
+            loaded = self._loaded(loader, target, found)
+            self.rejects.check()
+        except TooManyRejects as error:
+            raise self._checks.rejected(target, error) from error
+        table = self._report(target, found)
+        table.written = written
+        table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
+        table.ddl = ddl.text(self.dataset, target.table)
+        table.notes += loaded.notes
+        if loaded.replacement is not None:
+            self._checks.loaded(target, loaded.replacement, loaded.rows, written)
+            if not target.table.primary_key:
+                table.key_candidates = self._key_candidates(loaded.replacement)
+        return table, loaded
+
+    def _loaded(
         self, loader: loading.Loader, target: plan.Target, found: Existing | None
     ) -> loading.Loaded:
         if found is not None and self.options.append:
@@ -231,19 +259,29 @@ class Job:
         old = found.oid if found else None
         kept = made is not None and old is not None and self.keeping.allows(self.connection, old)
         keep = versions.new_name() if kept else ""
-        return loader.create(target, old, made or [], keep)
+        refused = partial(self._checks.key_refused, target)
+        return loader.create(target, old, made or [], keep, refused)
 
-    def _swap(self, replacements: dict[str, Replacement], report: Report) -> Swapped:
+    def _mark(self) -> int:
+        return self.history.mark(self.connection) if self.options.changes else 0
+
+    def _swap(self, loaded: dict[str, loading.Loaded], report: Report) -> dict[str, versions.State]:
+        """Swap in what was loaded; return how each table came to be what is shown."""
         self.progress(Step("", "replacing", report.rows, 1.0))
         swapped = swap(
             self.connection,
-            list(replacements.values()),
+            [one.replacement for one in loaded.values() if one.replacement],
             self.settings.swap_timeout,
             lambda: asking.by_process(self.server),
         )
         for table in report.tables:
             table.made = swapped.made.get(table.table.name, [])
-        return swapped
+        return {
+            name: versions.State(
+                one.xid, one.rows, added=one.replacement is None, kept=swapped.kept.get(name)
+            )
+            for name, one in loaded.items()
+        }
 
     def _key_candidates(self, loaded: Replacement) -> list[str]:
         """Return columns that were unique and never null in ANALYZE's sample of 30,000 rows."""

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from myriad.engines.base import Server
 from myriad.errors import NotRunning
 from myriad.home import Home, process_started
-from myriad.publish import naming, plan, postgres
+from myriad.publish import naming, plan, postgres, recipes
 from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
+from myriad.publish.recipes import Recipe
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report
 from myriad.publish.versions import Keeping
 from myriad.settings import Settings
-from myriad.sources.base import Workspace
+from myriad.sources.base import ReadOptions, Workspace
 from myriad.sources.open import open_sources
 
 if TYPE_CHECKING:
@@ -57,19 +58,29 @@ def publish(
     if options.to != "cassandra":
         postgres.check_dataset(dataset)
     history = Run(dataset, sources=[str(source) for source in sources])
-    report = Report(history.id, database, dataset, options.dry_run, [])
+    report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
+    remembered = recipes.of_dataset(engines.postgres, database, dataset)
     run = _Run(engines, home, settings, options, progress or _silent, report, history)
+
+    def read(name: str) -> ReadOptions:
+        table = plan.table_name(name, options, remembered)
+        return remembered.get(table, Recipe()).updated(options.said(table, ())).read
+
     try:
         with _workspace(home, settings) as workspace:
-            opened = open_sources(sources, options.read, workspace)
+            opened = open_sources(sources, read, workspace)
             try:
-                run.all(plan.targets(opened, options), workspace)
+                targets = plan.targets(opened, options, remembered)
+                run.all(targets, workspace)
             finally:
                 for source in opened:
                     source.close()
     except BaseException as error:
         run.failed(error)
         raise
+    if options.changes:
+        made = {target.name: target.recipe for target in targets}
+        recipes.save(engines.postgres, (database, dataset), made)
     report.seconds = time.monotonic() - began
     return report
 
@@ -115,7 +126,7 @@ class _Run:
 
     def failed(self, error: BaseException) -> None:
         """Let the history tell of it."""
-        if self.options.to != "cassandra" and not self.options.dry_run:
+        if self.options.to != "cassandra" and self.options.changes:
             server, keep = self.engines.postgres, self.settings.history_runs
             self.history.failed(server, self.report.database, error, keep)
 
@@ -126,24 +137,27 @@ class _Run:
             self._postgres(targets)
             return
         with self._cassandra(workspace, targets) as job:
-            if not self.options.dry_run:
+            if self.options.changes:
                 self.report.keyspace_made = job.load()
             if self.options.to == "both":
                 self._postgres(targets)
-            if not self.options.dry_run:
+            if self.options.changes:
                 job.show(self.report, self.history.started)
             self.report.tables += [table.report() for table in job.tables]
             known = set(self.report.rejects)
             more = [reject for reject in job.rejects.kept if reject not in known]
             job.rejects.kept = self.report.rejects = [*self.report.rejects, *more]
-            self.report.rejects_file = None if self.options.dry_run else job.rejects.save()
+            self.report.rejects_file = job.rejects.save() if self.options.changes else None
 
-    def _rejects(self) -> Rejects:
+    def _rejects(self, targets: list[plan.Target]) -> Rejects:
         path = self.home.rejects / f"{self.report.run}.jsonl"
-        return Rejects(path, self.options.max_rejects)
+        most = self.options.max_rejects
+        if most is None:
+            most = max(target.recipe.max_rejects or 0 for target in targets)
+        return Rejects(path, most)
 
     def _postgres(self, targets: list[plan.Target]) -> None:
-        create = not self.options.dry_run
+        create = self.options.changes
         server, report = self.engines.postgres, self.report
         with closing(postgres.connect(server, report.database, create=create)) as connection:
             job = postgres.Job(
@@ -152,7 +166,7 @@ class _Run:
                 report.dataset,
                 self.options,
                 self.settings,
-                self._rejects(),
+                self._rejects(targets),
                 self.progress,
                 self.history,
                 Keeping.of(self.settings, self.home.folder if server.kind == "embedded" else None),
@@ -176,7 +190,7 @@ class _Run:
                 keyspace,
                 place,
                 self.options,
-                self._rejects(),
+                self._rejects(targets),
                 self.progress,
             )
             try:

@@ -58,6 +58,7 @@ class Reading:
                 self.progress(Step(self.target.name, "proving types"))
                 for source in self.target.sources:
                     source.prove()
+                self.target.proven = True
             else:
                 return rows
             self.target.refresh()
@@ -69,13 +70,17 @@ class Reading:
 
     def batches(self, types: Sequence[Type]) -> Iterator[pa.RecordBatch]:
         """Yield all records of all sources, the columns as `types`; raises TypeMismatch."""
-        sources = self.target.sources
+        sources, picked = self.target.sources, self.target.picked
         size = sum(source.size for source in sources)
         self.rows = 0
         for number, source in enumerate(sources):
-            for batch in source.read(types, self._sink):
+            wanted = [column.type for column in source.table.columns]
+            for place, kind in zip(picked, types, strict=True):
+                wanted[place] = kind
+            chosen = picked != list(range(len(wanted)))
+            for batch in source.read(wanted, self._sink):
                 self.rows += batch.num_rows
-                yield batch
+                yield batch.select(picked) if chosen else batch
                 share = (number + source.progress()) / len(sources)
                 self.progress(Step(self.target.name, self.phase, self.rows, share, size))
 

@@ -39,6 +39,12 @@ def made(connection: psycopg.Connection, dataset: str, name: str) -> list[str] |
     return found
 
 
+def last(connection: psycopg.Connection, dataset: str, name: str) -> tuple[int, dict[str, Any]]:
+    """Return rows and report of a table's last publish; the table is in the record."""
+    rows, report = connection.execute(_SQL["last"], [dataset, name]).fetchall()[0]
+    return rows, report
+
+
 def save(
     connection: psycopg.Connection, report: Report, states: Mapping[str, versions.State]
 ) -> None:

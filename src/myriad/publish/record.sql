@@ -14,6 +14,9 @@ WHERE dataset = %(dataset)s AND name = %(name)s;
 -- name: made
 SELECT report -> 'made' FROM myriad.published WHERE dataset = %s AND name = %s;
 
+-- name: last
+SELECT rows, report FROM myriad.published WHERE dataset = %s AND name = %s;
+
 -- name: list
 -- Tables that somebody dropped by hand are not listed.
 SELECT p.dataset, p.name, p.rows, pg_total_relation_size(c.oid) AS bytes,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from myriad.errors import TooManyRejects
-from myriad.model import Reject, reject_place
+from myriad.model import Reject
 
 SHOWN = 10
 
@@ -47,13 +47,12 @@ class Rejects:
 
     def too_many(self, *, more: bool) -> TooManyRejects:
         """Return the error that shows the first rejects."""
-        shown = "\n".join(
-            f"  {reject_place(reject.source, reject.line)}: {reject.reason}: {reject.raw[:80]!r}"
-            for reject in self.kept[:SHOWN]
-        )
+        shown = "\n".join(f"  {reject}" for reject in self.kept[:SHOWN])
         count = f"{len(self.kept)}{' or more' if more else ''}"
-        return TooManyRejects(
+        error = TooManyRejects(
             f"{count} records do not fit, {self.limit} are allowed; nothing was changed:\n{shown}",
             hint="Mend the source, or let them be left out and kept apart with --max-rejects N. "
             f"They are in {self.save()}.",
         )
+        error.rejects = tuple(self.kept[:SHOWN])
+        return error

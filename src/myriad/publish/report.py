@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from myriad.model import Column, Reject, Table
+from myriad.publish.contract import Difference, Level
+from myriad.publish.recipes import Recipe
 
 SHOWN_AS_MB = 10_000  # bytes
 MB = 1_000_000
@@ -46,6 +48,10 @@ class TableReport:
         asks: by which WHERE the table can be asked, in Cassandra.
         written: what people had done to the table that was there.
         version: which one it is now, in PostgreSQL.
+        contract: under which it was published.
+        allowed: changes for the worse that were permitted.
+        recipe: what is remembered of how it is published.
+        used: options that nobody gave now and that its recipe gave.
     """
 
     source: str
@@ -65,6 +71,10 @@ class TableReport:
     asks: list[str] = field(default_factory=list)
     written: Written = field(default_factory=Written)
     version: int = 0
+    contract: str = Level.SAFE
+    allowed: list[Difference] = field(default_factory=list)
+    recipe: Recipe = field(default_factory=Recipe)
+    used: str = ""
 
     def type_of(self, column: Column) -> str:
         """Return a column's type as the engine writes it."""
@@ -88,6 +98,10 @@ class TableReport:
             "notes": [*self.table.notes, *self.notes],
             "ddl": self.ddl,
             "made": self.made,
+            "contract": self.contract,
+            "allowed": [asdict(each) for each in self.allowed],
+            "recipe": self.recipe.as_data(),
+            "used": self.used,
             **(self._of_cassandra() if self.engine == "cassandra" else self._of_postgres()),
         }
 
@@ -104,12 +118,13 @@ class TableReport:
             "type": self.type_of(column),
             "why": column.why,
             "not_null": column.not_null,
+            "format": column.type.format,
         }
 
 
 @dataclass
 class Report:
-    """A publish that is done, or was only tried (`dry_run`).
+    """A publish that is done, or was only tried (`dry_run`, `checked`).
 
     Attributes:
         first_in_dataset: the dataset had no table before.
@@ -126,6 +141,7 @@ class Report:
     rejects_file: str | None = None
     first_in_dataset: bool = False
     keyspace_made: bool = False
+    checked: bool = False
 
     @property
     def rows(self) -> int:
@@ -139,6 +155,7 @@ class Report:
             "database": self.database,
             "dataset": self.dataset,
             "dry_run": self.dry_run,
+            "checked": self.checked,
             "rows": self.rows,
             "rejects": len(self.rejects),
             "rejects_file": self.rejects_file,

@@ -49,19 +49,38 @@ class TypeMismatch(Exception):
         self.column = column
 
 
+_MISFIT = ": the value does not fit "
+
+
+def misfit(column: str, kind: Type) -> str:
+    """Return the reason for which a record with a value that does not fit is a reject."""
+    return f"{column}{_MISFIT}{kind}"
+
+
+def is_misfit(reject: Reject) -> bool:
+    """Say whether a record is a reject only because a value does not fit its column's type."""
+    return _MISFIT in reject.reason
+
+
 # Takes a record that could not be loaded; raises TooManyRejects when there are too many.
 RejectSink = Callable[[Reject], None]
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a person may say about a source's format; None: work it out."""
+    """What a person may say about a source's format; None: work it out.
+
+    Attributes:
+        nulls: what stands for null, besides nothing.
+        skip: lines before the header.
+    """
 
     delimiter: str | None = None
     quote: str | None = None
     encoding: str | None = None
     header: bool | None = None
-    nulls: tuple[str, ...] = ("",)
+    nulls: tuple[str, ...] = ()
+    skip: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import Reject, Table, Type
-from myriad.sources.base import RejectSink, TypeMismatch, arrow_type
+from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit
 from myriad.sources.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
@@ -79,7 +79,7 @@ class Sieve:
         for column, kind, encoded in zip(self.table.columns, self.types, columns, strict=True):
             if encoded.misfits and self.reject is None:
                 raise TypeMismatch(column.name)
-            reason = f"{column.original}: the value does not fit {kind}"
+            reason = misfit(column.original, kind)
             bad |= dict.fromkeys(encoded.misfits, reason)
         return bad
 

@@ -22,6 +22,7 @@ from myriad.sources.base import (
     TableSource,
     TypeMismatch,
     Workspace,
+    misfit,
 )
 from myriad.sources.csv_count import Count
 
@@ -126,7 +127,7 @@ class CsvSource(TableSource):
                 path.symlink_to(self._path.absolute())
         names = [LINE_COLUMN, *self._names] if numbered else self._names
         columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-        nulls = ", ".join(text_sql.literal(value) for value in self._options.nulls)
+        nulls = ", ".join(text_sql.literal(value) for value in ("", *self._options.nulls))
         settings = (
             "auto_detect=false",
             f"columns={{{columns}}}",
@@ -149,7 +150,7 @@ class CsvSource(TableSource):
     def _believe(self, findings: Sequence[text.Finding]) -> None:
         self._findings = list(findings)
         columns = tuple(
-            Column(name, name, finding.type, finding.why)
+            Column(name, name, finding.type, finding.why, places=finding.places)
             for name, finding in zip(self._dialect.names, findings, strict=True)
         )
         header = "first record taken as names" if self._dialect.header else "no header"
@@ -312,7 +313,7 @@ class CsvSource(TableSource):
             return values
         for at in wrong.nonzero()[0]:
             name, kind = self._dialect.names[wrong[at] - 1], types[wrong[at] - 1]
-            problems[int(lines[at])] = f"{name}: the value does not fit {kind}"
+            problems[int(lines[at])] = misfit(name, kind)
         return values.filter(pa.array(wrong == 0))
 
     def _refuse(self, problems: dict[int, str], refuse: RejectSink) -> None:

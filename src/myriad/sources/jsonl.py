@@ -119,7 +119,8 @@ class JsonlSource(TableSource):
 
     def _believe(self) -> None:
         columns = tuple(
-            Column(key, key, *evidence.decide()) for key, evidence in self._keys.items()
+            Column(key, key, *evidence.decide(), places=evidence.scale)
+            for key, evidence in self._keys.items()
         )
         self.table = Table(self._name, self._name, columns)
 

@@ -121,12 +121,7 @@ class Evidence:
         return TEXT, "numbers that no number type here holds exactly"
 
     def _whole(self) -> tuple[Type, str]:
-        most = max(-self.low, self.high)
         why = f"whole numbers of up to {self.digits} digits"
-        if most < text.SMALL:
-            return Type(Kind.SMALLINT), why
-        if most < text.MEDIUM:
-            return Type(Kind.INTEGER), why
         if self.low >= -text.BIG and self.high < text.BIG:
             return Type(Kind.BIGINT), why
         if self.digits <= text_sql.MAX_DIGITS:

@@ -4,7 +4,7 @@ import glob
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from myriad.errors import SourceError
@@ -28,10 +28,15 @@ FORMATS = {
 }
 
 
+OptionsFor = Callable[[str], ReadOptions]
+
+
 def open_sources(
-    names: Sequence[str | Path], options: ReadOptions, workspace: Workspace
+    names: Sequence[str | Path], options: OptionsFor, workspace: Workspace
 ) -> list[TableSource]:
     """Open all that `names` name: files, globs, `-` for standard input.
+
+    `options` says how to read the file from which a table of that name comes.
 
     Raises SourceError for the first that is missing, a folder, or of no known format.
     """
@@ -66,7 +71,7 @@ def _expand(name: str | Path) -> Iterator[Path]:
     yield from (Path(entry) for entry in found)
 
 
-def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableSource]:
+def _open(path: Path, options: OptionsFor, workspace: Workspace) -> list[TableSource]:
     origin = _readable(str(path))
     if origin == STDIN:
         origin, path = "standard input", spool.spooled(sys.stdin.buffer, workspace.folder)
@@ -82,7 +87,7 @@ def _open(path: Path, options: ReadOptions, workspace: Workspace) -> list[TableS
         )
     kind = FORMATS[ending]
     open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")
-    opened: list[TableSource] = open_format(plain, origin, options, workspace, name=name)
+    opened: list[TableSource] = open_format(plain, origin, options(name), workspace, name=name)
     for source in opened:
         source.watch = source.watch if source.guarded else watch
     return opened

@@ -9,10 +9,10 @@ import duckdb
 from myriad.model import TEXT, Kind, Type
 from myriad.sources.text_sql import ALL_TESTS, DATE_FORMATS, MAX_DIGITS, TESTS, quoted
 
-# A type is chosen one decimal digit wider than what was seen, so that growth does not change it.
-SMALL = 10**4
+BIG = 2**63  # values of text say nothing of those to come: whole numbers are bigint from the start
+# A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.
+MOST_BIGINTS = 900
 MEDIUM = 10**9
-BIG = 2**63
 FAST_DIGITS = 18  # DECIMAL up to here is one machine word
 # DuckDB plans a statement in a time that grows with the square of its expressions: from here on
 # columns are looked at as rows. 400 columns: 0.1 s instead of 6 s.
@@ -29,12 +29,14 @@ class Finding:
     Attributes:
         type: the narrowest that all survive.
         why: a sentence for the report.
-        candidates: tests that all values passed; only these need another look at more values.
+        candidates: tests that need another look at more values: those that all values passed.
+        places: most digits behind the point among those that are decimals.
     """
 
     type: Type
     why: str
     candidates: frozenset[str]
+    places: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def guess(
     allowed = list(among) if among is not None else _promising(con, relation, columns)
     seen = _look(con, relation, columns, allowed)
     return [
-        _decide(con, relation, name, tests, facts)
+        _decide(con, relation, name, tests, facts, wide=len(columns) > MOST_BIGINTS)
         for name, tests, facts in zip(columns, allowed, seen, strict=True)
     ]
 
@@ -133,11 +135,12 @@ def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
     passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
     chosen = [f"count({column})", *passed]
     if "decimal" in tests:
+        places = f"length(split_part({column}, '.', 2))"
         chosen += [
             f"min(try_cast({column} AS HUGEINT))",
             f"max(try_cast({column} AS HUGEINT))",
             f"max(length(split_part(ltrim({column}, '-'), '.', 1)))",
-            f"max(length(split_part({column}, '.', 2)))",
+            f"max(CASE WHEN {TESTS['decimal'](column)} THEN {places} END)",
         ]
     if "double" in tests:
         # `1E5` alone may be a name; a point or a sign in the exponent says it is a number.
@@ -151,19 +154,24 @@ def _decide(
     name: str,
     tests: frozenset[str],
     seen: _Seen,
+    *,
+    wide: bool,
 ) -> Finding:
     if seen.values == 0:
         return Finding(TEXT, "no values", tests)
     candidates = frozenset(test for test in tests if seen.all_pass(test))
-    chosen = _number(seen, candidates) or _other(candidates)
+    chosen = _number(seen, candidates, wide=wide) or _other(candidates)
     if chosen is not None:
-        return Finding(*chosen, candidates)
-    return Finding(TEXT, _why_text(con, relation, name, seen, candidates), candidates)
+        return Finding(*chosen, candidates, seen.scale)
+    why = _why_text(con, relation, name, seen, candidates)
+    if seen.passed.get("decimal"):  # its places are counted on, for a table that has numbers there
+        candidates |= {"decimal"}
+    return Finding(TEXT, why, candidates, seen.scale)
 
 
-def _number(seen: _Seen, candidates: frozenset[str]) -> tuple[Type, str] | None:
+def _number(seen: _Seen, candidates: frozenset[str], *, wide: bool) -> tuple[Type, str] | None:
     if "whole" in candidates and seen.whole_digits <= MAX_DIGITS:
-        return _whole(seen)
+        return _whole(seen, wide=wide)
     if "decimal" in candidates and seen.whole_digits + seen.scale <= MAX_DIGITS:
         # One more digit than seen where there is room, on either side of the point.
         scale = seen.scale
@@ -175,19 +183,13 @@ def _number(seen: _Seen, candidates: frozenset[str]) -> tuple[Type, str] | None:
     return None
 
 
-def _whole(seen: _Seen) -> tuple[Type, str]:
-    most = max(abs(seen.lowest), abs(seen.highest))
-    if most < SMALL:
-        kind = Kind.SMALLINT
-    elif most < MEDIUM:
-        kind = Kind.INTEGER
-    elif seen.lowest >= -BIG and seen.highest < BIG:
-        kind = Kind.BIGINT
-    else:
-        return Type(
-            Kind.NUMERIC, MAX_DIGITS, 0
-        ), f"whole numbers of up to {seen.whole_digits} digits"
-    return Type(kind), f"whole numbers from {seen.lowest} to {seen.highest}"
+def _whole(seen: _Seen, *, wide: bool) -> tuple[Type, str]:
+    why = f"whole numbers from {seen.lowest} to {seen.highest}"
+    if wide and seen.lowest > -MEDIUM and seen.highest < MEDIUM:
+        return Type(Kind.INTEGER), why
+    if seen.lowest >= -BIG and seen.highest < BIG:
+        return Type(Kind.BIGINT), why
+    return Type(Kind.NUMERIC, MAX_DIGITS, 0), f"whole numbers of up to {seen.whole_digits} digits"
 
 
 def _other(candidates: frozenset[str]) -> tuple[Type, str] | None:

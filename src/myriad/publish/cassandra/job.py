@@ -66,7 +66,7 @@ class Job:
             keyspaces.check_table(target.name)
         keyspaces.refuse_foreign(self.record, self.session, self.keyspace, *self.place)
         for target in sorted(targets, key=lambda target: target.name):
-            if not self.options.dry_run:
+            if self.options.changes:
                 self.record.claim(self.keyspace, target.name)
         for number, target in enumerate(targets):
             self._finish_switch(target.name)
@@ -76,7 +76,7 @@ class Job:
     def _finish_switch(self, name: str) -> None:
         """Finish a switch that was cut short: until then a node may have it and another not."""
         load = self.record.load(self.keyspace, name)
-        if load is not None and load.state == "switching" and not self.options.dry_run:
+        if load is not None and load.state == "switching" and self.options.changes:
             self._showing.show(name)
 
     @property

@@ -1,0 +1,263 @@
+"""Recipes: what is remembered of how a table is published; the next publish uses it."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from myriad import named_sql
+from myriad.engines.base import Server
+from myriad.errors import UsageError
+from myriad.migrations.migrations import CONTROL
+from myriad.model import Type
+from myriad.publish import keys
+from myriad.publish.contract import Level
+from myriad.settings import Settings
+from myriad.sources.base import ReadOptions
+
+_SQL = named_sql.load("myriad.publish", "recipes.sql")
+MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was said of how one table is published; what is empty or None was never said.
+
+    Attributes:
+        sources: what was named, as it was named.
+        key: as `--key` takes it.
+        type: column → type, as PostgreSQL names it.
+        rename: column → the name that it gets.
+        columns, exclude: those that come along, or do not.
+        null: what stands for null, besides nothing.
+        skip: lines before the header.
+    """
+
+    sources: tuple[str, ...] = ()
+    key: str | None = None
+    type: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    keep_names: bool | None = None
+    max_rejects: int | None = None
+    contract: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    null: tuple[str, ...] = ()
+    skip: int | None = None
+
+    def updated(self, said: "Recipe") -> "Recipe":
+        """Return the recipe with what was said now; types and names are added one by one."""
+        changes = {entry.name: getattr(said, entry.name) for entry in fields(Recipe)}
+        given = {name: value for name, value in changes.items() if value not in (None, (), {})}
+        for name in ("type", "rename"):
+            given[name] = {**getattr(self, name), **changes[name]}
+        if said.columns or said.exclude:  # one choice of columns, not two
+            given |= {"columns": said.columns, "exclude": said.exclude}
+        return replace(self, **given)
+
+    @property
+    def read(self) -> ReadOptions:
+        """How its files are read."""
+        return ReadOptions(
+            self.delimiter, self.quote, self.encoding, self.header, self.null, self.skip or 0
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it as plain data, without what was never said."""
+        found = {entry.name.replace("_", "-"): getattr(self, entry.name) for entry in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in found.items()
+            if value not in (None, (), {})
+        }
+
+    def written(self) -> str:
+        """Return it as the options of `publish`, but for the sources."""
+        return shlex.join(_written(self))
+
+
+def _written(recipe: Recipe) -> Iterator[str]:
+    for name, value in recipe.as_data().items():
+        option = f"--{name}"
+        match value:
+            case _ if name == "sources":
+                continue
+            case True:
+                yield option
+            case False:
+                yield f"--no-{name}"
+            case dict():
+                for one, other in value.items():
+                    yield from (option, f"{one}={other}")
+            case list() if name == "null":
+                for one in value:
+                    yield from (option, one)
+            case list():
+                yield from (option, ",".join(value))
+            case _:
+                yield from (option, str(value))
+
+
+def used(recipe: Recipe, said: Recipe) -> str:
+    """Return the options of a recipe that nobody said now, as `publish` takes them."""
+    now = said.as_data()
+    rest = {
+        name.replace("-", "_"): _without(value, now.get(name))
+        for name, value in recipe.as_data().items()
+        if name not in now or isinstance(value, dict)
+    }
+    return Recipe(**rest).written()
+
+
+def _without(value: Any, said: Any) -> Any:  # noqa: ANN401 - one value of any option
+    if not isinstance(value, dict):
+        return value
+    return {key: each for key, each in value.items() if key not in (said or {})}
+
+
+NAMES = tuple(entry.name.replace("_", "-") for entry in fields(Recipe))
+
+
+def from_data(data: object) -> Recipe:
+    """Return the recipe that `as_data` wrote; raises UsageError for what is none."""
+    if not isinstance(data, dict):
+        raise UsageError(
+            "a recipe is a JSON object", hint="`myriad recipe TABLE --export` has one."
+        )
+    recipe = Recipe()
+    for name, value in data.items():
+        recipe = recipe.updated(_checked(str(name), value))
+    return recipe
+
+
+_LISTS = frozenset({"sources", "columns", "exclude", "null"})
+_MAPPINGS = frozenset({"type", "rename"})
+_FLAGS = frozenset({"keep-names", "header"})
+_NUMBERS = frozenset({"max-rejects", "skip"})
+
+
+def _checked(name: str, value: object) -> Recipe:
+    """Return a recipe of one thing said; raises UsageError if it makes no sense."""
+    if name not in NAMES:
+        raise UsageError(f"a recipe has no {name!r}", hint=f"It has: {', '.join(NAMES)}.")
+    if not _fits(name, value):
+        raise UsageError(
+            f"{name} of a recipe cannot be {str(value)[:80]!r}",
+            hint="`myriad recipe TABLE --export` shows how it is written.",
+        )
+    made: Any = tuple(value) if isinstance(value, list) else value
+    return check(Recipe(**{name.replace("-", "_"): made}))
+
+
+def _fits(name: str, value: object) -> bool:
+    if name in _LISTS:
+        return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if name in _MAPPINGS:
+        return isinstance(value, dict) and all(
+            isinstance(part, str) and part for pair in value.items() for part in pair
+        )
+    if name in _NUMBERS:
+        return type(value) is int and value >= 0
+    return isinstance(value, bool if name in _FLAGS else str)
+
+
+def check(recipe: Recipe) -> Recipe:
+    """Return the recipe; raises UsageError if something in it makes no sense."""
+    if recipe.key:
+        keys.parse(recipe.key)
+    for column, kind in recipe.type.items():
+        try:
+            Type.named(kind)
+        except ValueError:
+            raise UsageError(
+                f"--type {column}={kind}: there is no such type",
+                hint="One of smallint, integer, bigint, numeric, numeric(P,S), real, double"
+                " precision, boolean, date, time, timestamp, timestamptz, uuid, jsonb, text,"
+                " bytea.",
+            ) from None
+    if recipe.contract is not None and recipe.contract not in tuple(Level):
+        raise UsageError(
+            f"there is no contract {recipe.contract!r}", hint=f"One of {', '.join(Level)}."
+        )
+    if recipe.columns and recipe.exclude:
+        raise UsageError("columns and exclude exclude each other", hint="Give one of them.")
+    for name in ("delimiter", "quote"):
+        mark = getattr(recipe, name)
+        if mark is not None and (len(mark) != 1 or len(mark.encode()) != 1 or mark in "\r\n\0"):
+            raise UsageError(f"--{name} is one ASCII character", hint="A tab is \\t.")
+    return recipe
+
+
+def told(text: str) -> Recipe:
+    """Read `NAME=VALUE` as `myriad recipe --set` takes it; raises UsageError."""
+    name, equals, value = text.partition("=")
+    name = name.strip().removeprefix("--")
+    made: object = value
+    if name in ("type", "rename"):
+        column, _, other = value.rpartition("=")
+        made = {column: other}
+    elif name in ("columns", "exclude", "sources"):
+        made = [part.strip() for part in value.split(",")]
+    elif name == "null":
+        made = [value]
+    elif name in ("max-rejects", "skip") and value.isdigit():
+        made = int(value)
+    elif name in ("header", "keep-names") and value in ("yes", "no"):
+        made = value == "yes"
+    elif name == "delimiter" and value == "\\t":
+        made = "\t"
+    if not equals:
+        raise UsageError(f"--set {text!r} has no value", hint="--set NAME=VALUE.")
+    return _checked(name, made)
+
+
+def forgotten(recipe: Recipe, names: tuple[str, ...]) -> Recipe:
+    """Return the recipe without what `names` name; raises UsageError for what it never has."""
+    empty = Recipe()
+    for name in names:
+        if name == "all":
+            return empty
+        if name not in NAMES:
+            raise UsageError(f"a recipe has no {name!r}", hint=f"It has: all, {', '.join(NAMES)}.")
+        place = name.replace("-", "_")
+        recipe = replace(recipe, **{place: getattr(empty, place)})
+    return recipe
+
+
+def place(settings: Settings, table: str, database: str | None) -> tuple[str, str, str]:
+    """Return database, dataset and name of a table that is called `name` or `dataset.name`."""
+    chosen = database or settings.database
+    table = table.removeprefix(f"{chosen}.")
+    dataset, dot, name = table.partition(".")
+    return (chosen, dataset, name) if dot else (chosen, settings.dataset, table)
+
+
+def of_dataset(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
+    """Return the recipes of all tables of a dataset, by table."""
+    with closing(server.connect(autocommit=True)) as control:
+        CONTROL.require(control)
+        rows = control.execute(_SQL["of_dataset"], [database, dataset]).fetchall()
+    return {name: from_data(data) for name, data in rows}
+
+
+def save(server: Server, place: tuple[str, str], recipes: Mapping[str, Recipe]) -> None:
+    """Write the recipes of tables of `place` (database, dataset); an empty one is forgotten."""
+    rows = []
+    for name, recipe in recipes.items():
+        data = recipe.as_data()
+        if len(json.dumps(data)) > MOST_BYTES:
+            raise UsageError("a recipe cannot have more than 1 MB", hint="Say less of it.")
+        rows.append({"database": place[0], "dataset": place[1], "name": name, "recipe": data})
+    with closing(server.connect()) as control:
+        for row in rows:
+            statement = _SQL["save" if row["recipe"] else "forget"]
+            control.execute(statement, row | {"recipe": Jsonb(row["recipe"])})
+        control.commit()
