@@ -42,6 +42,7 @@ lint: setup
 bench: setup
 	@.venv/bin/python -m benchmarks.bench_goals
 	@.venv/bin/python -m benchmarks.bench_publish
+	@.venv/bin/python -m benchmarks.bench_versions
 
 bench-door: setup
 	@.venv/bin/python -m benchmarks.bench_door $(ARGS)

@@ -199,6 +199,11 @@ def test_it_works_publish_again_append_add_people_grant_and_audit(
         assert kim.execute("SELECT amount::float FROM finance.payments").fetchone() == (1.25,)
     wait_until(lambda: any(ran.person == name for ran in people.audit(last=10)))
     people.remove([name])
+    for table, before in (("finance.payments", 2), ("members", 3)):
+        assert older.installation.undo(table)["tables"][0]["rows"] == before
+        runs = older.installation.history(table)
+        assert [run["kind"] for run in runs][-2:] == ["publish", "publish"]
+    assert older.installation.diff("members")["removed"] == 1
 
 
 def test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running(

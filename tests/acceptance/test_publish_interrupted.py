@@ -96,6 +96,7 @@ POINTS = {
     "its statistics": Point("ANALYZE", SLOW_ANALYZE, take="SELECT", waits=False),
     "readers of the old table": Point("LOCK TABLE", take=f"SELECT FROM {TABLE}"),
     "dropping the old table": _statement("DROP TABLE"),
+    "the old table, put away": Point("WITH away AS", take="LOCK TABLE myriad.kept IN SHARE MODE"),
     "the record, after the swap": Point(
         "INSERT INTO myriad.published", take="LOCK TABLE myriad.published IN SHARE MODE"
     ),
@@ -184,7 +185,10 @@ class Case(Place):
         """Fail unless the old table is as it was and nothing of the new one is left."""
         assert self.state() == before
         assert (
-            self.ask("SELECT relname FROM pg_class WHERE relname ~ '^(new|key|index)_[0-9a-f]{16}'")
+            self.ask(
+                "SELECT relname FROM pg_class"
+                " WHERE relname ~ '^(new|key|index|version)_[0-9a-f]{16}'"
+            )
             == []
         )
         assert self.orphans() == set()
@@ -256,6 +260,8 @@ def test_a_signal_leaves_the_old_table_and_no_debris(
     assert (code, said) == (130, "interrupted\n") if how is signal.SIGINT else code == -how
     wait_until(lambda: not psutil.pid_exists(pid))
     case.check_untouched(before)
+    (run, *_) = case.installation.history(TABLE, case.database)
+    assert run["outcome"] == ("failed" if how is signal.SIGINT else "killed")
     case.check_succeeds()
 
 

@@ -1,5 +1,6 @@
 """What a table was before is kept, and shown again by `undo`."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,8 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.errors import PublishError, SchemaRefused
+from myriad.errors import KeyRefused, PublishError, SchemaRefused
+from tests.harness import run
 from tests.publishing import Place
 
 
@@ -289,3 +291,27 @@ def test_a_diff_of_appended_rows(place: Place) -> None:
     undo(place)
     found = place.installation.diff("t", database=place.database)
     assert [found[kind] for kind in ("added", "removed", "changed")] == [0, 2, 0]
+
+
+def test_the_commands_tell_and_ask(place: Place) -> None:
+    published(place, "a")
+    published(place, "b")
+    with pytest.raises(KeyRefused):
+        place.publish(place.write("t.csv", "id,v\n1,b\n1,c\n"), keys={"": ("id",)})
+
+    def said(*arguments: str, given: str = "") -> str:
+        home = place.installation.home
+        done = run(home, *arguments, "--database", place.database, given=given)
+        return f"{done.returncode} {done.stdout}{done.stderr}"
+
+    told = said("history", "t")
+    assert re.search(r"publish +public: t \(version 2\) .* done +\S*t\.csv", told), told
+    assert re.search(r"refused .*\n.*is not unique in t", told), told
+    assert json.loads(said("history", "--json")[2:])[0]["outcome"] == "refused"
+    assert "Take public.t away?" in said("unpublish", "t", given="n\n")
+    assert values(place) == ["b"]
+    assert said("unpublish", "t", given="y\n").startswith("0 ")
+    assert said("undo", "--to", "1").startswith("2 ")
+    assert said("undo", "t").startswith(f"0 {place.database}.public.t: back to version 2, 1 rows")
+    assert said("describe", "t.v", "a value") == "0 public.t.v: a value\n"
+    assert said("rename", "t", "u") == f"0 {place.database}.public.u: was t\n"

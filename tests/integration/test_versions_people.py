@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +14,12 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.errors import MyriadError, PublishError, SchemaRefused
+from myriad.home import Home
+from myriad.publish import Engines, Options, publish
+from myriad.publish.changes import Changes
+from myriad.settings import Settings
 from tests.harness import wait_until
+from tests.hostile import no_superuser
 from tests.integration.test_versions import kept, published, undo, values
 from tests.publishing import Place
 
@@ -306,3 +312,25 @@ def test_the_history_is_bounded_and_what_can_be_had_stays_in_it(
             place.publish(place.write("t.csv", "id,v\n1,b\n1,c\n"), keys={"": ("id",)})
     runs = place.installation.history("t", place.database)
     assert [run["outcome"] for run in runs] == ["refused"] * 3 + ["done"] * 2
+
+
+def test_versions_are_kept_where_myriad_is_no_superuser(home: Home, tmp_path: Path) -> None:
+    path, options = tmp_path / "t.csv", Options(database="theirs", keys={"": ("id",)})
+    with no_superuser() as (server, _):
+        for value in "ab":
+            path.write_text(f"id,v\n1,{value}\n2,{value}\n")
+            publish(Engines(server), home, Settings(), [path], options)
+        path.write_text("id,v\n3,c\n")
+        publish(Engines(server), home, Settings(), [path], replace(options, append=True, keys={}))
+        changes = Changes(server, Settings(), None, "theirs")
+        shown = []
+        for number in (2, 1, None):
+            changes.undo("t", number)
+            with closing(server.connect("theirs", autocommit=True)) as connection:
+                shown.append(connection.execute("SELECT min(v), max(v) FROM public.t").fetchone())
+        assert shown == [("b", "b"), ("a", "a"), ("b", "b")]
+        assert changes.diff("t", 3, None)["removed"] == 1
+        changes.unpublish(["t"])
+        changes.undo("t")
+        outcomes = [run["outcome"] for run in changes.history("t", 10, everywhere=False)]
+        assert outcomes == ["done"] * 8

@@ -246,6 +246,9 @@ class Job:
         table.notes += loaded.notes
         if loaded.replacement is not None:
             self._checks.loaded(target, loaded.replacement, loaded.rows, written)
+            if written.any:
+                kept = "are in the version before" if loaded.replacement.keep else "are gone"
+                table.notes.append(f"{written.any:,} rows that people wrote or deleted {kept}")
             if not target.table.primary_key:
                 table.key_candidates = self._key_candidates(loaded.replacement)
         return table, loaded
