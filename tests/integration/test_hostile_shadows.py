@@ -236,18 +236,18 @@ def test_a_database_that_was_handed_over_is_safe_to_publish_into(
                 place.publish(path, **options)
         assert place.database in {row["database"] for row in installation.published()}
         assert installation.describe("t", place.database)["rows"] == 2
-        changed = {"database": place.database}
+        name_of = place.database
         for change in (
-            lambda: installation.say("t.a", "A day.", **changed),
-            lambda: installation.undo("t", **changed),
-            lambda: installation.undo("t", **changed),
-            lambda: installation.diff("t", **changed),
-            lambda: installation.diff("t", 1, 2, **changed),
-            lambda: installation.rename("t", "u", **changed),
-            lambda: installation.history("u", **changed),
-            lambda: installation.unpublish("u", **changed),
-            lambda: installation.undo("u", **changed),
-            lambda: installation.unpublish("u", **changed, purge=True),
+            lambda: installation.say("t.a", "A day.", database=name_of),
+            lambda: installation.undo("t", database=name_of),
+            lambda: installation.undo("t", database=name_of),
+            lambda: installation.diff("t", database=name_of),
+            lambda: installation.diff("t", 3, 4, database=name_of),
+            lambda: installation.rename("t", "u", database=name_of),
+            lambda: installation.history("u", database=name_of),
+            lambda: installation.unpublish("u", database=name_of),
+            lambda: installation.undo("u", database=name_of),
+            lambda: installation.unpublish("u", database=name_of, purge=True),
         ):
             change()
         connection.execute(hand.format(name, sql.Identifier(trap.owner.name)))

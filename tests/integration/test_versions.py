@@ -12,6 +12,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.errors import KeyRefused, PublishError, SchemaRefused
+from myriad.sources.base import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
 
@@ -225,6 +226,17 @@ def test_a_table_that_is_renamed_keeps_its_versions(place: Place) -> None:
     published(place, "c", name="u")
     with pytest.raises(PublishError, match="is there already"):
         place.installation.rename("u", "new name", place.database)
+
+
+def test_the_recipe_goes_by_the_new_name_and_is_forgotten_with_the_table(place: Place) -> None:
+    place.publish(place.write("t.csv", "id|v\n1|a\n"), read=ReadOptions(delimiter="|"))
+    place.installation.rename("t", "u", place.database)
+    assert place.installation.recipe("u", place.database).as_data()["delimiter"] == "|"
+    assert place.installation.recipe("t", place.database).as_data() == {}
+    place.installation.unpublish("u", database=place.database)
+    assert place.installation.recipe("u", place.database).as_data() != {}
+    place.installation.unpublish("u", database=place.database, purge=True)
+    assert place.installation.recipe("u", place.database).as_data() == {}
 
 
 def comment(place: Place, table: str = "t") -> str:

@@ -13,7 +13,17 @@ from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import describing, diff, existing, history, naming, renaming, states, versions
+from myriad.publish import (
+    describing,
+    diff,
+    existing,
+    history,
+    naming,
+    recipes,
+    renaming,
+    states,
+    versions,
+)
 from myriad.publish.claims import claim
 from myriad.publish.history import Run
 from myriad.publish.states import State
@@ -114,7 +124,10 @@ class Changes:
                 report["tables"] = [
                     {"table": name, "version": number} for name, number in kept.items()
                 ]
-            return report
+        if purge:
+            forgotten = dict.fromkeys(names, recipes.Recipe())
+            recipes.save(self.server, (self.database, place), forgotten)
+        return report
 
     def meant(self, tables: Sequence[str], dataset: str | None) -> tuple[str, list[str]]:
         """Return the dataset and the tables that `unpublish` would take away."""
@@ -153,7 +166,11 @@ class Changes:
             with self._noted(connection, run) as report:
                 renaming.rename(self.server, connection, dataset, (name, new), self.settings)
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
-            return report
+        remembered = recipes.of_dataset(self.server, self.database, dataset)
+        if name in remembered:
+            moved = {new: remembered[name], name: recipes.Recipe()}
+            recipes.save(self.server, (self.database, dataset), moved)
+        return report
 
     def describe(self, target: str, text: str) -> dict[str, Any]:
         """Say what a table, or TABLE.COLUMN, is; an empty text says nothing any more.
