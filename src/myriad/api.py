@@ -87,14 +87,15 @@ class Myriad:
 
     def publish(
         self,
-        sources: "Sequence[str | Path]",
+        sources: "str | Path | Sequence[str | Path]",
         options: "Options | None" = None,
         progress: "Progress | None" = None,
     ) -> "Report":
-        """Publish files as tables; see `publish.publish`."""
+        """Publish files, or one file, as tables; see `publish.publish`."""
         from myriad.publish import Engines, Options, publish  # noqa: PLC0415
 
         options = options or Options()
+        sources = [sources] if isinstance(sources, (str, Path)) else sources
         cluster = None if options.to == "postgres" else self.cluster()
         engines = Engines(self.server(), cluster)
         report = publish(engines, self.home, self.settings, sources, options, progress)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_done_is_0_and_the_report_names_tables_types_and_reasons(place: Place) -
     assert place.ask("SELECT id, total_price::text FROM my_sales ORDER BY id") == [
         (1, "2.50"), (2, "3.75"),
     ]  # fmt: skip
+
+
+def test_a_report_that_cannot_be_written_does_not_deny_what_was_published(place: Place) -> None:
+    path = place.write("t.csv", "a\n1\n")
+    home = ["--home", str(place.installation.home.folder), "--database", place.database]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "myriad", "publish", *home, path],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0
+    assert "published; but the report could not be written: No space left" in done.stderr
+    assert place.one("SELECT a FROM t") == 1
 
 
 def test_the_report_is_data_for_machines(place: Place) -> None:

@@ -1,5 +1,6 @@
 """`myriad publish`: files become tables."""
 
+import os
 import sys
 from typing import Any
 
@@ -76,7 +77,7 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
     start_if_needed(session, installation)
     with progress(session) as tell:
         report = installation.publish(sources, options, tell)
-    session.result(report.as_data(), _text(report, full=not session.quiet))
+    _tell(session, report)
     if report.rejects:
         sys.exit(EXIT_REJECTS)
 
@@ -120,6 +121,17 @@ def _change(name: str) -> Change:
     except ValueError:
         known = ", ".join(Change)
         raise click.BadParameter(f"{name!r} is not one of {known}", param_hint="--allow") from None
+
+
+def _tell(session: Session, report: Report) -> None:
+    """Print the report; where that fails the tables are there nevertheless, and so says the end."""
+    try:
+        session.result(report.as_data(), _text(report, full=not session.quiet))
+        sys.stdout.flush()
+    except OSError as error:
+        session.say(f"published; but the report could not be written: {error.strerror}")
+        # Python flushes once more at its end, and would fail with that.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(report: Report, *, full: bool) -> str:

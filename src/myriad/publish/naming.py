@@ -20,6 +20,11 @@ def snake(name: str) -> str:
     return f"_{text}" if text[0].isdigit() else text
 
 
+def says_nothing(name: str) -> bool:
+    """Say whether nothing of `name` is left in lower_snake_case."""
+    return re.search(r"[^\W_]", name) is None
+
+
 def unique(names: Sequence[str], *, keep: bool) -> list[str]:
     """Return a name for each of `names`, in order: no two equal, none over 63 bytes.
 

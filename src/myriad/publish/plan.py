@@ -9,10 +9,9 @@ from myriad.publish import choosing, keys, lasting, naming
 from myriad.publish.lasting import MAX_DIGITS, WHOLE
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
-from myriad.sources.base import TableSource
+from myriad.sources.base import MAX_COLUMNS, TableSource
 
 SHOWN = 20  # names in an error
-MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
 
 _WHOLE_DIGITS = (5, 10, 19)
 
@@ -231,6 +230,11 @@ def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list
     groups: dict[str, list[TableSource]] = {}
     for source in sources:
         name = source.table.name
+        if naming.says_nothing(name) and not options.keep_names:
+            raise UsageError(
+                f"{source.origin}: no table can be called after {name!r}",
+                hint="Say how it shall be called: --table NAME.",
+            )
         if name in groups:
             raise UsageError(
                 f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",

@@ -21,6 +21,7 @@ from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report
 from myriad.publish.versions import Keeping
 from myriad.settings import Settings
+from myriad.sources import engine
 from myriad.sources.base import ReadOptions, Workspace
 from myriad.sources.open import open_sources
 
@@ -67,7 +68,7 @@ def publish(
         return remembered.get(table, Recipe()).updated(options.said(table, ())).read
 
     try:
-        with _workspace(home, settings) as workspace:
+        with _workspace(home, settings) as workspace, engine.heeding_signals():
             opened = open_sources(sources, read, workspace)
             try:
                 targets = plan.targets(opened, options, remembered)

@@ -1,6 +1,8 @@
 """Records that could not be loaded: kept with their place and reason, never dropped."""
 
 import json
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from myriad.errors import TooManyRejects
 from myriad.model import Reject
 
 SHOWN = 10
+KEEP_DAYS = 90
 
 
 class Rejects:
@@ -37,6 +40,7 @@ class Rejects:
 
     def save(self) -> str | None:
         """Write them as JSON Lines into the file, 0600; return its path, None without rejects."""
+        self._forget_old()
         if not self.kept:
             return None
         self.path.touch(mode=0o600)
@@ -44,6 +48,14 @@ class Rejects:
             for reject in self.kept:
                 file.write(json.dumps(asdict(reject), ensure_ascii=False) + "\n")
         return str(self.path)
+
+    def _forget_old(self) -> None:
+        """Remove the files of publishes that nobody remembers: they hold people's data."""
+        oldest = time.time() - KEEP_DAYS * 86_400
+        for file in self.path.parent.glob("*.jsonl"):
+            with suppress(OSError):  # another publish removes them too
+                if file.stat().st_mtime < oldest:
+                    file.unlink()
 
     def too_many(self, *, more: bool) -> TooManyRejects:
         """Return the error that shows the first rejects."""

@@ -2,16 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from myriad.errors import SourceError
+from myriad.errors import SourceError, UsageError
 from myriad.model import Kind, Reject, Table, Type
 
 # Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
 BATCH_ROWS = 4096
+MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
+MAX_READ = 5_000  # columns of a source: what is not wanted can be left out
 
 _ARROW: dict[Kind, pa.DataType] = {
     Kind.BOOLEAN: pa.bool_(),
@@ -82,6 +85,17 @@ class ReadOptions:
     nulls: tuple[str, ...] = ()
     skip: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what no file can be written with; raises UsageError."""
+        for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
+                raise UsageError(f"{mark!r} is no {what}", hint="One ASCII character is needed.")
+        if self.delimiter is not None and self.delimiter == (self.quote or '"'):
+            raise UsageError(
+                f"{self.delimiter!r} cannot be the delimiter and the quote",
+                hint="Name another --quote, such as one that the file does not have.",
+            )
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -90,10 +104,12 @@ class Workspace:
     Attributes:
         folder: a private folder for temporary files, removed with all in it when done.
         memory_mb: ceiling for reading and converting, however big the source.
+        shared: what sources use together, by its name: a thousand of them must not hold it each.
     """
 
     folder: Path
     memory_mb: int
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Changed(SourceError):
@@ -199,6 +215,15 @@ class TableSource(ABC):
 
     def close(self) -> None:
         """Let go of files; called once."""
+
+
+def too_wide(origin: str, columns: int) -> SourceError:
+    """Return the error for a source with more columns than can be read."""
+    return SourceError(
+        f"{origin} has {columns:,} columns; {MAX_READ:,} can be read, and tables have at most"
+        f" {MAX_COLUMNS:,}",
+        hint="Is it the right --delimiter? Split the file, or turn columns into rows.",
+    )
 
 
 def missing(path: Path) -> SourceError:

@@ -1,7 +1,9 @@
 """CSV and TSV: DuckDB reads, types are proven on all values, broken records are found by line."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from myriad.sources import csv_count, csv_dialect, csv_records, engine, spool, t
 from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
+    MAX_READ,
     ReadOptions,
     RejectSink,
     TableSource,
     TypeMismatch,
     Workspace,
     misfit,
+    too_wide,
 )
 from myriad.sources.csv_count import Count
 
@@ -62,22 +66,31 @@ class CsvSource(TableSource):
         self._path = path
         self._notes: tuple[str, ...] = ()
         self._numbered: csv_records.Numbered | None = None
+        self._connected: duckdb.DuckDBPyConnection | None = None
         self._counting: Aside[Count] | None = None
         self._rows_read, self._bytes_per_row = 0, 0.0
         self._name = name
-        self._begin()
+        try:
+            self._begin()
+        finally:
+            self._disconnect()
 
     def _begin(self) -> None:
         """Look at the file's beginning and make the first guess."""
         self.size = self._path.stat().st_size
-        start = spool.head(self._path, SAMPLE_HEAD)
+        start, blank = spool.head(self._path, SAMPLE_HEAD), Counter[int]()
+        if not start.strip(spool.BOM + b"\r\n"):
+            begin, blank = spool.first_line(self._path)
+            start = spool.head(self._path, SAMPLE_HEAD, begin)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceError(
                 f"{self.origin}: the file is empty", hint="There is nothing to publish."
             )
-        self._dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
+        dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
+        self._dialect = replace(dialect, blank=dialect.blank + blank[dialect.newline[0]])
+        if len(self._dialect.names) > MAX_READ:
+            raise too_wide(self.origin, len(self._dialect.names))
         self._names = [f"c{number}" for number in range(len(self._dialect.names))]
-        self._con = engine.connect(self._workspace, columns=len(self._names))
         try:
             self._first_guess(start)
         except READER_ERRORS as error:
@@ -88,14 +101,21 @@ class CsvSource(TableSource):
             self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
 
     def _first_guess(self, start: bytes) -> None:
-        head = self._sample("head.csv", start, pieces=0)
+        try:
+            self._guess_from_samples(start)
+        finally:
+            for sample in self._folder.glob("*.sample"):
+                sample.unlink()
+
+    def _guess_from_samples(self, start: bytes) -> None:
+        head = self._sample("head.sample", start, pieces=0)
         self._guess(head, None)
         self._measure(head)
         self._candidates = [finding.candidates for finding in self._findings]
         if self.size <= len(start):
             return
         before = self._findings
-        self._guess(self._sample("sample.csv", start, pieces=SAMPLE_PIECES), self._candidates)
+        self._guess(self._sample("pieces.sample", start, pieces=SAMPLE_PIECES), self._candidates)
         if any(
             now.type == TEXT != then.type for then, now in zip(before, self._findings, strict=True)
         ):
@@ -154,7 +174,8 @@ class CsvSource(TableSource):
             for name, finding in zip(self._dialect.names, findings, strict=True)
         )
         header = "first record taken as names" if self._dialect.header else "no header"
-        written = f"delimiter {self._dialect.delimiter!r}, {header}"
+        quote = "" if self._dialect.quote == '"' else f"quote {self._dialect.quote}, "
+        written = f"delimiter {self._dialect.delimiter!r}, {quote}{header}"
         self.table = Table(self._name, self._name, columns, notes=(written, *self._notes))
 
     def prove(self) -> None:
@@ -197,9 +218,7 @@ class CsvSource(TableSource):
         self._numbered = csv_records.number(self._path, copy, self._dialect, self.origin)
         self.records = self._numbered.records + len(self._numbered.faults)
         self._notes = (*self._notes, *self._numbered.notes)
-        extra_mb = max(0, self._numbered.longest - DEFAULT_LINE) * 8 >> 20
-        self._con.close()
-        self._con = engine.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
+        self._disconnect()
 
     def _careful_relation(self) -> str:
         assert self._numbered is not None  # noqa: S101 - prove made it
@@ -218,27 +237,12 @@ class CsvSource(TableSource):
             yield from self._read_fast(types, reject)
         else:
             yield from self._read_careful(self._numbered, types, reject)
-
-    def _query(self, types: Sequence[Type], relation: str, *more: str) -> str:
-        """Return the SQL for values `v0`…, the number of the first that does not fit, and `more`.
-
-        Values are cast in a query of their own: DuckDB would cast again for each CASE.
-        """
-        pairs = list(zip(self._names, types, strict=True))
-        values = [f"{text_sql.cast(name, kind)} AS v{at}" for at, (name, kind) in enumerate(pairs)]
-        tests = (text_sql.mismatch(name, kind, f"v{at}") for at, (name, kind) in enumerate(pairs))
-        whens = " ".join(
-            f"WHEN {test} THEN {number}" for number, test in enumerate(tests, 1) if test != "false"
-        )
-        wrong = f"CASE {whens} ELSE 0 END" if whens else "0"
-        names = (f"v{at}" for at in range(len(pairs)))
-        selected = ", ".join([*names, f"({wrong})::SMALLINT AS wrong", *more])
-        return f"SELECT {selected} FROM (SELECT *, {', '.join(values)} FROM {relation})"
+        self.close()
 
     def _read_fast(
         self, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
-        query = self._query(types, self._relation(self._path, BUFFER))
+        query = text_sql.values(self._names, types, self._relation(self._path, BUFFER))
         counting = self._counting = self._counting or Aside(self._count)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
@@ -283,7 +287,9 @@ class CsvSource(TableSource):
         problems = dict(numbered.faults)
         if reject is None:
             self._refuse(problems, refuse)
-        query = self._query(types, self._careful_relation(), f"{LINE_COLUMN}::UBIGINT AS line")
+        query = text_sql.values(
+            self._names, types, self._careful_relation(), f"{LINE_COLUMN}::UBIGINT AS line"
+        )
         squares = np.uint64(0)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
@@ -346,10 +352,27 @@ class CsvSource(TableSource):
         share = self._rows_read * self._bytes_per_row / max(self.size, 1)
         return min(share, 1.0)
 
+    @property
+    def _con(self) -> duckdb.DuckDBPyConnection:
+        if self._connected is None:
+            longest = self._numbered.longest if self._numbered else 0
+            extra_mb = max(0, longest - DEFAULT_LINE) * 8 >> 20
+            self._connected = (
+                engine.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
+                if extra_mb or len(self._names) > engine.WIDE
+                else engine.shared(self._workspace)
+            )
+        return self._connected
+
+    def _disconnect(self) -> None:
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+
     def close(self) -> None:
         """Let go of the file."""
         self._stop_counting()
-        self._con.close()
+        self._disconnect()
 
     def _stop_counting(self) -> None:
         if self._counting is not None:

@@ -1,5 +1,8 @@
 """The embedded DuckDB that reads and converts: bounded memory, no network, no home folder."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import duckdb
 
 from myriad.sources.base import Workspace
@@ -36,3 +39,22 @@ def connect(
         con.execute("SET threads = 1")
     con.execute("SET enable_progress_bar = false")  # it would stand in the middle of `--json`
     return con
+
+
+@contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Let Ctrl-C be what it is everywhere in Python: DuckDB makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+
+
+def shared(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    """Return a connection of its own to the one DuckDB that all sources of a workspace use."""
+    if "engine" not in workspace.shared:
+        workspace.shared["engine"] = connect(workspace)
+    made: duckdb.DuckDBPyConnection = workspace.shared["engine"].cursor()
+    return made

@@ -12,6 +12,7 @@ from myriad.sources import jsonl_count, jsonl_records, spool
 from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
+    MAX_COLUMNS,
     ReadOptions,
     RejectSink,
     TableSource,
@@ -21,13 +22,13 @@ from myriad.sources.base import (
 from myriad.sources.batches import Sieve
 from myriad.sources.jsonl_records import Chunk
 from myriad.sources.jsonl_types import Evidence, encode
-from myriad.sources.values import Encoder
+from myriad.sources.values import encoder
 
 SAMPLE_CHUNKS = 4
+HOPELESS = 100_000  # so many broken records, and no sound one: there will be none
 SAMPLE_PIECES = 16
 SAMPLE_PIECE = 64 << 10
 PROOF_ROWS = 16_384  # planning a test of texts costs as much as testing 10,000
-MAX_KEYS = 1_600  # columns of a table in PostgreSQL
 
 
 def open_jsonl(
@@ -56,7 +57,7 @@ class JsonlSource(TableSource):
         self._position = 0
         self._counting: Aside[int] | None = None
         self._keys: dict[str, Evidence] = {}
-        self._encoder = Encoder(workspace)
+        self._encoder = encoder(workspace)
 
     def guess(self) -> None:
         """Look at the beginning and at pieces from all over the file."""
@@ -86,9 +87,13 @@ class JsonlSource(TableSource):
         """Look at every value; see TableSource."""
         self._keys = {}
         broken: tuple[int, str, str] | None = None
+        hopeless = 0
         for chunk in self._chunks(PROOF_ROWS):
             self._look(chunk)
             broken = broken or next(iter(chunk.broken), None)
+            hopeless += len(chunk.broken)
+            if not self._keys and hopeless > HOPELESS:
+                break
         if not self._keys:
             self._refuse_empty(broken)
         self._believe()
@@ -109,11 +114,11 @@ class JsonlSource(TableSource):
             for key in record:
                 if key not in self._keys:
                     self._keys[key] = Evidence()
-        if len(self._keys) > MAX_KEYS:
-            raise SourceError(
-                f"{self.origin}: it has more than {MAX_KEYS:,} different keys",
-                hint="A table has 1,600 columns at most. Nest what is keyed by name or number.",
-            )
+            if len(self._keys) > MAX_COLUMNS:
+                raise SourceError(
+                    f"{self.origin}: it has more than {MAX_COLUMNS:,} different keys",
+                    hint="A table has no more columns. Nest what is keyed by name or number.",
+                )
         for key, evidence in self._keys.items():
             evidence.look([record.get(key) for record in chunk.records], self._encoder)
 

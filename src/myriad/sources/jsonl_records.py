@@ -5,6 +5,9 @@ Numbers with a point or an exponent stay text (`Number`): nothing goes through f
 
 import codecs
 import json
+import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +18,12 @@ from myriad.errors import SourceError
 BATCH_BYTES = 4 << 20
 CHUNK = 1 << 20
 SHOWN = 10_000  # bytes kept of a line that is too long to parse
+MAX_DEPTH = 200  # what writes values again goes two calls deeper with each level
+MANY_BLANK = 100  # one by one, millions of blank lines take minutes
 LONGEST_NUMBER = 10_000  # digits; PostgreSQL's numeric ends at 16,383 behind the point
 BOM = codecs.BOM_UTF8
 BLANK = b" \t\r\n"
-_BLANK_TEXT = " \t\r\n"
+_NOT_BLANK = re.compile(r"[^ \t\r\n]")
 
 
 class Number(str):
@@ -62,8 +67,8 @@ class Chunk:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counted = Counter(name for name, _ in pairs)
+        twice = next(name for name, times in counted.items() if times > 1)
         raise Broken(f"the key {twice!r} stands twice in one object")
     return made
 
@@ -107,12 +112,23 @@ def parse(text: str) -> dict[str, Any]:
 def _check(record: object, text: str) -> None:
     if not isinstance(record, dict):
         raise Broken("not an object")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(record) > MAX_DEPTH:
+        raise Broken(f"nested more than {MAX_DEPTH} levels deep")
     if "\\u" in text:
         for string in _strings(record):
             if "\0" in string:
                 raise Broken("holds \\u0000, which Myriad takes into neither engine")
             if not string.isascii() and any("\ud800" <= c <= "\udfff" for c in string):
                 raise Broken("holds half of a surrogate pair, which is no character")
+
+
+def _depth(record: object) -> int:
+    depth, level = 0, list[Any]([record])
+    while level:
+        depth += 1
+        inner: list[Iterable[Any]] = [v.values() if isinstance(v, dict) else v for v in level]
+        level = [value for values in inner for value in values if isinstance(value, (dict, list))]
+    return depth
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -159,11 +175,17 @@ def _first_byte(file: BinaryIO) -> bytes:
 
 
 def _line_chunks(file: BinaryIO, rows: int, longest: int) -> Iterator[Chunk]:
-    chunk, number = Chunk(), 0
+    chunk, number = Chunk(), _skip_blank_lines(file)
     position = file.tell()
+    blank = 0
     while line := file.readline(longest + 1):
         number += 1
         position += len(line)
+        blank = 0 if line.strip(BLANK) else blank + 1
+        if blank == MANY_BLANK:
+            number += _skip_blank_lines(file)
+            position, blank = file.tell(), 0
+            continue
         if len(line) > longest:
             position += _skip_line(file, line)
             reason = f"the line is longer than {longest:,} bytes"
@@ -176,6 +198,18 @@ def _line_chunks(file: BinaryIO, rows: int, longest: int) -> Iterator[Chunk]:
             chunk = Chunk()
     chunk.position = position
     yield chunk
+
+
+def _skip_blank_lines(file: BinaryIO) -> int:
+    """Go to the first byte that is not blank; return how many lines ended before it."""
+    lines = 0
+    while data := file.read(CHUNK):
+        rest = data.lstrip(BLANK)
+        lines += data.count(b"\n", 0, len(data) - len(rest))
+        if rest:
+            file.seek(-len(rest), os.SEEK_CUR)
+            break
+    return lines
 
 
 def parsed(lines: Iterable[bytes]) -> Chunk:
@@ -299,12 +333,12 @@ class _Array:
     def _next(self) -> str:
         """Move to the next character that is not blank and return it; empty at the end."""
         while True:
-            rest = self._text[self._at : self._at + 80].lstrip(_BLANK_TEXT)
-            if rest:
-                self._advance(self._text.index(rest[0], self._at))
-                return rest[0]
-            self._advance(min(self._at + 80, len(self._text)))
-            if self._at == len(self._text) and not self._more(CHUNK):
+            found = _NOT_BLANK.search(self._text, self._at)
+            if found:
+                self._advance(found.start())
+                return found[0]
+            self._advance(len(self._text))
+            if not self._more(CHUNK):
                 return ""
 
     def _advance(self, to: int) -> None:

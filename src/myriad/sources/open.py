@@ -74,6 +74,8 @@ def _expand(name: str | Path) -> Iterator[Path]:
 def _open(path: Path, options: OptionsFor, workspace: Workspace) -> list[TableSource]:
     origin = _readable(str(path))
     if origin == STDIN:
+        if sys.stdin is None or sys.stdin.closed:
+            raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
         origin, path = "standard input", spool.spooled(sys.stdin.buffer, workspace.folder)
     _check(path, origin)
     watch = Watch(path, origin)
@@ -89,8 +91,18 @@ def _open(path: Path, options: OptionsFor, workspace: Workspace) -> list[TableSo
     open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")
     opened: list[TableSource] = open_format(plain, origin, options(name), workspace, name=name)
     for source in opened:
+        _check_names(source)
         source.watch = source.watch if source.guarded else watch
     return opened
+
+
+def _check_names(source: TableSource) -> None:
+    for column in source.table.columns:
+        if "\0" in column.name:
+            raise SourceError(
+                f"{source.origin}: the name {column.name!r} of a column holds a NUL character",
+                hint="No engine takes that. Name the column otherwise.",
+            )
 
 
 def _check(path: Path, origin: str) -> None:
@@ -123,5 +135,6 @@ def _name_and_ending(path: Path, plain: Path, origin: str) -> tuple[str, str]:
 
 
 def _readable(name: str) -> str:
-    """Return a file's name as text: bytes that are no UTF-8 as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """Return a file's name as text: bytes that are no UTF-8, and what moves a terminal, escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -10,12 +10,11 @@ import pyarrow.parquet as pq
 
 from myriad.errors import SourceError
 from myriad.model import TEXT, Column, Table, Type
-from myriad.sources.base import BATCH_ROWS, ReadOptions, RejectSink, TableSource, Workspace
+from myriad.sources import parquet_bounds
+from myriad.sources.base import ReadOptions, RejectSink, TableSource, Workspace
 from myriad.sources.batches import Sieve
 from myriad.sources.parquet_types import convert, may_not_fit, type_of
-from myriad.sources.values import Encoder
-
-READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
+from myriad.sources.values import encoder
 
 
 def open_parquet(
@@ -30,7 +29,8 @@ def open_parquet(
 def _explained(origin: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    # What damaged files bring Arrow's Python to say is not only its own errors.
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         raise SourceError(
             f"{origin}: cannot be read as Parquet: {error}",
             hint="It is damaged, cut off or encrypted. Fetch it again, or write it anew.",
@@ -38,35 +38,39 @@ def _explained(origin: str) -> Iterator[None]:
 
 
 class ParquetSource(TableSource):
-    """One file."""
+    """One file; it is open only while it is read, for there may be thousands."""
 
     def __init__(self, path: Path, origin: str, workspace: Workspace, name: str) -> None:
-        self.origin, self._name = origin, name
+        self.origin, self._name, self._path = origin, name, path
         self.size = path.stat().st_size
         if self.size == 0:
             raise SourceError(f"{origin}: the file is empty", hint="There is nothing to publish.")
-        with _explained(origin):
-            self._file = pq.ParquetFile(
-                path,
-                pre_buffer=False,
-                buffer_size=READ_BYTES,
-                page_checksum_verification=True,
-                arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
-            )
-            self._schema = self._file.schema_arrow
-            self.records = self._counted()
-        if not len(self._schema):
-            self._file.close()
-            raise SourceError(f"{origin}: it has no columns", hint="There is nothing to publish.")
         self._rows_read = 0
-        self._batch_rows = self._fitting_rows(workspace.memory_mb * 2**20 // 8)
-        self._types = [type_of(field.type) for field in self._schema]
-        self._believe()
-        self._encoder = Encoder(workspace)
+        self._encoder = encoder(workspace)
+        with _explained(origin), self._opened() as file:
+            self._schema = file.schema_arrow
+            if not len(self._schema):
+                raise SourceError(
+                    f"{origin}: it has no columns", hint="There is nothing to publish."
+                )
+            self.records = self._counted(file)
+            budget = workspace.memory_mb * 2**20 // 8
+            self._batch_rows = parquet_bounds.batch_rows(path, file, budget, origin)
+            self._types = [type_of(field.type) for field in self._schema]
+            self._believe()
 
-    def _counted(self) -> int:
+    def _opened(self) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._path,
+            pre_buffer=False,
+            buffer_size=parquet_bounds.READ_BYTES,
+            page_checksum_verification=True,
+            arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
+        )
+
+    def _counted(self, file: pq.ParquetFile) -> int:
         """Return how many rows the row groups have; raises SourceError if the footer has others."""
-        metadata = self._file.metadata
+        metadata = file.metadata
         groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
             raise SourceError(
@@ -75,13 +79,6 @@ class ParquetSource(TableSource):
                 hint="It is damaged. Fetch it again, or write it anew.",
             )
         return metadata.num_rows
-
-    def _fitting_rows(self, budget: int) -> int:
-        """Return how many rows a batch may have, by the widest row group's average row."""
-        metadata = self._file.metadata
-        groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-        widest = max((g.total_byte_size // max(g.num_rows, 1) for g in groups), default=0)
-        return max(1, min(BATCH_ROWS, budget // max(widest, 1)))
 
     def _believe(self) -> None:
         columns = tuple(
@@ -97,7 +94,8 @@ class ParquetSource(TableSource):
             for at, field in enumerate(self._schema):
                 kind, why = self._types[at]
                 if may_not_fit(field.type, kind):
-                    misfits = convert(batch.column(at), kind, self._encoder).misfits
+                    with _explained(self.origin):
+                        misfits = convert(batch.column(at), kind, self._encoder).misfits
                     if misfits:
                         row = first + misfits[0]
                         self._types[at] = (TEXT, f"{why}, but {kind} cannot hold row {row}")
@@ -106,33 +104,37 @@ class ParquetSource(TableSource):
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         with _explained(self.origin):
-            batches = self._file.iter_batches(self._batch_rows, use_threads=False)
-        while True:
+            file = self._opened()
+        with file:
             with _explained(self.origin):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
+                batches = file.iter_batches(self._batch_rows, use_threads=False)
+            while True:
+                with _explained(self.origin):
+                    batch = next(batches, None)
+                    if batch is not None and batch.num_columns != len(self._schema):
+                        raise ValueError("it has a column that is made of nothing")
+                if batch is None:
+                    return
+                yield batch
 
     def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
         sieve = Sieve(self.origin, self.table, types, reject)
         for batch in self._batches():
-            encoded = [
-                convert(column, kind, self._encoder)
-                for column, kind in zip(batch.columns, types, strict=True)
-            ]
+            with _explained(self.origin):
+                encoded = [
+                    convert(column, kind, self._encoder)
+                    for column, kind in zip(batch.columns, types, strict=True)
+                ]
             yield sieve.batch(encoded, _places(batch, self._rows_read + 1))
             self._rows_read += batch.num_rows
 
     def progress(self) -> float:
         """Return the share of the rows read so far."""
-        share: float = self._rows_read / max(self._file.metadata.num_rows, 1)
-        return share
+        return self._rows_read / max(self.records, 1)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of what converts."""
         self._encoder.close()
 
 

@@ -24,7 +24,7 @@ from myriad.sources.batches import Sieve
 from myriad.sources.sqlite_schema import DeclaredTable
 from myriad.sources.sqlite_types import Facts
 from myriad.sources.text_sql import quoted
-from myriad.sources.values import Encoder
+from myriad.sources.values import encoder
 
 SAMPLE_ROWS = 10_000  # looked at on either end of a table for the first guess
 PROOF_ROWS = 32_768  # texts tested at once: planning the test costs as much as testing 10,000
@@ -52,14 +52,14 @@ class Database:
     """One SQLite file in one read transaction, shared by the sources of its tables."""
 
     def __init__(self, path: Path, origin: str, workspace: Workspace) -> None:
-        self.origin, self.size = origin, path.stat().st_size
+        self.origin, self.size = origin, sqlite_file.size(path)
         # Python's objects and Arrow's copy of a batch together take a few times its bytes.
         self.batch_bytes = workspace.memory_mb * 2**20 // 8
         self._path, self._had_wal = path, sqlite_file.has_wal(path)
         self.con = sqlite_file.connect(path, origin)
         # From here on SQLite keeps other programs that write by its rules away, but for WAL's.
         self.watch = None if sqlite_file.in_wal_mode(path) else Watch(path, origin)
-        self.encoder = Encoder(workspace)
+        self.encoder = encoder(workspace)
         self.sources: list[SqliteSource] = []
         self._open = 0
 
@@ -123,12 +123,29 @@ class SqliteSource(TableSource):
         self.watch = database.watch
         self._kinds = [sqlite_types.declared(column.declared) for column in declared.columns]
         self._from = f"main.{quoted(declared.name)}"
-        self.rows: int = self._one(f"SELECT count(*) FROM {self._from}")[0]
+        self.rows = self._counted()
         self.records = self.rows
         self._rows_read = 0
         self._facts: list[Facts] = []
         self._examples: dict[str, str] = {}
         self._look(self._sample(), proven=False)
+
+    def _counted(self) -> int:
+        """Return how many rows there are; raises SourceError if the file cannot hold so many.
+
+        A row takes some bytes; where pages belong to several others, there is no end of rows.
+        """
+        # Not `count(*)`, in which SQLite heeds nobody.
+        most = self._database.size
+        query = f"SELECT total(1) FROM (SELECT 1 FROM {self._from} LIMIT {most + 1})"
+        count = int(self._one(query)[0])
+        if count > most:
+            raise SourceError(
+                f"{self.origin}, {self.declared.name}: it has more rows than its {most:,} bytes can"
+                " hold",
+                hint="It is damaged. Try sqlite3's .recover, and publish what that gives.",
+            )
+        return count
 
     def _one(self, query: str) -> _Row:
         row: _Row = self._database.con.execute(query).fetchone()
@@ -317,8 +334,6 @@ class SqliteSource(TableSource):
     def _rows_are_small(self) -> bool:
         """Whether any batch fits in memory; weighing each row costs a third of the speed."""
         budget: int = self._database.batch_bytes
-        if self._database.size <= budget:
-            return True
         longest = [f"ifnull(max(length({quoted(c.name)})), 0)" for c in self.declared.columns]
         widest: int = self._one(f"SELECT {' + '.join(longest)} FROM {self._from}")[0]
         return widest * BATCH_ROWS <= budget

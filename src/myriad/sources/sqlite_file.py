@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from myriad.errors import SourceError
 
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
+STEPS = 100_000  # of SQLite's machine between two looks at the clock: some milliseconds
+MAX_ROW = 256 << 20  # as for records of text: what is made of it on the way takes several times it
 OLDEST = (3, 37, 0)  # PRAGMA table_list, which tells shadow tables from tables
 
 _HARDENED = (
@@ -39,9 +42,39 @@ def connect(path: Path, origin: str) -> sqlite3.Connection:
             return _begin(path, "mode=ro&immutable=1")
 
 
+class TakesTooLong(Exception):
+    """A statement did not end in the time that it was given."""
+
+
+@contextmanager
+def patience(con: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Give statements so long; raises TakesTooLong where one is ended for it."""
+    until = time.monotonic() + seconds
+    con.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if _errorname(error) == "SQLITE_INTERRUPT" and time.monotonic() > until:
+            raise TakesTooLong from None
+        raise
+    finally:
+        _heed_signals(con)
+
+
+def _heed_signals(con: sqlite3.Connection) -> None:
+    # Python looks for signals when it is called: Ctrl-C then ends the statement.
+    con.set_progress_handler(lambda: False, STEPS)
+
+
 def has_wal(path: Path) -> bool:
     """Say whether a write-ahead log lies beside the file."""
     return _companion(path, "-wal").exists()
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a database with those in its write-ahead log."""
+    log = _companion(path, "-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
 
 
 def in_wal_mode(path: Path) -> bool:
@@ -67,6 +100,8 @@ def explained(origin: str) -> Iterator[None]:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         name = _errorname(error)
+        if name == "SQLITE_INTERRUPT":  # by an exception in the progress handler
+            raise KeyboardInterrupt from None
         message = f"{origin}: SQLite cannot read it: {error}"
         raise SourceError(message, hint=_hint(name, origin)) from error
 
@@ -85,6 +120,8 @@ def _hint(name: str, origin: str) -> str:
         return "A writer was interrupted. Open it once with sqlite3 so that it recovers."
     if name.startswith("SQLITE_NOTADB"):
         return "It is damaged or encrypted. Decrypt it first, or export its tables."
+    if name.startswith("SQLITE_TOOBIG"):
+        return f"A row or value has more than {MAX_ROW:,} bytes. Keep such values as files."
     if name.startswith("SQLITE_CORRUPT"):
         return "It is damaged. Try sqlite3's .recover, and publish what that gives."
     return ""
@@ -129,6 +166,8 @@ def _begin(path: Path, how: str) -> sqlite3.Connection:
     )
     try:
         con.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW)
+        _heed_signals(con)
         for statement in (*_HARDENED, "BEGIN", "SELECT count(*) FROM sqlite_schema"):
             con.execute(statement).fetchall()
     except BaseException:

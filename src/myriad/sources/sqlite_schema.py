@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from myriad.model import ForeignKey, Index
+from myriad.sources import sqlite_file
 from myriad.sources.text_sql import quoted
 
+ORPHANS_SECONDS = 20.0  # with an index on the target, of 10 million rows
 _GENERATED = (2, 3)
 _HIDDEN = 1
 _NAME, _DECLARED, _NOT_NULL, _DEFAULT, _KEY, _KIND = range(1, 7)  # of PRAGMA table_xinfo
@@ -240,5 +242,9 @@ def _orphans(con: sqlite3.Connection, table: DeclaredTable, key: ForeignKey) -> 
         f"SELECT count(*) FROM main.{quoted(table.name)} AS c"
         f" WHERE {given} AND NOT EXISTS ({parent})"
     )
-    (count,) = con.execute(query).fetchone()
+    try:
+        with sqlite_file.patience(con, ORPHANS_SECONDS):
+            (count,) = con.execute(query).fetchone()
+    except sqlite_file.TakesTooLong:
+        return f"whether it holds could not be told in {ORPHANS_SECONDS:.0f} s"
     return f"{count} rows name a row that is not there" if count else ""

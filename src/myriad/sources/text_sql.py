@@ -3,7 +3,7 @@
 All expressions are over one VARCHAR column and treat null as fitting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from myriad.model import Kind, Type
@@ -160,6 +160,23 @@ def mismatch(column: str, kind: Type, value: str = "") -> str:
     if kind.kind in (Kind.TEXT, Kind.BYTEA):
         return "false"
     return f"({column} IS NOT NULL AND NOT {_fits(column, kind, value or cast(column, kind))})"
+
+
+def values(columns: Sequence[str], types: Sequence[Type], relation: str, *more: str) -> str:
+    """Return the SQL for values `v0`…, the number of the first that does not fit, and `more`.
+
+    Values are cast in a query of their own: DuckDB would cast again for each CASE.
+    """
+    pairs = list(zip(columns, types, strict=True))
+    made = [f"{cast(name, kind)} AS v{at}" for at, (name, kind) in enumerate(pairs)]
+    tests = (mismatch(name, kind, f"v{at}") for at, (name, kind) in enumerate(pairs))
+    whens = " ".join(
+        f"WHEN {test} THEN {number}" for number, test in enumerate(tests, 1) if test != "false"
+    )
+    wrong = f"CASE {whens} ELSE 0 END" if whens else "0"
+    names = (f"v{at}" for at in range(len(pairs)))
+    selected = ", ".join([*names, f"({wrong})::SMALLINT AS wrong", *more])
+    return f"SELECT {selected} FROM (SELECT *, {', '.join(made)} FROM {relation})"
 
 
 def _fits(column: str, kind: Type, value: str) -> str:

@@ -34,6 +34,12 @@ Values: TypeAlias = "pa.Array[Any]"
 _REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError)
 
 
+def encoder(workspace: Workspace) -> "Encoder":
+    """Return the one that all sources of a workspace use."""
+    made: Encoder = workspace.shared.setdefault("encoder", Encoder(workspace))
+    return made
+
+
 @dataclass(frozen=True)
 class Encoded:
     """One column of a batch.

@@ -1,0 +1,79 @@
+"""How many rows of a Parquet file fit in memory at once: few bytes may stand for gigabytes."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from myriad.errors import SourceError
+from myriad.sources import parquet_nested
+from myriad.sources.base import BATCH_ROWS
+from myriad.sources.spool import MOST_TIMES, SAFE_BYTES, trap
+
+READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
+MAX_ROW = 256 << 20  # as for records of text: what is made of it on the way takes several times it
+LONG = 64 << 10  # nobody repeats longer values a million times but to do harm
+
+
+def batch_rows(path: Path, file: pq.ParquetFile, budget: int, origin: str) -> int:
+    """Return how many rows a batch may have to take `budget` bytes; at most BATCH_ROWS.
+
+    Raises SourceError where one row is too much, or a file is a trap: tiny, and huge within.
+    """
+    widest = total = 0
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        repeated = _longest_repeated(path, file, number)
+        row = group.total_byte_size // max(group.num_rows, 1) + repeated
+        widest = max(widest, row)
+        total += group.num_rows * repeated if repeated > LONG else 0
+    if widest > MAX_ROW:
+        raise SourceError(
+            f"{origin}: its rows have about {widest:,} bytes, the limit is {MAX_ROW:,}",
+            hint="Leave that column out of the file, or keep such values as files.",
+        )
+    size = path.stat().st_size
+    if total > max(SAFE_BYTES, size * MOST_TIMES):
+        raise trap(origin, size, total, "Write it anew without that column.")
+    return max(1, min(BATCH_ROWS, budget // max(widest, 1)))
+
+
+def _longest_repeated(path: Path, file: pq.ParquetFile, group: int) -> int:
+    """Return the bytes of the longest values in dictionaries, of which each row may have one."""
+    metadata, schema = file.metadata.row_group(group), file.schema_arrow
+    texts = {field.name for field in schema if _varies(field.type)}
+    columns = (metadata.column(number) for number in range(metadata.num_columns))
+    names = [
+        column.path_in_schema
+        for column in columns
+        if column.has_dictionary_page and column.path_in_schema in texts
+    ]
+    if not names or not metadata.num_rows:
+        return 0
+    again = pq.ParquetFile(path, read_dictionary=names, pre_buffer=False, buffer_size=READ_BYTES)
+    try:
+        with again:
+            batches = again.iter_batches(1, row_groups=[group], columns=names, use_threads=False)
+            batch = next(batches)
+    except (pa.ArrowException, OSError):
+        return 0  # damaged: whoever reads it is told where
+    found = [
+        column.dictionary for column in batch.columns if isinstance(column, pa.DictionaryArray)
+    ]
+    return sum(_longest(values) for values in found)
+
+
+def _longest(values: Any) -> int:  # noqa: ANN401 - the stubs have a class for each type
+    longest: int | None = pc.max(pc.binary_length(values)).as_py()
+    return longest or 0
+
+
+def _varies(kind: pa.DataType) -> bool:
+    """Say whether values of `kind` are texts or bytes of any length."""
+    if pa.types.is_dictionary(kind):
+        return _varies(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return True
+    return parquet_nested.is_bytes(kind) and not pa.types.is_fixed_size_binary(kind)
