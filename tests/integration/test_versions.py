@@ -123,6 +123,9 @@ def test_tables_with_foreign_keys_between_them_go_back_together(
     assert place.ask(FOREIGN_KEYS) == keys
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         place.ask("DELETE FROM customer")
+    shop("newest")
+    assert place.ask(FOREIGN_KEYS) == keys
+    assert {table["back_to"] for table in undo(place, "orders")} == {3}
 
 
 def test_a_run_goes_back_with_all_its_tables_and_those_that_it_made_are_gone(
@@ -327,3 +330,31 @@ def test_the_commands_tell_and_ask(place: Place) -> None:
     assert said("undo", "t").startswith(f"0 {place.database}.public.t: back to version 2, 1 rows")
     assert said("describe", "t.v", "a value") == "0 public.t.v: a value\n"
     assert said("rename", "t", "u") == f"0 {place.database}.public.u: was t\n"
+
+
+def test_names_that_need_quotes_and_keys_to_the_table_itself(place: Place) -> None:
+    path, dataset, table = place.folder / "tree.db", 'My "Data"', '"T ""x"""'
+    full = f'"My ""Data""".{table}'
+    for text in ("old", "new"):
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as source, source:
+            source.executescript(
+                f'CREATE TABLE {table} (id INTEGER PRIMARY KEY, "v ""w" TEXT,'
+                f" up INTEGER REFERENCES {table} (id));"
+                f"INSERT INTO {table} VALUES (1, '{text}', NULL), (2, '{text}', 1);"
+            )
+        place.publish(path, dataset=dataset, keep_names=True)
+    name = f'{dataset}.T "x"'
+    found = place.installation.diff(name, database=place.database)
+    assert (found["changed"], found["changed_columns"]) == (2, {'v "w': 2})
+    undo(place, name)
+    column = f'SELECT DISTINCT "v ""w" FROM {full}'
+    assert place.ask(column) == [("old",)]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        place.ask(f"DELETE FROM {full} WHERE id = 1")
+    place.installation.say(name, "it's", place.database)
+    place.installation.unpublish(name, database=place.database)
+    undo(place, name)
+    assert place.ask(column) == [("old",)]
+    place.installation.rename(name, 'U "y"', place.database)
+    assert place.ask(column.replace(table, '"U ""y"""')) == [("old",)]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -252,7 +253,8 @@ def test_versions_are_bounded_in_bytes_of_all_tables_the_oldest_go_first(
     undo(place, "one")
     large = [text] * 1200
     published(place, *large, name="large")
-    published(place, "small", name="large")
+    report = place.publish(place.write("large.csv", "id,v\n0,small\n"), contract="free")
+    assert any("version before is not kept" in note for note in report.tables[0].notes)
     with pytest.raises(PublishError, match="no older version"):
         undo(place, "large")
 
@@ -334,3 +336,26 @@ def test_versions_are_kept_where_myriad_is_no_superuser(home: Home, tmp_path: Pa
         changes.undo("t")
         outcomes = [run["outcome"] for run in changes.history("t", 10, everywhere=False)]
         assert outcomes == ["done"] * 8
+
+
+def test_many_that_publish_at_once_drop_what_is_too_large_without_waiting_for_each_other(
+    bounded: Callable[..., Place],
+) -> None:
+    place = bounded(versions_megabytes=1, history_runs=1)
+    text = "x" * 1000
+    names = [f"t{number}" for number in range(4)]
+
+    def publish_often(name: str) -> None:
+        for _ in range(3):
+            path = place.write(f"{name}.csv", "v\n" + f"{text}\n" * 300)
+            place.publish(path, max_rejects=1)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        for done in [pool.submit(publish_often, name) for name in names]:
+            done.result(60)
+    publish_often("t0")
+    sizes = ("SELECT sum(pg_total_relation_size(format('myriad.%I', relation)::regclass))"
+             " FROM myriad.kept")  # fmt: skip
+    assert place.one(sizes) <= 1_000_000
+    runs = place.installation.history("t0", place.database)
+    assert {run["outcome"] for run in runs} == {"done"}

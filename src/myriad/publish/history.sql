@@ -38,19 +38,25 @@ WHERE run.outcome = 'running';
 
 -- name: forget
 -- The newest runs of the same tables stay, and of all in the dataset fifty times as many; so do
--- those of what can be had.
+-- those of what can be had, and those that run.
 WITH old AS (
-    SELECT run FROM (
-        SELECT run, dataset, row_number() OVER (
-            PARTITION BY tables = %(tables)s::text[] ORDER BY started DESC
-        ) AS place, tables = %(tables)s::text[] AS same
-        FROM myriad.run WHERE dataset = %(dataset)s
-    ) AS counted
-    WHERE place > CASE WHEN same THEN %(keep)s ELSE 50 * %(keep)s END
-      AND NOT EXISTS (SELECT FROM myriad.published p WHERE p.run = counted.run)
-      AND NOT EXISTS (
-          SELECT FROM myriad.version v WHERE v.run = counted.run AND v.report IS NOT NULL
-      )
+    SELECT run FROM myriad.run WHERE run IN (
+        SELECT run FROM (
+            SELECT run, backend, backend_start, row_number() OVER (
+                PARTITION BY tables = %(tables)s::text[] ORDER BY started DESC
+            ) AS place, tables = %(tables)s::text[] AS same
+            FROM myriad.run WHERE dataset = %(dataset)s
+        ) AS counted
+        WHERE place > CASE WHEN same THEN %(keep)s ELSE 50 * %(keep)s END
+          AND NOT EXISTS (SELECT FROM myriad.published p WHERE p.run = counted.run)
+          AND NOT EXISTS (
+              SELECT FROM myriad.version v WHERE v.run = counted.run AND v.report IS NOT NULL
+          )
+          AND NOT EXISTS (
+              SELECT FROM pg_stat_activity s
+              WHERE s.pid = counted.backend AND s.backend_start = counted.backend_start
+          )
+    ) FOR UPDATE SKIP LOCKED
 ),
 rejects AS (DELETE FROM myriad.reject WHERE run IN (SELECT run FROM old))
 DELETE FROM myriad.run WHERE run IN (SELECT run FROM old);

@@ -246,6 +246,8 @@ class Job:
         table.notes += loaded.notes
         if loaded.replacement is not None:
             self._checks.loaded(target, loaded.replacement, loaded.rows, written)
+            if found and self._made(target.name) is not None and self.keeping.versions:
+                table.notes += [] if loaded.replacement.keep else [versions.NOT_KEPT]
             if written.any:
                 kept = "are in the version before" if loaded.replacement.keep else "are gone"
                 table.notes.append(f"{written.any:,} rows that people wrote or deleted {kept}")

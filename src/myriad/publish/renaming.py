@@ -10,6 +10,8 @@ from myriad.publish import ddl, existing, record, versions
 from myriad.publish.swap import patiently
 from myriad.settings import Settings
 
+LOCK_WAIT_MS = 5000
+
 
 def rename(
     server: Server,
@@ -32,6 +34,7 @@ def rename(
             f"{dataset}.{name} is not published", hint="`myriad list` shows what there is."
         )
     _refuse_taken(connection, dataset, new)
+    _hold(connection, dataset, name)
     statement = sql.SQL("ALTER TABLE {} RENAME TO {}").format(
         ddl.qualified(dataset, name), sql.Identifier(new)
     )
@@ -43,6 +46,20 @@ def rename(
         lambda: asking.by_process(server),
     )
     versions.query(connection, "rename", dataset=dataset, name=name, new=new)
+
+
+def _hold(connection: psycopg.Connection, dataset: str, name: str) -> None:
+    """Let others write nothing that names the table, before readers have to wait for it."""
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+            versions.query(connection, "hold_keys", dataset=dataset, name=name)
+            connection.execute("SET LOCAL lock_timeout = 0")
+    except psycopg.errors.LockNotAvailable as error:
+        raise PublishError(
+            f"a table that points to {dataset}.{name} is being published right now",
+            hint="Wait until that publish has ended.",
+        ) from error
 
 
 def _refuse_taken(connection: psycopg.Connection, dataset: str, new: str) -> None:

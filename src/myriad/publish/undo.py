@@ -88,7 +88,8 @@ class Undo:
         )
         for back in backs:
             if back.state.relation is not None:
-                back.made = swapped.made[back.state.name] + self._refer(back)
+                self._refer(back)
+                back.made = swapped.made[back.state.name] + self._made_keys(back.state)
             if back.present is None:
                 self._give_default_rights(back.state.name)
         for back in backs:
@@ -238,9 +239,8 @@ class Undo:
             self.connection, name, back.state.name, wanted.values()
         )
 
-    def _refer(self, back: Back) -> list[str]:
-        """Add the foreign keys that a version had, where they still can be; return their names."""
-        made = []
+    def _refer(self, back: Back) -> None:
+        """Add the foreign keys that a version had, where they still can be."""
         for key in back.state.foreign_keys:
             label = f"foreign key ({', '.join(key['columns'])}) → {key['table']}"
             try:
@@ -250,9 +250,12 @@ class Undo:
                 back.notes.append(f"{label} not carried over: {reason}")
             except MyriadError as error:
                 back.notes.append(f"{label} not carried over: {error}")
-            else:
-                made.append(key["name"])
-        return made
+
+    def _made_keys(self, state: State) -> list[str]:
+        """Return the foreign keys of Myriad's that a table has, also those to itself."""
+        mine = state.report.get("made", ())
+        found = query(self.connection, "foreign_keys", oid=state.oid)
+        return [row["name"] for row in found if row["name"] in mine]
 
     def _refer_to(self, name: str, key: Row) -> None:
         target = existing.find(self.connection, key["dataset"], key["table"])  # refuses others'
@@ -282,6 +285,9 @@ class Undo:
             if kept is not None:
                 versions.keep(self.connection, self.dataset, back.state.name, kept)
             else:
+                if back.before is not None:
+                    back.notes.append(versions.NOT_KEPT)
+                    back.before = None
                 versions.query(self.connection, "forget_shown", **place)
             query(self.connection, "shown_again", relation=back.state.relation)
             versions.query(self.connection, "forget_kept", relation=back.state.relation)

@@ -23,6 +23,10 @@ from myriad.settings import Settings
 
 SCHEMA = "myriad"
 DAY = 86_400  # seconds
+NOT_KEPT = (
+    "the version before is not kept: it is larger than the settings `versions_megabytes` and"
+    " `versions_disk_percent` allow"
+)
 LOCK_WAIT_MS = 250  # a backup may read a version for hours: then it stays until the next publish
 _SQL = named_sql.load("myriad.publish", "versions.sql")
 # As pg_constraint has them: https://www.postgresql.org/docs/18/catalog-pg-constraint.html

@@ -133,6 +133,13 @@ ORDER BY k.relation FOR UPDATE SKIP LOCKED;
 SELECT relation FROM myriad.kept
 WHERE dataset = %(dataset)s AND name = ANY(%(names)s) ORDER BY relation FOR UPDATE;
 
+-- name: hold_keys
+-- The same of what is kept of other tables and points to this one.
+SELECT relation FROM myriad.kept
+WHERE foreign_keys @> jsonb_build_array(
+    jsonb_build_object('dataset', %(dataset)s::text, 'table', %(name)s::text))
+ORDER BY relation FOR UPDATE;
+
 -- name: sizes
 -- Relations that are there, the newest first, with the bytes of each and all newer ones; but for
 -- those that somebody needs right now.
