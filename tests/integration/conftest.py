@@ -9,12 +9,18 @@ import pytest
 from myriad import Myriad
 from tests.cql_people import Login, logins
 from tests.drivers import fetched_java, fetched_node
+from tests.keyspaces import Space
 from tests.publishing import Place
 
 
 @pytest.fixture
 def place(installation: Myriad, database: str, tmp_path: Path) -> Place:
     return Place(installation, database, tmp_path)
+
+
+@pytest.fixture
+def space(clustered: Myriad, dataset: str, tmp_path: Path) -> Space:
+    return Space(clustered, dataset, tmp_path)
 
 
 @pytest.fixture

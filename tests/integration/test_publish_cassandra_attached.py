@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from myriad import Myriad
 from myriad.errors import KeyRefused, SchemaRefused
 from myriad.publish import Engines, Options, Report, parse_keys, publish
 from myriad.publish.options import Step
@@ -15,11 +14,6 @@ from tests.keyspaces import Space
 
 class Killed(BaseException):
     """What ends a publish at once, as far as it can be told from within."""
-
-
-@pytest.fixture
-def space(clustered: Myriad, dataset: str, tmp_path: Path) -> Space:
-    return Space(clustered, dataset, tmp_path)
 
 
 def _publish(space: Space, path: Path, key: str = "", kill: int = 0, **options: Any) -> Report:

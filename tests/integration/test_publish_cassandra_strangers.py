@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,8 @@ from tests.cql_people import Login, as_administrator, refused
 from tests.keyspaces import Space
 
 PAY = "id,salary\n1,10\n2,20\n3,30\n"
-TABLE = "CREATE TABLE {}.pay (id int PRIMARY KEY, salary int)"
+TABLE = "CREATE TABLE {}.pay (id bigint PRIMARY KEY, salary bigint)"
 HOUR = 3_600_000_000  # µs
-
-
-@pytest.fixture
-def space(clustered: Myriad, dataset: str, tmp_path: Path) -> Space:
-    return Space(clustered, dataset, tmp_path)
 
 
 @pytest.fixture

@@ -5,15 +5,12 @@ import ipaddress
 import json
 import uuid
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from cassandra.util import Date, OrderedMapSerializedKey, SortedSet, Time
 
-from myriad import Myriad
 from tests.keyspaces import Space
 
 NOON = dt.datetime.fromisoformat("2024-02-29T12:00:00.123")
@@ -72,11 +69,6 @@ TYPES = {
     "pair": "frozen<t_pair>",
     "pairs": "frozen<list<frozen<t_pairs>>>",
 }
-
-
-@pytest.fixture
-def space(clustered: Myriad, dataset: str, tmp_path: Path) -> Space:
-    return Space(clustered, dataset, tmp_path)
 
 
 def plain(value: Any) -> Any:

@@ -1,28 +1,16 @@
-"""Hold what was loaded for a PostgreSQL table against its contract."""
+"""Hold what comes for the tables of one publish against their contracts, in either engine."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import psycopg
-from psycopg import sql
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
-from myriad.model import Type
-from myriad.publish import contract, ddl, existing
+from myriad.publish import contract
 from myriad.publish.contract import Change, Difference, Level, Shape, Terms
-from myriad.publish.existing import Existing
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
 from myriad.publish.report import TableReport, Written
-from myriad.publish.swap import Replacement
 from myriad.settings import Settings
 from myriad.sources.base import is_misfit
-
-
-def terms(options: Options, settings: Settings, target: Target) -> Terms:
-    """Return the contract under which a table is published."""
-    level = Level(target.recipe.contract or Level.SAFE)
-    return Terms(level, options.allow, settings.shrink)
 
 
 @dataclass
@@ -33,35 +21,33 @@ class Checks:
         found: differences by table; those that are not permitted end the publish.
     """
 
-    connection: psycopg.Connection
     options: Options
     settings: Settings
     found: dict[str, list[tuple[Terms, Difference]]] = field(default_factory=dict)
     _shapes: dict[str, Shape] = field(default_factory=dict)
 
-    def begin(
-        self, target: Target, there: Existing, report: Mapping[str, object], rows: int
-    ) -> None:
-        """Look at columns and key of what shall replace the table that is there.
+    def terms(self, target: Target) -> Terms:
+        """Return the contract under which a table is published."""
+        level = Level(target.recipe.contract or Level.SAFE)
+        return Terms(level, self.options.allow, self.settings.shrink)
 
-        `report` is the one of its last publish, `rows` how many it then had.
-        """
-        held = terms(self.options, self.settings, target)
-        strict = not held.permits(Change.TYPES)
-        target.keep(there.key, _types(there, report), strict=strict)
-        columns = {
-            column.name: column.type
-            for column in there.columns
-            if column.name not in self._left_out(target, held)
-        }
-        shape = Shape(columns, ", ".join(there.key), rows)
-        self._shapes[target.name] = shape
-        new = Shape(
-            {column.name: existing.written(column.type) for column in target.table.columns},
-            ", ".join(target.table.primary_key),
-            None,
-        )
-        self._note(held, target.name, contract.of_columns(held, target.name, shape, new))
+    def begin(self, target: Target, there: Shape) -> None:
+        """Take that a table is there which is to be replaced."""
+        self._shapes[target.name] = there
+
+    def columns(
+        self, target: Target, new: Shape, others: Callable[[Shape], list[Difference]] | None = None
+    ) -> None:
+        """Look at columns and key of what is to come; `others` finds more differences in them."""
+        there = self._shapes.get(target.name)
+        if there is None:
+            return
+        held = self.terms(target)
+        left_out = self._left_out(target, held)
+        columns = {name: kind for name, kind in there.columns.items() if name not in left_out}
+        shape = self._shapes[target.name] = replace(there, columns=columns)
+        found = contract.of_columns(held, target.name, shape, new)
+        self._note(held, target.name, [*found, *(others(shape) if others else [])])
 
     def _left_out(self, target: Target, held: Terms) -> frozenset[str]:
         """Return the columns that the source has and this publish was told to leave or rename."""
@@ -84,45 +70,30 @@ class Checks:
             ]
         )
 
-    def loaded(self, target: Target, place: Replacement, rows: int, written: Written) -> None:
-        """Look at the rows that were loaded in the place of a table, and at those of people."""
+    def loaded(self, target: Target, rows: int, written: Written, emptied: Sequence[str]) -> None:
+        """Look at the rows that shall take the place of a table's, and at those of people.
+
+        `emptied` are columns that had values and have none now.
+        """
         shape = self._shapes.get(target.name)
         if shape is None:
             return
-        held = terms(self.options, self.settings, target)
+        held = self.terms(target)
         found = contract.of_rows(held, target.name, shape, rows)
         found += contract.of_writes(target.name, written.rows, written.gone)
-        if rows:
-            found += contract.of_nulls(target.name, self._emptied(place, shape))
+        found += contract.of_nulls(target.name, emptied) if rows else []
         self._note(held, target.name, found)
 
-    def _emptied(self, place: Replacement, shape: Shape) -> list[str]:
-        """Return the columns that have no value now and had some: the sample of ANALYZE tells."""
-        rows = self.connection.execute(
-            "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = %s"
-            " AND null_frac = 1",
-            [place.dataset, place.staged],
-        ).fetchall()
-        empty = [name for (name,) in rows if name in shape.columns]
-        new = ddl.qualified(place.dataset, place.staged)
-        old = ddl.qualified(place.dataset, place.table.name)
-        return [
-            name
-            for name in empty
-            if not self._has_values(new, name) and self._has_values(old, name)
-        ]
-
-    def _has_values(self, table: sql.Composable, column: str) -> bool:
-        question = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {} IS NOT NULL)")
-        row = self.connection.execute(question.format(table, sql.Identifier(column))).fetchone()
-        return bool(row and row[0])
+    def there(self, target: Target) -> Shape | None:
+        """Return what a table had that is to be replaced, None if none is."""
+        return self._shapes.get(target.name)
 
     def key_refused(self, target: Target, error: KeyRefused) -> None:
         """Take that the rows do not fit the key that the table had.
 
         Raises the error if the key was asked for, ContractRefused if the contract holds it.
         """
-        held = terms(self.options, self.settings, target)
+        held = self.terms(target)
         if target.name not in self._shapes or target.key_is_asked:
             raise error
         first, *lines = error.message.split("\n")
@@ -145,19 +116,8 @@ class Checks:
 
     def tell(self, table: TableReport) -> None:
         """Write into the report under which contract it was published, and what that permitted."""
-        table.allowed = [difference for _, difference in self.found.get(table.table.name, [])]
+        table.allowed = self.allowed(table.table.name)
 
-
-def _types(there: Existing, report: Mapping[str, object]) -> dict[str, Type]:
-    """Return the types of a table's columns, with the order in which its dates were written."""
-    columns = report.get("columns")
-    formats = {
-        column.get("name"): column.get("format", "")
-        for column in (columns if isinstance(columns, list) else [])
-    }
-    found = {}
-    for column in there.columns:
-        kind = existing.type_named(column.type)
-        if kind is not None:
-            found[column.name] = existing.with_format(kind, str(formats.get(column.name) or ""))
-    return found
+    def allowed(self, table: str) -> list[Difference]:
+        """Return the differences of a table, which are permitted once `settle` has returned."""
+        return [difference for _, difference in self.found.get(table, [])]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from myriad.errors import PublishError, UsageError
 from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
-from myriad.publish import choosing, keys, lasting, naming
+from myriad.publish import choosing, keys, lasting, naming, recipes
 from myriad.publish.lasting import MAX_DIGITS, WHOLE
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
@@ -111,6 +111,15 @@ class Target:
         if self.key is not None and not self.table.primary_key:
             self.key_is_asked = True
             self.refresh()
+
+    def asked(self, types: Mapping[str, str]) -> frozenset[str]:
+        """Return the columns for which `types` names one, by their names here or in the source."""
+        columns = self.table.columns
+        return frozenset(c.name for c in columns if c.name in types or c.original in types)
+
+    def used(self, options: Options) -> str:
+        """Return what of its recipe nobody said now, as `publish` takes it."""
+        return recipes.used(self.recipe, options.said(self.name, self.recipe.sources))
 
     def lose_key(self) -> None:
         """Have no key, whatever the table had."""

@@ -13,9 +13,10 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
 from myriad.people import asking
-from myriad.publish import copy, ddl, existing, loading, naming, plan, recipes, record, versions
+from myriad.publish import copy, ddl, existing, loading, naming, plan, record, shapes, versions
 from myriad.publish.checks import Checks
 from myriad.publish.claims import claim
+from myriad.publish.contract import Change
 from myriad.publish.existing import Existing, query
 from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
@@ -90,7 +91,7 @@ class Job:
 
     def run(self, targets: list[plan.Target], report: Report, began: float) -> None:
         """Load all targets and swap them in, in one transaction."""
-        self._checks = Checks(self.connection, self.options, self.settings)
+        self._checks = Checks(self.options, self.settings)
         if self.options.changes:
             record.prepare(self.connection)
         self._recorded = record.there(self.connection)
@@ -171,7 +172,10 @@ class Job:
         existing.refuse_obstacles(self.connection, name, found.oid, made or [])
         if made is not None:
             rows, report = record.last(self.connection, self.dataset, target.name)
-            self._checks.begin(target, found, report, rows)
+            strict = not self._checks.terms(target).permits(Change.TYPES)
+            target.keep(found.key, shapes.types(found, report), strict=strict)
+            self._checks.begin(target, shapes.of_there(found, rows))
+            self._checks.columns(target, shapes.of_new(target.table))
         return found
 
     def _made(self, name: str) -> list[str] | None:
@@ -197,8 +201,7 @@ class Job:
     def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         table.contract = target.recipe.contract or table.contract
-        table.recipe = target.recipe
-        table.used = recipes.used(target.recipe, self.options.said(target.name, ("-",)))
+        table.recipe, table.used = target.recipe, target.used(self.options)
         self._checks.tell(table)
         if there is not None:
             table.action = "appended" if self.options.append else "replaced"
@@ -245,7 +248,9 @@ class Job:
         table.ddl = ddl.text(self.dataset, target.table)
         table.notes += loaded.notes
         if loaded.replacement is not None:
-            self._checks.loaded(target, loaded.replacement, loaded.rows, written)
+            there = self._checks.there(target)
+            empty = shapes.emptied(self.connection, loaded.replacement, there) if there else ()
+            self._checks.loaded(target, loaded.rows, written, empty)
             if found and self._made(target.name) is not None and self.keeping.versions:
                 table.notes += [] if loaded.replacement.keep else [versions.NOT_KEPT]
             if written.any:

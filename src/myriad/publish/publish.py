@@ -14,6 +14,7 @@ from myriad.engines.base import Server
 from myriad.errors import NotRunning
 from myriad.home import Home, process_started
 from myriad.publish import naming, plan, postgres, recipes
+from myriad.publish.checks import Checks
 from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.recipes import Recipe
@@ -191,6 +192,7 @@ class _Run:
                 keyspace,
                 place,
                 self.options,
+                Checks(self.options, self.settings),
                 self._rejects(targets),
                 self.progress,
             )

@@ -1,6 +1,6 @@
 """Publish to Cassandra: spool, prove, load beside, reconcile, switch, record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,14 @@ from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import with_all_nodes
-from myriad.errors import EngineError, HalfPublished, MyriadError, SchemaRefused
+from myriad.errors import (
+    EngineError,
+    HalfPublished,
+    KeyRefused,
+    MyriadError,
+    SchemaRefused,
+    TooManyRejects,
+)
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     existing,
@@ -19,6 +26,7 @@ from myriad.publish.cassandra import (
     present,
     proof,
     rights,
+    shapes,
     suggest,
     switch,
 )
@@ -30,11 +38,13 @@ from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING, Taken
+from myriad.publish.checks import Checks
+from myriad.publish.contract import Change, Difference, Shape
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.reading import Reading
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Report
+from myriad.publish.report import Report, Written
 from myriad.sources.base import Workspace
 
 
@@ -52,6 +62,7 @@ class Job:
     keyspace: str
     place: tuple[str, str]
     options: Options
+    checks: Checks
     rejects: Rejects
     progress: Progress
     tables: list[Prepared] = field(default_factory=list)
@@ -71,6 +82,9 @@ class Job:
         for number, target in enumerate(targets):
             self._finish_switch(target.name)
             self.tables.append(self._prepared(target, Spool(workspace, number)))
+        self.checks.settle()
+        for made in self.tables:
+            made.allowed = self.checks.allowed(made.name)
         self.rejects.check()
 
     def _finish_switch(self, name: str) -> None:
@@ -86,23 +100,30 @@ class Job:
     def _prepared(self, target: Target, spool: Spool) -> Prepared:
         there = self._there(target)
         before = self.record.published(self.keyspace, target.name)
-        self._read(target, spool, there)
-        known = {} if there is None or self.options.replace else there.columns
+        if there is not None and before is not None and not self.options.append:
+            self.checks.begin(target, shapes.of_there(there, before.rows))
+        keeps = there is not None and (before is not None or self.options.append)
+        formats = before.formats if before is not None else {}
+        self._read(target, spool, there if keeps else None, formats)
+        known = there.columns if there is not None and keeps else {}
         columns = kinds.decide(spool, self.keyspace, known)
         proven, kept = Proof(spool, columns), len(self.rejects.kept)
         key = self._key(target, there, known=before is not None)
+        self._hold(target, spool, columns, key)
         if there is not None and self.options.append:
             found = {column.name: column.type for column in columns}
             present.refuse_misfit(there, f"{self.keyspace}.{target.name}", found, key)
             key = there.key
         proven.set_aside(key, self.rejects)
         if key is None:
+            self.checks.settle()
             raise suggest.refuse(spool, columns, proven)
         self.progress(Step(target.name, "proving the key", spool.rows, 1.0))
-        proven.refuse_loss(key)
+        self._prove_key(target, proven, key)
         made = self._measured(spool, columns, key, proven)
         made.there, made.rejects = there, len(self.rejects.kept) - kept
-        made.stamp_before = before[0] if before else 0
+        made.stamp_before = before.stamp if before else 0
+        made.recipe, made.used = target.recipe, target.used(self.options)
         made.resumes = self._resumable(made)
         self._refuse_misfit(made, proven)
         spool.rest()
@@ -129,8 +150,8 @@ class Job:
     def _is_ours(self, name: str, there: Present) -> bool:
         """Say whether we made the table that is there: that one, not one of its name."""
         published = self.record.published(self.keyspace, name)
-        if published is not None and published[1] is not None:
-            return str(published[1]) == there.table_id or self._is_half_made(name, there)
+        if published is not None and published.table_id is not None:
+            return str(published.table_id) == there.table_id or self._is_half_made(name, there)
         if published is not None:  # before numbers were kept
             place = self.keyspace, name
             return not rights.somebody_made(self.cluster, self.session, *place)
@@ -145,21 +166,62 @@ class Job:
             and load.plan["before"] != there.table_id
         )
 
-    def _read(self, target: Target, spool: Spool, there: Present | None) -> None:
-        def wanted(table: Table) -> dict[str, Type]:
-            if there is None or self.options.replace:
-                return {}
-            believed = {column.name: column.type for column in table.columns}
-            return present.arriving(there, believed, exactly=self.options.append)
+    def _read(
+        self, target: Target, spool: Spool, there: Present | None, formats: Mapping[str, str]
+    ) -> None:
+        """Read all records, in the types that the table has where those shall stay."""
+        strict = not self.checks.terms(target).permits(Change.TYPES)
 
-        spool.fill(Reading(target, self.rejects, self.progress, "reading"), wanted)
+        def wanted(table: Table) -> dict[str, Type]:
+            if there is None:
+                return {}
+            asked = target.asked(self.options.types)
+            columns = [column for column in table.columns if column.name not in asked]
+            exactly = self.options.append or strict
+            return present.arriving(there, columns, formats, exactly=exactly)
+
+        try:
+            spool.fill(Reading(target, self.rejects, self.progress, "reading"), wanted)
+            self.rejects.check()
+        except TooManyRejects as error:
+            raise self.checks.rejected(target, error) from error
+
+    def _hold(
+        self,
+        target: Target,
+        spool: Spool,
+        columns: Sequence[kinds.CqlColumn],
+        key: Key | None,
+    ) -> None:
+        """Hold what was read against the contract of the table that is there."""
+        there = self.checks.there(target)
+        if there is None:
+            return
+        new, asked = shapes.of_new(columns, key), target.asked(self.options.types)
+
+        def types(shape: Shape) -> list[Difference]:
+            return shapes.other_types(target.name, shape, new, asked)
+
+        self.checks.columns(target, new, types)
+        empty = shapes.emptied(self.session, self.keyspace, spool, there)
+        self.checks.loaded(target, spool.rows, Written(), empty)
+
+    def _prove_key(self, target: Target, proven: Proof, key: Key) -> None:
+        try:
+            proven.refuse_loss(key)
+        except KeyRefused as error:
+            self.checks.key_refused(target, error)
+            raise
 
     def _key(self, target: Target, there: Present | None, *, known: bool) -> Key | None:
         """Return the key asked for, else that of the table that is there if it still fits."""
-        key = target.resolved_key
-        if key is not None or there is None or self.options.replace:
+        key, names = target.resolved_key, {column.name for column in target.table.columns}
+        if key is not None and (target.key_is_asked or set(key.columns) <= names):
             return key
-        fits = set(there.key.columns) <= {column.name for column in target.table.columns}
+        if there is None:
+            target.refuse_lost_key()
+            return None
+        fits = set(there.key.columns) <= names
         return there.key if fits and (known or self.options.append) else None
 
     def _measured(

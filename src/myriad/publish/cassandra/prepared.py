@@ -20,7 +20,9 @@ from myriad.publish.cassandra.proof import Partitions
 from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import Plan
+from myriad.publish.contract import Difference
 from myriad.publish.options import Options
+from myriad.publish.recipes import Recipe
 from myriad.publish.report import TableReport
 
 
@@ -35,6 +37,8 @@ class Prepared:
         stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
         size: bytes of all rows, estimated.
         rejects: how many of its records were set aside.
+        recipe: what is remembered of how it is published; `used` what of it nobody said now.
+        allowed: changes for the worse that its contract permits.
         example: a value for each column of the key, from one row.
     """
 
@@ -50,6 +54,9 @@ class Prepared:
     rejects: int
     notes: list[str]
     example: Sequence[Any]
+    recipe: Recipe = field(default_factory=Recipe)
+    used: str = ""
+    allowed: Sequence[Difference] = ()
     stays: bool = False
     resumes: Load | None = None
     new_id: str = field(default_factory=lambda: str(uuid4()))
@@ -109,6 +116,8 @@ class Prepared:
             report.action = "appended" if self.appends else "replaced"
             if not self.appends:
                 report.difference = present.difference(self.there, kinds, self.key)
+        report.contract = self.recipe.contract or report.contract
+        report.recipe, report.used, report.allowed = self.recipe, self.used, list(self.allowed)
         report.key, report.notes = str(self.key), self.notes
         report.partitions = self.partitions.as_data()
         report.ddl = "".join(f"{statement};\n" for statement in self._statements())
@@ -137,7 +146,7 @@ def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str
         "columns": present.signature(prepared.kinds, prepared.key),
         "rows": prepared.spool.rows,
         "content": prepared.spool.fingerprint(),
-        "options": repr((options.read, options.append, options.keep_names)),
+        "options": repr((options.append, prepared.recipe.written())),
         "cluster": cluster.kind,
     }
     digest = hashlib.sha256(json.dumps([files, rest], sort_keys=True).encode()).hexdigest()

@@ -1,13 +1,13 @@
 """Look at the table that is there already in Cassandra, and at what hangs on it."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from myriad.cql.session import Session
 from myriad.cql.types import CqlType
 from myriad.errors import SchemaRefused
-from myriad.model import Key, Kind, Order, Type
+from myriad.model import Column, Key, Kind, Order, Type
 from myriad.publish.cassandra import text
 
 _COLUMNS = (
@@ -177,22 +177,29 @@ def difference(there: Present, columns: Mapping[str, CqlType], key: Key) -> list
     return lines if there.key == key else [*lines, f"- key {there.key}", f"+ key {key}"]
 
 
-def arriving(there: Present, believed: Mapping[str, Type], *, exactly: bool) -> dict[str, Type]:
+def arriving(
+    there: Present, columns: Sequence[Column], formats: Mapping[str, str], *, exactly: bool
+) -> dict[str, Type]:
     """Return the types in which columns shall arrive to fit the table that is there.
 
-    Not `exactly`: only whole numbers for wider ones, so that growth does not change the table.
+    `formats` are the orders in which the table's dates were written before. Not `exactly`: only
+    whole numbers for wider ones, so that growth does not change the table.
     """
     found = {}
-    for name, kind in believed.items():
+    for column in columns:
+        name, kind = column.name, column.type
         wanted = there.columns.get(name, "")
+        if wanted in _READ and _READ[wanted].kind is kind.kind is Kind.DATE:
+            continue  # in the order in which its dates are written
         if _narrower(kind, wanted) or (exactly and wanted in _READ):
-            found[name] = _READ[wanted]
+            found[name] = replace(_READ[wanted], format=formats.get(name, ""))
         elif exactly and wanted == "decimal":
-            scale = kind.scale if kind.kind is Kind.NUMERIC else 0
+            scale = kind.scale if kind.kind is Kind.NUMERIC else column.places
             found[name] = Type(Kind.NUMERIC, 38, max(scale, 1))
         elif exactly and kind.kind not in _TIMES and wanted in ("timestamp", "text"):
             found[name] = Type(Kind.TIMESTAMPTZ if wanted == "timestamp" else Kind.TEXT)
-    return {name: kind for name, kind in found.items() if believed[name].kind is not Kind.JSONB}
+    nested = {column.name for column in columns if column.type.kind is Kind.JSONB}
+    return {name: kind for name, kind in found.items() if name not in nested}
 
 
 def _narrower(kind: Type, wanted: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -44,6 +44,20 @@ class Load:
     state: str
     plan: dict[str, Any]
     ranges: list[list[int]] = field(default_factory=list)
+
+
+class Published(NamedTuple):
+    """A published table: the timestamp of its rows, µs, its number if it was kept, its rows."""
+
+    stamp: int
+    table_id: UUID | None
+    rows: int
+    report: Mapping[str, Any]
+
+    @property
+    def formats(self) -> dict[str, str]:
+        """The orders in which dates were written, by column."""
+        return {c["name"]: c["format"] for c in self.report["columns"] if c.get("format")}
 
 
 class Record:
@@ -131,10 +145,10 @@ class Record:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["staged"]).fetchall()
 
-    def published(self, keyspace: str, name: str) -> tuple[int, UUID | None] | None:
-        """Return the timestamp of a published table's rows, and its number, if it was kept."""
+    def published(self, keyspace: str, name: str) -> Published | None:
+        """Return what is known of a published table, None if it is not."""
         found = self._one("published", keyspace, name)
-        return (found["stamp"], found["table_id"]) if found else None
+        return Published(**found) if found else None
 
     def publish(
         self,

@@ -70,7 +70,7 @@ UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, fini
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: published
-SELECT stamp, table_id FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
+SELECT stamp, table_id, rows, report FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
 
 -- name: list
 SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,
