@@ -9,7 +9,7 @@ import zstandard
 from myriad.errors import SourceError
 from myriad.sources import csv_dialect
 from myriad.sources.base import ReadOptions
-from tests.csv_source import by_python, opened, sortable, texts
+from tests.csv_source import Rejects, by_python, opened, sortable, texts
 
 WITH_HEADER = {
     "commas": ("a,b\n1,2\n", ",", '"', ("a", "b")),
@@ -239,3 +239,57 @@ def test_names_of_folders_are_just_names(name: str, tmp_path: Path) -> None:
     source = opened(path, work)
     assert texts(source) == [("1", "2")]
     assert len(source.table.columns) == 2
+
+
+SKIPPED = {
+    "lines": (b'Report of today\n"odd,quote\n\nid,v\n1,x\n2,y\n', 3),
+    "windows": (b"Report\r\nof today\r\nid,v\r\n1,x\r\n2,y\r\n", 2),
+    "old macintosh": (b"Report\rof today\rid,v\r1,x\r2,y\r", 2),
+    "a mark, and nothing to skip but a line": (b"\xef\xbb\xbfReport\nid,v\n1,x\n2,y\n", 1),
+    "more than a buffer": (b"#" * 3_000_000 + b"\nid,v\n1,x\n2,y\n", 1),
+}
+
+
+@pytest.mark.parametrize(("data", "skip"), SKIPPED.values(), ids=SKIPPED)
+def test_lines_before_the_header_are_skipped(tmp_path: Path, data: bytes, skip: int) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    source = opened(path, tmp_path, skip=skip)
+    assert [column.name for column in source.table.columns] == ["id", "v"]
+    assert texts(source) == [("1", "x"), ("2", "y")]
+
+
+def test_rejects_have_their_line_also_where_lines_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"Report\n\nid,v\n1,x\n2\n")
+    rejects: Rejects = []
+    assert texts(opened(path, tmp_path, skip=1), rejects) == [("1", "x")]
+    assert [reject.line for reject in rejects] == [5]
+
+
+def test_a_file_that_is_skipped_whole_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(SourceError, match="empty"):
+        opened(path, tmp_path, skip=5)
+
+
+NO_TABLES = {
+    "an HTML page": (b"<!DOCTYPE html>\n<html><head><title>503, sorry</title>", "'503, sorry'"),
+    "a bare page": (b"\n <HTML><body>Service Unavailable</body></html>", "an HTML page"),
+    "XML": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
+    "a JSON error": (b'{"error": "expired", "code": 401}\n', "JSON"),
+    "one line of words": (b"Internal Server Error\n", "one line of text, 'Internal Server Error'"),
+}
+
+
+@pytest.mark.parametrize(("data", "said"), NO_TABLES.values(), ids=NO_TABLES)
+def test_what_is_no_table_is_named_unless_a_person_insists(
+    tmp_path: Path, data: bytes, said: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=said) as caught:
+        opened(path, tmp_path)
+    assert "--delimiter" in caught.value.hint
+    assert opened(path, tmp_path, delimiter=",").table.columns

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
-from myriad.sources import csv_count, csv_dialect, csv_records, engine, spool, text, text_sql
+from myriad.sources import csv_count, csv_dialect, csv_records, engine, plain, spool, text, text_sql
 from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
@@ -47,10 +47,7 @@ def open_csv(
     path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
 ) -> list[TableSource]:
     """Open a plain CSV file as the table `name`; raises SourceError if it is no table of text."""
-    spool.refuse_binary(path, origin)
-    encoding = options.encoding or spool.wide_encoding(spool.head(path))
-    if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-        path = spool.transcoded(path, encoding, workspace.folder, origin)
+    path = plain.text(path, origin, options, workspace.folder)
     return [CsvSource(path, origin, options, workspace, name)]
 
 

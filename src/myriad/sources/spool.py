@@ -125,6 +125,20 @@ def first_line(path: Path) -> tuple[int, Counter[int]]:
     return begin, ends
 
 
+def blanked(path: Path, lines: int, folder: Path) -> Path:
+    """Return a copy in `folder` whose first lines are blank: the others keep their numbers."""
+    start = head(path, CHUNK)
+    newline = b"\r" if b"\r" in start and b"\n" not in start else b"\n"
+    with path.open("rb") as file, tempfile.NamedTemporaryFile(dir=folder, delete=False) as target:
+        left, rest = lines, b""
+        while left and (rest := file.read(CHUNK)):
+            parts = rest.split(newline, left)
+            left, rest = left - len(parts) + 1, parts[-1]
+        target.write(newline * (lines - left) + (b"" if left else rest))
+        shutil.copyfileobj(file, target, CHUNK)
+    return Path(target.name)
+
+
 def refuse_binary(path: Path, origin: str) -> None:
     """Raise SourceError, saying what it is, if a file that should be text is not."""
     start = head(path)
