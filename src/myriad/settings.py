@@ -142,6 +142,9 @@ class Settings:
     swap_timeout: float = _setting(
         300.0, "seconds that `publish` waits for readers of the old table before it gives up", low=1
     )
+    publish_wait: float = _setting(
+        600.0, "seconds that `publish --wait` waits for a publish of the same table"
+    )
     versions: int = _setting(
         2, "older versions of each table that `publish` keeps for `undo`; 0: none", high=1000
     )

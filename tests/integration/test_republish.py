@@ -1,4 +1,4 @@
-"""Publishing again: replace, append, dry run, rejects."""
+"""Publishing again: replace, dry run, rejects."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -78,94 +78,6 @@ def test_a_name_that_belongs_to_something_else_is_refused(place: Place, kind: st
 def test_replace_and_append_exclude_each_other(place: Place) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         place.publish(place.write("t.csv", "a\n1\n"), replace=True, append=True)
-
-
-def test_appending_adds_rows_in_the_types_that_are_there(place: Place) -> None:
-    place.publish(place.write("1.csv", "a,b,c\n100000,x,1.25\n"), table="t", keys={"": ("a",)})
-    report = place.publish(place.write("2.csv", "c,a,b\n2.5,7,y\n3,8,z\n"), table="t", append=True)
-    assert (report.tables[0].action, report.rows) == ("appended", 2)
-    assert place.columns("t") == {"a": "bigint", "b": "text", "c": "numeric"}
-    assert place.ask("SELECT a, b, c::float8 FROM t ORDER BY a") == [
-        (7, "y", 2.5), (8, "z", 3.0), (100000, "x", 1.25),
-    ]  # fmt: skip
-    (listed,) = (r for r in place.installation.published() if r["database"] == place.database)
-    assert listed["rows"] == 3
-    assert place.installation.describe("t", place.database)["rows"] == 3
-
-
-def test_appending_where_nothing_is_makes_the_table(place: Place) -> None:
-    report = place.publish(place.write("t.csv", "a\n1\n"), append=True)
-    assert report.tables[0].action == "created"
-    assert place.ask("SELECT a FROM t") == [(1,)]
-
-
-def test_appending_to_a_table_of_somebody_else_leaves_it_theirs(place: Place) -> None:
-    place.ask("CREATE TABLE public.t (a int, b text DEFAULT 'theirs')")
-    path = place.write("t.csv", "a\n1\n")
-    place.publish(path, append=True)
-    assert place.ask("SELECT a, b FROM t") == [(1, "theirs")]
-    with pytest.raises(SchemaRefused, match="Myriad did not publish it"):
-        place.publish(path)
-
-
-def test_appending_other_columns_is_refused_with_the_difference(place: Place) -> None:
-    place.publish(place.write("t.csv", "a,b\n1,x\n"), keys={"": ("a",)})
-    with pytest.raises(SchemaRefused) as caught:
-        place.publish(place.write("t.csv", "b,c\ny,2\n"), append=True)
-    assert "+ c" in caught.value.message
-    assert "- a" in caught.value.message
-    assert place.ask("SELECT count(*) FROM t") == [(1,)]
-
-
-def test_appending_a_key_that_is_there_is_refused(place: Place) -> None:
-    place.publish(place.write("t.csv", "a,b\n1,x\n"), keys={"": ("a",)})
-    with pytest.raises(KeyRefused, match=r"Key \(a\)=\(1\) already exists"):
-        place.publish(place.write("t.csv", "a,b\n2,y\n1,z\n"), append=True)
-    assert place.ask("SELECT * FROM t") == [(1, "x")]
-
-
-def test_appending_what_a_constraint_forbids_is_refused_in_words(place: Place) -> None:
-    place.ask("CREATE TABLE public.t (a int CHECK (a > 0), b text NOT NULL)")
-    for text, said in (("a,b\n-1,x\n", "check constraint"), ("a,b\n1,\n", "not-null constraint")):
-        with pytest.raises(PublishError, match=said) as caught:
-            place.publish(place.write("t.csv", text), append=True)
-        assert caught.value.hint
-    assert place.ask("SELECT * FROM t") == []
-
-
-def test_appending_values_that_do_not_fit_are_rejects_by_line(place: Place) -> None:
-    place.publish(place.write("t.csv", "a,b\n1,x\n"))
-    path = place.write("t.csv", 'a,b\n2,y\nfour,"z\nz"\n4e9,w\n5,v\n')
-    with pytest.raises(TooManyRejects) as caught:
-        place.publish(path, append=True)
-    assert "line 3: a: the value does not fit bigint: 'four," in caught.value.message
-    assert place.ask("SELECT count(*) FROM t") == [(1,)]
-    report = place.publish(path, append=True, max_rejects=2)
-    assert [(r.line, r.raw) for r in report.rejects] == [(3, 'four,"z\nz"'), (5, "4e9,w")]
-    assert place.ask("SELECT a, b FROM t ORDER BY a") == [(1, "x"), (2, "y"), (5, "v")]
-
-
-def test_appending_more_places_than_the_sample_shows_keeps_them(place: Place) -> None:
-    place.publish(place.write("t.csv", "id,v\n1000000,1.5\n"))
-    lines = [f"{n},2.5\n" for n in range(1, 300_000)]
-    lines[140_001] = "140002,0.12345678\n"
-    place.publish(place.write("t.csv", "id,v\n" + "".join(lines)), append=True)
-    assert place.one("SELECT v::text FROM t WHERE id = 140002") == "0.12345678"
-    assert place.one("SELECT count(*) FROM t") == 300_000
-
-
-def test_appending_json_that_postgresql_refuses_fails_at_once(place: Place) -> None:
-    place.publish(place.write("t.csv", 'id,d\n1,"{}"\n'))
-    assert place.columns("t")["d"] == "jsonb"
-    phases: list[str] = []
-    with pytest.raises(PublishError, match=r"out of range|overflow"):
-        place.publish(
-            place.write("t.csv", 'id,d\n1,"[1e999999]"\n'),
-            append=True,
-            progress=lambda step: phases.append(step.phase),
-        )
-    assert len(phases) < 4
-    assert place.one("SELECT count(*) FROM t") == 1
 
 
 def test_a_dry_run_loads_nothing_and_its_statements_run_as_they_are(place: Place) -> None:

@@ -18,6 +18,7 @@ from myriad.errors import EngineError, MyriadError, NotRunning
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
+EXIT_SOME = 5
 PIPED_WIDTH = 1000
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from myriad.cli.common import EXIT_REJECTS, Session, common, start_if_needed
+from myriad.cli.common import EXIT_REJECTS, EXIT_SOME, Session, common, start_if_needed
 from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.publish.contract import Change, Level
@@ -15,8 +15,23 @@ from myriad.publish.report import size_text
 from myriad.sources.base import ReadOptions
 from myriad.sources.open import check
 
+AS_SET = -1.0  # of --wait: as the settings say
 
-@click.command("publish")
+
+class _Publish(click.Command):
+    """Knows that what follows `--wait` is a file, unless it is a number."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give `--wait` its default where it has no number."""
+        end = args.index("--") if "--" in args else len(args)
+        for place, argument in enumerate(args[:end]):
+            following = args[place + 1] if place + 1 < end else ""
+            if argument == "--wait" and not following.replace(".", "", 1).isdigit():
+                args[place] = f"--wait={AS_SET}"
+        return super().parse_args(ctx, args)
+
+
+@click.command("publish", cls=_Publish)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--database", help="Database; made if it is not there.")
 @click.option("--dataset", help="Dataset (schema); made if it is not there.")
@@ -36,6 +51,22 @@ from myriad.sources.open import check
 )
 @click.option("--replace", is_flag=True, help="Replace even a table made by somebody else.")
 @click.option("--append", is_flag=True, help="Add to the table that is there.")
+@click.option(
+    "--merge", is_flag=True, help="Insert into the table that is there, or update, by its key."
+)
+@click.option(
+    "--delete-missing", is_flag=True, help="With --merge: delete rows that the files lack."
+)
+@click.option("--again", is_flag=True, help="With --append: also what was added before.")
+@click.option(
+    "--keep-going", is_flag=True, help="Publish the other files where one cannot be: exit code 5."
+)
+@click.option(
+    "--wait",
+    type=float,
+    metavar="[SECONDS]",
+    help="Wait for a publish of the same table; so long as `publish_wait` says unless told.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the statements, load nothing.")
 @click.option("--check", is_flag=True, help="Read and prove everything, change nothing.")
 @click.option(
@@ -69,15 +100,20 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
 
     What is said of a table is remembered: see `myriad recipe`.
     """
-    options = _options(given)
     installation = session.open()
-    check(sources)  # before anything is started for a name that is mistyped
+    if given["wait"] == AS_SET:
+        given["wait"] = installation.settings.publish_wait
+    options = _options(given)
+    if not options.keep_going:
+        check(sources)  # before anything is started for a name that is mistyped
     if options.to != "postgres":
         installation.cluster()  # says what to do where there is none
     start_if_needed(session, installation)
     with progress(session) as tell:
         report = installation.publish(sources, options, tell)
     _tell(session, report)
+    if report.failed:
+        sys.exit(EXIT_SOME)
     if report.rejects:
         sys.exit(EXIT_REJECTS)
 
@@ -89,6 +125,7 @@ def _options(given: dict[str, Any]) -> Options:
     )
     plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
     more = ("max_rejects", "keep_names", "contract")
+    adding = ("merge", "delete_missing", "again", "keep_going")
     return Options(
         keys=parse_keys(given["key"]),
         read=read,
@@ -97,7 +134,8 @@ def _options(given: dict[str, Any]) -> Options:
         columns=_list(given["columns"]),
         exclude=_list(given["exclude"]),
         allow=frozenset(_change(name) for name in _list(given["allow"])),
-        **{name: given[name] for name in (*plain, *more)},
+        wait=given["wait"] or 0.0,
+        **{name: given[name] for name in (*plain, *more, *adding)},
     )
 
 
@@ -143,7 +181,11 @@ def _text(report: Report, *, full: bool) -> str:
         total = f"Checked: it would be published, {total}; nothing was changed"
     if report.rejects:
         total += f"; {len(report.rejects)} rejects in {report.rejects_file}"
-    return "\n".join([*parts, total])
+    failed = [
+        f"not published: {failure.source}: {failure.error.message}\n  hint: {failure.error.hint}"
+        for failure in report.failed
+    ]
+    return "\n".join([*parts, *failed, total])
 
 
 def _table(report: Report, table: TableReport, *, full: bool) -> str:
@@ -158,6 +200,9 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
         lines += _columns(table)
     if table.used:
         lines.append(f"  recipe: {table.used} (myriad recipe {table.table.name})")
+    if table.merged:
+        counts = table.merged._asdict().items()
+        lines.append("  rows: " + ", ".join(f"{rows:,} {what}" for what, rows in counts))
     lines += [f"  changed: {line}" for line in table.difference]
     lines += [f"  allowed: {difference.text}" for difference in table.allowed]
     if table.engine == "cassandra":

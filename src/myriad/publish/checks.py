@@ -56,6 +56,12 @@ class Checks:
             return frozenset()
         return target.names - {column.name for column in target.table.columns}
 
+    def note(self, target: Target, differences: list[Difference]) -> None:
+        """Take differences that somebody else found; those known already count once."""
+        known = self.allowed(target.name)
+        new = [each for each in differences if each not in known]
+        self._note(self.terms(target), target.name, new)
+
     def _note(self, held: Terms, name: str, differences: list[Difference]) -> None:
         self.found.setdefault(name, []).extend((held, each) for each in differences)
 

@@ -163,6 +163,19 @@ def of_rows(terms: Terms, name: str, there: Shape, rows: int) -> list[Difference
     return [Difference(name, Change.SHRINK, text)]
 
 
+def of_deleted(terms: Terms, name: str, there: int, deleted: int) -> list[Difference]:
+    """Return what is worse about rows that a merge deletes of those that are there."""
+    if not deleted:
+        return []
+    remain = there - deleted
+    if not remain:
+        return [Difference(name, Change.EMPTY, f"all {there:,} rows would be deleted")]
+    if there < FEW or remain >= there * terms.shrink:
+        return []
+    text = f"{deleted:,} of {there:,} rows would be deleted: less than {terms.shrink:.0%} remain"
+    return [Difference(name, Change.SHRINK, text)]
+
+
 def of_writes(name: str, rows: int, gone: int) -> list[Difference]:
     """Return a difference for what people wrote into the table since it was published."""
     if not rows and not gone:

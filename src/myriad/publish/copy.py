@@ -2,18 +2,20 @@
 
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pgpq
 import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from myriad.errors import PublishError
 from myriad.model import Type
 from myriad.sources.base import arrow_type
 
 # The context of a COPY's error: COPY name, line 3, column "a"...
 _COLUMN = re.compile(r"^COPY .*, line \d+, column (.+?)(?:: \".*)?$", re.MULTILINE)
+CHUNK = 1 << 17  # bytes
 SEND_BUFFER = 1 << 20  # fewer, larger writes to the server's socket
 
 
@@ -49,6 +51,46 @@ def load(
                 )
             copy.write(encoder.finish())
         return cursor.rowcount
+
+
+def pipe(
+    reader: psycopg.Connection,
+    query: sql.Composable,
+    writer: psycopg.Connection,
+    target: sql.Composable,
+    columns: Sequence[str],
+) -> int:
+    """Copy the rows of `query` into a table that `writer` has just made; return how many.
+
+    They are visible to every snapshot then, as with `freeze` of `load`, which rows that a statement
+    inserts are not. Raises psycopg.Error.
+    """
+    give = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query)
+    take = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
+        target, sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with reader.cursor() as source, writer.cursor() as sink:
+        with source.copy(give) as given, sink.copy(take) as taken:
+            for some in _chunks(given):
+                taken.write(some)
+        if source.rowcount != sink.rowcount:
+            raise PublishError(
+                f"{source.rowcount} rows were read, the new table has {sink.rowcount}",
+                hint="The old table stays. Publish again; if it happens again, report it.",
+            )
+        return sink.rowcount
+
+
+def _chunks(rows: Iterable["bytes | bytearray | memoryview"]) -> Iterator[bytes]:
+    """Put rows together: a write of its own for each would cost more than the row."""
+    some, size = [], 0
+    for row in rows:
+        some.append(row)
+        size += len(row)
+        if size >= CHUNK:
+            yield b"".join(some)
+            some, size = [], 0
+    yield b"".join(some)
 
 
 def widen_socket(connection: psycopg.Connection) -> None:

@@ -16,13 +16,6 @@ _SQL = named_sql.load("myriad.publish", "existing.sql")
 Row = dict[str, Any]
 SHOWN = 5
 
-_KINDS = {
-    "timestamp without time zone": Kind.TIMESTAMP,
-    "timestamp with time zone": Kind.TIMESTAMPTZ,
-    "time without time zone": Kind.TIME,
-    **{str(kind): kind for kind in Kind},
-}
-
 
 @dataclass(frozen=True)
 class ExistingColumn:
@@ -182,43 +175,3 @@ def type_named(text: str) -> Type | None:
 def with_format(kind: Type, pattern: str) -> Type:
     """Return a type whose text is written in the order of `pattern`, if it can have one."""
     return replace(kind, format=pattern) if kind.kind is Kind.DATE else kind
-
-
-def append_types(existing: Existing, table: Table, name: str) -> list[Type]:
-    """Return the types in which `table`'s columns must arrive to be added to what is there.
-
-    Raises SchemaRefused with the difference if columns are missing on either side.
-    """
-    there = {column.name: column for column in existing.columns}
-    extra = [column.name for column in table.columns if column.name not in there]
-    given = {column.name for column in table.columns}
-    missing = [
-        column.name
-        for column in existing.columns
-        if column.name not in given and column.not_null and not column.has_default
-    ]
-    if extra or missing:
-        lines = [*(f"+ {column}" for column in extra), *(f"- {column}" for column in missing)]
-        raise SchemaRefused(
-            f"the source does not fit {name}:\n  " + "\n  ".join(lines),
-            hint="--append needs the table's columns; without it the table is replaced.",
-        )
-    return [_type_of(there[column.name], column.type, name) for column in table.columns]
-
-
-def _type_of(column: ExistingColumn, arriving: Type, name: str) -> Type:
-    base, _, modifier = column.type.partition("(")
-    if base == "numeric":
-        if modifier:
-            precision, _, places = modifier.rstrip(")").partition(",")
-            return Type(Kind.NUMERIC, min(int(precision), 38), int(places or 0), declared=True)
-        return Type(Kind.NUMERIC, 38, arriving.scale if arriving.kind is Kind.NUMERIC else 0)
-    if base.startswith(("character", "citext")):
-        return Type(Kind.TEXT)
-    kind = _KINDS.get(column.type)
-    if kind is None:
-        raise SchemaRefused(
-            f"{name}.{column.name} is {column.type}: --append cannot fill that",
-            hint="Replace the table, or change the column's type.",
-        )
-    return arriving if arriving.kind is kind else Type(kind)

@@ -197,3 +197,12 @@ WHERE a.pid <> pg_backend_pid() AND a.pid IN (
     WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.relation = ANY(%(oids)s) AND l.granted)
 ORDER BY a.xact_start LIMIT 3;
+
+-- name: own_references
+-- Foreign keys of a table, to others and to itself.
+SELECT conname::text AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+WHERE contype = 'f' AND conrelid = %(oid)s ORDER BY conname;
+
+-- name: identities
+SELECT attname::text AS name FROM pg_attribute
+WHERE attrelid = %(oid)s AND attidentity <> '' AND NOT attisdropped;

@@ -9,12 +9,14 @@ from psycopg import sql
 
 from myriad.errors import KeyRefused, PublishError
 from myriad.model import Kind, Table, Type
-from myriad.publish import copy, ddl, reading
-from myriad.publish.existing import Existing, Row, append_types, query
+from myriad.publish import adding, copy, ddl, reading
+from myriad.publish.existing import Existing, Row, query
+from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.rejects import Rejects
+from myriad.publish.report import Merged
 from myriad.publish.swap import Replacement
 
 SHOWN_DUPLICATES = 5
@@ -29,19 +31,34 @@ MAINTENANCE_MB = 256
 
 @dataclass
 class Loaded:
-    """A table that is loaded: how many rows, by which transaction, and its place until the swap."""
+    """A table that is loaded.
+
+    Attributes:
+        rows: how many came from the source.
+        xid: the transaction that loaded them.
+        replacement: its place until the swap; None: they are in the table that was there.
+        prints: the fingerprints of the sources, where those are taken.
+        merged: what became of rows, where they were merged.
+        held: rows of that transaction in the new table, where others came with them.
+        references: name → definition of the foreign keys that it gets when it is swapped in.
+    """
 
     rows: int
     xid: int
     replacement: Replacement | None
     notes: list[str] = field(default_factory=list)
+    prints: list[str] = field(default_factory=list)
+    merged: Merged | None = None
+    held: int | None = None
+    references: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Loader:
     """Loads the tables of one publish over one connection, in one transaction.
 
-    `mark` returns the number of the transaction, or savepoint, that it is called in.
+    `mark` returns the number of the transaction, or savepoint, that it is called in; the
+    fingerprints of sources are taken if `prints`.
     """
 
     connection: psycopg.Connection
@@ -49,6 +66,7 @@ class Loader:
     dataset: str
     rejects: Rejects
     progress: Progress
+    prints: bool = False
 
     def create(
         self,
@@ -74,16 +92,16 @@ class Loader:
             self.connection.execute(ddl.create_table(target.table, name))
             types = [column.type for column in target.table.columns]
             columns = [column.name for column in target.table.columns]
-            return self._copy(source, name, columns, types, freeze=True)
+            return self.copy(source, name, columns, types, freeze=True)
 
-        rows, xid = self._retrying(target, attempt)
+        rows, xid, prints = self.retrying(target, attempt)
         for comment in ddl.comments(target.table, name):
             self.connection.execute(comment)
         self.progress(Step(target.name, "building keys", rows, 1.0))
         self.connection.execute(f"SET LOCAL maintenance_work_mem = '{MAINTENANCE_MB}MB'")
         notes: list[str] = []
         try:
-            renames = self._build_key(target.table, name)
+            renames = self.build_key(target.table, name)
         except KeyRefused as error:
             refused(error)
             target.lose_key()
@@ -94,19 +112,30 @@ class Loader:
         carried = carry_indexes(self.connection, name, target.name, added)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
         place = Replacement(self.dataset, staged, target.table, old, renames, carried, keep, made)
-        return Loaded(rows, xid, place, notes)
+        return Loaded(rows, xid, place, notes, prints)
 
     def append(self, target: Target, there: Existing) -> Loaded:
-        """Add the records of `target` to the table that is there, in the types that it has."""
+        """Add the records of `target` to the table that is there, in the types that it has.
+
+        Raises Grows if its columns cannot hold them, and what `create` raises.
+        """
         name = ddl.qualified(self.dataset, target.name)
         columns = [column.name for column in target.table.columns]
 
         def attempt(source: reading.Reading) -> int:
-            types = append_types(there, target.table, f"{self.dataset}.{target.name}")
-            return self._copy(source, name, columns, types, freeze=False)
+            adding.settle(there, target)
+            if adding.grown(there, target):
+                raise adding.Grows
+            types = [column.type for column in target.table.columns]
+            return self.copy(source, name, columns, types, freeze=False)
 
+        before = len(self.rejects.kept)
         try:
-            return Loaded(*self._retrying(target, attempt, fixed=True), None)
+            rows, xid, prints = self.retrying(target, attempt, fixed=True)
+            return Loaded(rows, xid, None, prints=prints)
+        except adding.Grows:
+            self.rejects.restart(before)
+            raise
         except psycopg.errors.UniqueViolation as error:
             raise KeyRefused(
                 f"{target.name} has such a row already: {error.diag.message_detail}",
@@ -119,20 +148,21 @@ class Loader:
                 hint="Leave such records out of the source, or replace the table.",
             ) from error
 
-    def _retrying(
+    def retrying(
         self,
         target: Target,
         attempt: Callable[[reading.Reading], int],
         *,
         fixed: bool = False,
-    ) -> tuple[int, int]:
-        """Run `attempt` until the types hold; return its rows and its transaction.
+    ) -> tuple[int, int, list[str]]:
+        """Run `attempt` until the types hold; return its rows, its transaction, fingerprints.
 
         One that fails leaves nothing behind.
 
         `fixed`: the table was there before, no column of it can become text.
         """
         source = reading.Reading(target, self.rejects, self.progress, "loading")
+        source.prints = Fingerprints([]) if self.prints else None
         xid = 0
 
         def in_transaction() -> int:
@@ -145,7 +175,8 @@ class Loader:
                 self._make_text(target, error, fixed=fixed)
                 raise reading.Again from error
 
-        return source.until_it_holds(in_transaction), xid
+        rows = source.until_it_holds(in_transaction)
+        return rows, xid, source.prints.of_sources() if source.prints else []
 
     def _make_text(self, target: Target, error: psycopg.Error, *, fixed: bool) -> None:
         """Load a column as text whose values the server itself refused, such as odd JSON."""
@@ -160,7 +191,7 @@ class Loader:
             ) from error
         target.text_columns.add(columns[name].original)
 
-    def _copy(
+    def copy(
         self,
         source: reading.Reading,
         name: sql.Composable,
@@ -169,10 +200,12 @@ class Loader:
         *,
         freeze: bool,
     ) -> int:
+        """Copy what is read into a table; return how many rows it has of it."""
         batches = source.batches(types)
         return copy.load(self.connection, name, columns, types, batches, freeze=freeze)
 
-    def _build_key(self, table: Table, name: sql.Identifier) -> dict[str, str]:
+    def build_key(self, table: Table, name: sql.Identifier) -> dict[str, str]:
+        """Build the primary key: temporary → final name. Raises KeyRefused with examples."""
         if not table.primary_key:
             return {}
         constraint = f"key_{secrets.token_hex(8)}"

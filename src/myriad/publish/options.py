@@ -24,6 +24,11 @@ class Options:
         keys: table name → key, or just its columns; the name "" stands for the only table.
         replace: replace even a table that Myriad did not publish.
         append: add to the table that is there.
+        merge: insert into the table that is there, or update, by its key.
+        delete_missing: of a merge, rows go that the source does not have.
+        again: add also what was added before.
+        keep_going: publish the other files where one cannot be.
+        wait: seconds to wait for somebody else who publishes the same table.
         dry_run: work out everything, load nothing.
         check: read and prove everything as a publish does, and change nothing.
         max_rejects: how many records may be left out before the publish fails; None: 0.
@@ -42,6 +47,11 @@ class Options:
     keys: Mapping[str, Key | tuple[str, ...]] = field(default_factory=dict)
     replace: bool = False
     append: bool = False
+    merge: bool = False
+    delete_missing: bool = False
+    again: bool = False
+    keep_going: bool = False
+    wait: float = 0.0
     dry_run: bool = False
     check: bool = False
     max_rejects: int | None = None
@@ -60,13 +70,40 @@ class Options:
             raise UsageError(
                 f"there is no engine {self.to!r}", hint=f"One of {', '.join(ENGINES)}."
             )
-        if self.replace and self.append:
-            raise UsageError("replace and append exclude each other", hint="Give one of them.")
+        self._check_ways()
         if self.dry_run and self.check:
             raise UsageError("a dry run reads no values that could be checked", hint="Give one.")
         if (self.max_rejects or 0) < 0:
             raise UsageError("the number of rejects cannot be negative", hint="0 allows none.")
         recipes.check(self.said("", ()))
+
+    def _check_ways(self) -> None:
+        """Refuse two ways of publishing at once; raises UsageError."""
+        ways = [way for way in ("replace", "append", "merge") if getattr(self, way)]
+        if len(ways) > 1:
+            raise UsageError(f"{' and '.join(ways)} exclude each other", hint="Give one of them.")
+        if self.delete_missing and not self.merge:
+            raise UsageError("--delete-missing is for --merge", hint="Give both, or neither.")
+        if self.delete_missing and self.to != "postgres":
+            raise UsageError(
+                "Cassandra cannot tell which rows a source lacks while others write:"
+                " --delete-missing is for PostgreSQL",
+                hint="Merge without it, or publish the whole table again.",
+            )
+        if self.again and not self.append:
+            raise UsageError("--again is for --append", hint="Give both, or neither.")
+        if self.keep_going and self.table is not None and not self.adds:
+            raise UsageError(
+                "--table puts the files together into one table: all of them, or none",
+                hint="--keep-going is for files with tables of their own, --append and --merge.",
+            )
+        if self.wait < 0:
+            raise UsageError("nobody can wait for less than 0 seconds", hint="--wait SECONDS.")
+
+    @property
+    def adds(self) -> bool:
+        """Whether rows come to those of a table that is there."""
+        return self.append or self.merge
 
     @property
     def changes(self) -> bool:

@@ -28,6 +28,10 @@ class Target:
         there: column → type of the table that is there, where those shall stay.
         strict: what does not fit those types is a misfit; else the types change.
         proven: every value was looked at.
+        holds: rows are added to the table that is there: its numbers get wider only when a value is
+            met that needs it, for those of text are believed to be wide.
+        held: columns of the source that are read so now.
+        outgrown: columns that have such a value.
         picked: places of the source's columns, in the table's order.
         names: what the source's columns are called, there and here, also those left out.
     """
@@ -41,6 +45,9 @@ class Target:
     strict: bool = True
     proven: bool = False
     key_is_asked: bool = False
+    holds: bool = False
+    held: set[str] = field(default_factory=set)
+    outgrown: set[str] = field(default_factory=set)
     picked: list[int] = field(default_factory=list)
     names: frozenset[str] = frozenset()
     text_columns: set[str] = field(default_factory=set)
@@ -66,6 +73,7 @@ class Target:
                 hint="Split the file, leave some out with --exclude, or turn columns into rows.",
             )
         merged = self._merged()
+        self.held = set()
         columns = tuple(self._column(merged[at], at, names) for at in self.picked)
         renamed = {originals[at]: names.chosen[at] for at in self.picked}
         self.table = Table(
@@ -90,11 +98,29 @@ class Target:
         name = names.chosen[at]
         if (asked := names.type_of(at)) is not None:
             column = lasting.as_asked(column, asked)
+        elif self._holds(column, name):
+            self.held.add(column.name)
+            column = replace(column, type=self.there[name], why=f"as before; {column.why}")
         elif name in self.there and column.name not in self.text_columns:
             column = lasting.as_there(
                 column, self.there[name], strict=self.strict or not self.proven
             )
         return replace(column, name=name, original=column.original)
+
+    def _holds(self, column: Column, name: str) -> bool:
+        there = self.there.get(name)
+        if not self.holds or there is None or column.name in self.outgrown | self.text_columns:
+            return False
+        return lasting.wider(column.type, there) and column.type.kind is not Kind.NUMERIC
+
+    def outgrow(self, column: str) -> bool:
+        """Let a column get wider that has a value which needs it; say whether it was held.
+
+        If it was not, that value will be a reject, and those of others must be none by mistake.
+        """
+        was_held = column in self.held
+        self.outgrown |= {column} if was_held else self.held
+        return was_held
 
     def keep(self, key: tuple[str, ...], there: Mapping[str, Type], *, strict: bool) -> None:
         """Keep the types that the table has, and its key unless somebody said another."""

@@ -13,7 +13,20 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
 from myriad.people import asking
-from myriad.publish import copy, ddl, existing, loading, naming, plan, record, shapes, versions
+from myriad.publish import (
+    adding,
+    copy,
+    ddl,
+    existing,
+    loading,
+    naming,
+    plan,
+    rebuilding,
+    record,
+    shapes,
+    versions,
+)
+from myriad.publish.additions import Additions, refuse_no_key
 from myriad.publish.checks import Checks
 from myriad.publish.claims import claim
 from myriad.publish.contract import Change
@@ -88,10 +101,20 @@ class Job:
     keeping: versions.Keeping
     _recorded: bool = field(default=False, init=False)  # whether the database has our record
     _checks: Checks = field(init=False)
+    _additions: Additions = field(init=False)
 
     def run(self, targets: list[plan.Target], report: Report, began: float) -> None:
         """Load all targets and swap them in, in one transaction."""
         self._checks = Checks(self.options, self.settings)
+        self._additions = Additions(
+            self.server,
+            self.connection,
+            self.dataset,
+            self.options,
+            self.settings,
+            self._checks,
+            self.keeping,
+        )
         if self.options.changes:
             record.prepare(self.connection)
         self._recorded = record.there(self.connection)
@@ -104,7 +127,7 @@ class Job:
             self.history.begin(self.connection)
         with self.connection.transaction(force_rollback=self.options.check):
             names = [target.name for target in targets]
-            claim(self.connection, self.dataset, names)
+            claim(self.connection, self.dataset, names, self.options.wait)
             if self._recorded:
                 versions.query(self.connection, "hold", dataset=self.dataset, names=names)
             there = self._look(targets)
@@ -128,7 +151,7 @@ class Job:
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
         self._checks.settle()
-        if any(there.values()) and not self.options.append:
+        if any(there.values()) and not self.options.adds:
             found = [(target.table, there[target.name]) for target in targets]
             tables = [
                 (table, old.oid if old else None, self._made(table.name) or [])
@@ -161,7 +184,11 @@ class Job:
             existing.refuse_foreign_code(self.connection, name, found.oid)
         if found is None:
             target.refuse_lost_key()
-        if found is None or self.options.append:
+            if self.options.merge:
+                refuse_no_key(target)
+            return None
+        if self.options.adds:
+            self._additions.begin(target, found, recorded=self._recorded)
             return found
         made = self._made(target.name)
         if made is None and not self.options.replace:
@@ -183,7 +210,7 @@ class Job:
 
     def _let_nobody_change(self, target: plan.Target) -> None:
         """Let nobody add a trigger to a table that is filled from here on."""
-        if self.options.append and self.options.changes:
+        if self.options.append and not self.options.dry_run:
             name = ddl.qualified(self.dataset, target.name)
             self.connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name))
 
@@ -191,8 +218,6 @@ class Job:
         table = self._report(target, there)
         table.ddl = ddl.text(self.dataset, target.table)
         table.written = self._written(there) if self._recorded else Written()
-        if there is not None and self.options.append:
-            existing.append_types(there, target.table, f"{self.dataset}.{target.name}")
         return table
 
     def _written(self, there: Existing | None) -> Written:
@@ -204,10 +229,18 @@ class Job:
         table.recipe, table.used = target.recipe, target.used(self.options)
         self._checks.tell(table)
         if there is not None:
-            table.action = "appended" if self.options.append else "replaced"
-            if not self.options.append:
+            table.action = self._action
+            if self.options.adds:
+                table.difference = adding.difference(there, target)
+            else:
                 table.difference = existing.difference(there, target.table)
         return table
+
+    @property
+    def _action(self) -> str:
+        if self.options.merge:
+            return "merged"
+        return "appended" if self.options.append else "replaced"
 
     def _load(
         self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
@@ -219,6 +252,7 @@ class Job:
             self.dataset,
             self.rejects,
             self.progress,
+            prints=self.options.append,
         )
         loaded = {}
         for target in targets:
@@ -247,24 +281,38 @@ class Job:
         table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
         table.ddl = ddl.text(self.dataset, target.table)
         table.notes += loaded.notes
+        table.added = loaded.prints
+        if found is not None and self.options.adds:
+            self._additions.tell(table, target, found, loaded)
+        elif loaded.replacement is not None:
+            self._hold(target, table, loaded.replacement)
         if loaded.replacement is not None:
-            there = self._checks.there(target)
-            empty = shapes.emptied(self.connection, loaded.replacement, there) if there else ()
-            self._checks.loaded(target, loaded.rows, written, empty)
-            if found and self._made(target.name) is not None and self.keeping.versions:
-                table.notes += [] if loaded.replacement.keep else [versions.NOT_KEPT]
-            if written.any:
-                kept = "are in the version before" if loaded.replacement.keep else "are gone"
-                table.notes.append(f"{written.any:,} rows that people wrote or deleted {kept}")
+            table.notes += self._of_before(target, table, loaded.replacement)
             if not target.table.primary_key:
                 table.key_candidates = self._key_candidates(loaded.replacement)
         return table, loaded
 
+    def _hold(self, target: plan.Target, table: TableReport, place: Replacement) -> None:
+        """Hold what was loaded in the place of a table against its contract."""
+        there = self._checks.there(target)
+        empty = shapes.emptied(self.connection, place, there) if there else ()
+        self._checks.loaded(target, table.rows, table.written, empty)
+
+    def _of_before(self, target: plan.Target, table: TableReport, place: Replacement) -> list[str]:
+        """Return notes on what becomes of the table that is replaced."""
+        notes = []
+        if place.old and self._made(target.name) is not None and self.keeping.versions:
+            notes += [] if place.keep else [versions.NOT_KEPT]
+        if table.written.any and not self.options.adds:
+            kept = "are in the version before" if place.keep else "are gone"
+            notes.append(f"{table.written.any:,} rows that people wrote or deleted {kept}")
+        return notes
+
     def _loaded(
         self, loader: loading.Loader, target: plan.Target, found: Existing | None
     ) -> loading.Loaded:
-        if found is not None and self.options.append:
-            return loader.append(target, found)
+        if found is not None and self.options.adds:
+            return self._additions.load(loader, target, found)
         made = self._made(target.name)
         old = found.oid if found else None
         kept = made is not None and old is not None and self.keeping.allows(self.connection, old)
@@ -285,10 +333,17 @@ class Job:
             lambda: asking.by_process(self.server),
         )
         for table in report.tables:
-            table.made = swapped.made.get(table.table.name, [])
+            name = table.table.name
+            table.made = swapped.made.get(name, [])
+            keys = loaded[name].references
+            place = ddl.qualified(self.dataset, name)
+            table.made += rebuilding.refer_again(self.connection, place, keys)
         return {
             name: versions.State(
-                one.xid, one.rows, added=one.replacement is None, kept=swapped.kept.get(name)
+                one.xid,
+                one.rows if one.held is None else one.held,
+                added=one.replacement is None,
+                kept=swapped.kept.get(name),
             )
             for name, one in loaded.items()
         }

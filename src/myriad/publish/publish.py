@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from myriad.engines.base import Server
-from myriad.errors import NotRunning
+from myriad.errors import MyriadError, NotRunning, PublishError, SourceError, UsageError
 from myriad.home import Home, process_started
 from myriad.publish import naming, plan, postgres, recipes
 from myriad.publish.checks import Checks
@@ -19,12 +21,12 @@ from myriad.publish.history import Run
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.recipes import Recipe
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Report
+from myriad.publish.report import Failure, Report
 from myriad.publish.versions import Keeping
 from myriad.settings import Settings
 from myriad.sources import engine
 from myriad.sources.base import ReadOptions, Workspace
-from myriad.sources.open import open_sources
+from myriad.sources.open import expand, open_sources
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
@@ -49,42 +51,101 @@ def publish(
 ) -> Report:
     """Make tables of `sources`, visible when all are loaded and their counts proven.
 
-    Until then, and whatever ends it, the tables that were there stay as they are.
+    Until then, and whatever ends it, the tables that were there stay as they are. If it is to keep
+    going, each file is published by itself, and the report names those that could not be.
     Raises SourceError, PublishError and its kinds, UsageError, psycopg.OperationalError, and for
     Cassandra EngineError.
     """
+    place = _Place(engines, home, settings, progress or _silent)
+    if not options.keep_going:
+        return place.publish(sources, options)
     began = time.monotonic()
-    database = options.database or settings.database
-    dataset = options.dataset or settings.dataset
-    naming.check("database", database)
-    if options.to != "cassandra":
-        postgres.check_dataset(dataset)
-    history = Run(dataset, sources=[str(source) for source in sources])
-    report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
-    remembered = recipes.of_dataset(engines.postgres, database, dataset)
-    run = _Run(engines, home, settings, options, progress or _silent, report, history)
+    database, dataset = place.names(options)
+    whole = Report("", database, dataset, options.dry_run, [], checked=options.check)
+    for source in sources:
+        _one_by_one(place, source, options, whole)
+    whole.run = whole.runs[0] if whole.runs else ""
+    whole.seconds = time.monotonic() - began
+    return whole
 
-    def read(name: str) -> ReadOptions:
-        table = plan.table_name(name, options, remembered)
-        return remembered.get(table, Recipe()).updated(options.said(table, ())).read
 
+def _one_by_one(place: "_Place", source: str | Path, options: Options, whole: Report) -> None:
+    """Publish each file that was named so by itself; what fails is noted."""
     try:
-        with _workspace(home, settings) as workspace, engine.heeding_signals():
-            opened = open_sources(sources, read, workspace)
-            try:
-                targets = plan.targets(opened, options, remembered)
-                run.all(targets, workspace)
-            finally:
-                for source in opened:
-                    source.close()
-    except BaseException as error:
-        run.failed(error)
-        raise
-    if options.changes:
-        made = {target.name: target.recipe for target in targets}
-        recipes.save(engines.postgres, (database, dataset), made)
-    report.seconds = time.monotonic() - began
-    return report
+        paths = list(expand(source))
+    except SourceError as error:
+        whole.failed.append(Failure(str(source), error))
+        return
+    for path in paths:
+        taken = frozenset(table.table.name for table in whole.tables)
+        try:
+            whole.take(place.publish([path], options, frozenset() if options.adds else taken))
+        except MyriadError as error:
+            whole.failed.append(Failure(str(path), error))
+        except (psycopg.Error, OSError) as error:
+            hint = "See `myriad status` and `myriad logs`."
+            whole.failed.append(Failure(str(path), PublishError(str(error).strip(), hint=hint)))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where is published, and who hears how far it is."""
+
+    engines: Engines
+    home: Home
+    settings: Settings
+    progress: Progress
+
+    def names(self, options: Options) -> tuple[str, str]:
+        """Return database and dataset."""
+        return options.database or self.settings.database, options.dataset or self.settings.dataset
+
+    def publish(
+        self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()
+    ) -> Report:
+        """Publish all of `sources` at once, as no table of `taken`; see `publish`."""
+        began = time.monotonic()
+        database, dataset = self.names(options)
+        naming.check("database", database)
+        if options.to != "cassandra":
+            postgres.check_dataset(dataset)
+        history = Run(dataset, sources=[str(source) for source in sources])
+        report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
+        remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
+        run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
+
+        def read(name: str) -> ReadOptions:
+            table = plan.table_name(name, options, remembered)
+            return remembered.get(table, Recipe()).updated(options.said(table, ())).read
+
+        try:
+            with _workspace(self.home, self.settings) as workspace, engine.heeding_signals():
+                opened = open_sources(sources, read, workspace)
+                try:
+                    targets = plan.targets(opened, options, remembered)
+                    _refuse_taken(targets, taken)
+                    run.all(targets, workspace)
+                finally:
+                    for source in opened:
+                        source.close()
+        except BaseException as error:
+            run.failed(error)
+            raise
+        if options.changes:
+            made = {target.name: target.recipe for target in targets}
+            recipes.save(self.engines.postgres, (database, dataset), made)
+        report.seconds = time.monotonic() - began
+        return report
+
+
+def _refuse_taken(targets: Sequence[plan.Target], taken: frozenset[str]) -> None:
+    """Raise UsageError for a table that the same command has just made of another file."""
+    for target in targets:
+        if target.name in taken:
+            raise UsageError(
+                f"another file of this command is table {target.name} already",
+                hint="Publish it by itself, under another name with --table.",
+            )
 
 
 def _silent(step: Step) -> None:

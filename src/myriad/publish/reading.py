@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from myriad.errors import PublishError, SourceError
 from myriad.model import Type
+from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.rejects import Rejects
@@ -27,6 +28,7 @@ class Reading:
     Attributes:
         phase: what the engine does with the rows, for progress.
         rows: yielded so far by this attempt.
+        prints: takes the fingerprints of what is yielded, if anybody wants them.
     """
 
     target: Target
@@ -34,6 +36,7 @@ class Reading:
     progress: Progress
     phase: str
     rows: int = 0
+    prints: Fingerprints | None = None
 
     def until_it_holds(self, attempt: Callable[[], int]) -> int:
         """Run `attempt`, which uses `batches`, until the types hold.
@@ -44,7 +47,7 @@ class Reading:
         before = len(self.rejects.kept)
         for number in range(ATTEMPTS):
             self.rejects.restart(before)
-            self._sink = self.rejects if number else None
+            self._sink = self.rejects if number and not self.target.held else None
             try:
                 rows = attempt()
                 self._check(rows)
@@ -53,8 +56,11 @@ class Reading:
             except Changed:
                 raise
             except (TypeMismatch, SourceError) as error:
-                if number and isinstance(error, SourceError):
+                if self._sink is not None and isinstance(error, SourceError):
                     raise
+                column = error.column if isinstance(error, TypeMismatch) else ""
+                if not self.target.outgrow(column) or number > 1:
+                    self.target.outgrown |= self.target.held
                 self.progress(Step(self.target.name, "proving types"))
                 for source in self.target.sources:
                     source.prove()
@@ -73,6 +79,8 @@ class Reading:
         sources, picked = self.target.sources, self.target.picked
         size = sum(source.size for source in sources)
         self.rows = 0
+        if self.prints is not None:
+            self.prints.restart([column.name for column in self.target.table.columns])
         for number, source in enumerate(sources):
             wanted = [column.type for column in source.table.columns]
             for place, kind in zip(picked, types, strict=True):
@@ -80,7 +88,10 @@ class Reading:
             chosen = picked != list(range(len(wanted)))
             for batch in source.read(wanted, self._sink):
                 self.rows += batch.num_rows
-                yield batch.select(picked) if chosen else batch
+                taken = batch.select(picked) if chosen else batch
+                if self.prints is not None:
+                    self.prints.take(number, taken)
+                yield taken
                 share = (number + source.progress()) / len(sources)
                 self.progress(Step(self.target.name, self.phase, self.rows, share, size))
 

@@ -51,16 +51,20 @@ def save(
     """Write down a publish that is about to be committed, in the same transaction."""
     for table in report.tables:
         name = table.table.name
-        statement = "append_table" if table.action == "appended" else "publish_table"
+        adds = table.action in ("appended", "merged")
+        known: dict[str, object] = {"added": table.added} if table.added else {}
+        made = {"made": table.made} if table.changed else {}
+        whole = table.as_data() | known
+        statement = "add_to_table" if adds else "publish_table"
         connection.execute(
             _SQL[statement],
             {
                 "dataset": report.dataset,
                 "name": name,
                 "run": report.run,
-                "rows": table.rows,
+                "rows": table.grown if adds else table.rows,
                 "source": table.source,
-                "report": Jsonb(table.as_data()),
+                "report": Jsonb(table.changed | made | known if adds else whole),
             },
         )
         table.version = versions.note(connection, report.dataset, name, states[name])

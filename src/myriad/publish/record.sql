@@ -4,11 +4,17 @@ VALUES (%(dataset)s, %(name)s, %(run)s, %(rows)s, %(report)s)
 ON CONFLICT (dataset, name) DO UPDATE
 SET run = excluded.run, rows = excluded.rows, report = excluded.report;
 
--- name: append_table
--- What came with the table stays; the rows add up. Nothing happens to a table not published.
+-- name: add_to_table
+-- What came with the table stays, but for what is new of it; the rows add up, and the newest sources
+-- are named. Nothing happens to a table not published.
 UPDATE myriad.published SET run = %(run)s, rows = rows + %(rows)s,
-    report = report || jsonb_build_object(
-        'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
+    report = report || %(report)s || jsonb_build_object(
+        'rows', rows + %(rows)s,
+        'source', CASE
+            WHEN %(source)s = ANY(string_to_array(report ->> 'source', ', '))
+                THEN report ->> 'source'
+            ELSE right((report ->> 'source') || ', ' || %(source)s::text, 4000)
+        END)
 WHERE dataset = %(dataset)s AND name = %(name)s;
 
 -- name: made
@@ -28,7 +34,7 @@ JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name
 ORDER BY p.dataset, p.name;
 
 -- name: show
-SELECT p.report, r.finished,
+SELECT p.report - 'added', r.finished,
        (SELECT jsonb_agg(to_jsonb(x) - 'run') FROM
            (SELECT * FROM myriad.reject j
             WHERE j.run = p.run AND j.table_name = p.name ORDER BY line LIMIT 20) x) AS rejects

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from myriad.errors import MyriadError
 from myriad.model import Column, Reject, Table
 from myriad.publish.contract import Difference, Level
 from myriad.publish.recipes import Recipe
@@ -31,6 +32,38 @@ class Written(NamedTuple):
         return max(self)
 
 
+class Merged(NamedTuple):
+    """How many rows a merge changed.
+
+    Attributes:
+        unchanged: of the source, whose values the table had already.
+        deleted: rows that the source lacked.
+    """
+
+    inserted: int
+    updated: int
+    unchanged: int
+    deleted: int
+
+    @property
+    def grown(self) -> int:
+        """How many rows more there are."""
+        return self.inserted - self.deleted
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything was as in the source already."""
+        return not (self.inserted or self.updated or self.deleted)
+
+
+class Counts(NamedTuple):
+    """What will become of rows; `people` are those of theirs that would be changed or deleted."""
+
+    merged: Merged
+    there: int
+    people: int
+
+
 @dataclass
 class TableReport:
     """One table of a publish.
@@ -52,6 +85,11 @@ class TableReport:
         allowed: changes for the worse that were permitted.
         recipe: what is remembered of how it is published.
         used: options that nobody gave now and that its recipe gave.
+        merged: what became of rows, where those of the source were merged into the table.
+        grown: how many rows more the table has, where rows were added to it.
+        added: fingerprints of the contents that the table knows to have.
+        changed: what else is new of a table that grew wider columns, or new ones: a part of its
+            record.
     """
 
     source: str
@@ -75,6 +113,10 @@ class TableReport:
     allowed: list[Difference] = field(default_factory=list)
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
+    merged: Merged | None = None
+    grown: int = 0
+    added: list[str] = field(default_factory=list)
+    changed: dict[str, Any] = field(default_factory=dict)
 
     def type_of(self, column: Column) -> str:
         """Return a column's type as the engine writes it."""
@@ -89,7 +131,7 @@ class TableReport:
             "action": self.action,
             "rows": self.rows,
             "rejects": self.rejects,
-            "columns": [self._column(column) for column in self.table.columns],
+            "columns": self.columns_as_data(),
             "primary_key": list(self.table.primary_key),
             "foreign_keys": [asdict(key) for key in self.table.foreign_keys],
             "indexes": [asdict(index) for index in self.table.indexes],
@@ -105,8 +147,13 @@ class TableReport:
             **(self._of_cassandra() if self.engine == "cassandra" else self._of_postgres()),
         }
 
+    def columns_as_data(self) -> list[dict[str, Any]]:
+        """Return the columns as plain data."""
+        return [self._column(column) for column in self.table.columns]
+
     def _of_postgres(self) -> dict[str, object]:
-        return {"written": self.written._asdict(), "version": self.version}
+        merged = {"merged": self.merged._asdict()} if self.merged else {}
+        return {"written": self.written._asdict(), "version": self.version, **merged}
 
     def _of_cassandra(self) -> dict[str, object]:
         return {"key": self.key, "partitions": self.partitions, "asks": self.asks}
@@ -122,6 +169,19 @@ class TableReport:
         }
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What was named and could not be published, and why, while others were."""
+
+    source: str
+    error: MyriadError
+
+    def as_data(self) -> dict[str, object]:
+        """Return it as plain data for JSON."""
+        known = {"source": self.source, "error": self.error.message, "hint": self.error.hint}
+        return {**known, "type": type(self.error).__name__, **self.error.details}
+
+
 @dataclass
 class Report:
     """A publish that is done, or was only tried (`dry_run`, `checked`).
@@ -129,6 +189,8 @@ class Report:
     Attributes:
         first_in_dataset: the dataset had no table before.
         keyspace_made: the dataset had no keyspace in Cassandra before.
+        failed: what was not published, while other files were.
+        runs: of all that were published one by one.
     """
 
     run: str
@@ -142,11 +204,23 @@ class Report:
     first_in_dataset: bool = False
     keyspace_made: bool = False
     checked: bool = False
+    failed: list[Failure] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
         """Rows loaded in all tables."""
         return sum(table.rows for table in self.tables)
+
+    def take(self, other: "Report") -> None:
+        """Tell also of what another one tells."""
+        self.tables += other.tables
+        self.rejects += other.rejects
+        files = filter(None, (self.rejects_file, other.rejects_file))
+        self.rejects_file = ", ".join(files) or None
+        self.first_in_dataset |= other.first_in_dataset
+        self.keyspace_made |= other.keyspace_made
+        self.runs.append(other.run)
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
@@ -161,4 +235,6 @@ class Report:
             "rejects_file": self.rejects_file,
             "seconds": round(self.seconds, 3),
             "tables": [table.as_data() for table in self.tables],
+            "failed": [failure.as_data() for failure in self.failed],
+            "runs": self.runs or [self.run],
         }

@@ -43,7 +43,7 @@ def open_sources(
     opened: list[TableSource] = []
     try:
         for name in names:
-            for path in _expand(name):
+            for path in expand(name):
                 opened += _open(path, options, workspace)
     except BaseException:
         for source in opened:
@@ -55,12 +55,13 @@ def open_sources(
 def check(names: Sequence[str | Path]) -> None:
     """Raise SourceError for the first that is missing, a folder or not to be read."""
     for name in names:
-        for path in _expand(name):
+        for path in expand(name):
             if str(path) != STDIN:
                 _check(path, _readable(str(path)))
 
 
-def _expand(name: str | Path) -> Iterator[Path]:
+def expand(name: str | Path) -> Iterator[Path]:
+    """Yield the files that a name stands for; raises SourceError if there is none."""
     path = Path(name)
     if str(name) == STDIN or os.path.lexists(path):
         yield path

@@ -78,7 +78,7 @@ class Job:
         keyspaces.refuse_foreign(self.record, self.session, self.keyspace, *self.place)
         for target in sorted(targets, key=lambda target: target.name):
             if self.options.changes:
-                self.record.claim(self.keyspace, target.name)
+                self.record.claim(self.keyspace, target.name, self.options.wait)
         for number, target in enumerate(targets):
             self._finish_switch(target.name)
             self.tables.append(self._prepared(target, Spool(workspace, number)))
@@ -100,9 +100,9 @@ class Job:
     def _prepared(self, target: Target, spool: Spool) -> Prepared:
         there = self._there(target)
         before = self.record.published(self.keyspace, target.name)
-        if there is not None and before is not None and not self.options.append:
+        if there is not None and before is not None and not self.options.adds:
             self.checks.begin(target, shapes.of_there(there, before.rows))
-        keeps = there is not None and (before is not None or self.options.append)
+        keeps = there is not None and (before is not None or self.options.adds)
         formats = before.formats if before is not None else {}
         self._read(target, spool, there if keeps else None, formats)
         known = there.columns if there is not None and keeps else {}
@@ -110,7 +110,7 @@ class Job:
         proven, kept = Proof(spool, columns), len(self.rejects.kept)
         key = self._key(target, there, known=before is not None)
         self._hold(target, spool, columns, key)
-        if there is not None and self.options.append:
+        if there is not None and self.options.adds:
             found = {column.name: column.type for column in columns}
             present.refuse_misfit(there, f"{self.keyspace}.{target.name}", found, key)
             key = there.key
@@ -132,7 +132,7 @@ class Job:
     def _there(self, target: Target) -> Present | None:
         """Return the table that is there; raises SchemaRefused if it must not be touched."""
         there = present.find(self.session, self.keyspace, target.name)
-        if there is None or self.options.append:
+        if there is None or self.options.adds:
             return there
         name = f"{self.keyspace}.{target.name}"
         if not self._is_ours(target.name, there) and not self.options.replace:
@@ -177,7 +177,7 @@ class Job:
                 return {}
             asked = target.asked(self.options.types)
             columns = [column for column in table.columns if column.name not in asked]
-            exactly = self.options.append or strict
+            exactly = self.options.adds or strict
             return present.arriving(there, columns, formats, exactly=exactly)
 
         try:
@@ -222,7 +222,7 @@ class Job:
             target.refuse_lost_key()
             return None
         fits = set(there.key.columns) <= names
-        return there.key if fits and (known or self.options.append) else None
+        return there.key if fits and (known or self.options.adds) else None
 
     def _measured(
         self, spool: Spool, columns: list[kinds.CqlColumn], key: Key, proven: Proof
@@ -238,7 +238,7 @@ class Job:
             key=key,
             partitions=partitions,
             there=None,
-            appends=self.options.append,
+            appends=self.options.adds,
             stamp_before=0,
             size=size,
             rejects=0,
@@ -252,9 +252,10 @@ class Job:
             made.appends = False
             return
         same = present.same(self.session, self.keyspace, made.there, made.plan.wanted)
-        if self.options.append:
+        if self.options.adds:
             if made.resumes is None:
-                existing.refuse(self.cluster, self.session, made, proven)
+                if not self.options.merge:
+                    existing.refuse(self.cluster, self.session, made, proven)
             elif not made.resumes.plan["appends"]:  # it made the table that is there
                 made.there, made.appends = None, False
             made.stays = made.appends

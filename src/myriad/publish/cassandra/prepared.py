@@ -146,7 +146,7 @@ def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str
         "columns": present.signature(prepared.kinds, prepared.key),
         "rows": prepared.spool.rows,
         "content": prepared.spool.fingerprint(),
-        "options": repr((options.append, prepared.recipe.written())),
+        "options": repr((options.append, options.merge, prepared.recipe.written())),
         "cluster": cluster.kind,
     }
     digest = hashlib.sha256(json.dumps([files, rest], sort_keys=True).encode()).hexdigest()

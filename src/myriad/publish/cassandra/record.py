@@ -1,5 +1,6 @@
 """The record of what is published to Cassandra, in the control database: `record.sql`."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from myriad.errors import PublishError
 from myriad.model import Reject
 from myriad.publish.report import TableReport
 
+CLAIM_PAUSE = 0.2  # seconds between two looks whether a table is free
 _SQL = named_sql.load("myriad.publish.cassandra", "record.sql")
 KEPT_REJECTS = 20  # shown by `show`; all are in the file
 
@@ -73,13 +75,19 @@ class Record:
     def _run(self, statement: str, *values: object) -> None:
         self._connection.execute(_SQL[statement], values)
 
-    def claim(self, keyspace: str, name: str) -> None:
-        """Let nobody else publish that table as long as the connection lives."""
-        if not self.take(keyspace, name):
-            raise PublishError(
-                f"{keyspace}.{name} is being published by somebody else right now",
-                hint="Wait until that publish has ended.",
-            )
+    def claim(self, keyspace: str, name: str, wait: float = 0.0) -> None:
+        """Let nobody else publish that table as long as the connection lives.
+
+        Waits up to `wait` seconds for somebody else who does. Raises PublishError.
+        """
+        until = time.monotonic() + wait
+        while not self.take(keyspace, name):
+            if time.monotonic() >= until:
+                raise PublishError(
+                    f"{keyspace}.{name} is being published by somebody else right now",
+                    hint="Publish when that has ended, or with --wait.",
+                )
+            time.sleep(CLAIM_PAUSE)
 
     def take(self, keyspace: str, name: str) -> bool:
         """Claim that table unless somebody else has; say whether it is ours now."""
