@@ -1,7 +1,9 @@
 """What publishing again may change, and what it refuses with the old table left as it was."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -257,3 +259,32 @@ def test_the_command_ends_with_4_and_gives_the_differences_as_data(place: Place)
 def test_a_key_that_only_its_recipe_names_is_missed_at_the_first_publish(place: Place) -> None:
     with pytest.raises(PublishError, match="no column 'id'"):
         place.publish(place.write("t.csv", "a\n1\n"), keys={"": ("id",)})
+
+
+def test_a_type_that_a_person_chose_is_no_matter_of_the_contract(place: Place) -> None:
+    place.publish(place.write("t.csv", "a,b\n1.5,2\n"), types={"a": "numeric(4,2)"})
+    path = place.write("t.csv", "a,b\n12345.5,2\n")
+    for options in ({}, {"allow": frozenset({Change.TYPES})}, {"contract": "free"}):
+        with pytest.raises(TooManyRejects, match=r"a: the value does not fit numeric\(4,2\)"):
+            place.publish(path, **options)
+    place.publish(path, types={"a": "numeric(9,2)"})
+    assert place.columns("t")["a"] == "numeric(9,2)"
+
+
+def test_a_declared_type_is_widened_where_that_is_allowed(place: Place) -> None:
+    path = place.folder / "t.db"
+
+    def declared(kind: str, value: str) -> None:
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as con:
+            con.execute(f"CREATE TABLE t (a NUMERIC({kind}))")
+            con.execute("INSERT INTO t VALUES (?)", [value])
+            con.commit()
+
+    declared("6,2", "1234.5")
+    place.publish(path)
+    declared("9,2", "1234567.5")
+    with pytest.raises(ContractRefused, match="a: the value does not fit"):
+        place.publish(path)
+    place.publish(path, allow=frozenset({Change.TYPES}))
+    assert place.columns("t") == {"a": "numeric(9,2)"}

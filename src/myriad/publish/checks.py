@@ -110,12 +110,18 @@ class Checks:
 
     def rejected(self, target: Target, error: TooManyRejects) -> PublishError:
         """Return the error about too many rejects: the contract's, if values do not fit it."""
-        misfits = [reject for reject in error.rejects if is_misfit(reject)]
-        if target.name not in self._shapes or not misfits:
+        asked = target.asked(target.recipe.type)  # those a person chose, whatever the table has
+        kinds = {c.original: str(c.type) for c in target.table.columns if c.name not in asked}
+        misfits = [
+            reject
+            for reject in error.rejects
+            if is_misfit(reject) and reject.reason.partition(":")[0] in kinds
+        ]
+        permitted = self.terms(target).permits(Change.TYPES)
+        if target.name not in self._shapes or not misfits or permitted:
             return error
         columns = dict.fromkeys(reject.reason.partition(":")[0] for reject in misfits)
-        kinds = {column.original: str(column.type) for column in target.table.columns}
-        named = ", ".join(f"{name} ({kinds.get(name, '')})" for name in columns)
+        named = ", ".join(f"{name} ({kinds[name]})" for name in columns)
         examples = tuple(map(str, misfits[: contract.SHOWN]))
         text = f"values do not fit column {named}"
         return contract.refusal([Difference(target.name, Change.TYPES, text, examples)])

@@ -41,6 +41,10 @@ def wider(new: Type, old: Type) -> bool:
 
 
 def _holds(there: Type, kind: Type) -> bool:
+    if there.declared:
+        whole = there.precision - there.scale
+        fits = kind.precision - kind.scale <= whole and kind.scale <= there.scale
+        return kind.declared and fits
     return there.kind is kind.kind or wider(there, kind) or there.kind is Kind.TEXT
 
 
