@@ -169,7 +169,10 @@ def test_the_proof_while_reading_agrees_with_the_choice(
 def test_the_reason_names_a_value_that_does_not_fit(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, ["1", "2", "3", "n/a"])
     (found,) = text.guess(con, "probe", [COLUMN])
-    assert found.why == "3 of 4 are whole numbers, 1 are not, such as 'n/a'"
+    assert (
+        found.why
+        == "3 of 4 are whole numbers, 1 are not, such as 'n/a'; --null n/a makes that null"
+    )
 
 
 def test_dates_that_could_be_read_twice_are_named(con: duckdb.DuckDBPyConnection) -> None:
@@ -318,3 +321,28 @@ def test_no_value_reaches_the_file_system(con: duckdb.DuckDBPyConnection, tmp_pa
     fill(con, [f"'||(SELECT content FROM read_text('{secret}'))||'"])
     (found,) = text.guess(con, "probe", [COLUMN])
     assert found.type.kind is Kind.TEXT
+
+
+LOOKS = {
+    "a lone culprit": (
+        ["1", "2", "n/a", "n/a"],
+        "2 are not, such as 'n/a'; --null n/a makes that null",
+    ),
+    "a culprit with a blank": (["1.5", "2", "not known"], "--null 'not known' makes that null"),
+    "several culprits": (["1", "2", "x", "y"], "2 of 4 are whole numbers, 2 are not, such as "),
+    "a decimal comma": (["3.735,30", "12,50"], "text; looks like numbers written 1.234,50"),
+    "thousands": (["3,735.30", "1,250"], "text; looks like numbers written 1,234.50"),
+    "percent": (["5 %", "7.5%"], "text; looks like numbers with a percent sign"),
+    "a currency": (["$1,234.50", "$3"], "text; looks like amounts with a currency"),
+    "unpadded dates": (["1/31/2024", "12/1/2024"], "dates in an order that is not proven"),
+    "words": (["a", "b"], "text"),
+}
+
+
+@pytest.mark.parametrize(("values", "said"), LOOKS.values(), ids=LOOKS)
+def test_the_reason_for_text_helps(
+    con: duckdb.DuckDBPyConnection, values: list[str], said: str
+) -> None:
+    fill(con, values)
+    (found,) = text.guess(con, "probe", [COLUMN])
+    assert said in found.why
