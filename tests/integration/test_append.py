@@ -2,8 +2,12 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from myriad.errors import (
@@ -71,6 +75,32 @@ def test_appending_other_columns_is_refused_with_the_difference(place: Place) ->
     assert [each["change"] for each in error.details["differences"]] == ["columns"]
     assert "column c is new" in error.message
     assert place.ask("SELECT count(*) FROM t") == [(1,)]
+
+
+def test_the_same_content_is_named_as_such_where_the_key_forbids_it_too(place: Place) -> None:
+    place.publish(place.write("t.csv", "a,b\n1,x\n"), keys={"": ("a",)})
+    append(place, "a,b\n2,y\n")
+    assert "--merge updates those whose key is there" in refused(place, "b,a\ny,2\n").hint
+    with pytest.raises(KeyRefused, match="already exists"):
+        append(place, "b,a\ny,2\n", again=True)
+
+
+def test_digits_that_a_source_declares_get_more_and_a_persons_do_not(place: Place) -> None:
+    def write(name: str, digits: int, value: str) -> Path:
+        table = pa.table({"v": pa.array([Decimal(value)], pa.decimal128(digits, 2))})
+        pq.write_table(table, place.folder / name)
+        return place.folder / name
+
+    place.publish(write("t.parquet", 6, "1.25"))
+    place.publish(write("fits.parquet", 12, "2.25"), table="t", append=True)
+    assert place.columns("t") == {"v": "numeric(6,2)"}
+    place.publish(write("more.parquet", 12, "1234567.75"), table="t", append=True)
+    assert place.columns("t") == {"v": "numeric(12,2)"}
+    assert place.one("SELECT sum(v)::text FROM t") == "1234571.25"
+    place.publish(write("t.parquet", 6, "1.25"), types={"v": "numeric(6,2)"})
+    with pytest.raises(ContractRefused, match=r"v: the value does not fit numeric\(6,2\)"):
+        place.publish(write("x.parquet", 12, "1234567.75"), table="t", append=True)
+    assert place.columns("t") == {"v": "numeric(6,2)"}
 
 
 def test_appending_a_key_that_is_there_is_refused(place: Place) -> None:

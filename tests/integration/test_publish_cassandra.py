@@ -129,6 +129,21 @@ def test_append_adds_rows_and_refuses_those_that_are_there(space: Space) -> None
     assert (row["rows"], row["source"].count(".csv")) == (3, 2)
 
 
+def test_a_merge_adds_rows_and_changes_those_that_are_there(space: Space) -> None:
+    space.publish(space.write("t.csv", "a,b,c\n1,x,5\n2,y,6\n3,z,7\n"), "a")
+    more = space.write("more.csv", "b,a\nX,1\n,2\nw,4\n")
+    (table,) = space.publish(more, table="t", merge=True).tables
+    assert (table.action, table.rows) == ("merged", 3)
+    assert "2 of the rows were there, and get what the source says" in table.notes
+    (row,) = [r for r in space.installation.published() if r["dataset"] == space.dataset]
+    assert row["rows"] == 4
+    assert sorted(space.ask("SELECT a, b, c FROM {}.t")) == [
+        (1, "X", 5), (2, "y", 6), (3, "z", 7), (4, "w", None),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="--delete-missing is for PostgreSQL"):
+        space.publish(more, table="t", merge=True, delete_missing=True)
+
+
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [

@@ -154,7 +154,11 @@ def refuse_again(report: Mapping[str, object], target: Target, prints: Sequence[
         text = f"{shown}: {whole} was added to {target.name} before"
         raise ContractRefused(
             f"{text}; nothing was changed",
-            hint="--again adds it all the same.",
+            hint=(
+                "Its rows are there. --merge updates those whose key is there."
+                if target.key
+                else "--again adds it all the same."
+            ),
             differences=[{"table": target.name, "change": "again", "text": text}],
         )
 

@@ -1,6 +1,6 @@
 """Add to tables that are there, or merge into them: in place where that is enough."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -80,9 +80,15 @@ class Additions:
         """
         if not self.options.merge:
             try:
-                return self._known(target, loader.append(target, there))
+                loaded = loader.append(target, there)
+                self._known(target, loaded.prints)
+                return loaded
             except adding.Grows:
                 self._refuse_obstacles(target, there)
+            except KeyRefused:
+                if not self.options.again:
+                    self._known(target, loader.fingerprints(target))
+                raise
         with closing(self._reader()) as reader, reader.transaction():
             people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if needed
             key = target.table.primary_key if self.options.merge else ()
@@ -110,7 +116,8 @@ class Additions:
         loaded.merged = counts.merged if self.options.merge else None
         loaded.replacement = self._placed(loaded.replacement, target, there)
         loaded.references = rebuilding.references(self.connection, there.oid)
-        return self._known(target, loaded)
+        self._known(target, loaded.prints)
+        return loaded
 
     def _hold(self, target: Target, counts: Counts) -> None:
         """Hold what a merge deletes, and what it changes of people's rows, against the contract."""
@@ -138,11 +145,10 @@ class Additions:
             made=made,
         )
 
-    def _known(self, target: Target, loaded: Loaded) -> Loaded:
-        """Refuse what was added before, unless that is wanted."""
+    def _known(self, target: Target, prints: Sequence[str]) -> None:
+        """Raise ContractRefused for what was added before, unless that is wanted."""
         if not self.options.again:
-            adding.refuse_again(self._reports[target.name], target, loaded.prints)
-        return loaded
+            adding.refuse_again(self._reports[target.name], target, prints)
 
     def tell(self, table: TableReport, target: Target, there: Existing, loaded: Loaded) -> None:
         """Write down what was added, and how the table changed."""

@@ -31,13 +31,21 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
 
 
 def wider(new: Type, old: Type) -> bool:
-    """Say whether `new` holds all values of `old` and more; never for what a person declared."""
+    """Say whether `new` holds all values of `old` and more.
+
+    Where digits are declared, only others that are declared can be more: a person's are not asked
+    about here, for their recipe has them.
+    """
     if old.declared:
-        return False
+        return new.declared and new != old and _more_digits(new, old)
     return any(
         new.kind in order and old.kind in order and order.index(new.kind) > order.index(old.kind)
         for order in _WIDER
     )
+
+
+def _more_digits(new: Type, old: Type) -> bool:
+    return new.scale >= old.scale and new.precision - new.scale >= old.precision - old.scale
 
 
 def _holds(there: Type, kind: Type) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from myriad.errors import KeyRefused, PublishError
+from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
 from myriad.publish import adding, copy, ddl, reading
 from myriad.publish.existing import Existing, Row, query
@@ -18,6 +18,7 @@ from myriad.publish.plan import Target
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Merged
 from myriad.publish.swap import Replacement
+from myriad.sources.base import TypeMismatch
 
 SHOWN_DUPLICATES = 5
 # What the server raises about a value: odd ones, too deep ones (JSON), and rows beyond a page.
@@ -147,6 +148,17 @@ class Loader:
                 f" {error.diag.message_detail}",
                 hint="Leave such records out of the source, or replace the table.",
             ) from error
+
+    def fingerprints(self, target: Target) -> list[str]:
+        """Read the sources once more and return their fingerprints; none if they do not hold."""
+        source = reading.Reading(target, self.rejects, self.progress, "reading")
+        source.prints = Fingerprints([])
+        try:
+            for _ in source.batches([column.type for column in target.table.columns]):
+                pass
+        except (TypeMismatch, SourceError):
+            return []
+        return source.prints.of_sources()
 
     def retrying(
         self,

@@ -111,7 +111,8 @@ class Target:
         there = self.there.get(name)
         if not self.holds or there is None or column.name in self.outgrown | self.text_columns:
             return False
-        return lasting.wider(column.type, there) and column.type.kind is not Kind.NUMERIC
+        proof = column.type.kind is Kind.NUMERIC and not column.type.declared
+        return lasting.wider(column.type, there) and not proof
 
     def outgrow(self, column: str) -> bool:
         """Let a column get wider that has a value which needs it; say whether it was held.

@@ -37,6 +37,7 @@ class Reading:
     phase: str
     rows: int = 0
     prints: Fingerprints | None = None
+    _sink: Rejects | None = None
 
     def until_it_holds(self, attempt: Callable[[], int]) -> int:
         """Run `attempt`, which uses `batches`, until the types hold.

@@ -264,7 +264,14 @@ class Rebuild:
         rows = sql.SQL("SELECT {} {} WHERE {} AND {}").format(
             sql.SQL(", ").join(values), self._joined, chosen, self._stays
         )
-        return copy.pipe(self.reader, rows, self._writer, name, self._columns)
+        try:
+            return copy.pipe(self.reader, rows, self._writer, name, self._columns)
+        except psycopg.DataError as error:
+            raise SchemaRefused(
+                f"rows of {self._full} do not fit the types that it would get:"
+                f" {error.diag.message_primary}",
+                hint="Give the source's columns the table's types with --type.",
+            ) from error
 
     def _value(self, column: str) -> sql.Composable:
         new, old = sql.Identifier("s", column), sql.Identifier("o", column)

@@ -1,4 +1,4 @@
-"""Refuse to add rows whose keys are there already: Cassandra would overwrite without a word."""
+"""Find rows whose keys are there already: Cassandra would overwrite them without a word."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,19 +16,25 @@ from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.switch import SLOW
 
 
-def refuse(cluster: Cluster, session: Session, made: Prepared, proof: Proof) -> None:
-    """Raise KeyRefused, with how many, if rows with the keys of `made` are there already."""
+def count(cluster: Cluster, session: Session, made: Prepared, proof: Proof) -> int:
+    """Return how many rows with the keys of `made` are there already."""
     columns = proof.columns_of(made.key)
     names = ", ".join(quoted(column.name) for column in columns)
     select = f"SELECT {names} FROM {qualified(made.keyspace, made.name)}"
     pages = session.pages(select, consistency=cluster.consistency, timeout=SLOW)
     places = [column.place for column in columns]
-    count = made.spool.among(places, _batches(columns, pages))
-    if count:
+    return made.spool.among(places, _batches(columns, pages))
+
+
+def refuse(cluster: Cluster, session: Session, made: Prepared, proof: Proof) -> None:
+    """Raise KeyRefused, with how many, if rows with the keys of `made` are there already."""
+    found = count(cluster, session, made, proof)
+    if found:
         raise KeyRefused(
-            f"{made.keyspace}.{made.name} has {count:,} such rows already: they would be"
-            f" overwritten. For example {proof.first_among(columns)}",
-            hint="Leave those records out of the source, or replace the table.",
+            f"{made.keyspace}.{made.name} has {found:,} such rows already: they would be"
+            f" overwritten. For example {proof.first_among(proof.columns_of(made.key))}",
+            hint="Leave those records out of the source, let them change the rows with --merge, or"
+            " replace the table.",
         )
 
 

@@ -253,10 +253,11 @@ class Job:
             return
         same = present.same(self.session, self.keyspace, made.there, made.plan.wanted)
         if self.options.adds:
-            if made.resumes is None:
-                if not self.options.merge:
-                    existing.refuse(self.cluster, self.session, made, proven)
-            elif not made.resumes.plan["appends"]:  # it made the table that is there
+            if self.options.merge:
+                self._count_overwritten(made, proven)
+            elif made.resumes is None:
+                existing.refuse(self.cluster, self.session, made, proven)
+            if made.resumes and not made.resumes.plan["appends"]:  # it made the table that is there
                 made.there, made.appends = None, False
             made.stays = made.appends
         elif same and self._is_ours(made.name, made.there):
@@ -269,6 +270,11 @@ class Job:
                 f"{why}: the table is dropped and made anew at the end, and whoever reads in that"
                 " moment gets an error"
             )
+
+    def _count_overwritten(self, made: Prepared, proven: Proof) -> None:
+        count = existing.count(self.cluster, self.session, made, proven)
+        made.overwrites = count
+        made.notes.append(f"{count:,} of the rows were there, and get what the source says")
 
     def _resumable(self, made: Prepared) -> Load | None:
         """Return the load of the same rows that was cut short, if it can go on.

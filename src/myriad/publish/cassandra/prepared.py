@@ -32,6 +32,7 @@ class Prepared:
 
     Attributes:
         there: the table that is there already.
+        overwrites: how many rows of a merge are there already; None: it is none.
         stays: it gets the rows; otherwise one with the number `new_id` is made in its place.
         resumes: a load of the same rows that was cut short.
         stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
@@ -57,6 +58,7 @@ class Prepared:
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
     allowed: Sequence[Difference] = ()
+    overwrites: int | None = None
     stays: bool = False
     resumes: Load | None = None
     new_id: str = field(default_factory=lambda: str(uuid4()))
@@ -65,6 +67,13 @@ class Prepared:
     def name(self) -> str:
         """The table's name."""
         return self.spool.table.name
+
+    @property
+    def action(self) -> str:
+        """What is done to the table that is there."""
+        if not self.appends:
+            return "replaced"
+        return "appended" if self.overwrites is None else "merged"
 
     @property
     def kinds(self) -> dict[str, CqlType]:
@@ -86,6 +95,7 @@ class Prepared:
             self.appends,
             before,
             before if self.stays else self.new_id,
+            merges=self.overwrites is not None,
         )
 
     @property
@@ -113,7 +123,8 @@ class Prepared:
         kinds = self.kinds
         report.types = {name: text.plain(kind) for name, kind in kinds.items()}
         if self.there is not None:
-            report.action = "appended" if self.appends else "replaced"
+            report.action = self.action
+            report.grown = self.spool.rows - (self.overwrites or 0)
             if not self.appends:
                 report.difference = present.difference(self.there, kinds, self.key)
         report.contract = self.recipe.contract or report.contract

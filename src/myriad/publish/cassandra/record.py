@@ -171,19 +171,20 @@ class Record:
 
         `more`: bytes, stamp and table_id.
         """
+        adds = report.action in ("appended", "merged")
         values = {
             "keyspace": keyspace,
             "name": report.table.name,
             "run": run,
             "started": started,
-            "rows": report.rows,
+            "rows": report.grown if adds else report.rows,
             "source": report.source,
             "report": Jsonb(report.as_data()),
             "rejects": Jsonb([_plain(reject) for reject in rejects[:KEPT_REJECTS]]),
             **more,
         }
         with self._connection.transaction():
-            statement = "append" if report.action == "appended" else "publish"
+            statement = "append" if adds else "publish"
             self._connection.execute(_SQL[statement], values)
             self.end(keyspace, report.table.name)
 

@@ -48,6 +48,7 @@ class Plan:
         appends: the old rows stay.
         before: the number of the table that was there when the publish began, nothing if none was.
         table_id: the number of the table that gets the rows: `before`, or one that is ours to make.
+        merges: new rows take the place of old ones with the same key.
     """
 
     keyspace: str
@@ -60,6 +61,7 @@ class Plan:
     appends: bool
     before: str
     table_id: str
+    merges: bool = False
 
     @property
     def key(self) -> dict[str, str]:
