@@ -1,8 +1,36 @@
-"""Aligned columns of text."""
+"""Text for a terminal: what anybody wrote is shown and not obeyed; aligned columns."""
 
+import json
 from collections.abc import Sequence
 
 import click
+from rich.text import Text
+
+# Control characters, but for tab and newline, and those that turn the direction of what follows.
+_OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
+_OBEYED |= {0x200E, 0x200F, *range(0x2066, 0x206A)}
+_SHOWN = dict.fromkeys(_OBEYED, "\N{REPLACEMENT CHARACTER}")
+
+
+def harmless(text: str) -> str:
+    """Return text, in which anybody's may be, as a terminal shows it and does not obey it."""
+    return text.translate(_SHOWN)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print text, in which anybody's may be, on standard output or error."""
+    click.echo(harmless(text), err=err)
+
+
+def echo_json(data: object, *, err: bool = False) -> None:
+    """Print data as JSON, which keeps every character."""
+    text = json.dumps(data, default=str, ensure_ascii=False)
+    click.echo(text.translate({mark: f"\\u{mark:04x}" for mark in _OBEYED}), err=err)
+
+
+def cell(text: str) -> Text:
+    """Return what stands in a table; never markup: names and files are anybody's."""
+    return Text(harmless(text))
 
 
 def print_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -11,7 +39,7 @@ def print_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 def plain(text: str, most: int) -> str:

@@ -1,7 +1,6 @@
 """What every command shares: `--home`, `--json`, `--quiet`, `--debug`, output and errors."""
 
 import functools
-import json
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import psycopg
 from rich.console import Console
 
 import myriad
+from myriad.cli.columns import echo, echo_json
 from myriad.errors import EngineError, MyriadError, NotRunning
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -38,17 +38,22 @@ class Session:
     def say(self, text: str) -> None:
         """Tell a person something on standard error; silent with `--quiet` or `--json`."""
         if not (self.quiet or self.as_json):
-            click.echo(text, err=True)
+            echo(text, err=True)
 
     def warn(self, text: str) -> None:
         """Tell what a program has to know too; silent with `--quiet`."""
         if not self.quiet:
-            said = json.dumps({"warning": text}, ensure_ascii=False) if self.as_json else text
-            click.echo(said, err=True)
+            if self.as_json:
+                echo_json({"warning": text}, err=True)
+            else:
+                echo(text, err=True)
 
     def result(self, data: object, text: str) -> None:
         """Print the command's answer: `data` for machines, `text` for people."""
-        click.echo(json.dumps(data, default=str, ensure_ascii=False) if self.as_json else text)
+        if self.as_json:
+            echo_json(data)
+        else:
+            echo(text)
 
 
 def console() -> Console:
@@ -81,7 +86,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:  # noqa: BLE001 - no traceback reaches a person
             sys.exit(_fail(session, error))
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
 
     return run
@@ -113,11 +118,11 @@ def _fail(session: Session, error: Exception) -> int:
             "type": type(known).__name__,
         }
         body |= known.details
-        click.echo(json.dumps(body, ensure_ascii=False), err=True)
+        echo_json(body, err=True)
     else:
-        click.echo(f"error: {known.message}", err=True)
+        echo(f"error: {known.message}", err=True)
         if known.hint:
-            click.echo(f"hint: {known.hint}", err=True)
+            echo(f"hint: {known.hint}", err=True)
     return known.exit_code
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from myriad import Myriad
+from myriad.cli.columns import echo
 from myriad.cli.common import Session, common, start_if_needed
 from myriad.cli.progress import progress
 from myriad.connect import CLIENTS, Target
@@ -111,7 +112,7 @@ def _show(
     for answer in answers:
         _show_answer(console, answer)
     for target in targets:
-        click.echo(_connection_lines(target))
+        echo(_connection_lines(target))
 
 
 def _connection_lines(to: Target) -> str:

@@ -1,6 +1,5 @@
 """`myriad up`, `down`, `status`, `logs`: the engines of one home."""
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -165,7 +164,7 @@ def logs_command(
     if not follow:
         return
     for line in logs.follow(path):
-        click.echo(json.dumps(line, ensure_ascii=False) if session.as_json else line)
+        session.result(line, line)
 
 
 def _engine_log(installation: Myriad, lines: int) -> list[str]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
+from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, console
 from myriad.publish.report import size_text
 
@@ -32,9 +32,9 @@ def history_command(session: Session, table: str | None, database: str | None, l
     heads = "when", "who", "what", "tables", "rows", "size", "seconds", "outcome", "from"
     shown = Table(*heads, box=None)
     for run in runs:
-        shown.add_row(*map(Text, _cells(run)))  # never markup: names and files are anybody's
+        shown.add_row(*map(cell, _cells(run)))
         for line in _lines(run):
-            shown.add_row("", "", "", Text(line))
+            shown.add_row("", "", "", cell(line))
     console().print(shown)
 
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
+from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, console
 from myriad.model import reject_place
 
@@ -34,7 +34,7 @@ def list_command(session: Session) -> None:
         numbers = f"{row['rows']:,}", f"{row['bytes']:,}"
         names = row["engine"], row["database"], row["dataset"], row["name"]
         cells = (*names, *numbers, when, row["source"])
-        shown.add_row(*map(Text, cells))  # never markup: names and files are anybody's
+        shown.add_row(*map(cell, cells))
     console().print(shown)
 
 
