@@ -185,6 +185,24 @@ def test_replacing_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str
     assert not maker.ran()
 
 
+@pytest.mark.parametrize("what", REPLACED)
+def test_going_back_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
+    _publish_again(maker)
+    _change_later(maker, REPLACED[what])
+    with suppress(PublishError):
+        maker.place.installation.undo("t", database=maker.place.database)
+    assert not maker.ran()
+
+
+@pytest.mark.parametrize("what", FILLED)
+def test_taking_rows_out_again_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
+    _publish_again(maker, append=True)
+    _change_later(maker, FILLED[what])
+    with pytest.raises(PublishError):
+        maker.place.installation.undo("t", database=maker.place.database)
+    assert not maker.ran()
+
+
 def _change_later(maker: Maker, made: str) -> None:
     maker.run("CREATE VIEW theirs.v AS SELECT v FROM public.t")
     maker.allow(made)

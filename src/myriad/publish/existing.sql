@@ -158,7 +158,7 @@ SELECT attname, col_description(attrelid, attnum) FROM pg_attribute
 WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped;
 
 -- name: references
--- Foreign keys of other tables that point here.
+-- Foreign keys that point to tables, but for those of the tables %(but)s.
 SELECT conrelid::regclass::text AS holder, conrelid, conname AS name,
        pg_get_constraintdef(oid) AS definition,
        -- a type of theirs may have a cast of theirs
@@ -167,7 +167,7 @@ SELECT conrelid::regclass::text AS holder, conrelid, conname AS name,
         JOIN pg_roles u ON u.oid = t.typowner
         WHERE a.attrelid = conrelid AND a.attnum = ANY(conkey)
           AND NOT u.rolsuper AND u.rolname <> session_user) AS strange
-FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY(%(oids)s) AND NOT conrelid = ANY(%(oids)s);
+FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY(%(oids)s) AND NOT conrelid = ANY(%(but)s);
 
 -- name: key
 SELECT a.attname FROM pg_constraint k, unnest(k.conkey) WITH ORDINALITY AS c(attnum, place)

@@ -1,7 +1,7 @@
 """Load one table beside the old one: read, prove, copy, count, build keys."""
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg import sql
 from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
 from myriad.publish import adding, copy, ddl, reading
-from myriad.publish.existing import Existing, Row, query
+from myriad.publish.existing import Existing, Row, query, refuse_foreign_code
 from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
@@ -108,12 +108,18 @@ class Loader:
             target.lose_key()
             renames = {}
         renames |= self._build_indexes(target.table, name, notes)
-        indexes = [] if old is None else query(self.connection, "indexes", oid=old)
-        added = [index for index in indexes if index["name"] not in made]
-        carried = carry_indexes(self.connection, name, target.name, added)
+        carried = {} if old is None else self._carry_indexes(target, name, old, made)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
         place = Replacement(self.dataset, staged, target.table, old, renames, carried, keep, made)
         return Loaded(rows, xid, place, notes, prints)
+
+    def _carry_indexes(
+        self, target: Target, name: sql.Identifier, old: int, made: Sequence[str]
+    ) -> dict[str, str]:
+        indexes = query(self.connection, "indexes", oid=old)
+        added = [index for index in indexes if index["name"] not in made]
+        full = f"{self.dataset}.{target.name}"
+        return carry_indexes(self.connection, name, full, old, added)
 
     def append(self, target: Target, there: Existing) -> Loaded:
         """Add the records of `target` to the table that is there, in the types that it has.
@@ -272,13 +278,20 @@ class Loader:
 
 
 def carry_indexes(
-    connection: psycopg.Connection, name: sql.Identifier, table: str, indexes: Iterable[Row]
+    connection: psycopg.Connection,
+    name: sql.Identifier,
+    table: str,
+    old: int,
+    indexes: Collection[Row],
 ) -> dict[str, str]:
-    """Make indexes again that people added to another relation: temporary → their names.
+    """Make indexes again that people added to the relation `old`: temporary → their names.
 
-    `name` gets them, which will be `table`. Raises PublishError if one does not fit.
+    `name` gets them, which will be `table`. Raises PublishError if one does not fit, SchemaRefused
+    if it would run what somebody else made.
     """
     renames = {}
+    if indexes:
+        refuse_foreign_code(connection, table, old)
     for index in indexes:
         temporary = f"index_{secrets.token_hex(8)}"
         head = sql.SQL("CREATE {} {} ON {} ").format(

@@ -189,7 +189,7 @@ def _swap(
     old = _old(tables)
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
-    references = query(connection, "references", oids=old) if old else []
+    references = query(connection, "references", oids=old, but=old) if old else []
     _refuse_foreign(connection, views, references)
     kept = [carried.kept(connection, view["oid"]) for view in views]
     for reference in references:
@@ -209,7 +209,7 @@ def _swap(
     for view, things in zip(views, kept, strict=True):
         _recreate(connection, view, things, fill=not rehearsal)
     for reference in references:
-        _refer_again(connection, reference, rehearsal=rehearsal)
+        refer_again(connection, reference, rehearsal=rehearsal)
     return Swapped(made, away)
 
 
@@ -240,10 +240,9 @@ def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: li
     """Lock views before the tables below them: the order in which readers take their locks."""
     if not old:
         return
-    if connection.info.parameter_status("is_superuser") == "on":  # who else may not touch theirs
-        things = [view["oid"] for view in query(connection, "views", oids=old)]
-        things += [reference["conrelid"] for reference in query(connection, "references", oids=old)]
-        query(connection, "hold_schemas", oids=things)
+    things = [view["oid"] for view in query(connection, "views", oids=old)]
+    references = query(connection, "references", oids=old, but=old)
+    _hold_schemas(connection, [*things, *(reference["conrelid"] for reference in references)])
     for view in reversed(query(connection, "views", oids=old)):
         # LOCK TABLE would lock all that is below a view, with the rights of the view's owner.
         _give(connection, view)
@@ -251,6 +250,11 @@ def _lock(connection: psycopg.Connection, tables: Sequence[Replacement], old: li
     connection.execute(
         sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.SQL(", ").join(names))
     )
+
+
+def _hold_schemas(connection: psycopg.Connection, things: Sequence[int]) -> None:
+    if connection.info.parameter_status("is_superuser") == "on":  # who else may not touch theirs
+        query(connection, "hold_schemas", oids=list(things))
 
 
 def _refuse_foreign(
@@ -300,7 +304,22 @@ def _alter_holder(
     connection.execute(sql.SQL("ALTER TABLE ") + sql.SQL(" ").join(parts))
 
 
-def _refer_again(connection: psycopg.Connection, reference: Row, *, rehearsal: bool) -> None:
+def let_go(connection: psycopg.Connection, table: int) -> list[Row]:
+    """Drop the foreign keys that point to a table, its own too; return them for `refer_again`.
+
+    So nothing in the tables that have them is deleted or changed when rows of this one go. Raises
+    SchemaRefused if checking one again would run what somebody else made.
+    """
+    references = query(connection, "references", oids=[table], but=[])
+    _hold_schemas(connection, [reference["conrelid"] for reference in references])
+    _refuse_foreign(connection, [], references)
+    for reference in references:
+        _alter_holder(connection, reference, "DROP", "")
+    return references
+
+
+def refer_again(connection: psycopg.Connection, reference: Row, *, rehearsal: bool = False) -> None:
+    """Make a foreign key again; raises SchemaRefused if the rows contradict it."""
     definition = reference["definition"]
     if rehearsal and not definition.endswith(" NOT VALID"):
         definition += " NOT VALID"  # an empty table has none of the rows

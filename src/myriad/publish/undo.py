@@ -15,7 +15,7 @@ from myriad.publish import carried, ddl, describing, existing, loading, record, 
 from myriad.publish.existing import Existing, Row
 from myriad.publish.history import Run
 from myriad.publish.states import State, query
-from myriad.publish.swap import Replacement, patiently, swap
+from myriad.publish.swap import Replacement, let_go, patiently, refer_again, swap
 from myriad.publish.unpublish import Removal, forget
 from myriad.settings import Settings
 
@@ -27,6 +27,7 @@ class Back:
     Attributes:
         present, before: what is shown until now, and the number of its version; None: nothing.
         made: constraints and indexes of Myriad's on what is shown.
+        references: foreign keys that pointed to what is shown, and were dropped for now.
         loaded: the transaction that put in rows which lay apart, and how many.
         version: the number that it has from now on.
     """
@@ -35,6 +36,7 @@ class Back:
     present: Existing | None
     before: int | None
     made: list[str]
+    references: list[Row] = field(default_factory=list)
     loaded: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     version: int = 0
@@ -77,6 +79,9 @@ class Undo:
         versions.query(self.connection, "hold", dataset=self.dataset, names=names)
         backs = [self._look(goal) for goal in goals]
         replacements = [self._prepared(back) for back in backs]
+        for back in backs:
+            for reference in back.references:
+                refer_again(self.connection, reference)
         removal = Removal(
             self.server, self.connection, self.dataset, gone, self.settings.swap_timeout
         )
@@ -125,7 +130,7 @@ class Undo:
         """Make of a relation what the version was; return what is to be swapped in, if anything."""
         relation = back.state.relation
         if relation is None:
-            self._lock(back.state)
+            self._lock(back)
             self._adjust(back, ddl.qualified(self.dataset, back.state.name))
             return None
         existing.refuse_foreign_code(self.connection, self._full(back.state), back.state.oid)
@@ -134,17 +139,22 @@ class Undo:
         self._adjust(back, name)
         return self._replacement(back, relation, name)
 
-    def _lock(self, state: State) -> None:
-        """Let nobody else write, nor add a trigger, while rows are taken out and put in."""
+    def _lock(self, back: Back) -> None:
+        """Let nobody else write, nor add a trigger, while rows are taken out and put in.
+
+        Rows that are taken out must not take those of others along, by a foreign key that says so.
+        """
+        state = back.state
         name = ddl.qualified(self.dataset, state.name)
         lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(name)
-        patiently(
-            self.connection,
-            lambda _: self.connection.execute(lock),
-            [state.oid],
-            self.settings.swap_timeout,
-            lambda: asking.by_process(self.server),
-        )
+
+        def attempt(_: int) -> list[Row]:
+            self.connection.execute(lock)
+            return let_go(self.connection, state.oid) if state.later else []
+
+        people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if one is in the way
+        timeout = self.settings.swap_timeout
+        back.references = patiently(self.connection, attempt, [state.oid], timeout, people)
         existing.refuse_foreign_code(self.connection, self._full(state), state.oid)
 
     def _adjust(self, back: Back, name: sql.Identifier) -> None:
@@ -236,7 +246,7 @@ class Undo:
                 place = ddl.qualified(self.dataset, index["name"])
                 self.connection.execute(drop.format(place))
         return carry | loading.carry_indexes(
-            self.connection, name, back.state.name, wanted.values()
+            self.connection, name, self._full(back.state), oid, wanted.values()
         )
 
     def _refer(self, back: Back) -> None:

@@ -69,7 +69,7 @@ class Removal:
         ]
         found += [
             f"foreign key {reference['name']} of {reference['holder']}"
-            for reference in existing.query(self.connection, "references", oids=oids)
+            for reference in existing.query(self.connection, "references", oids=oids, but=oids)
         ]
         for name, table in there.items():
             made = record.made(self.connection, self.dataset, name) or []
