@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from myriad import Myriad
-from myriad.errors import MyriadError, PublishError, SchemaRefused
+from myriad.errors import ContractRefused, MyriadError, PublishError, SchemaRefused
 from myriad.home import Home
 from myriad.publish import Engines, Options, publish
 from myriad.publish.changes import Changes
@@ -395,3 +395,17 @@ def test_rows_that_are_taken_out_take_no_row_of_the_same_table_along(place: Plac
     with pytest.raises(SchemaRefused, match=r"foreign key up of .*t cannot survive"):
         undo(place)
     assert values(place) == ["a", "b", "theirs"]
+
+
+def test_what_people_wrote_is_known_when_their_rights_and_the_counters_are_gone(
+    place: Place, person: str
+) -> None:
+    published(place, "a", "b")
+    place.ask(f"GRANT ALL ON t TO {person}")
+    as_person(place, person, "UPDATE t SET v = 'theirs' WHERE id = 1")
+    place.ask(f"REVOKE ALL ON t FROM {person}")
+    place.ask("SELECT pg_stat_force_next_flush()")
+    place.ask("SELECT pg_stat_reset_single_table_counters('t'::regclass)")  # as a crash does
+    with pytest.raises(ContractRefused, match="it would undo 1 rows that people added or changed"):
+        published(place, "a", "b", contract="safe")
+    assert values(place) == ["a", "theirs"]
