@@ -308,9 +308,9 @@ class Rebuild:
             self._writer.execute(comment)
         renames = self.loader.build_key(table, name)
         indexes = query(self._writer, "indexes", oid=self.there.oid)
-        carried = carry_indexes(self._writer, name, self.target.name, indexes)
+        old, full = self.there.oid, f"{self.loader.dataset}.{self.target.name}"
+        carried = carry_indexes(self._writer, name, full, old, indexes)
         self._writer.execute(sql.SQL("ANALYZE {}").format(name))
-        old = self.there.oid
         return Replacement(self.loader.dataset, staged, table, old, renames, carried)
 
     def _as_table(self) -> Table:
