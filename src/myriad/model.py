@@ -102,6 +102,7 @@ class Column:
     Attributes:
         default: a literal of SQL that both sides understand, already quoted; None if there is none.
         places: most digits behind the point among its numbers, also where others are no numbers.
+        order: in which its dates were written, now or before, as a strptime format.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Column:
     not_null: bool = False
     default: str | None = None
     places: int = 0
+    order: str = ""
 
 
 class Order(StrEnum):

@@ -261,17 +261,20 @@ def test_a_key_that_only_its_recipe_names_is_missed_at_the_first_publish(place: 
         place.publish(place.write("t.csv", "a\n1\n"), keys={"": ("id",)})
 
 
-def test_a_type_that_a_person_chose_is_no_matter_of_the_contract(place: Place) -> None:
+def test_a_type_that_a_person_chose_is_changed_by_their_word_only(place: Place) -> None:
     place.publish(place.write("t.csv", "a,b\n1.5,2\n"), types={"a": "numeric(4,2)"})
     path = place.write("t.csv", "a,b\n12345.5,2\n")
-    for options in ({}, {"allow": frozenset({Change.TYPES})}, {"contract": "free"}):
+    with pytest.raises(ContractRefused) as caught:
+        place.publish(path)
+    assert caught.value.hint.endswith("--type a=TYPE.")
+    for options in ({"allow": frozenset({Change.TYPES})}, {"contract": "free"}):
         with pytest.raises(TooManyRejects, match=r"a: the value does not fit numeric\(4,2\)"):
             place.publish(path, **options)
     place.publish(path, types={"a": "numeric(9,2)"})
     assert place.columns("t")["a"] == "numeric(9,2)"
 
 
-def test_a_declared_type_is_widened_where_that_is_allowed(place: Place) -> None:
+def test_digits_that_a_source_declares_get_more(place: Place) -> None:
     path = place.folder / "t.db"
 
     def declared(kind: str, value: str) -> None:
@@ -284,7 +287,24 @@ def test_a_declared_type_is_widened_where_that_is_allowed(place: Place) -> None:
     declared("6,2", "1234.5")
     place.publish(path)
     declared("9,2", "1234567.5")
-    with pytest.raises(ContractRefused, match="a: the value does not fit"):
-        place.publish(path)
-    place.publish(path, allow=frozenset({Change.TYPES}))
-    assert place.columns("t") == {"a": "numeric(9,2)"}
+    assert place.publish(path).tables[0].difference == ["~ a numeric(6,2) → numeric(9,2)"]
+
+
+def dates(*days: str) -> str:
+    return "id,d\n" + "".join(f"{number},{day}\n" for number, day in enumerate(days))
+
+
+def test_the_order_of_dates_does_not_change_by_itself(place: Place) -> None:
+    place.publish(place.write("t.csv", dates("13/02/2024", "25/03/2024")))
+    with pytest.raises(ContractRefused, match="the value does not fit date"):
+        place.publish(place.write("t.csv", dates("02/13/2024", "03/25/2024")))
+    place.publish(place.write("t.csv", dates("2024-02-13")))
+    (table,) = place.publish(place.write("t.csv", dates("05/04/2024"))).tables
+    assert "as before, written %d/%m/%Y" in table.table.column("d").why
+    assert place.one("SELECT d::text FROM t") == "2024-04-05"
+    place.publish(place.write("t.csv", dates("06/04/2024")), types={"d": "date"})
+    place.publish(place.write("more.csv", "id,d\n9,07/04/2024\n"), table="t", append=True)
+    assert place.one("SELECT string_agg(d::text, ' ' ORDER BY d) FROM t") == "2024-04-06 2024-04-07"
+    path = place.write("t.csv", dates("02/13/2024", "03/25/2024"))
+    place.publish(path, allow=frozenset({Change.TYPES}), contract="safe")
+    assert place.one("SELECT max(d)::text FROM t") == "2024-03-25"

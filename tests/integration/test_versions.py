@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.errors import KeyRefused, PublishError, SchemaRefused
+from myriad.errors import KeyRefused, PublishError, SchemaRefused, UsageError
 from myriad.sources.base import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
@@ -358,3 +358,16 @@ def test_names_that_need_quotes_and_keys_to_the_table_itself(place: Place) -> No
     assert place.ask(column) == [("old",)]
     place.installation.rename(name, 'U "y"', place.database)
     assert place.ask(column.replace(table, '"U ""y"""')) == [("old",)]
+
+
+def test_what_never_was_published_or_is_called_otherwise_cannot_be_taken_away(
+    place: Place,
+) -> None:
+    published(place, "a")
+    place.installation.rename("t", "public.u", place.database)
+    for name in ("t", "nothing"):
+        with pytest.raises(PublishError, match=f"no table .*{name}"):
+            place.installation.unpublish(name, database=place.database)
+    with pytest.raises(UsageError, match="no name within dataset"):
+        place.installation.rename("u", "other.v", place.database)
+    assert values(place, "u") == ["a"]

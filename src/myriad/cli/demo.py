@@ -112,11 +112,12 @@ def _show(
     for answer in answers:
         _show_answer(console, answer)
     for target in targets:
-        echo(_connection_lines(target))
+        echo(_connection_lines(target, session.open().home.folder))
 
 
-def _connection_lines(to: Target) -> str:
-    other = f"myriad connect {shlex.quote(to.user)} --database {shlex.quote(to.database)}"
+def _connection_lines(to: Target, home: Path) -> str:
+    words = ["myriad", "connect", to.user, "--database", to.database, "--home", str(home)]
+    other = shlex.join(words)
     return (
         f"# Connect as {to.user} (the password is shown once):\n"
         f"psql {shlex.quote(to.uri(with_password=True))}\n"

@@ -9,6 +9,7 @@ from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, console
 from myriad.publish.report import size_text
 
+SHOWN_LINES = 4  # of why a run came to nothing
 MOST_TABLES = 3  # named in a line
 
 
@@ -71,7 +72,7 @@ def _lines(run: dict[str, Any]) -> list[str]:
         for table in run["report"].get("tables", ())
         for line in table.get("difference", ())
     ]
-    return lines + (run["error"].splitlines()[:1] if run["error"] else [])
+    return lines + (run["error"].splitlines()[:SHOWN_LINES] if run["error"] else [])
 
 
 @click.command("undo")

@@ -159,9 +159,16 @@ class Changes:
 
         Raises UsageError, PublishError if the name is taken, SwapBlocked.
         """
-        naming.check("table", new)
         with self._opened() as connection:
             dataset, name = self._place(connection, table)
+            new = new.removeprefix(f"{dataset}.")
+            if "." in new:
+                raise UsageError(
+                    f"{new!r} is no name within dataset {dataset}",
+                    hint="A table stays in its dataset, and a name with a point would be taken for"
+                    " DATASET.TABLE.",
+                )
+            naming.check("table", new)
             run = Run(dataset, "rename", [name, new])
             with self._noted(connection, run) as report:
                 renaming.rename(self.server, connection, dataset, (name, new), self.settings)

@@ -10,7 +10,7 @@ from myriad.publish.options import Options
 from myriad.publish.plan import Target
 from myriad.publish.report import TableReport, Written
 from myriad.settings import Settings
-from myriad.sources.base import is_misfit
+from myriad.sources.base import misfit_column
 
 
 @dataclass
@@ -110,21 +110,21 @@ class Checks:
 
     def rejected(self, target: Target, error: TooManyRejects) -> PublishError:
         """Return the error about too many rejects: the contract's, if values do not fit it."""
-        asked = target.asked(target.recipe.type)  # those a person chose, whatever the table has
-        kinds = {c.original: str(c.type) for c in target.table.columns if c.name not in asked}
-        misfits = [
-            reject
-            for reject in error.rejects
-            if is_misfit(reject) and reject.reason.partition(":")[0] in kinds
-        ]
+        misfits = [reject for reject in error.rejects if misfit_column(reject) is not None]
         permitted = self.terms(target).permits(Change.TYPES)
         if target.name not in self._shapes or not misfits or permitted:
             return error
-        columns = dict.fromkeys(reject.reason.partition(":")[0] for reject in misfits)
-        named = ", ".join(f"{name} ({kinds[name]})" for name in columns)
+        names = {misfit_column(reject) for reject in misfits}
+        columns = [column for column in target.table.columns if column.original in names]
+        named = ", ".join(f"{column.original} ({column.type})" for column in columns)
         examples = tuple(map(str, misfits[: contract.SHOWN]))
         text = f"values do not fit column {named}"
-        return contract.refusal([Difference(target.name, Change.TYPES, text, examples)])
+        refusal = contract.refusal([Difference(target.name, Change.TYPES, text, examples)])
+        asked = target.asked(target.recipe.type)
+        chosen = [column.name for column in columns if column.name in asked]
+        if chosen:  # nothing else permits another type than the one that a person chose
+            refusal.hint = f"Mend the source, or give it another type: --type {chosen[0]}=TYPE."
+        return refusal
 
     def tell(self, table: TableReport) -> None:
         """Write into the report under which contract it was published, and what that permitted."""

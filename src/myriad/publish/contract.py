@@ -91,11 +91,13 @@ def refuse(differences: Sequence[Difference]) -> None:
 
 def refusal(differences: Sequence[Difference]) -> ContractRefused:
     """Return the error that names the differences, and how to permit just these."""
-    changes = ",".join(dict.fromkeys(each.change for each in differences))
+    found = list(dict.fromkeys(each.change for each in differences))
+    changes = ",".join(found)
+    null = " or say with --null what stands for null" if Change.TYPES in found else ""
     lines = "\n".join(f"  {each}" for each in differences)
     return ContractRefused(
         f"what is there would change for the worse; nothing was changed:\n{lines}",
-        hint=f"Mend the source. To allow just this, this once: --allow {changes}",
+        hint=f"Mend the source{null}. To allow just this, this once: --allow {changes}",
         differences=[asdict(each) for each in differences],
     )
 

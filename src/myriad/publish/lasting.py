@@ -11,8 +11,10 @@ _WIDER = ((*WHOLE, Kind.NUMERIC), (Kind.REAL, Kind.DOUBLE))
 NO_VALUES = "no values"
 
 
-def as_asked(column: Column, kind: Type) -> Column:
-    """Return the column with the type that a person gave it."""
+def as_asked(column: Column, kind: Type, there: Type | None, *, strict: bool) -> Column:
+    """Return the column with the type that a person gave it; `there` is what the table has."""
+    if there is not None and there.kind is kind.kind is Kind.DATE:
+        return as_there(column, there, strict=strict)  # which knows how they were written
     return replace(column, type=_carrying(kind, column), why=f"as asked for; {column.why}")
 
 
@@ -21,13 +23,19 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
 
     `strict`: values that fit neither are misfits; else the column takes the type they have.
     """
+    column = replace(column, order=column.type.format or there.format)
     if wider(column.type, there):
         return column
     if strict or column.why == NO_VALUES or _holds(there, column.type):
         kind = _carrying(there, column)
-        kept = column.why if kind.kind is column.type.kind else f"as before; {column.why}"
+        before = f"as before{_written(kind)}; {column.why}"
+        kept = column.why if kind == column.type else before
         return replace(column, type=kind, why=kept)
     return column
+
+
+def _written(kind: Type) -> str:
+    return f", written {kind.format}" if kind.format else ""
 
 
 def wider(new: Type, old: Type) -> bool:
@@ -53,12 +61,19 @@ def _holds(there: Type, kind: Type) -> bool:
         whole = there.precision - there.scale
         fits = kind.precision - kind.scale <= whole and kind.scale <= there.scale
         return kind.declared and fits
-    return there.kind is kind.kind or wider(there, kind) or there.kind is Kind.TEXT
+    if there.kind is kind.kind:
+        return not _two_orders(there, kind)
+    return wider(there, kind) or there.kind is Kind.TEXT
+
+
+def _two_orders(one: Type, two: Type) -> bool:
+    """Say whether dates are written in two orders, such as 31/12/2024 and 12/31/2024."""
+    return bool(one.format and two.format and one.format != two.format)
 
 
 def _carrying(kind: Type, column: Column) -> Type:
     """Return `kind` with what batches need to carry this column's values in it."""
-    if kind.kind is column.type.kind and not kind.declared:
+    if kind.kind is column.type.kind and not (kind.declared or _two_orders(kind, column.type)):
         return column.type  # with the order of its dates, the places of its decimals
     if kind.kind is not Kind.NUMERIC or kind.declared:
         return kind

@@ -95,16 +95,14 @@ class Target:
         )
 
     def _column(self, column: Column, at: int, names: choosing.Names) -> Column:
-        name = names.chosen[at]
+        name, strict = names.chosen[at], self.strict or not self.proven
         if (asked := names.type_of(at)) is not None:
-            column = lasting.as_asked(column, asked)
+            column = lasting.as_asked(column, asked, self.there.get(name), strict=strict)
         elif self._holds(column, name):
             self.held.add(column.name)
             column = replace(column, type=self.there[name], why=f"as before; {column.why}")
         elif name in self.there and column.name not in self.text_columns:
-            column = lasting.as_there(
-                column, self.there[name], strict=self.strict or not self.proven
-            )
+            column = lasting.as_there(column, self.there[name], strict=strict)
         return replace(column, name=name, original=column.original)
 
     def _holds(self, column: Column, name: str) -> bool:

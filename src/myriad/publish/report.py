@@ -165,7 +165,7 @@ class TableReport:
             "type": self.type_of(column),
             "why": column.why,
             "not_null": column.not_null,
-            "format": column.type.format,
+            "format": column.type.format or column.order,
         }
 
 

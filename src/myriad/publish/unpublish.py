@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from myriad.engines.base import Server
-from myriad.errors import SchemaRefused
+from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Table
 from myriad.people import asking
 from myriad.publish import existing, record, versions
@@ -32,7 +32,14 @@ class Removal:
         """
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         versions.query(self.connection, "hold", dataset=self.dataset, names=list(self.names))
-        self._refuse_dependents(self._there())
+        there = self._there()
+        for name in self.names:
+            if name not in there and self._newest(name) is None:
+                raise PublishError(
+                    f"no table {self.dataset}.{name} is published, and no version of it is kept",
+                    hint="`myriad list` shows what there is, `myriad history` what there was.",
+                )
+        self._refuse_dependents(there)
         gone = self.replacements(purge=purge)
         people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if one is in the way
         kept = swap(self.connection, gone, self.timeout, people).kept

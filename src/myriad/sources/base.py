@@ -60,9 +60,10 @@ def misfit(column: str, kind: Type) -> str:
     return f"{column}{_MISFIT}{kind}"
 
 
-def is_misfit(reject: Reject) -> bool:
-    """Say whether a record is a reject only because a value does not fit its column's type."""
-    return _MISFIT in reject.reason
+def misfit_column(reject: Reject) -> str | None:
+    """Return the column whose type a record's value does not fit, if that is why it is one."""
+    column, found, _ = reject.reason.rpartition(_MISFIT)
+    return column if found else None
 
 
 # Takes a record that could not be loaded; raises TooManyRejects when there are too many.
