@@ -1,7 +1,7 @@
 """Versions: what a table was before is put away, told apart from now, and dropped when too old.
 
 A relation of before lies in schema `myriad`, as nobody's but ours, under a name that cannot be
-guessed. How several versions share one relation: decisions/0010-versions.md.
+guessed. How several versions share one relation: decisions/0012-versions.md.
 """
 
 import secrets
