@@ -17,7 +17,7 @@ from myriad import named_sql
 
 SOURCE = Path(myriad.__file__).parent
 # They read files by DuckDB and SQLite, speak CQL, act as a person, or print lines for people.
-ELSEWHERE = ("sources", "cql", "demo", "connect", "cassandra", "cli")
+ELSEWHERE = ("sources", "cql", "demo", "connect", "cassandra", "cli", "fingerprints")
 BEGIN = re.compile(
     r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE|TRUNCATE|LOCK|CREATE|ALTER|DROP|GRANT|REVOKE|COPY|COMMENT"
     r"|REFRESH|ANALYZE|SET|RESET|NOTIFY|LISTEN|CHECKPOINT|DISCARD|DEALLOCATE|VALUES)\b[\s{(]"

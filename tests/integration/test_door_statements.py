@@ -82,7 +82,7 @@ def test_after_publishing_other_columns_sessions_old_and_new_read_them(
     def publish(body: str) -> None:
         source = tmp_path / f"{table}.csv"
         source.write_text(body)
-        place.installation.publish([source], Options(database=DATABASE))
+        place.installation.publish([source], Options(database=DATABASE, contract="free"))
 
     publish("id,v\n1,a\n")
     with ExitStack() as stack:

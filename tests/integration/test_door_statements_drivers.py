@@ -289,7 +289,7 @@ def test_every_driver_gets_the_rows_of_now_after_publishing_other_columns(
 
     def publish(body: str) -> None:
         source.write_text(body)
-        installation.publish([source], Options(database=place.reader.database))
+        installation.publish([source], Options(database=place.reader.database, contract="free"))
 
     change = Change(
         "id,v\n1,7\n", "v,id,w\nseven,1,8\n",

@@ -53,7 +53,10 @@ STATEMENTS = (
     "DISCARD ALL", "RESET ALL",
 )  # fmt: skip
 # They are put together in code, and run as people: see the session of a guest below.
-PUT_TOGETHER = {f"door/{name}.py" for name in ("values", "signals", "activity", "preparing")}
+PUT_TOGETHER = {
+    *(f"door/{name}.py" for name in ("values", "signals", "activity", "preparing")),
+    "publish/rebuilding.py",
+}
 READS = re.compile(r"\s*(SELECT|WITH (RECURSIVE|\w+ AS)|INSERT|UPDATE|DELETE)\b")
 
 

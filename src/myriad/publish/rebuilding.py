@@ -196,12 +196,13 @@ class Rebuild:
 
     def count(self, rows: int) -> Counts:
         """Return what will become of the rows that are there, and of those of the source."""
-        question = sql.SQL(
-            "SELECT count(*), count(*) FILTER (WHERE {m}), count(*) FILTER (WHERE {m} AND {d}),"
+        counts = sql.SQL(
+            "count(*), count(*) FILTER (WHERE {m}), count(*) FILTER (WHERE {m} AND {d}),"
             " count(*) FILTER (WHERE NOT {s}),"
             " count(*) FILTER (WHERE {t} AND ({m} AND {d} OR NOT {s})) "
         ).format(m=self._matches, d=self._differs, s=self._stays, t=self._theirs)
-        row = self.reader.execute(question + self._joined).fetchone() or (0,) * 5
+        question = sql.SQL("SELECT {}").format(counts) + self._joined
+        row = self.reader.execute(question).fetchone() or (0,) * 5
         there, matched, updated, deleted, people = row
         merged = Merged(rows - matched, updated, matched - updated, deleted)
         return Counts(merged, there, people)
@@ -261,9 +262,9 @@ class Rebuild:
         """Copy rows that are there, with what the source says of them; return how many."""
         values = [self._value(column) for column in self._columns]
         chosen = which.format(self._theirs, self._matches, self._differs)
-        rows = sql.SQL("SELECT {} {} WHERE {} AND {}").format(
-            sql.SQL(", ").join(values), self._joined, chosen, self._stays
-        )
+        where = sql.SQL("WHERE {} AND {}").format(chosen, self._stays)
+        selected = sql.SQL("SELECT {}").format(sql.SQL(", ").join(values))
+        rows = sql.SQL(" ").join([selected, self._joined, where])
         try:
             return copy.pipe(self.reader, rows, self._writer, name, self._columns)
         except psycopg.DataError as error:

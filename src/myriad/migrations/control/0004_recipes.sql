@@ -1,5 +1,5 @@
 -- How each table is published: what was said of it, as the options of `publish` name it.
-CREATE TABLE public.recipe (
+CREATE TABLE IF NOT EXISTS public.recipe (
     database text NOT NULL,
     dataset text NOT NULL,
     name text NOT NULL,
