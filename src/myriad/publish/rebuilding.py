@@ -255,8 +255,8 @@ class Rebuild:
             for table in (self._table, name)
         ]
         old, new = found  # as PostgreSQL quoted them
-        last = sql.SQL("SELECT setval(%s::regclass, last_value, is_called) FROM {}")
-        self._writer.execute(last.format(sql.SQL(old)), [new])
+        last = sql.SQL("setval(%s::regclass, last_value, is_called)")
+        self._writer.execute(sql.SQL("SELECT {} FROM {}").format(last, sql.SQL(old)), [new])
 
     def _carry(self, name: sql.Identifier, which: sql.SQL) -> int:
         """Copy rows that are there, with what the source says of them; return how many."""
