@@ -4,7 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.door_script import (
     FLUSH,
     SYNC,
     Answer,
+    Ended,
     Place,
     Wire,
     bind,
@@ -127,10 +128,18 @@ def limited(place: Place, **limits: float) -> Iterator[Wire]:
     people = place.installation.people
     people.set_limits([ONE], limits)
     try:
+        wait_until(lambda: _serves(place))
         with closing(place.door(ONE, DATABASE)) as session:
             yield session
     finally:
         people.set_limits([ONE], {}, reset=True)
+
+
+def _serves(place: Place) -> bool:
+    """Say whether the door has heard what changed before: a session of before that it ends."""
+    with closing(place.door(ONE, DATABASE)) as session, suppress(Ended):
+        return session.rows("SELECT 1") == [("'1'",)]
+    return False
 
 
 def code(answers: list[Answer]) -> list[str]:
