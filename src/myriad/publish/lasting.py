@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from myriad.model import Column, Kind, Type
+from myriad.model import MAX_DIGITS, Column, Kind, Type
 
-MAX_DIGITS = 38  # of Arrow's decimal128
 WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 # Every value of a kind is one of those after it too.
 _WIDER = ((*WHOLE, Kind.NUMERIC), (Kind.REAL, Kind.DOUBLE))

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import PublishError, UsageError
-from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
+from myriad.model import MAX_DIGITS, TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
 from myriad.publish import choosing, keys, lasting, naming, recipes
-from myriad.publish.lasting import MAX_DIGITS, WHOLE
+from myriad.publish.lasting import WHOLE
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource

@@ -186,9 +186,13 @@ class Rebuild:
 
     @property
     def _joined(self) -> sql.Composed:
-        pairs = [sql.SQL("s.{0} = o.{0}").format(sql.Identifier(name)) for name in self.key]
-        on = sql.SQL(" AND ").join(pairs) if pairs else sql.SQL("false")
+        on = self._same_key if self.key else sql.SQL("false")
         return sql.SQL("FROM {} o LEFT JOIN {} s ON {}").format(self._table, SOURCE, on)
+
+    @property
+    def _same_key(self) -> sql.Composable:
+        pairs = [sql.SQL("s.{0} = o.{0}").format(sql.Identifier(name)) for name in self.key]
+        return sql.SQL(" AND ").join(pairs)
 
     @property
     def _stays(self) -> sql.Composable:
@@ -289,9 +293,8 @@ class Rebuild:
             sql.SQL(", ").join(sql.Identifier("s", column) for column in self._given), SOURCE
         )
         if self.key:
-            pairs = [sql.SQL("s.{0} = o.{0}").format(sql.Identifier(part)) for part in self.key]
             rows += sql.SQL(" WHERE NOT EXISTS (SELECT FROM {} o WHERE {})").format(
-                self._table, sql.SQL(" AND ").join(pairs)
+                self._table, self._same_key
             )
         try:
             return copy.pipe(self.reader, rows, self._writer, name, self._given)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from myriad.model import TEXT, Kind, Type
+from myriad.model import MAX_DIGITS, TEXT, Kind, Type
 from myriad.sources import text, text_sql
 from myriad.sources.base import arrow_type
 from myriad.sources.jsonl_records import Number
@@ -110,10 +110,10 @@ class Evidence:
     def _number(self) -> tuple[Type, str]:
         if set(self.counts) == {int}:
             return self._whole()
-        if not self.exponents and self.digits + self.scale <= text_sql.MAX_DIGITS:
+        if not self.exponents and self.digits + self.scale <= MAX_DIGITS:
             # One more digit than seen where there is room, on either side of the point.
             fast = self.digits + 2 + self.scale <= text.FAST_DIGITS
-            precision = text.FAST_DIGITS if fast else text_sql.MAX_DIGITS
+            precision = text.FAST_DIGITS if fast else MAX_DIGITS
             why = f"decimals with up to {self.scale} places, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
         if self.doubles:
@@ -124,8 +124,8 @@ class Evidence:
         why = f"whole numbers of up to {self.digits} digits"
         if self.low >= -text.BIG and self.high < text.BIG:
             return Type(Kind.BIGINT), why
-        if self.digits <= text_sql.MAX_DIGITS:
-            return Type(Kind.NUMERIC, text_sql.MAX_DIGITS, 0), why
+        if self.digits <= MAX_DIGITS:
+            return Type(Kind.NUMERIC, MAX_DIGITS, 0), why
         return TEXT, why
 
 

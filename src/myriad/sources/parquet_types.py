@@ -6,10 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from myriad.model import TEXT, Kind, Type
+from myriad.model import MAX_DIGITS, TEXT, Kind, Type
 from myriad.sources import parquet_nested
 from myriad.sources.base import arrow_type
-from myriad.sources.text_sql import MAX_DIGITS
 from myriad.sources.values import NUMBERS, Encoded, Encoder, Values, positions
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})

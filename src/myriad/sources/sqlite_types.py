@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from myriad.model import TEXT, Kind, Type
-from myriad.sources.text_sql import MAX_DIGITS, literal
+from myriad.model import MAX_DIGITS, TEXT, Kind, Type
+from myriad.sources.text_sql import literal
 from myriad.sources.values import NUMBERS
 
 _EXACT = 2**53  # whole numbers up to here are exact in double precision

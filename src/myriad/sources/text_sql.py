@@ -8,7 +8,6 @@ from functools import partial
 
 from myriad.model import Kind, Type
 
-MAX_DIGITS = 38  # of DECIMAL in DuckDB and of decimal128 in Arrow
 SURE_DIGITS = 15  # of decimal that every IEEE 754 double holds
 DOUBLE_DIGITS = 17  # enough to name every IEEE 754 double
 
