@@ -285,6 +285,6 @@ def test_a_person_who_came_during_the_load_and_holds_the_old_table_is_named_once
             hasty.publish(shop(path, 1), progress=come)
         holder = f"{connection.info.user} (pid "
         assert caught.value.message.count(holder) == 1
-        assert caught.value.message.count("pid") == 1
+        assert "None" not in caught.value.message  # an autovacuum may hold it too
         assert plain(connection, "item") == 0
     assert place.ask("SELECT mark, count(*) FROM item GROUP BY 1") == [(0, ITEMS[0])]

@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from collections import deque
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from myriad.door.control import Control
@@ -135,17 +136,27 @@ def _lines(entries: list[_Entry]) -> bytes:
             % (
                 shown,
                 int(at % 1 * 1_000_000),
-                _escaped(person.encode()),
-                _escaped(database.encode()),
+                _name(person),
+                _name(database),
                 address.encode(),
                 seconds,
                 rows,
                 size,
                 outcome.encode(),
-                _escaped(masked(text)),
+                _shown(text),
             )
         )
     return b"".join(lines)
+
+
+@lru_cache(maxsize=20_000)
+def _name(name: str) -> bytes:
+    return _escaped(name.encode())
+
+
+@lru_cache(maxsize=1000)
+def _shown(text: bytes) -> bytes:
+    return _escaped(masked(text))
 
 
 def _escaped(text: bytes) -> bytes:

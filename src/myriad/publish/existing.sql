@@ -190,9 +190,11 @@ WHERE x.indrelid = %(oid)s
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid);
 
 -- name: blockers
-SELECT a.pid, a.usename, a.application_name, clock_timestamp() - a.xact_start AS since
+-- An autovacuum has no user; a parallel worker holds what its leader holds.
+SELECT a.pid, coalesce(a.usename::text, a.backend_type) AS holder,
+       clock_timestamp() - a.xact_start AS since
 FROM pg_stat_activity a
-WHERE a.pid <> pg_backend_pid() AND a.pid IN (
+WHERE a.pid <> pg_backend_pid() AND a.leader_pid IS NULL AND a.pid IN (
     SELECT l.pid FROM pg_locks l
     WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND l.relation = ANY(%(oids)s) AND l.granted)

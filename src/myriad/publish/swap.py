@@ -170,7 +170,7 @@ def _blocked(
     views = [view["oid"] for view in query(connection, "views", oids=list(old))]
     rows = query(connection, "blockers", oids=[*old, *views])
     holders = ", ".join(
-        f"{people.get(row['pid'], row['usename'])} (pid {row['pid']}, for {row['since']})"
+        f"{people.get(row['pid'], row['holder'])} (pid {row['pid']}, for {row['since']})"
         for row in rows
     )
     return SwapBlocked(
