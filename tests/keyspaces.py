@@ -28,6 +28,7 @@ import myriad
 from myriad.engines.cassandra import swap as swapping
 from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import loading, switch
+from myriad.publish.cassandra.record import Record
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 loading.CHECKPOINT = 0
@@ -40,9 +41,19 @@ def dying(real):
     return swap
 def drop(session, keyspace, name):
     real_drop(session, keyspace, name)
-    if given["at"] == "after the drop" and keyspace == switch.STAGING: die()
+    what = "after the drop" if keyspace == switch.STAGING else "after the old table's drop"
+    if given["at"] == what: die()
+def dying_after(at, real):
+    def then(*arguments):
+        real(*arguments)
+        if given["at"] == at: die()
+    return then
 swapping.swap_in, switch.drop = dying(swapping.swap_in), drop
 switch.make_target = dying(switch.make_target)
+switch._hide_old = dying_after("after the hiding", switch._hide_old)
+switch.prepare = dying_after("after the flush", switch.prepare)
+Record.switching = dying_after("when it switches", Record.switching)
+swapping._link = dying_after("after the links", swapping._link)
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()
 options = Options(**{**given["options"], "keys": parse_keys(given["keys"]), "to": "cassandra"})

@@ -33,7 +33,7 @@ class Myriad:
         from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
         from myriad.people import cassandra  # noqa: PLC0415
 
-        supervisor.run(self.home, self.settings, cassandra.sync, postgres_at=postgres_at)
+        supervisor.run(self.home, self.settings, cassandra.sync, _settle, postgres_at=postgres_at)
 
     def up_detached(
         self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None
@@ -218,6 +218,16 @@ class Myriad:
 
         *place, name = recipes.place(self.settings, table, database)
         recipes.save(self.server(), (place[0], place[1]), {name: recipe})
+
+
+def _settle(server: Server, cluster: "Cluster") -> None:
+    """Finish in Cassandra what killed publishes have left; see `unfinished.settle`."""
+    from myriad.engines.cassandra import left  # noqa: PLC0415
+
+    if cluster.kind == "embedded" and left.anything(server):
+        from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
+
+        unfinished.settle(server, cluster)
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

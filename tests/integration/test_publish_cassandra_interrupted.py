@@ -193,7 +193,7 @@ def test_what_was_shown_and_what_not_is_said_where_the_last_step_fails(
     keys, calls = parse_keys(["one=part/n", "two=part/n"]), []
     options = Options(to="both", dataset=space.dataset, keys=keys)
     sources = [space.write(f"{name}.csv", _content("new", 40)) for name in ("one", "two")]
-    real = switch.switch
+    real = switch.finish
 
     def fails_at_the_second(*arguments: Any) -> None:
         calls.append(arguments)
@@ -202,7 +202,7 @@ def test_what_was_shown_and_what_not_is_said_where_the_last_step_fails(
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "switch", fails_at_the_second)
+        patch.setattr(switch, "finish", fails_at_the_second)
         with pytest.raises(HalfPublished) as error:
             space.installation.publish(sources, options)
     told = "PostgreSQL has all new rows; Cassandra shows one; Cassandra does not show two yet: the"

@@ -40,14 +40,15 @@ def run(
     home: Home,
     settings: Settings,
     serve: Callable[[Server, Cluster], object],
+    settle: Callable[[Server, Cluster], object],
     *,
     postgres_at: str | None = None,
 ) -> None:
     """Start the engines and the door, keep them up until SIGINT, SIGTERM or SIGHUP, and stop them.
 
-    `serve` gives people what is theirs in a Cassandra, whenever it is there again. Raises
-    HomeLocked, ProgramMissing, StartFailed, TooNew, NotOurs, SettingsError; nothing is left
-    running then.
+    `serve` gives people what is theirs in a Cassandra, whenever it is there again; `settle`
+    finishes there what killed commands have left. Raises HomeLocked, ProgramMissing, StartFailed,
+    TooNew, NotOurs, SettingsError; nothing is left running then.
     """
     stop = threading.Event()
     with _on_signals(stop), home.locked(), _log_file(home):
@@ -57,7 +58,10 @@ def run(
         with _told(), ports.listen(home, settings) as listening:
             ready = _Ready(engine_for(home, settings, postgres_at, stop))
             cassandra = keeper.keeper_for(
-                home, settings, lambda cluster: serve(ready.server(), cluster)
+                home,
+                settings,
+                lambda cluster: serve(ready.server(), cluster),
+                lambda cluster: settle(ready.server(), cluster),
             )
             kept = _Kept(home, settings, ready, cassandra, listening, stop)
             if not kept.begin():

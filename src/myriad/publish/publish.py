@@ -240,6 +240,7 @@ class _Run:
     def _cassandra(self, workspace: Workspace, targets: list[plan.Target]) -> Iterator["Job"]:
         from myriad.publish.cassandra import keyspaces, record  # noqa: PLC0415 - see below
         from myriad.publish.cassandra.job import Job  # noqa: PLC0415 - a quarter of the start-up
+        from myriad.publish.cassandra.loading import is_interruption  # noqa: PLC0415
 
         cluster, place = self.engines.cassandra, (self.report.database, self.report.dataset)
         if cluster is None:
@@ -257,8 +258,12 @@ class _Run:
                 self._rejects(targets),
                 self.progress,
             )
+            goes_on = False
             try:
                 job.prepare(targets, workspace)
                 yield job
+            except BaseException as error:
+                goes_on = is_interruption(error)
+                raise
             finally:
-                job.close()
+                job.close(goes_on=goes_on)

@@ -20,6 +20,7 @@ from myriad.settings import Settings
 WATCH = 0.2  # seconds between looks
 SERVE_AGAIN = 5.0  # seconds after it failed
 SERVE_EVERY = 60.0  # seconds: a command that was to do it may have been killed
+SETTLE_EVERY = 2.0  # seconds: a killed publish may have left a table half replaced
 SERVED_WITHIN = 5.0  # seconds, when all is to end
 FAILS = (MyriadError, OSError, psycopg.Error)  # with these
 
@@ -48,7 +49,8 @@ class Watched(Protocol):
 class Keeper(threading.Thread):
     """Keeps a home's Cassandra, in a thread of its own: it takes longer than PostgreSQL.
 
-    `serve` is called whenever people may find it other than before.
+    `serve` is called whenever people may find it other than before, `settle` often: it finishes
+    what killed commands have left.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class Keeper(threading.Thread):
         home: Home,
         watched: Watched,
         serve: Callable[[Cluster], object],
+        settle: Callable[[Cluster], object],
         cancelled: threading.Event,
     ) -> None:
         super().__init__(name="cassandra")
         self._home = home
         self._watched = watched
-        self._serving = _Serving(serve)
+        self._serving = _Serving(serve, SERVE_EVERY, "what people may do did not reach Cassandra")
+        self._settling = _Serving(settle, SETTLE_EVERY, "a replacement is not finished")
         self._cancelled = cancelled
         self._begun = threading.Event()
         self._problem: BaseException | None = None
@@ -74,6 +78,7 @@ class Keeper(threading.Thread):
             self._serving.start()
             while not self._serving.tried.wait(WATCH) and not self._cancelled.is_set():
                 pass
+            self._settling.start()
         except BaseException as error:  # noqa: BLE001 - `await_ready` raises it in its thread
             self._problem = error
             self._cancelled.set()
@@ -82,6 +87,7 @@ class Keeper(threading.Thread):
         while not self._cancelled.wait(WATCH):
             self._look()
         self._serving.end()
+        self._settling.end()
         announcement.withdraw(self._home)
         self._watched.end()
 
@@ -111,22 +117,24 @@ class Keeper(threading.Thread):
         if cluster is None:
             announcement.withdraw(self._home)
             self._serving.tell(None)
+            self._settling.tell(None)
             return
         states = self._watched.states()
         announcement.announce(self._home, cluster, states)
         ready = not states or any(node.state == READY for node in states)
         self._serving.tell(cluster if ready else None)
+        self._settling.tell(cluster if ready else None)
 
 
 class _Serving(threading.Thread):
-    """Gives people what is theirs, whenever it is told and again after a while.
+    """Does one thing, whenever it is told and again `every` so many seconds.
 
     In a thread of its own: a statement may wait long for a node that is to be started again.
     """
 
-    def __init__(self, serve: Callable[[Cluster], object]) -> None:
-        super().__init__(name="cassandra people", daemon=True)
-        self._serve = serve
+    def __init__(self, serve: Callable[[Cluster], object], every: float, failed: str) -> None:
+        super().__init__(name="cassandra serving", daemon=True)
+        self._serve, self._every, self._failed = serve, every, failed
         self._cluster: Cluster | None = None  # while it can be reached
         self._told = threading.Event()
         self._ended = False
@@ -145,17 +153,18 @@ class _Serving(threading.Thread):
             served = self._serve_now(self._cluster)
             self.tried.set()
             # Once more after news: a node that was slow just then lets nobody in yet.
-            news = self._told.wait(SERVE_EVERY if served and not news else SERVE_AGAIN)
+            again = min(SERVE_AGAIN, self._every)
+            news = self._told.wait(self._every if served and not news else again)
             self._told.clear()
 
     def _serve_now(self, cluster: Cluster | None) -> bool:
-        """Give it to them; say whether that went well."""
+        """Do it; say whether that went well."""
         try:
             if cluster:
                 self._serve(cluster)
         except FAILS as error:
             if not self._ended:
-                log.warning("what people may do did not reach Cassandra yet: %s", error)
+                log.warning("%s yet: %s", self._failed, error)
             return False
         return True
 
@@ -219,7 +228,12 @@ class OwnNodes:
         self._cluster.stop()
 
 
-def keeper_for(home: Home, settings: Settings, serve: Callable[[Cluster], object]) -> Keeper | None:
+def keeper_for(
+    home: Home,
+    settings: Settings,
+    serve: Callable[[Cluster], object],
+    settle: Callable[[Cluster], object],
+) -> Keeper | None:
     """Return who keeps the Cassandra that the settings ask for or the home has, None without one.
 
     Raises SettingsError, StartFailed.
@@ -231,7 +245,7 @@ def keeper_for(home: Home, settings: Settings, serve: Callable[[Cluster], object
                 "both nodes of our own and a Cassandra elsewhere are asked for",
                 hint="Give --cassandra or --cassandra-at.",
             )
-        return Keeper(home, AttachedCluster(settings), serve, cancelled)
+        return Keeper(home, AttachedCluster(settings), serve, settle, cancelled)
     if layout.nodes(home, settings):
-        return Keeper(home, OwnNodes(home, settings, cancelled), serve, cancelled)
+        return Keeper(home, OwnNodes(home, settings, cancelled), serve, settle, cancelled)
     return None

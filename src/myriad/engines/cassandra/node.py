@@ -279,12 +279,21 @@ def log_path(home: Home, number: int) -> Path:
 
 def running(place: Path) -> psutil.Process | None:
     """Return the process of the node in that folder, if it is proven to be that one."""
+    started = start(place)
+    try:
+        return psutil.Process(int(started[0])) if started else None
+    except psutil.Error:
+        return None
+
+
+def start(place: Path) -> list[float]:
+    """Return number and start of the process of the node in that folder; nothing if none runs."""
     try:
         note = json.loads((place / "process.json").read_text())
         pid, started = int(note["pid"]), float(note["started"])
-        return psutil.Process(pid) if process_started(pid) == started else None
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [pid, started] if process_started(pid) == started else []
 
 
 def address(place: Path) -> str:

@@ -86,19 +86,34 @@ class FromTheFuture(EngineError):
     """A table has what nothing that is written now replaces."""
 
 
-def swap_in(
-    cluster: Cluster, staged: Files, target: Files, names: Mapping[str, str], latest: int
-) -> None:
-    """Make all rows of table `staged` rows of `target` too, on every node at once.
+def starts(cluster: Cluster) -> list[list[float]]:
+    """Return process and start of every node: another one has forgotten what it did not flush.
 
-    Both have the same columns (`names`: of the staged one's, what the target calls them) and
-    replication, and `staged` is not compacted meanwhile. A node makes all of them visible in one
-    step: a page that is read has all of them, or none. Rows and deletions with later timestamps
-    win over what `target` had. May be repeated.
-    Raises FromTheFuture, with nothing done, if the target has timestamps later than `latest`, µs;
-    Unsupported for an attached cluster, NotRunning while a node is down, EngineError.
+    Raises NotRunning while one is down; Unsupported for an attached cluster.
     """
-    looked, linked = (threading.Barrier(len(_places(cluster))) for _ in range(2))
+    places = _places(cluster)
+    found = [node.start(place) for place in places]
+    for place, start in zip(places, found, strict=True):
+        if not start:
+            raise _down(place)
+    return found
+
+
+def flush(cluster: Cluster, tables: Sequence[Files]) -> None:
+    """Return when all that every node has of these tables is in files. Raises as `swap_in` does."""
+
+    def step(_: Path, beans: Beans) -> None:
+        for table in tables:
+            beans.call(FLUSH, table.keyspace, [table.name])
+
+    _everywhere(cluster, step)
+
+
+def flush_both(cluster: Cluster, staged: Files, target: Files, latest: int) -> None:
+    """Do as `flush`, for a table that is to be shown and the one that gets its rows.
+
+    Raises FromTheFuture if the target has timestamps later than `latest`, µs.
+    """
 
     def step(place: Path, beans: Beans) -> None:
         for table in (staged, target):
@@ -108,12 +123,27 @@ def swap_in(
                 f"{target.keyspace}.{target.name} has timestamps of the future",
                 hint="Whoever wrote there has a clock that is wrong, or gave timestamps.",
             )
-        looked.wait(FILES_WITHIN)
+
+    _everywhere(cluster, step)
+
+
+def swap_in(cluster: Cluster, staged: Files, target: Files, names: Mapping[str, str]) -> None:
+    """Make all rows of table `staged`, which is flushed, rows of `target` too, everywhere at once.
+
+    Both have the same columns (`names`: of the staged one's, what the target calls them) and
+    replication, and `staged` is not compacted meanwhile. A node makes all of them visible in one
+    step: a page that is read has all of them, or none. Rows and deletions with later timestamps
+    win over what `target` had. May be repeated.
+    Raises Unsupported for an attached cluster, NotRunning while a node is down, EngineError.
+    """
+    linked = threading.Barrier(len(_places(cluster)))
+
+    def step(place: Path, beans: Beans) -> None:
         _link(place, staged, target, names)
         linked.wait(FILES_WITHIN)
         beans.call(LOAD, target.keyspace, target.name)
 
-    _everywhere(cluster, step, looked, linked)
+    _everywhere(cluster, step, linked)
 
 
 def put_in(cluster: Cluster, staged: Files, target: Files, names: Mapping[str, str]) -> None:
@@ -121,13 +151,9 @@ def put_in(cluster: Cluster, staged: Files, target: Files, names: Mapping[str, s
 
     Otherwise as `swap_in`.
     """
-
-    def step(place: Path, beans: Beans) -> None:
-        beans.call(FLUSH, staged.keyspace, [staged.name])
+    for place in _places(cluster):
         _run(["mkdir", "-p", place / target.folder], _user(place))
         _link(place, staged, target, names)
-
-    _everywhere(cluster, step)
 
 
 def take_out(cluster: Cluster, target: Files) -> None:
@@ -214,7 +240,11 @@ def _user(place: Path) -> process.EngineUser | None:
             return process.user_of(found)
     except psutil.Error:  # it ended just now
         pass
-    raise NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
+    raise _down(place)
+
+
+def _down(place: Path) -> NotRunning:
+    return NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
 
 
 def _link(place: Path, staged: Files, target: Files, names: Mapping[str, str]) -> None:

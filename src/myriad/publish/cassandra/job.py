@@ -29,12 +29,13 @@ from myriad.publish.cassandra import (
     shapes,
     suggest,
     switch,
+    unfinished,
 )
 from myriad.publish.cassandra.loading import Loading
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
-from myriad.publish.cassandra.record import Load, Record
+from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING, Taken
@@ -91,7 +92,7 @@ class Job:
         """Finish a switch that was cut short: until then a node may have it and another not."""
         load = self.record.load(self.keyspace, name)
         if load is not None and load.state == "switching" and self.options.changes:
-            self._showing.show(name)
+            self._showing.finish(name)
 
     @property
     def _showing(self) -> Showing:
@@ -286,16 +287,22 @@ class Job:
         if load is None or mine is None or load.identity != mine:
             return None
         plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
-        if load.state == "switching" or not self._staged:  # finished by now, or right there
+        if load.state in ("switching", "shown") or not self._staged:  # finished, or right there
             goes_on = there == plan.table_id
         else:
-            goes_on = there == plan.before and bool(
-                present.table_id(self.session, STAGING, load.staged)
-            )
+            goes_on = there == plan.before and self._is_staged(load)
         if goes_on and there == plan.table_id and self._staged:
             newest = partial(swap.newest, self.cluster, plan.files)
             goes_on = with_all_nodes(self.cluster, newest) <= load.stamp
         return load if goes_on else None
+
+    def _is_staged(self, load: Load) -> bool:
+        """Say whether all that a load has acknowledged is there yet."""
+        if not present.table_id(self.session, STAGING, load.staged):
+            return False
+        if load.state == "loading":  # what a node has not flushed goes with its process
+            return load.nodes == with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
+        return load.nodes is not None
 
     @property
     def _loading(self) -> Loading:
@@ -315,30 +322,12 @@ class Job:
         new = keyspaces.make(self.record, self.cluster, self.session, self.keyspace, self.place)
         if self._staged:
             keyspaces.make_staging(self.cluster, self.session)
-            self._sweep()
+            mine = {(self.keyspace, made.name) for made in self.tables}
+            unfinished.sweep(self.record, self.session, mine)
         for made in self.tables:
             self.loads[made.name] = self._loading.load(made)
             made.spool.rest()
         return new
-
-    def _sweep(self) -> None:
-        """Drop staged tables that belong to nobody any more."""
-        mine = {made.name for made in self.tables}
-        # Before the record is read: a load that begins now is in it before its table is made.
-        rows = self.session.query(
-            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [STAGING]
-        )
-        kept = set()
-        for load in self.record.staged():
-            here = load["keyspace"] == self.keyspace and load["name"] in mine
-            stale = load["old"] and load["state"] != "switching" and not here
-            if stale and self.record.take(load["keyspace"], load["name"]):
-                self.record.end(load["keyspace"], load["name"])
-            else:
-                kept.add(load["staged"])
-        for (name,) in rows:
-            if name not in kept:
-                switch.drop(self.session, STAGING, name)
 
     def show(self, report: Report, started: datetime) -> None:
         """Make all loaded tables visible, and write down that they are published.
@@ -358,14 +347,19 @@ class Job:
         load = self.loads[made.name]
         self.progress(Step(made.name, "replacing", made.spool.rows, 1.0))
         plan = switch.plan_from(load.plan)
-        if self._staged:
-            plan, notes = self._showing.show(made.name)
-            made.notes += notes
-        table = made.report()
-        more: dict[str, int | str] = {"bytes": made.size, "stamp": load.stamp}
         mine = [reject for reject in self.rejects.kept if reject.table == made.name]
-        more["table_id"] = plan.table_id
-        self.record.publish(self.keyspace, table, report.run, started, more, mine)
+
+        def published() -> Publication:
+            more = {"bytes": made.size, "stamp": load.stamp, "table_id": plan.table_id}
+            return Publication.of(made.report(), report.run, started, more, mine)
+
+        if self._staged:
+            plan, notes = self._showing.show(made.name, published())
+            made.notes += notes
+        if load.state == "shown" and published().adds:  # written down already: once is right
+            self.record.end(self.keyspace, made.name)
+        else:
+            self.record.publish(self.keyspace, made.name, published())
         del self.loads[made.name]
 
     def _half_published(self, shown: list[str], error: Exception) -> HalfPublished:
@@ -376,11 +370,11 @@ class Job:
             hint="The same command finishes it.",
         )
 
-    def close(self) -> None:
-        """Remove the spools, and loads that no command goes on with."""
+    def close(self, *, goes_on: bool) -> None:
+        """Remove the spools, and loads that no command goes on with: all, unless it `goes_on`."""
         with suppress(EngineError):
             for made in self.tables:
                 if made.name in self.loads:
-                    self._loading.give_up(made)
+                    self._loading.give_up(made, goes_on=goes_on)
         for made in self.tables:
             made.spool.close()

@@ -1,5 +1,6 @@
 """Load one table's rows beside the table that is there, so that they can be shown at once."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -11,23 +12,27 @@ import pyarrow as pa
 
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
+from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import with_all_nodes
-from myriad.errors import CqlError, EngineError, PublishError
+from myriad.engines.cassandra.swap import Files, with_all_nodes
+from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import kinds, switch
+from myriad.publish.cassandra import kinds, present, switch
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.switch import STAGING
 from myriad.publish.cassandra.text import create_table
 from myriad.publish.options import Options, Progress, Step
 
+ATTEMPTS = 3  # at one load: a node that ends has forgotten rows
 CHECKPOINT = 0.25  # seconds between two
 # No compaction takes the files away that the switch is about to link.
 STAGED_OPTIONS = (
     "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
     "comment = 'Myriad loads it; it goes when that is done'",
 )
+
+log = logging.getLogger("myriad.publish")
 
 
 @dataclass(frozen=True)
@@ -55,25 +60,39 @@ class Loading:
         Raises PublishError, EngineError.
         """
         load = made.resumes or self._begin(made)
-        if load.state == "loading":
-            ranges = self._filled(made, load)
-            self.record.loaded(self.keyspace, made.name, ranges)
-            load = replace(load, state="loaded", ranges=ranges)
-        return load
-
-    def _filled(self, made: Prepared, load: Load) -> list[list[int]]:
-        """Return what `_fill` does; a load that would fail again leaves nothing behind."""
         try:
-            return self._fill(made, load)
-        except BaseException as error:
+            for _ in range(ATTEMPTS):
+                if load.state != "loading":
+                    return load
+                ranges = self._fill(made, load)
+                if self._is_in_files(load):
+                    self.record.loaded(self.keyspace, made.name, ranges)
+                    return replace(load, state="loaded", ranges=ranges)
+                log.info("a node of Cassandra was started anew: %s is loaded again", made.name)
+                load = self._begin(made)
+        except BaseException as error:  # what would fail again leaves nothing behind
             with suppress(EngineError):
-                self.give_up(made, goes_on=not _is_final(error))
+                self.give_up(made, goes_on=is_interruption(error))
             raise
+        raise EngineError(
+            f"nodes of Cassandra ended again and again while {made.name} was loaded",
+            hint="Nothing was changed. Their log says why: `myriad logs --cassandra`.",
+        )
+
+    def _is_in_files(self, load: Load) -> bool:
+        """Bring the rows into files of every node; say whether none has forgotten some before."""
+        if not self._staged:
+            return True
+        table = Files(STAGING, load.staged, present.table_id(self.session, STAGING, load.staged))
+        with_all_nodes(self.cluster, partial(swap.flush, self.cluster, [table]))
+        return load.nodes == self._starts()
 
     def give_up(self, made: Prepared, *, goes_on: bool = True) -> None:
         """Take a load back unless the same command goes on with it, now that it has failed."""
         load = self.record.load(self.keyspace, made.name)
-        if load is None or load.state == "switching" or (goes_on and "once" not in load.identity):
+        if load is None or load.state in ("switching", "shown"):
+            return
+        if goes_on and "once" not in load.identity:
             return
         self._forget(made, load)
 
@@ -84,7 +103,7 @@ class Loading:
         mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
         last = max(made.stamp_before, before.stamp if before else 0)
         stamp = max(time.time_ns() // 1000, last + 10)
-        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data())
+        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data(), nodes=self._starts())
         self.record.begin(self.keyspace, made.name, load)
         if not self._staged:
             switch.make_target(self.cluster, self.session, made.plan)
@@ -97,6 +116,12 @@ class Loading:
         self.session.query(create_table(name, columns, key, STAGED_OPTIONS))
         self.session.await_schema()
         return load
+
+    def _starts(self) -> list[list[float]] | None:
+        """Return what every node is now, whose memory the rows are in."""
+        if not self._staged:
+            return None
+        return with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
 
     def _fill(self, made: Prepared, load: Load) -> list[list[int]]:
         """Load the rows, but for those that are there already, and prove their counts.
@@ -155,10 +180,13 @@ class Loading:
         return acknowledged
 
 
-def _is_final(error: BaseException) -> bool:
-    """Say whether the same rows would fail again."""
-    wrong = isinstance(error, CqlError) and error.code in (CqlError.INVALID, CqlError.SYNTAX)
-    return wrong or isinstance(error, PublishError)
+def is_interruption(error: BaseException) -> bool:
+    """Say whether the same command may succeed, and goes on: it was ended, or the cluster was."""
+    return (
+        not isinstance(error, Exception)
+        or isinstance(error, HalfPublished)
+        or (isinstance(error, EngineError) and error.retryable)
+    )
 
 
 def _batches(made: Prepared) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,7 @@ from myriad.errors import PublishError
 from myriad.model import Reject
 from myriad.publish.report import TableReport
 
+SWITCHED_WITHIN = 60.0  # seconds
 CLAIM_PAUSE = 0.2  # seconds between two looks whether a table is free
 _SQL = named_sql.load("myriad.publish.cassandra", "record.sql")
 KEPT_REJECTS = 20  # shown by `show`; all are in the file
@@ -33,10 +34,14 @@ class Load:
         identity: of what is loaded; the same command with the same source has the same.
         stamp: the timestamp of every row, µs.
         acknowledged: so many first rows, in the order of the key, are there.
-        state: `loading`, `loaded` or `switching`.
+        state: `loading`; `loaded`, all rows are in files of every node; `switching`, so are the
+            deletions of the old ones, and from here on it is only finished; `shown`, by somebody
+            else than the command that began it.
         plan: what the switch needs to know.
         ranges: [start, end, rows] of each range of tokens, as the target shall have them; known
             when it is loaded.
+        published: what is to be written down as published (`Publication`); known when it switches.
+        nodes: process and start of every node, as before the first row; None: not known.
     """
 
     staged: str
@@ -46,6 +51,52 @@ class Load:
     state: str
     plan: dict[str, Any]
     ranges: list[list[int]] = field(default_factory=list)
+    published: dict[str, Any] | None = None
+    nodes: list[list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is written down of a table that is published: plain data.
+
+    Attributes:
+        rows: of the source; of an append or a merge, by how many the table grew.
+        adds: those that were there stay.
+        started: in ISO 8601.
+    """
+
+    run: str
+    started: str
+    rows: int
+    bytes: int
+    stamp: int
+    table_id: str
+    source: str
+    report: dict[str, Any]
+    rejects: list[dict[str, Any]]
+    adds: bool
+
+    @classmethod
+    def of(
+        cls,
+        report: TableReport,
+        run: str,
+        started: datetime,
+        more: Mapping[str, Any],
+        rejects: Sequence[Reject],
+    ) -> "Publication":
+        """Return what is to be written down of a report. `more`: bytes, stamp and table_id."""
+        adds = report.action in ("appended", "merged")
+        return cls(
+            run=run,
+            started=started.isoformat(),
+            rows=report.grown if adds else report.rows,
+            source=report.source,
+            report=report.as_data(),
+            rejects=[_plain(reject) for reject in rejects[:KEPT_REJECTS]],
+            adds=adds,
+            **more,
+        )
 
 
 class Published(NamedTuple):
@@ -80,6 +131,9 @@ class Record:
 
         Waits up to `wait` seconds for somebody else who does. Raises PublishError.
         """
+        load = self.load(keyspace, name)
+        if load is not None and load.state == "switching":  # or is being finished, which ends soon
+            wait = max(wait, SWITCHED_WITHIN)
         until = time.monotonic() + wait
         while not self.take(keyspace, name):
             if time.monotonic() >= until:
@@ -129,6 +183,7 @@ class Record:
             "name": name,
             "identity": Jsonb(load.identity),
             "plan": Jsonb(load.plan),
+            "nodes": None if load.nodes is None else Jsonb(load.nodes),
         }
         self._connection.execute(_SQL["begin_load"], values)
 
@@ -141,15 +196,32 @@ class Record:
         self._run("loaded", Jsonb(ranges), keyspace, name)
 
     def switching(self, keyspace: str, name: str, load: Load) -> None:
-        """Write down that a load is about to be shown, and how."""
-        self._run("switching", Jsonb(load.plan), Jsonb(load.ranges), keyspace, name)
+        """Write down that a load is shown from here on, how, and what is published by that.
+
+        All that the target shall have is in files of every node.
+        """
+        values = {
+            "keyspace": keyspace,
+            "name": name,
+            "plan": Jsonb(load.plan),
+            "ranges": Jsonb(load.ranges),
+            "published": Jsonb(load.published),
+        }
+        self._connection.execute(_SQL["switching"], values)
+
+    def not_switching(self, keyspace: str, name: str) -> None:
+        """Write down that the old rows are to be hidden once more before a load is shown."""
+        self._run("not_switching", keyspace, name)
 
     def end(self, keyspace: str, name: str) -> None:
         """Forget a load."""
         self._run("end_load", keyspace, name)
 
     def staged(self) -> list[dict[str, Any]]:
-        """Return all loads: keyspace, name, staged, state, and whether nothing came for long."""
+        """Return all loads: keyspace, name, staged, state, whether nothing came for long (`old`).
+
+        And whether it is a switch that can be finished by anybody (`unfinished`).
+        """
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["staged"]).fetchall()
 
@@ -159,37 +231,26 @@ class Record:
         return Published(**found) if found else None
 
     def publish(
-        self,
-        keyspace: str,
-        report: TableReport,
-        run: str,
-        started: datetime,
-        more: Mapping[str, int | str],
-        rejects: Sequence[Reject],
+        self, keyspace: str, name: str, made: Publication, *, by_another: bool = False
     ) -> None:
         """Write down that a table is published, and end its load.
 
-        `more`: bytes, stamp and table_id.
+        `by_another`: than the command that began it, which may look for it.
         """
-        adds = report.action in ("appended", "merged")
         values = {
+            **asdict(made),
             "keyspace": keyspace,
-            "name": report.table.name,
-            "run": run,
-            "started": started,
-            "rows": report.grown if adds else report.rows,
-            "source": report.source,
-            "report": Jsonb(report.as_data()),
-            "rejects": Jsonb([_plain(reject) for reject in rejects[:KEPT_REJECTS]]),
-            **more,
+            "name": name,
+            "report": Jsonb(made.report),
+            "rejects": Jsonb(made.rejects),
         }
         with self._connection.transaction():
-            statement = "append" if adds else "publish"
+            statement = "append" if made.adds else "publish"
             self._connection.execute(_SQL[statement], values)
-            self.end(keyspace, report.table.name)
+            self._run("shown" if by_another else "end_load", keyspace, name)
 
 
-def _plain(reject: Reject) -> dict[str, object]:
+def _plain(reject: Reject) -> dict[str, Any]:
     return {
         name: value.replace("\0", "\\x00") if isinstance(value, str) else value
         for name, value in asdict(reject).items()

@@ -20,16 +20,17 @@ DELETE FROM public.cassandra_keyspace WHERE keyspace = %s AND NOT made;
 UPDATE public.cassandra_keyspace SET made = true WHERE keyspace = %s;
 
 -- name: load
-SELECT staged, identity, stamp, acknowledged, state, plan, coalesce(ranges, '[]') AS ranges
+SELECT staged, identity, stamp, acknowledged, state, plan, coalesce(ranges, '[]') AS ranges,
+       published, nodes
 FROM public.cassandra_load
 WHERE keyspace = %s AND name = %s;
 
 -- name: begin_load
-INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan)
-VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s)
+INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan, nodes)
+VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s, %(nodes)s)
 ON CONFLICT (keyspace, name) DO UPDATE SET staged = excluded.staged, identity = excluded.identity,
     stamp = excluded.stamp, plan = excluded.plan, acknowledged = 0, state = 'loading',
-    ranges = NULL, touched = clock_timestamp();
+    ranges = NULL, published = NULL, nodes = excluded.nodes, touched = clock_timestamp();
 
 -- name: acknowledged
 UPDATE public.cassandra_load SET acknowledged = %s, touched = clock_timestamp()
@@ -41,14 +42,23 @@ WHERE keyspace = %s AND name = %s;
 
 -- name: switching
 UPDATE public.cassandra_load
-SET state = 'switching', plan = %s, ranges = %s, touched = clock_timestamp()
+SET state = 'switching', plan = %(plan)s, ranges = %(ranges)s, published = %(published)s,
+    touched = clock_timestamp()
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: not_switching
+UPDATE public.cassandra_load SET state = 'loaded' WHERE keyspace = %s AND name = %s;
+
+-- name: shown
+UPDATE public.cassandra_load SET state = 'shown', touched = clock_timestamp()
 WHERE keyspace = %s AND name = %s;
 
 -- name: end_load
 DELETE FROM public.cassandra_load WHERE keyspace = %s AND name = %s;
 
 -- name: staged
-SELECT keyspace, name, staged, state, touched < clock_timestamp() - interval '7 days' AS old
+SELECT keyspace, name, staged, state, touched < clock_timestamp() - interval '1 day' AS old,
+       state = 'switching' AND published IS NOT NULL AS unfinished
 FROM public.cassandra_load;
 
 -- name: publish

@@ -1,14 +1,15 @@
 """Show what was loaded: put it in the place of the table, and prove what is there then."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
+from myriad.errors import PublishError
 from myriad.publish.cassandra import present, shown, switch
-from myriad.publish.cassandra.record import Load, Record
+from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.switch import STAGING, Plan, Taken
 
 NOT_REPLACED = (
@@ -26,44 +27,74 @@ class Showing:
     record: Record
     keyspace: str
 
-    def show(self, name: str) -> tuple[Plan, list[str]]:
+    def show(self, name: str, published: Publication) -> tuple[Plan, list[str]]:
         """Make the rows of a table's load its own; return how, and what is to be said of it.
 
-        A node that is down is waited for. Raises Taken, and then the load is given up;
-        PublishError, EngineError.
+        `published` is what is to be written down then, by whoever finishes it. A node that is down
+        is waited for. Raises Taken, and then the load is given up; PublishError, EngineError.
         """
-        return with_all_nodes(self.cluster, partial(self._show, name))
+        return with_all_nodes(self.cluster, partial(self._show, name, published))
 
-    def _show(self, name: str) -> tuple[Plan, list[str]]:
+    def finish(self, name: str) -> None:
+        """Finish a table's switch that was cut short, and write down that it is published.
+
+        Raises as `show` does.
+        """
+        load = self._load(name)
+        plan, notes = with_all_nodes(self.cluster, partial(self._show, name, None))
+        if load.published is not None:  # else of an older Myriad: the same command writes it down
+            made = Publication(**{**load.published, "table_id": plan.table_id})
+            made.report["notes"] = [*made.report["notes"], *notes]
+            self.record.publish(self.keyspace, name, made, by_another=True)
+
+    def _load(self, name: str) -> Load:
         load = self.record.load(self.keyspace, name)
         assert load is not None  # noqa: S101 - it ends when it is written down as published
+        return load
+
+    def _show(self, name: str, published: Publication | None) -> tuple[Plan, list[str]]:
+        load, notes = self._load(name), list[str]()
+        if load.state == "loaded" or (load.state == "switching" and load.nodes is None):
+            load, notes = self._prepared(load, published)
         plan = switch.plan_from(load.plan)
-        if load.state != "switching":
-            load = replace(load, ranges=shown.expected(self.cluster, plan, load))
-            self.record.switching(self.keyspace, name, load)
         if not present.table_id(self.session, STAGING, load.staged):
-            return plan, []  # it was done already: dropping the staged table is the end
+            return plan, notes  # it was done already: dropping the staged table is the end
         try:
-            plan, notes = self._switch(plan, load)
+            switch.finish(self.cluster, self.session, plan, load.staged)
         except Taken:
             self._give_up(plan, load)
             raise
-        notes += shown.prove(self.cluster, self.session, plan, load)
+        try:
+            notes += shown.prove(self.cluster, self.session, plan, load)
+        except PublishError:
+            self.record.not_switching(self.keyspace, name)
+            raise
         switch.drop(self.session, STAGING, load.staged)
         return plan, notes
 
-    def _switch(self, plan: Plan, load: Load) -> tuple[Plan, list[str]]:
-        place = self.cluster, self.session
+    def _prepared(self, load: Load, published: Publication | None) -> tuple[Load, list[str]]:
+        """Bring all into files, and write that down: only from here on it is finished."""
+        plan = switch.plan_from(load.plan)
+        place, notes = (self.cluster, self.session), list[str]()
+        load = replace(load, ranges=shown.expected(self.cluster, plan, load))
         try:
-            switch.switch(*place, plan, load.staged, load.stamp)
+            switch.prepare(*place, plan, load.staged, load.stamp)
+        except Taken:
+            self._give_up(plan, load)
+            raise
         except FromTheFuture:
             rows = shown.future(self.session, plan, switch.latest())
-            plan = plan.remade()
-            self.record.switching(self.keyspace, plan.name, replace(load, plan=plan.as_data()))
-            switch.switch(*place, plan, load.staged, load.stamp)
             what = f"rows, such as {rows}, with" if rows else "deletions with"
-            return plan, [f"{plan.name} had {what} {NOT_REPLACED}"]
-        return plan, []
+            notes = [f"{plan.name} had {what} {NOT_REPLACED}"]
+            plan = plan.remade()
+            switch.prepare(*place, plan, load.staged, load.stamp)
+        data = None
+        if published is not None:
+            data = asdict(published) | {"table_id": plan.table_id}
+            data["report"]["notes"] = [*data["report"]["notes"], *notes]
+        load = replace(load, plan=plan.as_data(), published=data, state="switching")
+        self.record.switching(self.keyspace, plan.name, load)
+        return load, notes
 
     def _give_up(self, plan: Plan, load: Load) -> None:
         """Forget a load that has no place any more."""

@@ -21,7 +21,7 @@ from myriad.cql.types import CqlType
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
-from myriad.errors import CqlError, SchemaRefused
+from myriad.errors import CqlError, EngineError, SchemaRefused
 from myriad.publish.cassandra import present, rights
 from myriad.publish.cassandra.text import literal
 
@@ -93,23 +93,50 @@ class Taken(SchemaRefused):
     """Somebody else made a table of that name, or another one, while the rows were loaded."""
 
 
-def switch(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
-    """Make the staged rows those of the target; may be repeated, also after a crash in between.
+def prepare(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
+    """Bring all that the target shall have into files of every node; nobody sees it yet.
 
-    Raises Taken, FromTheFuture, with nothing changed; EngineError, and what else `swap` does.
+    May be repeated, until `finish` has begun. Raises Taken, FromTheFuture, with nothing changed;
+    EngineError, and what else `swap` does.
+    """
+    swap.check(cluster)
+    _refuse_taken(session, plan)
+    source = _files(session, staged)
+    for _ in range(ATTEMPTS):
+        before = swap.starts(cluster)
+        if plan.stays and not plan.appends:
+            _hide_old(cluster, session, plan, staged, stamp - 1)
+        if plan.stays:
+            swap.flush_both(cluster, source, plan.files, FOREVER if plan.appends else latest())
+        else:
+            swap.flush(cluster, [source])
+        if swap.starts(cluster) == before:  # nothing was forgotten before it was in a file
+            return
+    raise EngineError(
+        "nodes of Cassandra ended again and again while the old rows were hidden",
+        hint="Their log says why: `myriad logs --cassandra`. Nothing was changed; publish again.",
+    )
+
+
+def finish(cluster: Cluster, session: Session, plan: Plan, staged: str) -> None:
+    """Make the staged rows, which `prepare` left in files, those of the target.
+
+    May be repeated, also after a crash in between, by whomever. Raises Taken; EngineError, and
+    what else `swap` does.
     """
     swap.check(cluster)  # before anything is dropped
-    source = Files(STAGING, staged, present.table_id(session, STAGING, staged))
+    source = _files(session, staged)
     called = {loaded: name for name, loaded in plan.names.items()}
     there = _refuse_taken(session, plan)
     if there != plan.table_id:
         swap.put_in(cluster, source, plan.files, called)
         make_target(cluster, session, plan)
     elif plan.stays:
-        if not plan.appends:
-            _hide_old(cluster, session, plan, staged, stamp - 1)
-        until = FOREVER if plan.appends else latest()
-        swap.swap_in(cluster, source, plan.files, called, until)
+        swap.swap_in(cluster, source, plan.files, called)
+
+
+def _files(session: Session, staged: str) -> Files:
+    return Files(STAGING, staged, present.table_id(session, STAGING, staged))
 
 
 def latest() -> int:

@@ -1,0 +1,68 @@
+"""What killed publishes have left: switches are finished, loads of long ago taken away."""
+
+import logging
+from collections.abc import Collection
+
+import psycopg
+
+from myriad.cql.session import Session
+from myriad.engines.base import Server
+from myriad.engines.cassandra.base import Cluster
+from myriad.errors import MyriadError
+from myriad.publish.cassandra import record, switch
+from myriad.publish.cassandra.record import Record
+from myriad.publish.cassandra.showing import Showing
+from myriad.publish.cassandra.switch import STAGING
+
+log = logging.getLogger("myriad.engines")
+
+
+def settle(server: Server, cluster: Cluster) -> None:
+    """Finish each switch that nobody is at any more, and remove loads that nobody goes on with.
+
+    Raises NotRunning, EngineError, PublishError of the first that fails; the others are done.
+    """
+    with record.opened(server) as written:
+        left = [load for load in written.staged() if load["unfinished"] or load["old"]]
+        if not left:
+            return
+        failed: list[Exception] = []
+        with cluster.session() as session:
+            for load in left:
+                place = load["keyspace"], load["name"]
+                if load["unfinished"] and written.take(*place):
+                    try:
+                        _finish(cluster, session, written, *place)
+                    except (MyriadError, OSError, psycopg.Error) as error:
+                        failed.append(error)
+            sweep(written, session)
+        if failed:
+            raise failed[0]
+
+
+def _finish(cluster: Cluster, session: Session, written: Record, keyspace: str, name: str) -> None:
+    load = written.load(keyspace, name)
+    if load is not None and load.state == "switching":  # nobody did meanwhile
+        Showing(cluster, session, written, keyspace).finish(name)
+        log.info("finished putting %s.%s in place, whose publish was killed", keyspace, name)
+
+
+def sweep(
+    written: Record, session: Session, mine: Collection[tuple[str, str]] = frozenset()
+) -> None:
+    """Drop staged tables that belong to nobody any more, but those of tables that are `mine`."""
+    # Before the record is read: a load that begins now is in it before its table is made.
+    rows = session.query(
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [STAGING]
+    )
+    kept = set()
+    for load in written.staged():
+        place = load["keyspace"], load["name"]
+        stale = load["old"] and load["state"] != "switching" and place not in mine
+        if stale and written.take(*place):
+            written.end(*place)
+        else:
+            kept.add(load["staged"])
+    for (name,) in rows:
+        if name not in kept:
+            switch.drop(session, STAGING, name)

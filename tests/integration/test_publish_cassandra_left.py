@@ -1,0 +1,130 @@
+"""A replacement whose publish was killed is finished, or was none, without another command."""
+
+from pathlib import Path
+
+import pytest
+
+from myriad.errors import PublishError
+from myriad.publish import Options, parse_keys
+from myriad.publish.options import Step
+from tests.harness import wait_until
+from tests.keyspaces import Space
+
+FILE = "tests/integration/test_publish_cassandra_left.py"
+OLD, NEW = "id,v\n1,1\n2,2\n3,3\n", "id,v\n1,10\n2,20\n"
+WIDER = "id,v,w\n1,10,1\n2,20,1\n"
+
+every_point = pytest.mark.nightly(
+    daily=f"{FILE}::test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
+)
+
+
+def _rows(space: Space) -> dict[int, int]:
+    return dict(space.ask("SELECT id, v FROM {}.t"))
+
+
+def _is_settled(space: Space) -> bool:
+    return all(state != "switching" for state, _ in space.loads())
+
+
+def _again(space: Space, path: Path) -> list[str]:
+    """Say the same command again; return the phases that it goes through."""
+    phases: list[str] = []
+    space.publish(path, progress=lambda step: phases.append(step.phase))
+    return phases
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        pytest.param("after the links", NEW, id="links"),
+        pytest.param("after the old table's drop", WIDER, id="other columns"),
+        pytest.param("when it switches", NEW, id="switches", marks=every_point),
+        pytest.param("after the swap", NEW, id="swap", marks=every_point),
+        pytest.param("after the drop", NEW, id="drop", marks=every_point),
+        pytest.param("when it switches", WIDER, id="other, switches", marks=every_point),
+        pytest.param("before the swap", WIDER, id="other, links", marks=every_point),
+        pytest.param("after the swap", WIDER, id="other, made", marks=every_point),
+    ],
+)
+def test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra(
+    space: Space, at: str, text: str
+) -> None:
+    path = space.write("t.csv", OLD)
+    space.publish(path, "id")
+    path.write_text(text)
+    space.killed(path, at)
+    wait_until(lambda: _is_settled(space), 60)
+    assert _rows(space) == {1: 10, 2: 20}
+    assert (space.loads(), space.tables("myriad_next")) == ([("shown", 2)], set())
+    [listed] = [row for row in space.installation.published() if row["dataset"] == space.dataset]
+    assert listed["rows"] == 2
+    assert "loading" not in _again(space, path)  # it is known to be done
+    assert _rows(space) == {1: 10, 2: 20}
+    assert space.loads() == []
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        pytest.param("after the flush", NEW, id="flush"),
+        pytest.param("after the hiding", NEW, id="hiding", marks=every_point),
+        pytest.param("after the flush", WIDER, id="other columns", marks=every_point),
+    ],
+)
+def test_before_all_nodes_have_it_in_files_a_killed_switch_changes_nothing(
+    space: Space, at: str, text: str
+) -> None:
+    path = space.write("t.csv", OLD)
+    space.publish(path, "id")
+    path.write_text(text)
+    space.killed(path, at)
+    assert [state for state, _ in space.loads()] == ["loaded"]
+    assert _rows(space) == {1: 1, 2: 2, 3: 3}
+    space.publish(path)
+    assert _rows(space) == {1: 10, 2: 20}
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+
+
+def test_an_append_that_was_killed_and_finished_adds_its_rows_once(space: Space) -> None:
+    space.publish(space.write("t.csv", OLD), "id")
+    more = space.write("more.csv", "id,v\n7,7\n")
+    space.killed(more, "after the links", table="t", append=True)
+    wait_until(lambda: _is_settled(space), 60)
+    assert _rows(space) == {1: 1, 2: 2, 3: 3, 7: 7}
+    space.publish(more, table="t", append=True)
+    assert _rows(space) == {1: 1, 2: 2, 3: 3, 7: 7}
+    [listed] = [row for row in space.installation.published() if row["dataset"] == space.dataset]
+    assert listed["rows"] == 4
+
+
+def test_what_people_wrote_after_a_killed_switch_is_replaced_by_the_same_command(
+    space: Space,
+) -> None:
+    path = space.write("t.csv", OLD)
+    space.publish(path, "id")
+    path.write_text(NEW)
+    space.killed(path, "after the links")
+    wait_until(lambda: _is_settled(space), 60)
+    space.ask("DELETE FROM {}.t WHERE id = 1")
+    space.ask("INSERT INTO {}.t (id, v) VALUES (9, 9)")
+    space.publish(path)
+    assert _rows(space) == {1: 10, 2: 20}
+
+
+def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
+    """Here PostgreSQL refuses what Cassandra has loaded already."""
+    path = space.write("t.csv", OLD)
+    loaded: list[set[str]] = []
+
+    def tell(step: Step) -> None:
+        if step.phase == "loading":
+            loaded.append(space.tables("myriad_next"))
+        if loaded and step.phase not in ("loading", "proving the counts"):
+            raise PublishError("refused", hint="Nothing was changed.")
+
+    options = Options(to="both", dataset=space.dataset, keys=parse_keys(["id"]))
+    with pytest.raises(PublishError, match="refused"):
+        space.installation.publish([path], options, tell)
+    assert loaded[0]
+    assert (space.loads(), space.tables("myriad_next"), space.tables()) == ([], set(), set())
