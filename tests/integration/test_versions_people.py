@@ -313,7 +313,7 @@ def test_the_history_is_bounded_and_what_can_be_had_stays_in_it(
         with suppress(MyriadError):
             place.publish(place.write("t.csv", "id,v\n1,b\n1,c\n"), keys={"": ("id",)})
     runs = place.installation.history("t", place.database)
-    assert [run["outcome"] for run in runs] == ["refused"] * 3 + ["done"] * 2
+    assert [run["outcome"] for run in runs] == ["failed"] * 3 + ["done"] * 2
 
 
 def test_versions_are_kept_where_myriad_is_no_superuser(home: Home, tmp_path: Path) -> None:

@@ -16,12 +16,19 @@ MOST_TABLES = 3  # named in a line
 @click.command("history")
 @click.argument("table", required=False)
 @click.option("--database", help="Database, if it is not the default.")
-@click.option("--limit", default=100, show_default=True, help="Runs that are shown.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Runs that are shown, the newest.",
+)
 @common
 def history_command(session: Session, table: str | None, database: str | None, limit: int) -> None:
     """Show what changed TABLE (or DATASET.TABLE), or all tables: when, by whom, what came of it.
 
-    Runs that were refused or failed are shown too. The versions are those that `undo` can show.
+    Runs that a contract refused, or that failed, are shown too. The versions are those that `undo`
+    can show; a version keeps its number.
     """
     runs = session.open().history(table, database, limit)
     if session.as_json:
@@ -106,7 +113,7 @@ def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
     name = f"{report['database']}.{report['dataset']}.{one['table']}"
     when = one["published"][:16].replace("T", " ")
     said = f"back to version {one['back_to']}, {one['rows']:,} rows of {when} from {one['source']}"
-    lines = [f"{name}: {said}; it is version {one['version']} now"]
+    lines = [f"{name}: {said}"]
     if one["before"] is not None:
         lines.append(f"  what was shown is version {one['before']}: `myriad undo` brings it back")
     return "\n".join([*lines, *(f"  note: {note}" for note in one["notes"])])

@@ -172,6 +172,7 @@ class Changes:
             run = Run(dataset, "rename", [name, new])
             with self._noted(connection, run) as report:
                 renaming.rename(self.server, connection, dataset, (name, new), self.settings)
+                run.tables = [new]  # as all that was done to it before
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
         remembered = recipes.of_dataset(self.server, self.database, dataset)
         if name in remembered:

@@ -46,7 +46,7 @@ def _chosen(
     after = numbers[1] if numbers[1] is not None else now
     before = numbers[0]
     if before is None:
-        before = max((each.number for each in there if each.number != after), default=None)
+        before = next((each.number for each in there if each.number != after), None)
     found = {each.number: each for each in there}
     if before not in found or after not in found:
         kept = ", ".join(map(str, found)) or "none"

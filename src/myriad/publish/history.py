@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import PublishError, SourceError, SwapBlocked, UsageError
+from myriad.errors import ContractRefused
 from myriad.migrations.migrations import RECORD
 
 LOCK_WAIT_MS = 2000  # whoever waits for the end of a run that failed waits no longer
@@ -110,9 +110,8 @@ def storable(text: str) -> str:
 
 
 def outcome(error: BaseException) -> str:
-    """Say whether an error is a no of Myriad's to what it was given, or anything else."""
-    no = isinstance(error, (SourceError, PublishError, UsageError))
-    return "refused" if no and not isinstance(error, SwapBlocked) else "failed"
+    """Say whether an error is the no of a contract, or of anything else."""
+    return "refused" if isinstance(error, ContractRefused) else "failed"
 
 
 def runs(

@@ -67,7 +67,13 @@ SELECT r.run, r.started, r.finished, r.dataset, r.tables, r.sources, r.kind, r.a
        r.rows, r.bytes, r.seconds, r.error, r.report,
        CASE WHEN r.outcome = 'running' AND a.pid IS NULL THEN 'killed' ELSE r.outcome END AS outcome,
        (SELECT jsonb_object_agg(v.name, v.number) FROM myriad.version v
-        WHERE v.run = r.run AND v.report IS NOT NULL) AS versions
+        WHERE v.report IS NOT NULL AND v.dataset = r.dataset AND (
+            v.run = r.run
+            OR r.kind = 'undo' AND EXISTS ( -- it shows what another run made
+                SELECT FROM jsonb_array_elements(r.report -> 'tables') AS t
+                WHERE t ->> 'table' = v.name AND t ->> 'of_run' = v.run::text
+            )
+        )) AS versions
 FROM myriad.run r
 LEFT JOIN pg_stat_activity a ON a.pid = r.backend AND a.backend_start = r.backend_start
 WHERE (%(dataset)s::text IS NULL OR r.dataset = %(dataset)s)

@@ -67,7 +67,7 @@ def save(
                 "report": Jsonb(table.changed | made | known if adds else whole),
             },
         )
-        table.version = versions.note(connection, report.dataset, name, states[name])
+        table.turn, table.version = versions.note(connection, report.dataset, name, states[name])
         describing.freshen(connection, report.dataset, name)
     _save_rejects(connection, report)
 

@@ -71,5 +71,5 @@ def _refuse_taken(connection: psycopg.Connection, dataset: str, new: str) -> Non
             f"versions of a table {dataset}.{new} are kept",
             hint=f"`myriad unpublish {dataset}.{new} --purge` forgets them.",
         )
-    # What is past of a table of that name would be counted on.
+    # What is past of a table of that name is nothing of this one's.
     versions.query(connection, "forget_name", dataset=dataset, name=new)

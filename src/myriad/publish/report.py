@@ -80,7 +80,8 @@ class TableReport:
         partitions: how many, and how large, in Cassandra.
         asks: by which WHERE the table can be asked, in Cassandra.
         written: what people had done to the table that was there.
-        version: which one it is now, in PostgreSQL.
+        version: which one it is now, in PostgreSQL: a number that it keeps.
+        turn: its place in the order of what the table showed.
         contract: under which it was published.
         allowed: changes for the worse that were permitted.
         recipe: what is remembered of how it is published.
@@ -109,6 +110,7 @@ class TableReport:
     asks: list[str] = field(default_factory=list)
     written: Written = field(default_factory=Written)
     version: int = 0
+    turn: int = 0
     contract: str = Level.SAFE
     allowed: list[Difference] = field(default_factory=list)
     recipe: Recipe = field(default_factory=Recipe)
@@ -153,7 +155,8 @@ class TableReport:
 
     def _of_postgres(self) -> dict[str, object]:
         merged = {"merged": self.merged._asdict()} if self.merged else {}
-        return {"written": self.written._asdict(), "version": self.version, **merged}
+        place = {"version": self.version, "turn": self.turn}
+        return {"written": self.written._asdict(), **place, **merged}
 
     def _of_cassandra(self) -> dict[str, object]:
         return {"key": self.key, "partitions": self.partitions, "asks": self.asks}

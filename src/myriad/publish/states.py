@@ -27,16 +27,19 @@ class State:
     """A version that can be had.
 
     Attributes:
+        turn: its place in the order of what the table showed.
+        number: that people know it by; it never changes.
         relation: where it lies in schema `myriad`; None: it is, or is part of, what is shown.
         oid: of the relation.
         apart: the relation of rows that belong to it besides.
         xids: of transactions that added rows to the relation which do not belong to it.
-        later: the versions that these were, the oldest first.
+        later: the turns of the versions that these were, the oldest first.
         added: how many rows these were.
         proven: whether `xids` tell which rows they are.
     """
 
     name: str
+    turn: int
     number: int
     run: str
     rows: int
@@ -94,14 +97,15 @@ def before_run(
     """
     there = states(connection, dataset)
     goals, made = [], []
-    for name, number in _of_run(connection, there, run).items():
-        if shown(there.get(name, [])) != number:
+    for name, turn in _of_run(connection, there, run).items():
+        now = _newest(there.get(name, []))
+        if now is None or now.turn != turn:
             raise PublishError(
                 f"{dataset}.{name} was changed again after that run",
                 hint=f"`myriad history {name}` shows by what; `myriad undo {name} --to N` goes to"
                 " a version of one table.",
             )
-        older = [state for state in there[name] if state.number < number]
+        older = [state for state in there[name] if state.turn < turn]
         if older:
             goals.append(older[0])
         elif there[name][0].report.get("action") == "created":
@@ -117,13 +121,14 @@ def before_run(
 def _of_run(
     connection: psycopg.Connection, there: dict[str, list[State]], run: str
 ) -> dict[str, int]:
-    """Return table → version of what a run did; raises PublishError if it did nothing."""
+    """Return table → turn of what a run did; raises PublishError if it did nothing."""
     reports = [row["report"] for row in query(connection, "run", run=run)]
     tables = [table for report in reports for table in report.get("tables", ())]
-    found = {table["table"]: table["version"] for table in tables if table.get("version")}
+    turns = ((table["table"], table.get("turn", table.get("version"))) for table in tables)
+    found = {name: turn for name, turn in turns if turn}
     if not found:  # a run of before versions were numbered
         found = {
-            name: state.number
+            name: state.turn
             for name, versions in there.items()
             for state in versions
             if state.run == run
@@ -137,9 +142,15 @@ def _of_run(
 
 
 def shown(versions: Sequence[State]) -> int | None:
-    """Return the number of the version that is shown: the newest of its relation."""
-    numbers = [state.number for state in versions if state.relation is None]
-    return max(numbers, default=None)
+    """Return the number of the version that is shown."""
+    newest = _newest(versions)
+    return newest.number if newest else None
+
+
+def _newest(versions: Sequence[State]) -> State | None:
+    """Return the version that is shown: the newest of its relation."""
+    now = (state for state in versions if state.relation is None)
+    return max(now, key=lambda state: state.turn, default=None)
 
 
 def _one(versions: Sequence[State], name: str, to: int | None) -> State:

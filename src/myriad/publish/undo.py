@@ -29,7 +29,7 @@ class Back:
         made: constraints and indexes of Myriad's on what is shown.
         references: foreign keys that pointed to what is shown, and were dropped for now.
         loaded: the transaction that put in rows which lay apart, and how many.
-        version: the number that it has from now on.
+        turn: its place from now on in the order of what the table showed.
     """
 
     state: State
@@ -39,7 +39,7 @@ class Back:
     references: list[Row] = field(default_factory=list)
     loaded: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
-    version: int = 0
+    turn: int = 0
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
@@ -47,7 +47,8 @@ class Back:
             "table": self.state.name,
             "before": self.before,
             "back_to": self.state.number,
-            "version": self.version,
+            "turn": self.turn,
+            "of_run": self.state.run,
             "rows": self.state.rows,
             "source": self.state.report.get("source"),
             "published": self.state.finished.isoformat(),
@@ -196,7 +197,7 @@ class Undo:
                 hint="Publish the table anew, or go back to an earlier version.",
             )
         there = states.states(self.connection, self.dataset, state.name)[state.name]
-        newest = max(each.number for each in there if each.relation == state.relation)
+        newest = max(each.turn for each in there if each.relation == state.relation)
         query(
             self.connection,
             "set_apart",
@@ -204,7 +205,7 @@ class Undo:
             name=state.name,
             relation=apart,
             newest=newest,
-            numbers=[*state.later, newest],
+            turns=[*state.later, newest],
         )
 
     def _replacement(self, back: Back, relation: str, name: sql.Identifier) -> Replacement:
@@ -290,7 +291,7 @@ class Undo:
 
     def _write_down(self, back: Back, kept: versions.Kept | None) -> None:
         place = {"dataset": self.dataset, "name": back.state.name}
-        number = versions.next_number(self.connection, **place)
+        turn = versions.next_turn(self.connection, **place)
         if back.state.relation is not None:
             if kept is not None:
                 versions.keep(self.connection, self.dataset, back.state.name, kept)
@@ -301,13 +302,13 @@ class Undo:
                 versions.query(self.connection, "forget_shown", **place)
             query(self.connection, "shown_again", relation=back.state.relation)
             versions.query(self.connection, "forget_kept", relation=back.state.relation)
-        before = back.state.number
-        query(self.connection, "renumber", number=before, next=number, **place)
+        before = back.state.turn
+        query(self.connection, "show_now", turn=before, next=turn, **place)
         if back.loaded is not None:
             xid, loaded = back.loaded
-            values = {"number": before, "next": number, "xid": xid, "loaded": loaded}
+            values = {"turn": before, "next": turn, "xid": xid, "loaded": loaded}
             query(self.connection, "load_again", **values, **place)
         change = Jsonb({"made": back.made})
-        query(self.connection, "republish", number=number, change=change, **place)
+        query(self.connection, "republish", turn=turn, change=change, **place)
         describing.freshen(self.connection, self.dataset, back.state.name)
-        back.version = number
+        back.turn = turn

@@ -4,10 +4,10 @@
 -- All that can be had of a dataset's tables, or of one, the newest first. `later` are the versions
 -- whose rows stand in the same relation and do not belong to this one: `added` of them, by
 -- transactions `xids`; `proven` says whether these numbers still tell which rows they are.
-SELECT v.name, v.number, v.run::text, v.rows, v.report, v.relation, v.apart, v.xid, v.loaded,
+SELECT v.name, v.turn, v.number, v.run::text, v.rows, v.report, v.relation, v.apart, v.xid, v.loaded,
        c.oid::bigint AS oid, r.finished, coalesce(k.names, '{}') AS names,
        coalesce(k.foreign_keys, '[]') AS foreign_keys, coalesce(k.unpublished, false) AS unpublished,
-       coalesce(later.numbers, '{}') AS later, coalesce(later.xids, '{}') AS xids,
+       coalesce(later.turns, '{}') AS later, coalesce(later.xids, '{}') AS xids,
        coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven
 FROM myriad.version v
 LEFT JOIN myriad.kept k ON k.relation = v.relation
@@ -15,7 +15,7 @@ LEFT JOIN myriad.run r ON r.run = v.run
 JOIN pg_namespace n ON n.nspname = CASE WHEN v.relation IS NULL THEN v.dataset ELSE 'myriad' END
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = coalesce(v.relation, v.name)
 CROSS JOIN LATERAL (
-    SELECT array_agg(l.number ORDER BY l.xid) AS numbers,
+    SELECT array_agg(l.turn ORDER BY l.xid) AS turns,
            array_agg((l.xid & 4294967295)::text) AS xids, sum(l.loaded) AS added,
            bool_and(
                l.oid = c.oid AND l.system = (SELECT system_identifier FROM pg_control_system())
@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
 ) AS later
 WHERE v.dataset = %(dataset)s AND (%(name)s::text IS NULL OR v.name = %(name)s)
   AND v.report IS NOT NULL
-ORDER BY v.name, v.number DESC;
+ORDER BY v.name, v.turn DESC;
 
 -- name: run
 SELECT dataset, report FROM myriad.run WHERE run::text = %(run)s AND outcome = 'done';
@@ -52,26 +52,27 @@ WITH apart AS (
     VALUES (%(relation)s, %(dataset)s, %(name)s)
 )
 UPDATE myriad.version SET loaded = 0,
-    report = CASE WHEN number = %(newest)s THEN report END,
-    apart = CASE WHEN number = %(newest)s THEN %(relation)s END
-WHERE dataset = %(dataset)s AND name = %(name)s AND number = ANY(%(numbers)s);
+    report = CASE WHEN turn = %(newest)s THEN report END,
+    apart = CASE WHEN turn = %(newest)s THEN %(relation)s END
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn = ANY(%(turns)s);
 
--- name: renumber
--- An older version is the newest now.
-UPDATE myriad.version SET number = %(next)s, apart = NULL
-WHERE dataset = %(dataset)s AND name = %(name)s AND number = %(number)s;
+-- name: show_now
+-- An older version is shown last now; its number stays.
+UPDATE myriad.version SET turn = %(next)s, apart = NULL
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(turn)s;
 
 -- name: load_again
 -- Rows that lay apart were put in by another transaction; what the version loaded before is noted
--- under its old number.
+-- under its old turn.
 WITH before AS (
-    INSERT INTO myriad.version (dataset, name, number, run, rows, relation, xid, loaded, system, oid)
-    SELECT dataset, name, %(number)s, run, rows, relation, xid, loaded, system, oid
+    INSERT INTO myriad.version (dataset, name, turn, number, run, rows, relation, xid, loaded, system,
+                                oid)
+    SELECT dataset, name, %(turn)s, number, run, rows, relation, xid, loaded, system, oid
     FROM myriad.version
-    WHERE dataset = %(dataset)s AND name = %(name)s AND number = %(next)s
+    WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(next)s
 )
 UPDATE myriad.version SET xid = %(xid)s, loaded = %(loaded)s
-WHERE dataset = %(dataset)s AND name = %(name)s AND number = %(next)s;
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(next)s;
 
 -- name: shown_again
 UPDATE myriad.version SET relation = NULL
@@ -80,7 +81,7 @@ WHERE relation = %(relation)s;
 -- name: republish
 INSERT INTO myriad.published (dataset, name, run, rows, report)
 SELECT dataset, name, run, rows, report || %(change)s FROM myriad.version
-WHERE dataset = %(dataset)s AND name = %(name)s AND number = %(number)s
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(turn)s
 ON CONFLICT (dataset, name) DO UPDATE
 SET run = excluded.run, rows = excluded.rows, report = excluded.report;
 

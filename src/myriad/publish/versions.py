@@ -166,21 +166,23 @@ class State:
     kept: Kept | None = None
 
 
-def note(connection: psycopg.Connection, dataset: str, name: str, state: State) -> int:
-    """Write down a new version of a table, which is published; return its number."""
+def note(connection: psycopg.Connection, dataset: str, name: str, state: State) -> tuple[int, int]:
+    """Write down a new version of a table, which is published; return its turn and number."""
     place = {"dataset": dataset, "name": name}
-    number = next_number(connection, dataset, name)
+    turn = next_turn(connection, dataset, name)
+    number = int(query(connection, "next_number", **place)[0]["number"])
     if state.kept is not None:
         keep(connection, dataset, name, state.kept)
     elif not state.added:
         query(connection, "forget_shown", **place)
-    query(connection, "show", number=number, xid=state.xid, loaded=state.loaded, **place)
-    return number
+    loaded = {"xid": state.xid, "loaded": state.loaded}
+    query(connection, "show", turn=turn, number=number, **loaded, **place)
+    return turn, number
 
 
-def next_number(connection: psycopg.Connection, dataset: str, name: str) -> int:
-    """Return the number of a table's next version."""
-    return int(query(connection, "next", dataset=dataset, name=name)[0]["number"])
+def next_turn(connection: psycopg.Connection, dataset: str, name: str) -> int:
+    """Return the place that what is shown next has in the order of what a table showed."""
+    return int(query(connection, "next_turn", dataset=dataset, name=name)[0]["turn"])
 
 
 def keep(connection: psycopg.Connection, dataset: str, name: str, kept: Kept) -> None:

@@ -80,9 +80,15 @@ SELECT 1 FROM myriad.version WHERE dataset = %(dataset)s AND name = %(name)s
 UNION ALL
 SELECT 1 FROM myriad.run WHERE dataset = %(dataset)s AND tables @> ARRAY[%(name)s::text] LIMIT 1;
 
--- name: next
-SELECT coalesce(max(number), 0) + 1 AS number FROM myriad.version
+-- name: next_turn
+SELECT coalesce(max(turn), 0) + 1 AS turn FROM myriad.version
 WHERE dataset = %(dataset)s AND name = %(name)s;
+
+-- name: next_number
+-- No number is given twice: what somebody wrote down means the same for ever.
+INSERT INTO myriad.numbered (dataset, name, last) VALUES (%(dataset)s, %(name)s, 1)
+ON CONFLICT (dataset, name) DO UPDATE SET last = numbered.last + 1
+RETURNING last AS number;
 
 -- name: keep
 WITH away AS (
@@ -102,8 +108,8 @@ WITH again AS (
     UPDATE myriad.kept SET unpublished = false
     WHERE dataset = %(dataset)s AND name = %(name)s AND unpublished
 )
-INSERT INTO myriad.version (dataset, name, number, run, rows, report, xid, loaded, system, oid)
-SELECT p.dataset, p.name, %(number)s, p.run, p.rows, p.report, %(xid)s, %(loaded)s,
+INSERT INTO myriad.version (dataset, name, turn, number, run, rows, report, xid, loaded, system, oid)
+SELECT p.dataset, p.name, %(turn)s, %(number)s, p.run, p.rows, p.report, %(xid)s, %(loaded)s,
        (SELECT system_identifier FROM pg_control_system()), c.oid
 FROM myriad.published p
 JOIN pg_namespace n ON n.nspname = p.dataset
@@ -114,11 +120,11 @@ WHERE p.dataset = %(dataset)s AND p.name = %(name)s;
 -- What is not to be kept any longer of one table: all but the newest so many.
 UPDATE myriad.version v SET report = NULL, apart = NULL
 FROM (
-    SELECT number FROM myriad.version
+    SELECT turn FROM myriad.version
     WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NOT NULL
-    ORDER BY number DESC OFFSET %(keep)s + 1
+    ORDER BY turn DESC OFFSET %(keep)s + 1
 ) AS old
-WHERE v.dataset = %(dataset)s AND v.name = %(name)s AND v.number = old.number;
+WHERE v.dataset = %(dataset)s AND v.name = %(name)s AND v.turn = old.turn;
 
 -- name: unused
 -- Relations that no version needs any more; one that another transaction is about to drop is its.
@@ -182,8 +188,8 @@ WITH last AS (
     WHERE relation = %(relation)s
 )
 UPDATE myriad.version SET report = NULL, apart = NULL
-WHERE dataset = %(dataset)s AND name = %(name)s AND number < (
-    SELECT max(number) FROM myriad.version WHERE dataset = %(dataset)s AND name = %(name)s
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn < (
+    SELECT max(turn) FROM myriad.version WHERE dataset = %(dataset)s AND name = %(name)s
 );
 
 -- name: purge
@@ -204,7 +210,7 @@ DELETE FROM myriad.published WHERE dataset = %(dataset)s AND name = %(name)s;
 -- name: newest
 SELECT number FROM myriad.version
 WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NOT NULL
-ORDER BY number DESC LIMIT 1;
+ORDER BY turn DESC LIMIT 1;
 
 -- name: published_in
 SELECT name FROM myriad.published WHERE dataset = %(dataset)s ORDER BY name;
@@ -224,6 +230,32 @@ version AS (
 description AS (
     UPDATE myriad.description SET name = %(new)s
     WHERE dataset = %(dataset)s AND name = %(name)s
+),
+run AS (
+    UPDATE myriad.run SET tables = array_replace(tables, %(name)s::text, %(new)s::text),
+        report = CASE WHEN report ? 'tables' THEN jsonb_set(report, '{tables}', (
+            SELECT coalesce(jsonb_agg(CASE
+                WHEN t ->> 'table' = %(name)s THEN t || jsonb_build_object('table', %(new)s::text)
+                ELSE t
+            END ORDER BY place), '[]')
+            FROM jsonb_array_elements(report -> 'tables') WITH ORDINALITY AS tables (t, place)
+        )) ELSE report END
+    WHERE dataset = %(dataset)s AND tables @> ARRAY[%(name)s::text]
+),
+reject AS (
+    UPDATE myriad.reject SET table_name = %(new)s
+    WHERE table_name = %(name)s AND run IN (
+        SELECT run FROM myriad.run
+        WHERE dataset = %(dataset)s AND tables @> ARRAY[%(name)s::text]
+    )
+),
+gone AS (
+    DELETE FROM myriad.numbered WHERE dataset = %(dataset)s AND name = %(name)s RETURNING last
+),
+numbered AS (
+    INSERT INTO myriad.numbered (dataset, name, last)
+    SELECT %(dataset)s, %(new)s, last FROM gone
+    ON CONFLICT (dataset, name) DO UPDATE SET last = greatest(numbered.last, excluded.last)
 )
 UPDATE myriad.kept SET
     name = CASE WHEN dataset = %(dataset)s AND name = %(name)s THEN %(new)s ELSE name END,
