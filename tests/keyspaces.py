@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KILLED = """
 import json, os, signal, sys
 import myriad
+from myriad.cql.session import Session
 from myriad.engines.cassandra import swap as swapping
 from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import loading, switch
@@ -32,7 +33,7 @@ from myriad.publish.cassandra.record import Record
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 loading.CHECKPOINT = 0
-real_drop = switch.drop
+real_drop, real_query = switch.drop, Session.query
 def dying(real):
     def swap(*arguments):
         if given["at"] == "before the swap": die()
@@ -41,13 +42,18 @@ def dying(real):
     return swap
 def drop(session, keyspace, name):
     real_drop(session, keyspace, name)
-    what = "after the drop" if keyspace == switch.STAGING else "after the old table's drop"
-    if given["at"] == what: die()
+    if given["at"] == "after the drop" and keyspace == switch.STAGING: die()
+def query(session, text, *values, **options):
+    found = real_query(session, text, *values, **options)
+    old = text.startswith("DROP TABLE") and switch.STAGING not in text
+    if given["at"] == "after the old table's drop" and old: die()
+    return found
 def dying_after(at, real):
     def then(*arguments):
         real(*arguments)
         if given["at"] == at: die()
     return then
+Session.query = query
 swapping.swap_in, switch.drop = dying(swapping.swap_in), drop
 switch.make_target = dying(switch.make_target)
 switch._hide_old = dying_after("after the hiding", switch._hide_old)

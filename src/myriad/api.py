@@ -222,9 +222,12 @@ class Myriad:
 
 def _settle(server: Server, cluster: "Cluster") -> None:
     """Finish in Cassandra what killed publishes have left; see `unfinished.settle`."""
-    from myriad.engines.cassandra import left  # noqa: PLC0415
+    from myriad.engines.cassandra import left, swap  # noqa: PLC0415
 
-    if cluster.kind == "embedded" and left.anything(server):
+    if cluster.kind != "embedded":
+        return  # what is loaded there is shown at once
+    swap.take_out_unused(cluster)
+    if left.anything(server):
         from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
 
         unfinished.settle(server, cluster)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import myriad
 from myriad.cql.connection import Consistency
 from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY
@@ -27,6 +28,7 @@ from tests.cassandra_nodes import (
     started,
 )
 from tests.harness import Up, reachable_folder, run, up, wait_until
+from tests.keyspaces import Space
 
 PLACE = {
     "MYRIAD_CASSANDRA_ADDRESS": "127.0.0.21",
@@ -117,6 +119,30 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     counted = ask(home, 3, "SELECT count(*) FROM killed.many", consistency=Consistency.QUORUM)
     assert counted == [(rows,)]
     assert read_alone(home, 3, "SELECT count(*) FROM killed.many") == [(rows,)]
+
+
+@pytest.mark.parametrize(
+    ("at", "number"),
+    [
+        ("after the links", 2),
+        pytest.param("when it switches", 1, marks=nightly),
+        pytest.param("after the swap", 3, marks=nightly),
+    ],
+)
+def test_a_switch_whose_publish_and_a_node_were_killed_is_finished_by_who_keeps_them(
+    home: Home, tmp_path: Path, at: str, number: int
+) -> None:
+    space = Space(myriad.open(home), f"left_{number}", tmp_path)
+    path = space.write("t.csv", "id,v\n" + "".join(f"{id_},old\n" for id_ in range(300)))
+    space.publish(path, "id")
+    path.write_text("id,v\n" + "".join(f"{id_},new\n" for id_ in range(100, 300)))
+    space.killed(path, at)
+    kill(home, number)
+    await_ready(home, 1, 2, 3)
+    wait_until(lambda: space.loads() == [("shown", 200)], 120)
+    for each in (1, 2, 3):
+        rows = read_alone(home, each, f"SELECT id, v FROM {space.dataset}.t")
+        assert sorted(rows) == [(id_, "new") for id_ in range(100, 300)]
 
 
 def _loading(home: Home) -> bool:

@@ -25,13 +25,17 @@ class Connection:
 
     A connection that failed other than by a CqlError is closed: what it would bring next belongs
     to a statement of before. `sent` tells whether the last statement may have reached the node.
+    `raw`: the values of rows stay in wire form, null is None.
     """
 
-    def __init__(self, endpoint: Endpoint, host: str, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, endpoint: Endpoint, host: str, *, timeout: float = 10.0, raw: bool = False
+    ) -> None:
         self.host = host
         self.sent = False
         self._where = f"{host}:{endpoint.port}"
         self._timeout = timeout
+        self._raw = raw
         self._statements: OrderedDict[str, Prepared] = OrderedDict()
         self._closed = False
         self._socket = stream.connect(endpoint, host, timeout)
@@ -197,7 +201,8 @@ class Connection:
     def _receive(self, until: float) -> tuple[int, Page | Prepared | CqlError]:
         try:
             head, data = stream.receive(self._socket, until)
-            return head.stream, messages.result(head.opcode, frames.body(head.flags, data))
+            body = frames.body(head.flags, data)
+            return head.stream, messages.result(head.opcode, body, raw=self._raw)
         except CqlError as error:
             return head.stream, error
         except BaseException as error:

@@ -109,8 +109,8 @@ def _parameters(
     return b"".join(parts)
 
 
-def result(opcode: int, reader: Reader) -> Page | Prepared:
-    """Read an answer to a statement.
+def result(opcode: int, reader: Reader, *, raw: bool = False) -> Page | Prepared:
+    """Read an answer to a statement; `raw`: values stay in wire form.
 
     Raises CqlError if the server refused it, Malformed if it is no such answer.
     """
@@ -120,7 +120,7 @@ def result(opcode: int, reader: Reader) -> Page | Prepared:
         raise Malformed(f"an answer has the unexpected kind {opcode:#04x}")
     kind = reader.int()
     if kind == ROWS:
-        return _rows(reader)
+        return _rows(reader, raw=raw)
     if kind == PREPARED:
         return _prepared(reader)
     if kind not in RESULTS:
@@ -156,11 +156,13 @@ def _metadata(reader: Reader) -> tuple[tuple[tuple[str, CqlType], ...], bytes | 
     return _columns(reader, number, one_table=bool(flags & GLOBAL_TABLE)), state
 
 
-def _rows(reader: Reader) -> Page:
+def _rows(reader: Reader, *, raw: bool) -> Page:
     columns, state = _metadata(reader)
     number = reader.int()
     if number > 0 and not columns:
         raise Malformed("there are rows without columns")
+    if raw:
+        return Page([tuple(reader.value() for _ in columns) for _ in range(number)], state)
     readers = [_cell(kind) for _, kind in columns]
     rows = [tuple(each(reader.value()) for each in readers) for _ in range(number)]
     return Page(rows, state)

@@ -27,12 +27,13 @@ class Session:
     """Runs statements on one node of a cluster. Not for several threads at once.
 
     Where a node fails, a statement goes to the next one if it cannot have been applied or may be
-    applied twice. Others raise: only the caller knows.
+    applied twice. Others raise: only the caller knows. `raw`: see `Connection`.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 10.0, raw: bool = False) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
+        self._raw = raw
         self._next = 0  # position of the host to try
         self._connection: Connection | None = None
         self.connection()
@@ -52,7 +53,9 @@ class Session:
         for _ in self._endpoint.hosts:
             host = self._endpoint.hosts[self._next % len(self._endpoint.hosts)]
             try:
-                self._connection = Connection(self._endpoint, host, timeout=self._timeout)
+                self._connection = Connection(
+                    self._endpoint, host, timeout=self._timeout, raw=self._raw
+                )
                 return self._connection
             except CqlError as error:
                 if not error.retryable:

@@ -15,6 +15,7 @@ import psycopg
 from myriad.engines.base import Server
 from myriad.errors import MyriadError, NotRunning, PublishError, SourceError, UsageError
 from myriad.home import Home, process_started
+from myriad.model import Reject
 from myriad.publish import naming, plan, postgres, recipes
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
@@ -203,7 +204,7 @@ class _Run:
             if self.options.changes:
                 self.report.keyspace_made = job.load()
             if self.options.to == "both":
-                self._postgres(targets)
+                self._postgres(targets, job.rejects.kept)
             if self.options.changes:
                 job.show(self.report, self.history.started)
             self.report.tables += [table.report() for table in job.tables]
@@ -212,14 +213,14 @@ class _Run:
             job.rejects.kept = self.report.rejects = [*self.report.rejects, *more]
             self.report.rejects_file = job.rejects.save() if self.options.changes else None
 
-    def _rejects(self, targets: list[plan.Target]) -> Rejects:
+    def _rejects(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> Rejects:
         path = self.home.rejects / f"{self.report.run}.jsonl"
         most = self.options.max_rejects
         if most is None:
             most = max(target.recipe.max_rejects or 0 for target in targets)
-        return Rejects(path, most)
+        return Rejects(path, most, known)
 
-    def _postgres(self, targets: list[plan.Target]) -> None:
+    def _postgres(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> None:
         create = self.options.changes
         server, report = self.engines.postgres, self.report
         with closing(postgres.connect(server, report.database, create=create)) as connection:
@@ -229,7 +230,7 @@ class _Run:
                 report.dataset,
                 self.options,
                 self.settings,
-                self._rejects(targets),
+                self._rejects(targets, known),
                 self.progress,
                 self.history,
                 Keeping.of(self.settings, self.home.folder if server.kind == "embedded" else None),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,11 @@ class Rejects:
     """Collects the rejects of one publish; `save` keeps them in a file.
 
     Raises TooManyRejects, showing the first, once there are more than `limit` and enough to show.
+    `known` are those that another engine has kept of the same records: each counts once.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self.path, self.limit = path, limit
+    def __init__(self, path: Path, limit: int, known: Collection[Reject] = ()) -> None:
+        self.path, self.limit, self._known = path, limit, known
         self.kept: list[Reject] = []
 
     def __call__(self, reject: Reject) -> None:
@@ -35,7 +37,10 @@ class Rejects:
 
     def check(self) -> None:
         """Raise TooManyRejects if there are more than allowed."""
-        if len(self.kept) > self.limit:
+        mine = set(self.kept) if self._known else set()
+        more = [reject for reject in self._known if reject not in mine]
+        if len(self.kept) + len(more) > self.limit:
+            self.kept += more
             raise self.too_many(more=False)
 
     def save(self) -> str | None:

@@ -1,10 +1,12 @@
 """What only a node itself can do: its Java's management beans, reached while they are needed.
 
 Nothing listens otherwise. Jolokia's agent is attached to the node's process, answers on the node's
-address to a password that is made for this one time, and is taken out again.
+address to a password that is made for this one time, and is taken out again. A node has one agent
+at most: those who need it at the same time share it, and who leaves last takes it out.
 """
 
 import base64
+import fcntl
 import json
 import os
 import secrets
@@ -14,10 +16,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import psutil
 
 from myriad.engines import process
@@ -28,6 +31,9 @@ STORAGE = "org.apache.cassandra.db:type=StorageService"
 STARTS_YET = "javax.management.InstanceNotFoundException"  # its beans are not there
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
 AGENT_WITHIN = 60.0  # seconds
+# In a node's folder, where all of `conf` is ours: who uses its agent, who attaches it just now, and
+# how it is reached.
+USED, ATTACHING, ATTACHED = "conf/agent.used", "conf/agent.lock", "conf/agent.json"
 STARTS = ("--startTimeout", "30000")  # ms; its own default is too short for a busy machine
 
 
@@ -41,11 +47,12 @@ class Beans:
 
     def call(self, operation: str, *arguments: object, bean: str = STORAGE) -> Any:  # noqa: ANN401
         """Return what an operation answers (Jolokia's protocol, `exec`); raises EngineError."""
-        return self._ask(
+        return self.ask(
             {"type": "exec", "mbean": bean, "operation": operation, "arguments": arguments}
         )
 
-    def _ask(self, request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
+    def ask(self, request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
+        """Return what a request of Jolokia's protocol answers; raises EngineError."""
         login = base64.b64encode(f"myriad:{self.password}".encode()).decode()
         asked = urllib.request.Request(
             f"http://{self.address}:{self.port}/jolokia/",
@@ -74,30 +81,86 @@ class Beans:
 
 @contextmanager
 def beans(place: Path) -> Iterator[Beans]:
-    """Attach the agent to the node in folder `place`, and take it out in the end.
+    """Attach the agent to the node in folder `place`, unless it is there; see above.
 
-    One at a time: whoever attaches takes out an agent that is there.
     Raises NotRunning if the node does not run, EngineError.
     """
-    found = node.running(place)
+    with (place / USED).open("a") as used:
+        with _one_at_a_time(place):
+            found = _there(place) or _attached(place)
+            fcntl.flock(used, fcntl.LOCK_SH)
+        try:
+            yield found
+        finally:
+            with suppress(psutil.Error, OSError, EngineError), _one_at_a_time(place):
+                # Not where somebody uses it yet; one that was killed does not.
+                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take_out(place)
+
+
+@contextmanager
+def _one_at_a_time(place: Path) -> Iterator[None]:
+    try:
+        with filelock.FileLock(place / ATTACHING, timeout=2 * AGENT_WITHIN):
+            yield
+    except filelock.Timeout as error:
+        raise EngineError(
+            "Cassandra's manager is being attached by somebody else, and takes long",
+            hint="See `myriad status`, and try again.",
+        ) from error
+
+
+def _there(place: Path) -> Beans | None:
+    """Return the beans by the agent that somebody has attached to the node that runs now."""
+    try:
+        said = json.loads((place / ATTACHED).read_text())
+        if said.pop("node") != node.start(place):
+            return None
+        found = Beans(**said)
+        found.ask({"type": "version"})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+        return None
+    return found
+
+
+def _attached(place: Path) -> Beans:
+    found, start = node.running(place), node.start(place)
     if found is None:
         raise NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
     address = node.address(place)
     with _password_file(place) as (path, password, port):
-        start = ("start", *STARTS, "--host", address, "--config", str(path))
-        try:
-            if _agent(found, *start):  # perhaps it has one, of somebody who was killed
-                _agent(found, "stop")
-                said = _agent(found, *start)
-                if said:
-                    raise EngineError(
-                        f"Cassandra's manager cannot be reached: {said[-300:]}",
-                        hint="See `myriad status` and `myriad logs --cassandra`, then try again.",
-                    )
-            yield Beans(address, port, password)
-        finally:
-            with suppress(psutil.Error, OSError, EngineError):  # it may be gone
-                _agent(found, "stop")
+        options = ("start", *STARTS, "--host", address, "--config", str(path))
+        if _agent(found, *options):  # perhaps it has one of which nobody knows the password
+            _agent(found, "stop")
+            said = _agent(found, *options)
+            if said:
+                raise EngineError(
+                    f"Cassandra's manager cannot be reached: {said[-300:]}",
+                    hint="See `myriad status` and `myriad logs --cassandra`, then try again.",
+                )
+    made = Beans(address, port, password)
+    text = json.dumps({**asdict(made), "node": start})
+    path = place / ATTACHED
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    return made
+
+
+def take_out_unused(place: Path) -> None:
+    """Take out the agent of a command that was killed. Raises EngineError."""
+    if not (place / ATTACHED).exists():
+        return
+    with (place / USED).open("a") as used, _one_at_a_time(place), suppress(BlockingIOError):
+        fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take_out(place)
+
+
+def _take_out(place: Path) -> None:
+    (place / ATTACHED).unlink(missing_ok=True)
+    found = node.running(place)
+    if found is not None:
+        _agent(found, "stop")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BrokenBarrierError
@@ -84,6 +84,41 @@ class Files:
 
 class FromTheFuture(EngineError):
     """A table has what nothing that is written now replaces."""
+
+
+class Attached:
+    """Keeps the managers of all nodes attached, from now on until it is closed.
+
+    They come and go beside what is done meanwhile. Where one does not come, nobody hears of it:
+    who needs it meets the same. Nothing for an attached cluster.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        places = [] if cluster.folder is None else _places(cluster)
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=self._keep, args=[place]) for place in places]
+        for thread in self._threads:
+            thread.start()
+
+    def _keep(self, place: Path) -> None:
+        with suppress(EngineError, OSError, psutil.Error), management.beans(place):
+            self._enough.wait()
+
+    def let_go(self) -> None:
+        """Let them be taken out, and go on meanwhile."""
+        self._enough.set()
+
+    def close(self) -> None:
+        """Return when they are taken out."""
+        self.let_go()
+        for thread in self._threads:
+            thread.join()
+
+
+def take_out_unused(cluster: Cluster) -> None:
+    """Take out the managers that killed commands have left attached. Raises EngineError."""
+    for place in _places(cluster):
+        management.take_out_unused(place)
 
 
 def starts(cluster: Cluster) -> list[list[float]]:
@@ -210,7 +245,7 @@ def _everywhere(
 
 @contextmanager
 def _alone(cluster: Cluster) -> Iterator[None]:
-    """Let no other publish swap meanwhile: a node has one agent, and all nodes are needed."""
+    """Let no other publish swap meanwhile: two could each hold a node that the other waits for."""
     assert cluster.folder is not None  # noqa: S101 - `_places` refused others
     lock = filelock.FileLock(cluster.folder / "swap.lock", timeout=FILES_WITHIN)
     try:

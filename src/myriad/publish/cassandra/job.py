@@ -9,7 +9,7 @@ from functools import partial
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import with_all_nodes
+from myriad.engines.cassandra.swap import Attached, with_all_nodes
 from myriad.errors import (
     EngineError,
     HalfPublished,
@@ -68,6 +68,7 @@ class Job:
     progress: Progress
     tables: list[Prepared] = field(default_factory=list)
     loads: dict[str, Load] = field(default_factory=dict)
+    attached: Attached | None = None
 
     def prepare(self, targets: Sequence[Target], workspace: Workspace) -> None:
         """Read all targets, prove their types and keys; nothing is changed yet.
@@ -252,7 +253,6 @@ class Job:
         if made.there is None:
             made.appends = False
             return
-        same = present.same(self.session, self.keyspace, made.there, made.plan.wanted)
         if self.options.adds:
             if self.options.merge:
                 self._count_overwritten(made, proven)
@@ -261,16 +261,27 @@ class Job:
             if made.resumes and not made.resumes.plan["appends"]:  # it made the table that is there
                 made.there, made.appends = None, False
             made.stays = made.appends
-        elif same and self._is_ours(made.name, made.there):
-            made.stays = self._staged  # else it is the half of a load that was cut short
         else:
-            present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
-            present.refuse_obstacles(self.session, self.keyspace, made.name)
-            why = "Myriad did not make it" if same else "other columns or another key"
-            made.notes.append(
-                f"{why}: the table is dropped and made anew at the end, and whoever reads in that"
-                " moment gets an error"
-            )
+            self._settle_columns(made, made.there)
+
+    def _settle_columns(self, made: Prepared, there: Present) -> None:
+        """Say how the table that is there gets its columns; raises SchemaRefused if it cannot."""
+        place = self.session, self.keyspace, made.name
+        wanted, ours = made.plan.wanted, self._is_ours(made.name, there)
+        altered = present.altered(*place, there, wanted) if ours else None
+        if altered is not None:
+            made.stays = self._staged  # else it is the half of a load that was cut short
+            made.altered = altered if made.stays else made.altered
+            if altered[1]:
+                present.refuse_obstacles(*place)
+            return
+        present.refuse_used_types(*place, wanted)
+        present.refuse_obstacles(*place)
+        why = "other types or another key" if ours else "Myriad did not make it"
+        made.notes.append(
+            f"{why}: the table is dropped and made anew at the end, and whoever reads in that"
+            " moment gets an error"
+        )
 
     def _count_overwritten(self, made: Prepared, proven: Proof) -> None:
         count = existing.count(self.cluster, self.session, made, proven)
@@ -321,6 +332,7 @@ class Job:
         """
         new = keyspaces.make(self.record, self.cluster, self.session, self.keyspace, self.place)
         if self._staged:
+            self.attached = Attached(self.cluster)  # that takes as long as a small table
             keyspaces.make_staging(self.cluster, self.session)
             mine = {(self.keyspace, made.name) for made in self.tables}
             unfinished.sweep(self.record, self.session, mine)
@@ -372,9 +384,13 @@ class Job:
 
     def close(self, *, goes_on: bool) -> None:
         """Remove the spools, and loads that no command goes on with: all, unless it `goes_on`."""
+        if self.attached:
+            self.attached.let_go()
         with suppress(EngineError):
             for made in self.tables:
                 if made.name in self.loads:
                     self._loading.give_up(made, goes_on=goes_on)
         for made in self.tables:
             made.spool.close()
+        if self.attached:
+            self.attached.close()

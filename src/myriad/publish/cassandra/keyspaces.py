@@ -9,6 +9,8 @@ from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import STAGING
 from myriad.settings import Settings
 
+UNLOGGED = " AND durable_writes = false"
+_LOGGED = "SELECT durable_writes FROM system_schema.keyspaces WHERE keyspace_name = ?"
 FORBIDDEN = (STAGING, "myriad")
 
 
@@ -96,14 +98,22 @@ def make(
 
 
 def make_staging(cluster: Cluster, session: Session) -> None:
-    """Make the keyspace that tables are loaded into before they are shown."""
-    if not _exists(session, STAGING):
-        _run(cluster, session, "CREATE KEYSPACE IF NOT EXISTS", STAGING)
+    """Make the keyspace that tables are loaded into before they are shown.
+
+    Without a commit log: its rows are in files before anybody sees them, and what a node forgets
+    until then is loaded again.
+    """
+    logged = session.query(_LOGGED, [STAGING])
+    if not logged:
+        _run(cluster, session, "CREATE KEYSPACE IF NOT EXISTS", STAGING, UNLOGGED)
         rights.free_keyspace(cluster, session, STAGING)
+    elif logged[0][0]:  # an older Myriad made it
+        _run(cluster, session, "ALTER KEYSPACE", STAGING, UNLOGGED)
 
 
-def _run(cluster: Cluster, session: Session, words: str, keyspace: str) -> None:
-    session.query(f"{words} {names.quoted(keyspace)} WITH replication = {cluster.replication}")
+def _run(cluster: Cluster, session: Session, words: str, keyspace: str, more: str = "") -> None:
+    options = f"replication = {cluster.replication}{more}"
+    session.query(f"{words} {names.quoted(keyspace)} WITH {options}")
     session.await_schema()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from myriad.cql.connection import Connection, Prepared
+from myriad.cql.connection import Connection, Consistency, Prepared
 from myriad.cql.names import qualified, quoted
 from myriad.cql.tokens import read_ring
 from myriad.cql.types import CqlType
@@ -47,6 +47,8 @@ class Load:
         columns: names in the order of the batches' columns, with their `types`.
         partition: positions of the columns of the partition key, in its order.
         timestamp: in µs; of every row, so that writing one again changes nothing.
+        deletes: rows are keys of partitions, which are deleted as of `timestamp`.
+        consistency: how many replicas have to acknowledge; None: as the cluster has it.
     """
 
     cluster: Cluster
@@ -56,13 +58,17 @@ class Load:
     types: tuple[CqlType, ...]
     partition: tuple[int, ...]
     timestamp: int
+    deletes: bool = False
+    consistency: Consistency | None = None
 
     @property
     def statement(self) -> str:
-        """The INSERT of one row."""
-        names = ", ".join(map(quoted, self.columns))
-        marks = ", ".join("?" * len(self.columns))
-        return f"INSERT INTO {qualified(self.keyspace, self.table)} ({names}) VALUES ({marks})"
+        """The INSERT of one row, or the DELETE of one partition."""
+        names, table = list(map(quoted, self.columns)), qualified(self.keyspace, self.table)
+        if self.deletes:
+            return f"DELETE FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in names)}"
+        marks = ", ".join("?" * len(names))
+        return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
 
 
 def load(
@@ -113,7 +119,8 @@ class _Loader:
         self._encoder = Encoder(self._statement.id, job.types, job.partition)
         cluster = job.cluster
         self._sizes = Sizes(cluster.batch_bytes, BATCH_ROWS, cluster.batch_partitions)
-        self._tail = cutting.tail(cluster.consistency, job.timestamp)
+        level = cluster.consistency if job.consistency is None else job.consistency
+        self._tail = cutting.tail(level, job.timestamp)
         self._fleet = Fleet(cluster.endpoint, self._hosts, CONNECTIONS)
         self._ready: dict[tuple[str, ...], deque[Batch]] = {}
         self._delayed: list[_Delayed] = []

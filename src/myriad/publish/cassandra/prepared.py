@@ -34,6 +34,7 @@ class Prepared:
         there: the table that is there already.
         overwrites: how many rows of a merge are there already; None: it is none.
         stays: it gets the rows; otherwise one with the number `new_id` is made in its place.
+        altered: columns that the table that stays lacks, and those that it has too many.
         resumes: a load of the same rows that was cut short.
         stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
         size: bytes of all rows, estimated.
@@ -60,6 +61,7 @@ class Prepared:
     allowed: Sequence[Difference] = ()
     overwrites: int | None = None
     stays: bool = False
+    altered: tuple[list[str], list[str]] = ([], [])
     resumes: Load | None = None
     new_id: str = field(default_factory=lambda: str(uuid4()))
 
@@ -84,6 +86,7 @@ class Prepared:
     def plan(self) -> Plan:
         """What the switch has to know."""
         kinds, before = self.kinds, self.there.table_id if self.there else ""
+        name, (missing, others) = qualified(self.keyspace, self.name), self.altered
         return Plan(
             self.keyspace,
             self.name,
@@ -96,6 +99,8 @@ class Prepared:
             before,
             before if self.stays else self.new_id,
             merges=self.overwrites is not None,
+            widen=text.add_columns(name, {column: kinds[column] for column in missing}),
+            narrow=text.drop_columns(name, others),
         )
 
     @property

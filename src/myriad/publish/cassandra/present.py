@@ -15,6 +15,8 @@ _COLUMNS = (
     " WHERE keyspace_name = ? AND table_name = ?"
 )
 _ID = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
+_GONE = "SELECT column_name FROM system_schema.dropped_columns"
+_DROPPED = f"{_GONE} WHERE keyspace_name = ? AND table_name = ?"
 _TYPES = (
     "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?"
 )
@@ -102,13 +104,26 @@ def signature(columns: Mapping[str, CqlType], key: Key) -> dict[str, object]:
     return {"columns": kinds, "key": [list(key.partition), clustering], "types": fields}
 
 
-def same(session: Session, keyspace: str, there: Present, wanted: Mapping[str, object]) -> bool:
-    """Say whether a table that is there has that signature."""
-    clustering = [[name, str(order)] for name, order in there.key.clustering]
+def altered(
+    session: Session, keyspace: str, name: str, there: Present, wanted: Mapping[str, object]
+) -> tuple[list[str], list[str]] | None:
+    """Return the columns that a table lacks of that signature, and those it has too many.
+
+    None if ALTER TABLE cannot give it the signature: a key stays as it is, and so does a type, also
+    that of a column which was dropped before.
+    """
+    columns = wanted["columns"]
+    assert isinstance(columns, Mapping)  # noqa: S101 - as `signature` made it
+    clustering = [[column, str(order)] for column, order in there.key.clustering]
     key = [list(there.key.partition), clustering]
-    if there.static or dict(there.columns) != wanted["columns"] or key != wanted["key"]:
-        return False
-    return not other_types(session, keyspace, wanted)
+    kept = {column: kind for column, kind in there.columns.items() if column in columns}
+    if there.static or key != wanted["key"] or any(columns[c] != kind for c, kind in kept.items()):
+        return None
+    missing = [column for column in columns if column not in kept]
+    dropped = {column for (column,) in session.query(_DROPPED, [keyspace, name])}
+    if dropped.intersection(missing) or other_types(session, keyspace, wanted):
+        return None
+    return missing, [column for column in there.columns if column not in columns]
 
 
 def other_types(session: Session, keyspace: str, wanted: Mapping[str, object]) -> list[str]:

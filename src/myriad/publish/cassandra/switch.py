@@ -8,28 +8,23 @@ number that we have chosen for it, and each node finds the files in the folder o
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from myriad.cql.connection import Consistency
-from myriad.cql.names import qualified, quoted
+from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
-from myriad.errors import CqlError, EngineError, SchemaRefused
+from myriad.errors import EngineError, SchemaRefused
 from myriad.publish.cassandra import present, rights
-from myriad.publish.cassandra.text import literal
 
 STAGING = "myriad_next"
-BATCHES_AT_ONCE = 8  # each is up to 200 partitions, on every node: more run into time limits
 ATTEMPTS = 5
-PAUSE = 0.5
-SLOW = 60.0  # seconds that a page of partitions, or a batch of deletions, may take
+SLOW = 60.0  # seconds that a page, or a change of the schema, may take
 FUTURE = 10.0  # seconds that a clock may be ahead
 FOREVER = 2**63 - 1
 
@@ -49,6 +44,8 @@ class Plan:
         before: the number of the table that was there when the publish began, nothing if none was.
         table_id: the number of the table that gets the rows: `before`, or one that is ours to make.
         merges: new rows take the place of old ones with the same key.
+        widen: statements that give a table that stays the columns it lacks, before its new rows.
+        narrow: statements that take those that it has too many, afterwards.
     """
 
     keyspace: str
@@ -62,6 +59,8 @@ class Plan:
     before: str
     table_id: str
     merges: bool = False
+    widen: list[str] = field(default_factory=list)
+    narrow: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> dict[str, str]:
@@ -86,7 +85,7 @@ class Plan:
         """Return the plan by which the table that is there is replaced by one of another number."""
         new = str(uuid4())
         made = [line.replace(self.table_id, new) for line in self.statements]
-        return replace(self, statements=made, table_id=new)
+        return replace(self, statements=made, table_id=new, widen=[], narrow=[])
 
 
 class Taken(SchemaRefused):
@@ -105,7 +104,7 @@ def prepare(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: 
     for _ in range(ATTEMPTS):
         before = swap.starts(cluster)
         if plan.stays and not plan.appends:
-            _hide_old(cluster, session, plan, staged, stamp - 1)
+            _hide_old(cluster, plan, staged, stamp - 1)
         if plan.stays:
             swap.flush_both(cluster, source, plan.files, FOREVER if plan.appends else latest())
         else:
@@ -132,7 +131,17 @@ def finish(cluster: Cluster, session: Session, plan: Plan, staged: str) -> None:
         swap.put_in(cluster, source, plan.files, called)
         make_target(cluster, session, plan)
     elif plan.stays:
+        _change(session, plan.widen)
         swap.swap_in(cluster, source, plan.files, called)
+        _change(session, plan.narrow)
+
+
+def _change(session: Session, statements: Sequence[str]) -> None:
+    """Change the schema, by statements that may be run again."""
+    for statement in statements:
+        session.query(statement, timeout=SLOW)
+    if statements:
+        session.await_schema()
 
 
 def _files(session: Session, staged: str) -> Files:
@@ -165,72 +174,35 @@ def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
     if _refuse_taken(session, plan) == plan.table_id:
         return
     rights.free_table(cluster, session, plan.keyspace, plan.name)
+    kinds = present.other_types(session, plan.keyspace, plan.wanted)
+    # One right after the other: in between whoever reads gets an error.
     if plan.before:
-        drop(session, plan.keyspace, plan.name)
-    for kind in present.other_types(session, plan.keyspace, plan.wanted):
-        session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}")
+        session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)
+    for kind in kinds:
+        session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}", timeout=SLOW)
     for statement in plan.statements:
         session.query(statement, timeout=SLOW)
     session.await_schema()
     _refuse_taken(session, plan)
 
 
+def _dropped(keyspace: str, name: str) -> str:
+    return f"DROP TABLE IF EXISTS {qualified(keyspace, name)}"
+
+
 def drop(session: Session, keyspace: str, name: str) -> None:
     """Drop a table where it is there."""
-    session.query(f"DROP TABLE IF EXISTS {qualified(keyspace, name)}", timeout=SLOW)
+    session.query(_dropped(keyspace, name), timeout=SLOW)
     session.await_schema()
 
 
-def _hide_old(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
+def _hide_old(cluster: Cluster, plan: Plan, staged: str, stamp: int) -> None:
     """Delete every partition of the old table in the staged one, as of `stamp`."""
-    batches = _batches(cluster, _deletions(cluster, session, plan, staged), stamp)
-    # Each node shows what it has itself: all must have the deletions.
-    with cluster.session() as writing:
-        while some := list(islice(batches, BATCHES_AT_ONCE)):
-            _run(writing, some, Consistency.ALL)
+    from myriad.publish.cassandra import hiding  # noqa: PLC0415 - only real switches need it
 
-
-def _deletions(cluster: Cluster, session: Session, plan: Plan, staged: str) -> Iterator[str]:
-    names = [quoted(name) for name, _ in plan.partition]
-    called = [quoted(plan.names[name]) for name, _ in plan.partition]
-    kinds = [CqlType(kind) for _, kind in plan.partition]
-    table = qualified(plan.keyspace, plan.name)
-    head = f"DELETE FROM {qualified(STAGING, staged)} WHERE "
-    select = f"SELECT DISTINCT {', '.join(names)} FROM {table}"
-    for page in session.pages(select, consistency=cluster.consistency, timeout=SLOW):
-        for row in page:
-            parts = zip(called, kinds, row, strict=True)
-            yield head + " AND ".join(
-                f"{name} = {literal(kind, value, exact=True)}" for name, kind, value in parts
-            )
-
-
-def _batches(cluster: Cluster, statements: Iterator[str], stamp: int) -> Iterator[str]:
-    some: list[str] = []
-    for statement in statements:
-        size = sum(map(len, some)) + len(statement)
-        if some and (len(some) == cluster.batch_partitions or size > cluster.batch_bytes):
-            yield _batch(some, stamp)
-            some = []
-        some.append(statement)
-    if some:
-        yield _batch(some, stamp)
-
-
-def _batch(statements: Sequence[str], stamp: int) -> str:
-    return f"BEGIN UNLOGGED BATCH USING TIMESTAMP {stamp} {'; '.join(statements)}; APPLY BATCH"
-
-
-def _run(session: Session, statements: Sequence[str], consistency: Consistency) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            session.run_all(statements, consistency=consistency, timeout=SLOW)
-        except CqlError as error:
-            if not error.retryable or attempt == ATTEMPTS:
-                raise
-            time.sleep(PAUSE * attempt)
-        else:
-            return
+    old = hiding.Partitions(cluster, (plan.keyspace, plan.name), tuple(dict(plan.partition)))
+    columns = {plan.names[name]: CqlType(kind) for name, kind in plan.partition}
+    hiding.hide(cluster, old, (STAGING, staged), columns, stamp)
 
 
 def plan_from(data: Mapping[str, Any]) -> Plan:

@@ -84,6 +84,21 @@ def create_table(
     return f"CREATE TABLE IF NOT EXISTS {name} (\n" + ",\n".join(lines) + f"\n){tail}"
 
 
+def add_columns(name: str, columns: Mapping[str, CqlType]) -> list[str]:
+    """Return what gives a table columns and their types, where they are not there."""
+    if not columns:
+        return []
+    added = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+    add = f"ALTER TABLE {name} ADD IF NOT EXISTS ({added})"
+    return [*create_types(list(columns.values())), add]
+
+
+def drop_columns(name: str, columns: Sequence[str]) -> list[str]:
+    """Return what takes columns from a table, where they are there."""
+    dropped = ", ".join(map(quoted, columns))
+    return [f"ALTER TABLE {name} DROP IF EXISTS ({dropped})"] if columns else []
+
+
 def create_types(kinds: Sequence[CqlType]) -> list[str]:
     """Return CREATE TYPE IF NOT EXISTS for every UDT in `kinds`, inner ones first."""
     found: dict[str, None] = {}
