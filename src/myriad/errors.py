@@ -14,6 +14,7 @@ MyriadError
 │   ├── CqlError          Cassandra refused or failed a statement
 │   └── Unsupported       this engine cannot do that, and why
 ├── SourceError           what is published cannot be read
+│   └── SourceEmpty       there is nothing in it
 ├── PublishError          what was read cannot be loaded
 │   ├── KeyRefused        the key is not unique, or has nulls
 │   ├── ContractRefused   the table that is there would change for the worse
@@ -122,6 +123,13 @@ class Unsupported(EngineError):
 
 class SourceError(MyriadError):
     """A source cannot be read."""
+
+
+class SourceEmpty(SourceError):
+    """There is nothing in a source, not even the names of columns."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"{origin}: the file is empty", hint="There is nothing to publish.")
 
 
 class PublishError(MyriadError):

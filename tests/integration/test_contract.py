@@ -49,6 +49,8 @@ def without(column: int) -> str:
 
 WORSE: Mapping[str, tuple[str, list[Change], str]] = {
     "no rows": (SALES.splitlines()[0] + "\n", [Change.EMPTY], "no rows, where there were 200"),
+    "a file without a byte": ("", [Change.EMPTY], "no rows, where there were 200"),
+    "a file of blank lines": ("\n\r\n\n", [Change.EMPTY], "no rows, where there were 200"),
     "fewer than half": (
         "".join(SALES.splitlines(keepends=True)[:100]),
         [Change.SHRINK],

@@ -1,5 +1,6 @@
 """Publishing again: replace, dry run, rejects."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from myriad.errors import (
+    ContractRefused,
     KeyRefused,
     PublishError,
     SchemaRefused,
@@ -15,6 +17,7 @@ from myriad.errors import (
     TooManyRejects,
     UsageError,
 )
+from myriad.publish.contract import Change
 from myriad.publish.options import Options, Step
 from tests.publishing import Place, csv_checksums
 
@@ -216,3 +219,26 @@ def test_a_failed_publish_leaves_nothing_behind(place: Place) -> None:
     assert place.ask("SELECT * FROM t") == [(1, "x")]
     home = place.installation.home
     assert list(home.temporary.iterdir()) == []
+
+
+EMPTY = {"t.csv": b"", "blank.csv": b"\n\n", "t.jsonl": b"", "list.json": b"[]", "t.csv.gz": gzip.compress(b"")}
+
+
+@pytest.mark.parametrize(("name", "content"), EMPTY.items(), ids=EMPTY)
+def test_an_empty_file_empties_a_table_only_if_it_may_and_its_columns_stay(
+    place: Place, name: str, content: bytes
+) -> None:
+    place.publish(place.write("t.csv", "Nr,v\n1,a\n"), table="t", renames={"Nr": "id"})
+    before = place.columns("t")
+    path = place.write(f"empty/{name}", content)
+    with pytest.raises(SourceError, match="the file is empty"):
+        place.publish(path, table="another")
+    with pytest.raises(ContractRefused, match="no rows, where there were 1"):
+        place.publish(path, table="t")
+    assert place.ask("SELECT * FROM t") == [(1, "a")]
+    report = place.publish(path, table="t", allow=frozenset({Change.EMPTY}))
+    assert "the file is empty" in " ".join(report.tables[0].table.notes)
+    assert place.ask("SELECT * FROM t") == []
+    assert place.columns("t") == before
+    place.publish(place.write("t.csv", "Nr,v\n2,b\n"), table="t")
+    assert place.ask("SELECT id, v FROM t") == [(2, "b")]

@@ -13,21 +13,27 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from myriad.engines.base import Server
-from myriad.errors import MyriadError, NotRunning, PublishError, SourceError, UsageError
+from myriad.errors import (
+    MyriadError,
+    NotRunning,
+    PublishError,
+    SourceError,
+    UsageError,
+)
 from myriad.home import Home, process_started
 from myriad.model import Reject
 from myriad.publish import naming, plan, postgres, recipes
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
+from myriad.publish.opening import Opening
 from myriad.publish.options import Options, Progress, Step
-from myriad.publish.recipes import Recipe
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
 from myriad.publish.versions import Keeping
 from myriad.settings import Settings
 from myriad.sources import engine
-from myriad.sources.base import ReadOptions, Workspace
-from myriad.sources.open import expand, open_sources
+from myriad.sources.base import Workspace
+from myriad.sources.open import expand
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
@@ -115,13 +121,10 @@ class _Place:
         remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
         run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
 
-        def read(name: str) -> ReadOptions:
-            table = plan.table_name(name, options, remembered)
-            return remembered.get(table, Recipe()).updated(options.said(table, ())).read
-
+        opening = Opening(self.engines.postgres, database, dataset, options, remembered)
         try:
             with _workspace(self.home, self.settings) as workspace, engine.heeding_signals():
-                opened = open_sources(sources, read, workspace)
+                opened = opening.opened(sources, workspace)
                 try:
                     targets = plan.targets(opened, options, remembered)
                     _refuse_taken(targets, taken)

@@ -88,19 +88,21 @@ def describe(
         dataset, _, name = table.partition(".")
         choices.append((dataset, name))
     for dataset, name in choices:
-        reports = [
-            {"database": place, **report}
-            for report in (
-                _in_postgres(server, place, dataset, name),
-                cassandra.details(server, place, dataset, name),
-            )
-            if report is not None
-        ]
-        if reports:
-            return reports[0] | ({"cassandra": reports[1]} if reports[1:] else {})
+        found = reports(server, place, dataset, name)
+        if found:
+            return found[0] | ({"cassandra": found[1]} if found[1:] else {})
     raise PublishError(
         f"no table {table} is published in {place}", hint="`myriad list` shows what there is."
     )
+
+
+def reports(server: Server, database: str, dataset: str, name: str) -> list[dict[str, Any]]:
+    """Return the last report of a table in each engine that has it, PostgreSQL's first."""
+    found = (
+        _in_postgres(server, database, dataset, name),
+        cassandra.details(server, database, dataset, name),
+    )
+    return [{"database": database, **report} for report in found if report is not None]
 
 
 def _in_postgres(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from myriad.errors import SourceError
+from myriad.errors import SourceEmpty, SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
 from myriad.sources import csv_count, csv_dialect, csv_records, engine, plain, spool, text, text_sql
 from myriad.sources.aside import Aside, Stopped
@@ -80,9 +80,7 @@ class CsvSource(TableSource):
             begin, blank = spool.first_line(self._path)
             start = spool.head(self._path, SAMPLE_HEAD, begin)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
-            raise SourceError(
-                f"{self.origin}: the file is empty", hint="There is nothing to publish."
-            )
+            raise SourceEmpty(self.origin)
         dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
         self._dialect = replace(dialect, blank=dialect.blank + blank[dialect.newline[0]])
         if len(self._dialect.names) > MAX_READ:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from myriad.errors import SourceError
+from myriad.errors import SourceEmpty, SourceError
 from myriad.model import Column, Table, Type
 from myriad.sources import jsonl_count, jsonl_records, spool
 from myriad.sources.aside import Aside, Stopped
@@ -85,15 +85,18 @@ class JsonlSource(TableSource):
 
     def prove(self) -> None:
         """Look at every value; see TableSource."""
-        self._keys = {}
+        self._keys, records = {}, 0
         broken: tuple[int, str, str] | None = None
         hopeless = 0
         for chunk in self._chunks(PROOF_ROWS):
             self._look(chunk)
             broken = broken or next(iter(chunk.broken), None)
             hopeless += len(chunk.broken)
+            records += len(chunk.records)
             if not self._keys and hopeless > HOPELESS:
                 break
+        if not (self._keys or records or broken):
+            raise SourceEmpty(self.origin)
         if not self._keys:
             self._refuse_empty(broken)
         self._believe()

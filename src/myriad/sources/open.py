@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from myriad.errors import SourceError
+from myriad.errors import SourceEmpty, SourceError
 from myriad.sources import spool
 from myriad.sources.base import ReadOptions, TableSource, Watch, Workspace, missing
 
@@ -29,14 +29,20 @@ FORMATS = {
 
 
 OptionsFor = Callable[[str], ReadOptions]
+# What stands for a source that is empty, by its table's name and its origin; raises the error.
+Instead = Callable[[str, str, SourceEmpty], TableSource]
 
 
 def open_sources(
-    names: Sequence[str | Path], options: OptionsFor, workspace: Workspace
+    names: Sequence[str | Path],
+    options: OptionsFor,
+    workspace: Workspace,
+    empty: Instead | None = None,
 ) -> list[TableSource]:
     """Open all that `names` name: files, globs, `-` for standard input.
 
-    `options` says how to read the file from which a table of that name comes.
+    `options` says how to read the file from which a table of that name comes, `empty` what stands
+    for a file without content.
 
     Raises SourceError for the first that is missing, a folder, or of no known format.
     """
@@ -44,7 +50,7 @@ def open_sources(
     try:
         for name in names:
             for path in expand(name):
-                opened += _open(path, options, workspace)
+                opened += _open(path, options, workspace, empty)
     except BaseException:
         for source in opened:
             source.close()
@@ -72,7 +78,9 @@ def expand(name: str | Path) -> Iterator[Path]:
     yield from (Path(entry) for entry in found)
 
 
-def _open(path: Path, options: OptionsFor, workspace: Workspace) -> list[TableSource]:
+def _open(
+    path: Path, options: OptionsFor, workspace: Workspace, empty: Instead | None
+) -> list[TableSource]:
     origin = _readable(str(path))
     if origin == STDIN:
         if sys.stdin is None or sys.stdin.closed:
@@ -90,7 +98,13 @@ def _open(path: Path, options: OptionsFor, workspace: Workspace) -> list[TableSo
         )
     kind = FORMATS[ending]
     open_format = getattr(importlib.import_module(f"myriad.sources.{kind}"), f"open_{kind}")
-    opened: list[TableSource] = open_format(plain, origin, options(name), workspace, name=name)
+    opened: list[TableSource]
+    try:
+        opened = open_format(plain, origin, options(name), workspace, name=name)
+    except SourceEmpty as error:
+        if empty is None:
+            raise
+        opened = [empty(name, origin, error)]
     for source in opened:
         _check_names(source)
         source.watch = source.watch if source.guarded else watch

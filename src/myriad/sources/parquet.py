@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from myriad.errors import SourceError
+from myriad.errors import SourceEmpty, SourceError
 from myriad.model import TEXT, Column, Table, Type
 from myriad.sources import parquet_bounds
 from myriad.sources.base import ReadOptions, RejectSink, TableSource, Workspace
@@ -44,7 +44,7 @@ class ParquetSource(TableSource):
         self.origin, self._name, self._path = origin, name, path
         self.size = path.stat().st_size
         if self.size == 0:
-            raise SourceError(f"{origin}: the file is empty", hint="There is nothing to publish.")
+            raise SourceEmpty(origin)
         self._rows_read = 0
         self._encoder = encoder(workspace)
         with _explained(origin), self._opened() as file:

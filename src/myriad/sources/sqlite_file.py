@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from myriad.errors import SourceError
+from myriad.errors import SourceEmpty, SourceError
 
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
@@ -139,7 +139,7 @@ def _check(path: Path, origin: str) -> None:
     except OSError as error:
         raise SourceError(f"{origin}: {error.strerror}", hint="Check the path.") from error
     if not start:
-        raise SourceError(f"{origin}: the file is empty", hint="There is nothing to publish.")
+        raise SourceEmpty(origin)
     if start != MAGIC:
         raise SourceError(
             f"{origin}: this is no SQLite database, or it is encrypted",

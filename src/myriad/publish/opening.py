@@ -1,0 +1,49 @@
+"""Open what is published: each file is read as its table's recipe says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from myriad.engines.base import Server
+from myriad.errors import SourceEmpty
+from myriad.publish import plan, published
+from myriad.publish.options import Options
+from myriad.publish.recipes import Recipe
+from myriad.sources.base import ReadOptions, TableSource, Workspace
+from myriad.sources.nothing import Nothing
+from myriad.sources.open import open_sources
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is known before a file is opened: where its table is, and its recipe if it has one."""
+
+    server: Server
+    database: str
+    dataset: str
+    options: Options
+    remembered: Mapping[str, Recipe]
+
+    def opened(self, sources: Sequence[str | Path], workspace: Workspace) -> list[TableSource]:
+        """Open all sources; raises SourceError, UsageError."""
+        alone = self.options.table is None or len(sources) == 1
+        return open_sources(sources, self._read, workspace, self._instead if alone else None)
+
+    def _table(self, name: str) -> str:
+        return plan.table_name(name, self.options, self.remembered)
+
+    def _read(self, name: str) -> ReadOptions:
+        table = self._table(name)
+        said = self.options.said(table, ())
+        return self.remembered.get(table, Recipe()).updated(said).read
+
+    def _instead(self, name: str, origin: str, error: SourceEmpty) -> TableSource:
+        """Let an empty file stand for the table that is there, without its rows.
+
+        The contract says whether that may be. Raises the error where there is no such table.
+        """
+        found = published.reports(self.server, self.database, self.dataset, self._table(name))
+        columns = [column["original"] for report in found[:1] for column in report["columns"]]
+        if not columns:
+            raise error
+        return Nothing(name, origin, columns)
