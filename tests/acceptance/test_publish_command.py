@@ -117,7 +117,7 @@ def test_rejects_are_3_and_the_file_is_named(place: Place) -> None:
     assert "--max-rejects" in refused.stderr
     done = publish(place, "t.csv", options=["--max-rejects", "1"])
     assert done.returncode == 3
-    assert "1 rejects in " in done.stdout
+    assert "1 reject in " in done.stdout
     file = Path(done.stdout.rstrip().rpartition(" rejects in ")[2])
     (reject,) = map(json.loads, file.read_text().splitlines())
     assert (reject["line"], reject["raw"]) == (3, "2")
@@ -228,5 +228,5 @@ def test_list_and_show_tell_of_it(place: Place) -> None:
     )
     assert place.database in said("list")
     shown = said("show", "t", "--database", place.database)
-    assert "public.t: 1 rows, from t.csv" in shown
+    assert "public.t: 1 row, from t.csv" in shown
     assert "reject: t.csv, line 3: 1 fields where 2 are expected: '2'" in shown

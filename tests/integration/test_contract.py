@@ -80,7 +80,7 @@ WORSE: Mapping[str, tuple[str, list[Change], str]] = {
     "a key that is null": (
         SALES + ",01.12.2024,1.00,again\n",
         [Change.KEY],
-        "id is null in 1 rows",
+        "id is null in 1 row",
     ),
     "a culprit among numbers": (
         SALES.replace("3.50", "n/a", 1),

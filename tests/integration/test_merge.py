@@ -88,7 +88,7 @@ def test_a_contract_holds_for_what_would_be_deleted(place: Place) -> None:
     ("text", "said"),
     [
         ("id,v\n7,x\n7,y\n8,z\n", r"\(id\) is not unique in t:\n  \(7\) 2 times"),
-        ("id,v\n7,x\n,y\n", "id is null in 1 rows of t"),
+        ("id,v\n7,x\n,y\n", "id is null in 1 row of t"),
         ("v,w\nx,1\n", "lacks what public.t needs in every row: id"),
     ],
 )
@@ -123,7 +123,7 @@ def test_new_columns_and_wider_numbers_come_with_a_merge(table: Place) -> None:
 def test_what_people_wrote_is_not_thrown_away_unless_that_is_allowed(table: Place) -> None:
     table.ask(f"CREATE ROLE {table.database}_w; GRANT UPDATE, INSERT ON t TO {table.database}_w")
     table.ask("UPDATE t SET v = 'mine' WHERE id = 1; INSERT INTO t VALUES (9, 'mine', 1)")
-    with pytest.raises(ContractRefused, match="it would undo 1 rows that people"):
+    with pytest.raises(ContractRefused, match="it would undo 1 row that people"):
         merge(table, "id,v\n1,x\n2,y\n")
     merge(table, "id,v\n2,y\n")
     assert table.ask("SELECT id, v FROM t ORDER BY id") == [

@@ -78,7 +78,7 @@ def test_a_key_of_columns_in_any_order_is_counted_and_replaced(space: Space) -> 
     ("text", "key", "reason"),
     [
         (DAYS, "carrier", "18 of 20 would be lost"),
-        ("a,b\n1,x\n,y\n", "a", "a is null and in the key: so in 1 rows"),
+        ("a,b\n1,x\n,y\n", "a", "a is null and in the key: so in 1 row"),
         ("a,b\n1,x\n", "c", "no column 'c'"),
     ],
 )

@@ -221,7 +221,13 @@ def test_a_failed_publish_leaves_nothing_behind(place: Place) -> None:
     assert list(home.temporary.iterdir()) == []
 
 
-EMPTY = {"t.csv": b"", "blank.csv": b"\n\n", "t.jsonl": b"", "list.json": b"[]", "t.csv.gz": gzip.compress(b"")}
+EMPTY = {
+    "t.csv": b"",
+    "blank.csv": b"\n\n",
+    "t.jsonl": b"",
+    "list.json": b"[]",
+    "t.csv.gz": gzip.compress(b""),
+}
 
 
 @pytest.mark.parametrize(("name", "content"), EMPTY.items(), ids=EMPTY)

@@ -233,11 +233,11 @@ def comment(place: Place, table: str = "t") -> str:
 
 def test_the_comment_says_how_fresh_a_table_is_until_somebody_writes_another(place: Place) -> None:
     published(place, "a")
-    assert re.fullmatch(r"Published [-\d]{10} [:\d]{5} UTC from t\.csv: 1 rows\.", comment(place))
+    assert re.fullmatch(r"Published [-\d]{10} [:\d]{5} UTC from t\.csv: 1 row\.", comment(place))
     published(place, "b", "c")
     assert comment(place).endswith("from t.csv: 2 rows.")
     undo(place)
-    assert comment(place).endswith("from t.csv: 1 rows.")
+    assert comment(place).endswith("from t.csv: 1 row.")
     place.ask("COMMENT ON TABLE t IS 'mine'")
     published(place, "b", "c")
     assert comment(place) == "mine"
@@ -248,7 +248,7 @@ def test_a_description_is_kept_when_the_table_is_made_anew(place: Place) -> None
     place.installation.say("t", "What it's about.", place.database)
     place.installation.say("t.v", "A value.", place.database)
     published(place, "b")
-    assert re.match(r"What it's about\.\nPublished .*: 1 rows\.", comment(place))
+    assert re.match(r"What it's about\.\nPublished .*: 1 row\.", comment(place))
     assert place.comments("t")["v"] == "A value."
     place.publish(place.write("t.csv", "id\n1\n"), contract="free")
     published(place, "b")
@@ -312,7 +312,7 @@ def test_the_commands_tell_and_ask(place: Place) -> None:
     assert values(place) == ["b"]
     assert said("unpublish", "t", given="y\n").startswith("0 ")
     assert said("undo", "--to", "1").startswith("2 ")
-    assert said("undo", "t").startswith(f"0 {place.database}.public.t: back to version 2, 1 rows")
+    assert said("undo", "t").startswith(f"0 {place.database}.public.t: back to version 2, 1 row")
     assert said("describe", "t.v", "a value") == "0 public.t.v: a value\n"
     assert said("rename", "t", "u") == f"0 {place.database}.public.u: was t\n"
 

@@ -56,6 +56,6 @@ def test_what_people_wrote_is_known_when_their_rights_and_the_counters_are_gone(
     place.ask(f"REVOKE ALL ON t FROM {person}")
     place.ask("SELECT pg_stat_force_next_flush()")
     place.ask("SELECT pg_stat_reset_single_table_counters('t'::regclass)")  # as a crash does
-    with pytest.raises(ContractRefused, match="it would undo 1 rows that people added or changed"):
+    with pytest.raises(ContractRefused, match="it would undo 1 row that people added or changed"):
         published(place, "a", "b", contract="safe")
     assert values(place) == ["a", "theirs"]

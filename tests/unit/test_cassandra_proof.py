@@ -33,9 +33,9 @@ def test_partitions_are_counted_and_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        ("a", "a is null and in the key: so in 1 rows"),
+        ("a", "a is null and in the key: so in 1 row"),
         ("b/a", "a is null and in the key"),
-        ("b", "b is empty, and alone it is the partition's key: so in 1 rows"),
+        ("b", "b is empty, and alone it is the partition's key: so in 1 row"),
     ],
 )
 def test_null_and_empty_in_the_key_are_refused_with_their_number(

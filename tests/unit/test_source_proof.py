@@ -83,7 +83,7 @@ def test_a_reader_that_leaves_out_a_record_is_found_out(
             add(self, line, raw, record)
 
     monkeypatch.setattr(jsonl_records.Chunk, "add", leaky)
-    with pytest.raises(SourceError, match="it holds 3 records, 2 were read"):
+    with pytest.raises(SourceError, match="it holds 3 records, and 2 came"):
         list(source.read([source.table.columns[0].type], None))
     source.close()
 

@@ -49,7 +49,7 @@ def people_stop(session: Session, *, names: tuple[str, ...]) -> None:
     """Cancel what people run now. They stay connected."""
     stopped = session.open().people.stop(names)
     noun = "statement" if stopped == 1 else "statements"
-    session.result({"stopped": stopped}, f"stopped {stopped} {noun}")
+    session.done({"stopped": stopped}, f"stopped {stopped} {noun}")
 
 
 @people_command.command("audit")

@@ -18,7 +18,7 @@ def restart_command(session: Session, *, rolling: bool) -> None:
     """Restart all nodes; return when they are ready again."""
     installation = session.open()
     nodes.restart(installation.home, installation.settings, rolling=rolling, tell=session.say)
-    session.result({"restarted": True}, "restarted")
+    session.done({"restarted": True}, "restarted")
 
 
 @cassandra_command.command("replace")
@@ -28,4 +28,4 @@ def replace_command(session: Session, *, number: int) -> None:
     """Make node NUMBER, whose data is gone, anew from the others; return when it is ready."""
     installation = session.open()
     nodes.replace(installation.home, installation.settings, number, tell=session.say)
-    session.result({"replaced": number}, f"node {number} is ready")
+    session.done({"replaced": number}, f"node {number} is ready")

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import myriad
 from myriad.cli.columns import echo, echo_json
-from myriad.errors import EngineError, MyriadError, NotRunning
+from myriad.errors import EngineError, MyriadError, NotRunning, UsageError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
@@ -48,12 +48,32 @@ class Session:
             else:
                 echo(text, err=True)
 
+    def done(self, data: object, text: str) -> None:
+        """Tell what a command did that was to do something; silent with `--quiet`."""
+        if self.as_json or not self.quiet:
+            self.result(data, text)
+
     def result(self, data: object, text: str) -> None:
         """Print the command's answer: `data` for machines, `text` for people."""
         if self.as_json:
             echo_json(data)
         else:
             echo(text)
+
+
+def confirm(question: str) -> None:
+    """Ask on standard error, and go on only after a yes; raises UsageError if nobody answers."""
+    try:
+        yes = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise  # Ctrl-C
+        click.echo(err=True)
+        raise UsageError(
+            "nobody is there to answer that; nothing was changed", hint="Say it with --yes."
+        ) from None
+    if not yes:
+        raise click.Abort
 
 
 def console() -> Console:
@@ -69,7 +89,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--home", type=click.Path(path_type=Path), help="Folder of the installation.")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-    @click.option("--quiet", is_flag=True, help="Say only what was asked for.")
+    @click.option("--quiet", is_flag=True, help="Print only what was asked for, and errors.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @functools.wraps(function)
     def run(

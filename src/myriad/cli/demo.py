@@ -24,6 +24,7 @@ from myriad.connect import CLIENTS, Target
 from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
 from myriad.home import default_folder
+from myriad.wording import number_of
 
 LOOK = 1.0  # seconds between looks whether the engine is still up
 MOST_COLUMNS = 8  # more do not fit side by side
@@ -130,7 +131,7 @@ def _published(served: Served) -> Iterator[str]:
     for report in served.reports:
         for table in report.tables:
             name = f"{report.database}.{report.dataset}.{table.table.name}"
-            yield f"{name}: {table.rows:,} rows from {Path(table.source).name}"
+            yield f"{name}: {number_of(table.rows, 'row')} from {Path(table.source).name}"
 
 
 def _show_answer(console: Console, answer: Answer) -> None:

@@ -53,7 +53,7 @@ def up_command(
         running = installation.home.running()
         about = f": {running.about}" if running else ""
         where = {"engine": server.kind, "host": server.host, "port": server.port}
-        session.result(where, f"ready on {server.host} port {server.port}{about}")
+        session.done(where, f"ready on {server.host} port {server.port}{about}")
         return
     supervisor.log.addHandler(_Tells(session))
     installation.up(postgres_at=postgres_at)
@@ -76,7 +76,7 @@ class _Tells(logging.Handler):
 def down_command(session: Session) -> None:
     """Stop the engines of this home."""
     stopped = session.open().down()
-    session.result({"stopped": stopped}, "stopped" if stopped else "nothing was up")
+    session.done({"stopped": stopped}, "stopped" if stopped else "nothing was up")
 
 
 @click.command("status")

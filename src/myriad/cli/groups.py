@@ -23,7 +23,7 @@ def group_add(session: Session, *, names: tuple[str, ...]) -> None:
     """Add groups."""
     with changing(session) as people:
         people.add_groups(names)
-    session.result({"added": list(names)}, "\n".join(f"added {name}" for name in names))
+    session.done({"added": list(names)}, "\n".join(f"added {name}" for name in names))
 
 
 @group_command.command("list")
@@ -55,7 +55,7 @@ def group_remove(session: Session, *, name: str) -> None:
     """Remove a group and its grants; its people stay."""
     with changing(session) as people:
         people.remove_group(name)
-    session.result({"removed": [name]}, f"removed {name}")
+    session.done({"removed": [name]}, f"removed {name}")
 
 
 @group_command.command("join")
@@ -66,7 +66,7 @@ def group_join(session: Session, *, group: str, names: tuple[str, ...]) -> None:
     """Put people into a group."""
     with changing(session) as people:
         people.join(group, names)
-    session.result({"group": group, "joined": list(names)}, f"{', '.join(names)} joined {group}")
+    session.done({"group": group, "joined": list(names)}, f"{', '.join(names)} joined {group}")
 
 
 @group_command.command("leave")
@@ -77,7 +77,7 @@ def group_leave(session: Session, *, group: str, names: tuple[str, ...]) -> None
     """Take people out of a group."""
     with changing(session) as people:
         people.leave(group, names)
-    session.result({"group": group, "left": list(names)}, f"{', '.join(names)} left {group}")
+    session.done({"group": group, "left": list(names)}, f"{', '.join(names)} left {group}")
 
 
 @group_command.command("limit")
@@ -104,7 +104,7 @@ def group_limit(
         say_where(session, people)
         return
     people.set_group_limits(group, wanted, reset=reset, pool=pool)
-    session.result(
+    session.done(
         {"names": [group], "limits": wanted, "reset": reset, "pool": pool},
         f"{group}: {told(wanted, reset=reset, pool=pool)}",
     )
@@ -125,7 +125,7 @@ def grant_command(
         people.grant(group, dataset, database, write=write)
     place = database or installation.settings.database
     right = "write" if write else "read"
-    session.result(
+    session.done(
         {"group": group, "dataset": dataset, "database": place, "right": right},
         f"{group} may {right} {dataset} in {place}",
     )
@@ -142,7 +142,7 @@ def revoke_command(session: Session, *, group: str, dataset: str, database: str 
     with changing(session, installation) as people:
         people.revoke(group, dataset, database)
     place = database or installation.settings.database
-    session.result(
+    session.done(
         {"group": group, "dataset": dataset, "database": place},
         f"{group} has no right to {dataset} in {place} any more",
     )

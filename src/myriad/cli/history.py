@@ -8,6 +8,7 @@ from rich.table import Table
 from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, console
 from myriad.publish.report import size_text
+from myriad.wording import number_of
 
 SHOWN_LINES = 4  # of why a run came to nothing
 MOST_TABLES = 3  # named in a line
@@ -106,13 +107,16 @@ def undo_command(
     place = f"{report['database']}.{report['dataset']}"
     lines = [_back(report, one) for one in report["tables"]]
     lines += [f"{place}.{name}: gone, as before the run" for name in report["gone"]]
-    session.result(report, "\n".join(lines))
+    session.done(report, "\n".join(lines))
 
 
 def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
     name = f"{report['database']}.{report['dataset']}.{one['table']}"
     when = one["published"][:16].replace("T", " ")
-    said = f"back to version {one['back_to']}, {one['rows']:,} rows of {when} from {one['source']}"
+    said = (
+        f"back to version {one['back_to']}, {number_of(one['rows'], 'row')} of {when} from"
+        f" {one['source']}"
+    )
     lines = [f"{name}: {said}"]
     if one["before"] is not None:
         lines.append(f"  what was shown is version {one['before']}: `myriad undo` brings it back")
@@ -140,7 +144,7 @@ def _difference(found: dict[str, Any]) -> str:
     name = f"{found['database']}.{found['dataset']}.{found['table']}"
     changed = f", {found['changed']:,} changed" if "changed" in found else ""
     how = f"by key ({', '.join(found['key'])})" if found["key"] else "whole rows: there is no key"
-    counts = f"{found['added']:,} rows added, {found['removed']:,} removed{changed}"
+    counts = f"{number_of(found['added'], 'row')} added, {found['removed']:,} removed{changed}"
     lines = [
         f"{name}: version {found['from']} → {found['to']}: {counts}, {how}",
         *(f"  {line}" for line in found["columns"]),

@@ -17,6 +17,7 @@ from myriad.errors import UsageError
 from myriad.people import NewPerson
 from myriad.people.imports import read_people
 from myriad.people.names import shown
+from myriad.wording import number_of
 
 
 @click.group("person")
@@ -93,7 +94,8 @@ def _passwords(wanted: int) -> list[str]:
     lines = [line.removesuffix("\r") for line in _read(Path("-")).removesuffix("\n").split("\n")]
     if len(lines) != wanted:
         raise UsageError(
-            f"{wanted} passwords are needed, standard input has {len(lines)} lines",
+            f"needed: {number_of(wanted, 'password')}; standard input has"
+            f" {number_of(len(lines), 'line')}",
             hint="Write one password on each line, in the order of the names.",
         )
     return lines
@@ -116,7 +118,7 @@ def _show_added(
     ]
     if typed:
         names = [{"name": to.user, "uri": to.uri()} for to in targets]
-        session.result(names, "\n".join(f"added {to.user}" for to in targets))
+        session.done(names, "\n".join(f"added {to.user}" for to in targets))
         return
     answer = [
         {"name": to.user, "password": to.password, "uri": to.uri(with_password=True)}
@@ -163,7 +165,7 @@ def person_remove(session: Session, *, names: tuple[str, ...]) -> None:
     """Remove people and end their sessions; all or none."""
     with changing(session) as people:
         people.remove(names)
-    session.result({"removed": list(names)}, "\n".join(f"removed {name}" for name in names))
+    session.done({"removed": list(names)}, "\n".join(f"removed {name}" for name in names))
 
 
 @person_command.command("password")
@@ -176,7 +178,7 @@ def person_password(session: Session, *, name: str, password_stdin: bool) -> Non
     with changing(session) as people:
         password = people.set_password(name, typed)
     if password_stdin:
-        session.result({"name": name}, f"changed the password of {name}")
+        session.done({"name": name}, f"changed the password of {name}")
         return
     session.result({"name": name, "password": password}, password)
 
@@ -199,7 +201,7 @@ def person_limit(
         say_where(session, people)
         return
     people.set_limits(names, wanted, reset=reset)
-    session.result(
+    session.done(
         {"names": list(names), "limits": wanted, "reset": reset},
         "\n".join(f"{name}: {told(wanted, reset=reset)}" for name in names),
     )

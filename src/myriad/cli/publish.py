@@ -6,15 +6,23 @@ from typing import Any
 
 import click
 
+from myriad.cli.columns import echo
 from myriad.cli.common import EXIT_REJECTS, EXIT_SOME, Session, common, start_if_needed
 from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.publish.contract import Change, Level
 from myriad.publish.options import ENGINES
-from myriad.publish.report import size_text
+from myriad.publish.report import Failure, size_text
 from myriad.sources.base import ReadOptions
 from myriad.sources.open import check
+from myriad.wording import number_of
 
+WOULD = {
+    "created": "would be new",
+    "replaced": "would be made anew",
+    "appended": "would be added to",
+    "merged": "would be merged into",
+}
 AS_SET = -1.0  # of --wait: as the settings say
 
 
@@ -164,7 +172,11 @@ def _change(name: str) -> Change:
 def _tell(session: Session, report: Report) -> None:
     """Print the report; where that fails the tables are there nevertheless, and so says the end."""
     try:
-        session.result(report.as_data(), _text(report, full=not session.quiet))
+        asked = report.dry_run or report.checked
+        (session.result if asked else session.done)(report.as_data(), _text(report))
+        if session.quiet and not session.as_json:
+            for failure in report.failed:
+                echo(_failure(failure), err=True)
         sys.stdout.flush()
     except OSError as error:
         session.say(f"published; but the report could not be written: {error.strerror}")
@@ -172,32 +184,35 @@ def _tell(session: Session, report: Report) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _text(report: Report, *, full: bool) -> str:
-    parts = [_table(report, table, full=full) for table in report.tables]
-    total = f"{report.rows:,} rows in {len(report.tables)} tables, {report.seconds:.2f} s"
+def _text(report: Report) -> str:
+    parts = [_table(report, table) for table in report.tables]
+    total = (
+        f"{number_of(report.rows, 'row')} in {number_of(len(report.tables), 'table')},"
+        f" {report.seconds:.2f} s"
+    )
     if report.dry_run:
-        total = f"Dry run: nothing was loaded ({len(report.tables)} tables)."
+        total = f"Dry run: nothing was loaded ({number_of(len(report.tables), 'table')})."
     if report.checked:
-        total = f"Checked: it would be published, {total}; nothing was changed"
+        total = f"Checked, and nothing was changed: it would give {total}"
     if report.rejects:
-        total += f"; {len(report.rejects)} rejects in {report.rejects_file}"
-    failed = [
-        f"not published: {failure.source}: {failure.error.message}\n  hint: {failure.error.hint}"
-        for failure in report.failed
-    ]
-    return "\n".join([*parts, *failed, total])
+        total += f"; {number_of(len(report.rejects), 'reject')} in {report.rejects_file}"
+    return "\n".join([*parts, *map(_failure, report.failed), total])
 
 
-def _table(report: Report, table: TableReport, *, full: bool) -> str:
+def _failure(failure: Failure) -> str:
+    return f"not published: {failure.source}: {failure.error.message}\n  hint: {failure.error.hint}"
+
+
+def _table(report: Report, table: TableReport) -> str:
     name = f"{report.database}.{report.dataset}.{table.table.name}"
-    counted = "" if report.dry_run else f", {table.rows:,} rows"
-    rejects = f", {table.rejects} rejects" if table.rejects else ""
+    rows = "" if report.dry_run else f", {number_of(table.rows, 'row')}"
+    rejects = f", {number_of(table.rejects, 'reject')}" if table.rejects else ""
     where = " in Cassandra" if table.engine == "cassandra" else ""
-    lines = [f"{name}: {table.action}{where}{counted}{rejects} (from {table.source})"]
+    action = WOULD[table.action] if report.dry_run or report.checked else table.action
+    lines = [f"{name}: {action}{where}{rows}{rejects} (from {table.source})"]
     if report.dry_run:
         lines += ["", table.ddl]
-    if full:
-        lines += _columns(table)
+    lines += _columns(table)
     if table.used:
         lines.append(f"  recipe: {table.used} (myriad recipe {table.table.name})")
     if table.merged:
@@ -219,7 +234,7 @@ def _table(report: Report, table: TableReport, *, full: bool) -> str:
 
 def _key(table: TableReport) -> list[str]:
     parts = table.partitions
-    largest = f"{parts['largest_rows']:,} rows and {size_text(parts['largest_bytes'])}"
+    largest = f"{number_of(parts['largest_rows'], 'row')} and {size_text(parts['largest_bytes'])}"
     average = f"{parts['average_rows']:,.1f}".removesuffix(".0")
     return [
         f"  key: {table.key}",

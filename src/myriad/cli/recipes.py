@@ -31,6 +31,8 @@ def recipe_command(session: Session, /, table: str, **given: Any) -> None:  # no
     """Show how TABLE (or DATASET.TABLE) is published; its next publish uses it unless told."""
     installation = session.open()
     recipe = before = installation.recipe(table, given["database"])
+    if recipe == Recipe() and not (given["source"] or given["settings"] or given["forget"]):
+        installation.describe(table, given["database"])  # says so if there is no such table
     if given["source"] is not None:
         recipe = _read(given["source"])
     for text in given["settings"]:
@@ -40,7 +42,9 @@ def recipe_command(session: Session, /, table: str, **given: Any) -> None:  # no
         installation.set_recipe(table, recipe, given["database"])
     data = recipe.as_data()
     as_json = json.dumps(data, indent=2, ensure_ascii=False)
-    session.result(data, as_json if given["export"] else _text(table, recipe))
+    changed = recipe != before and not given["export"]
+    tell = session.done if changed else session.result
+    tell(data, as_json if given["export"] else _text(table, recipe))
 
 
 def _read(path: Path) -> Recipe:

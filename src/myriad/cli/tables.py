@@ -6,8 +6,9 @@ import click
 from rich.table import Table
 
 from myriad.cli.columns import cell
-from myriad.cli.common import Session, common, console
+from myriad.cli.common import Session, common, confirm, console
 from myriad.model import reject_place
+from myriad.wording import number_of
 
 if TYPE_CHECKING:
     from myriad.errors import MyriadError
@@ -52,7 +53,8 @@ def _text(found: dict[str, Any]) -> str:
     name = f"{found['dataset']}.{found['table']}"
     when = f"{found['finished']:%Y-%m-%d %H:%M}"
     where = "in Cassandra, " if found["engine"] == "cassandra" else ""
-    lines = [f"{name}: {where}{found['rows']:,} rows, from {found['source']}, published {when}"]
+    rows = number_of(found["rows"], "row")
+    lines = [f"{name}: {where}{rows}, from {found['source']}, published {when}"]
     for column in found["columns"]:
         renamed = "" if column["name"] == column["original"] else f" (was {column['original']!r})"
         lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
@@ -94,7 +96,7 @@ def unpublish_command(
     place, names = installation.changes(database).meant(tables, dataset)
     listed = ", ".join(f"{place}.{name}" for name in names)
     if not yes:
-        click.confirm(f"Take {listed} away{' for good' if purge else ''}?", abort=True, err=True)
+        confirm(f"Take {listed} away{' for good' if purge else ''}?")
     report = installation.unpublish(*names, dataset=place, database=database, purge=purge)
     lines = []
     for table in report["tables"]:
@@ -102,7 +104,7 @@ def unpublish_command(
         kept = table["version"] is not None
         back = f"`myriad undo {place}.{table['table']}` brings version {table['version']} back"
         lines.append(f"{name}: taken away; {back if kept else 'nothing of it is kept'}")
-    session.result(report, "\n".join(lines))
+    session.done(report, "\n".join(lines))
 
 
 @click.command("rename")
@@ -113,7 +115,7 @@ def unpublish_command(
 def rename_command(session: Session, *, table: str, new: str, database: str | None) -> None:
     """Give a published TABLE (or DATASET.TABLE) the name NEW; versions, rights and views stay."""
     report = session.open().rename(table, new, database)
-    session.result(report, f"{report['database']}.{report['dataset']}.{new}: was {table}")
+    session.done(report, f"{report['database']}.{report['dataset']}.{new}: was {table}")
 
 
 @click.command("describe")
@@ -129,4 +131,4 @@ def describe_command(session: Session, *, target: str, text: str, database: str 
     found = session.open().say(target, text, database)
     column = f".{found['column']}" if found["column"] else ""
     said = f"{found['dataset']}.{found['table']}{column}: {text or 'nothing is said of it'}"
-    session.result(found, said)
+    session.done(found, said)

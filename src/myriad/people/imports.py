@@ -5,6 +5,7 @@ import io
 
 from myriad.errors import UsageError
 from myriad.people.records import NewPerson
+from myriad.wording import number_of
 
 COLUMNS = ("name", "groups", "owner")
 TRUE = ("true", "yes", "1", "t", "y")
@@ -53,7 +54,7 @@ def _read_csv(
 
 def _cells(header: list[str], row: list[str]) -> dict[str, str]:
     if len(row) != len(header):
-        raise ValueError(f"it has {len(row)} columns, the header {len(header)}")
+        raise ValueError(f"it has {number_of(len(row), 'column')}, the header {len(header)}")
     return dict(zip(header, row, strict=True))
 
 

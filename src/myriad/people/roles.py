@@ -17,6 +17,7 @@ from myriad.people.control import SQL, identifiers, is_superuser, run_all
 from myriad.people.names import SHOWN
 from myriad.people.passwords import Stored
 from myriad.people.traces import become
+from myriad.wording import number_of
 
 SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
 POLL = 0.02
@@ -151,7 +152,7 @@ def _end_sessions(server: Server, names: Sequence[str], deadline: float) -> None
 def _give_up_after(deadline: float, left: int) -> None:
     if time.monotonic() > deadline:
         raise PeopleError(
-            f"{left} sessions did not end within {SESSIONS_END_WITHIN:g} seconds",
+            f"{number_of(left, 'session')} did not end within {SESSIONS_END_WITHIN:g} seconds",
             hint="Nobody was removed. Try again.",
         )
 

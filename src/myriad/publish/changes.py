@@ -247,10 +247,8 @@ class Changes:
         for dataset, name in choices:
             if name and versions.query(connection, "known", dataset=dataset, name=name):
                 return dataset, name
-        raise PublishError(
-            f"no table {table} is published in {self.database}",
-            hint="`myriad list` shows what there is.",
-        )
+        there = versions.query(connection, "names")
+        raise naming.unknown(table, self.database, [row["name"] for row in there])
 
     @contextmanager
     def _noted(self, connection: psycopg.Connection, run: Run) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from myriad.errors import ContractRefused
+from myriad.wording import number_of
 
 SHOWN = 5  # examples of one difference
 
@@ -120,7 +121,8 @@ def _gone(name: str, there: Shape, new: Shape) -> list[Difference]:
     if common * 2 < len(there.columns):
         had, has = _some(there.columns), _some(new.columns)
         text = (
-            f"{common} of {len(there.columns)} columns remain: it had {had}, the source has {has}"
+            f"{common} of {number_of(len(there.columns), 'column')} remain: it had {had}, the"
+            f" source has {has}"
         )
         return [Difference(name, Change.COLUMNS, text)]
     new_ones = [column for column in new.columns if column not in there.columns]
@@ -161,7 +163,8 @@ def of_rows(terms: Terms, name: str, there: Shape, rows: int) -> list[Difference
         return [Difference(name, Change.EMPTY, f"no rows, where there were {there.rows:,}")]
     if there.rows < FEW or rows >= there.rows * terms.shrink:
         return []
-    text = f"{rows:,} rows, where there were {there.rows:,}: less than {terms.shrink:.0%}"
+    few = f"less than {terms.shrink:.0%}"
+    text = f"{number_of(rows, 'row')}, where there were {there.rows:,}: {few}"
     return [Difference(name, Change.SHRINK, text)]
 
 
@@ -171,10 +174,13 @@ def of_deleted(terms: Terms, name: str, there: int, deleted: int) -> list[Differ
         return []
     remain = there - deleted
     if not remain:
-        return [Difference(name, Change.EMPTY, f"all {there:,} rows would be deleted")]
+        return [Difference(name, Change.EMPTY, f"all {number_of(there, 'row')} would be deleted")]
     if there < FEW or remain >= there * terms.shrink:
         return []
-    text = f"{deleted:,} of {there:,} rows would be deleted: less than {terms.shrink:.0%} remain"
+    text = (
+        f"{deleted:,} of {number_of(there, 'row')} would be deleted: less than"
+        f" {terms.shrink:.0%} remain"
+    )
     return [Difference(name, Change.SHRINK, text)]
 
 
@@ -182,7 +188,7 @@ def of_writes(name: str, rows: int, gone: int) -> list[Difference]:
     """Return a difference for what people wrote into the table since it was published."""
     if not rows and not gone:
         return []
-    parts = [f"{rows:,} rows that people added or changed"] if rows else []
+    parts = [f"{number_of(rows, 'row')} that people added or changed"] if rows else []
     parts += [f"{gone:,} that they changed or deleted"] if gone else []
     return [Difference(name, Change.WRITES, f"it would undo {', '.join(parts)}")]
 

@@ -12,6 +12,7 @@ from psycopg import sql
 from myriad.errors import PublishError
 from myriad.model import Type
 from myriad.sources.base import arrow_type
+from myriad.wording import number_of
 
 # The context of a COPY's error: COPY name, line 3, column "a"...
 _COLUMN = re.compile(r"^COPY .*, line \d+, column (.+?)(?:: \".*)?$", re.MULTILINE)
@@ -75,7 +76,7 @@ def pipe(
                 taken.write(some)
         if source.rowcount != sink.rowcount:
             raise PublishError(
-                f"{source.rowcount} rows were read, the new table has {sink.rowcount}",
+                f"{number_of(source.rowcount, 'row')} read, the new table has {sink.rowcount}",
                 hint="The old table stays. Publish again; if it happens again, report it.",
             )
         return sink.rowcount

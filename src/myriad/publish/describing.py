@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from myriad import named_sql
 from myriad.publish import ddl
+from myriad.wording import number_of
 
 MOST_SOURCE = 200  # characters of a source's name
 Row = dict[str, Any]
@@ -55,7 +56,7 @@ def _comment(facts: Row) -> str:
     if len(source) > MOST_SOURCE:
         source = source[:MOST_SOURCE] + "…"
     when = f"{facts['finished'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    fresh = f"Published {when} from {source}: {facts['rows']:,} rows."
+    fresh = f"Published {when} from {source}: {number_of(facts['rows'], 'row')}."
     return f"{facts['description']}\n{fresh}" if facts["description"] else fresh
 
 

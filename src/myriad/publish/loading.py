@@ -19,6 +19,7 @@ from myriad.publish.rejects import Rejects
 from myriad.publish.report import Merged
 from myriad.publish.swap import Replacement
 from myriad.sources.base import TypeMismatch
+from myriad.wording import number_of
 
 SHOWN_DUPLICATES = 5
 # What the server raises about a value: odd ones, too deep ones (JSON), and rows beyond a page.
@@ -242,7 +243,9 @@ class Loader:
             "SELECT {}, count(*) FROM {} GROUP BY {} HAVING count(*) > 1 ORDER BY count(*) DESC, {}"
         ).format(key, name, key, key)
         rows = self.connection.execute(statement).fetchmany(SHOWN_DUPLICATES)
-        shown = "\n".join(f"  ({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in rows)
+        shown = "\n".join(
+            f"  ({', '.join(map(str, row[:-1]))}) {number_of(row[-1], 'time')}" for row in rows
+        )
         return KeyRefused(
             f"({', '.join(table.primary_key)}) is not unique in {table.name}:\n{shown}",
             hint="Add a column to --key, or publish without a key. Nothing was changed.",
@@ -254,7 +257,8 @@ class Loader:
             row = self.connection.execute(counted.format(name, sql.Identifier(column))).fetchone()
             if row and row[0]:
                 return KeyRefused(
-                    f"{column} is null in {row[0]} rows of {table.name}: it cannot be in a key",
+                    f"{column} is null in {number_of(row[0], 'row')} of {table.name}: it cannot"
+                    " be in a key",
                     hint="Choose another --key. Nothing was changed.",
                 )
         return KeyRefused(f"the key of {table.name} has nulls", hint="Choose another --key.")

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from myriad.errors import UsageError
+from myriad.errors import PublishError, UsageError
+from myriad.wording import meant
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
 
@@ -56,3 +57,11 @@ def check(what: str, name: str) -> None:
             f"a {what} cannot be called {name!r}",
             hint=f"Names have 1 to {MAX_BYTES} bytes and no NUL.",
         )
+
+
+def unknown(table: str, database: str, names: Iterable[str]) -> PublishError:
+    """Return the error for a table that is none of `names`, with the nearest of them as hint."""
+    return PublishError(
+        f"no table {table} is published in {database}",
+        hint=meant(table, names, "`myriad list` shows what there is."),
+    )

@@ -10,6 +10,7 @@ from myriad.publish.lasting import WHOLE
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
+from myriad.wording import number_of
 
 SHOWN = 20  # names in an error
 
@@ -68,7 +69,7 @@ class Target:
         self.picked, self.names = names.picked, names.all
         if len(self.picked) > MAX_COLUMNS:
             raise PublishError(
-                f"{self.sources[0].origin} has {len(originals):,} columns,"
+                f"{self.sources[0].origin} has {number_of(len(originals), 'column')},"
                 f" PostgreSQL's tables have at most {MAX_COLUMNS:,}",
                 hint="Split the file, leave some out with --exclude, or turn columns into rows.",
             )

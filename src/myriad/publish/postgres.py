@@ -37,6 +37,7 @@ from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport, Written
 from myriad.publish.swap import Replacement, rehearse, swap
 from myriad.settings import Settings
+from myriad.wording import number_of
 
 FORBIDDEN_DATASETS = ("myriad", "information_schema")
 KEY_CANDIDATES = 5
@@ -304,8 +305,9 @@ class Job:
         if place.old and self._made(target.name) is not None and self.keeping.versions:
             notes += [] if place.keep else [versions.NOT_KEPT]
         if table.written.any and not self.options.adds:
-            kept = "are in the version before" if place.keep else "are gone"
-            notes.append(f"{table.written.any:,} rows that people wrote or deleted {kept}")
+            kept = "kept in the version before" if place.keep else "gone now"
+            rows = number_of(table.written.any, "row")
+            notes.append(f"{rows} that people wrote or deleted: {kept}")
         return notes
 
     def _loaded(

@@ -9,8 +9,8 @@ import psycopg
 
 from myriad.engines import databases
 from myriad.engines.base import Server
-from myriad.errors import EngineError, MyriadError, PublishError
-from myriad.publish import record
+from myriad.errors import EngineError, MyriadError
+from myriad.publish import naming, record
 from myriad.publish.cassandra import record as cassandra
 from myriad.settings import Settings
 
@@ -91,9 +91,8 @@ def describe(
         found = reports(server, place, dataset, name)
         if found:
             return found[0] | ({"cassandra": found[1]} if found[1:] else {})
-    raise PublishError(
-        f"no table {table} is published in {place}", hint="`myriad list` shows what there is."
-    )
+    rows = [row for row in everywhere(server) if row["database"] == place]
+    raise naming.unknown(table, place, [row["name"] for row in rows])
 
 
 def reports(server: Server, database: str, dataset: str, name: str) -> list[dict[str, Any]]:

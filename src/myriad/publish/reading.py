@@ -12,6 +12,7 @@ from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.rejects import Rejects
 from myriad.sources.base import Changed, TypeMismatch
+from myriad.wording import number_of
 
 # First guess, proven types, and once more for values that only the server refuses, per column.
 ATTEMPTS = 8
@@ -100,6 +101,6 @@ class Reading:
         """Raise PublishError unless the engine has every row; the sources count their records."""
         if rows != self.rows:
             raise PublishError(
-                f"{self.target.name}: {self.rows} rows were sent, the server has {rows}",
+                f"{self.target.name}: {number_of(self.rows, 'row')} sent, the server has {rows}",
                 hint="The old table stays. Publish again; if it happens again, report it.",
             )

@@ -66,8 +66,9 @@ class Rejects:
         """Return the error that shows the first rejects."""
         shown = "\n".join(f"  {reject}" for reject in self.kept[:SHOWN])
         count = f"{len(self.kept)}{' or more' if more else ''}"
+        noun = "record does" if count == "1" else "records do"
         error = TooManyRejects(
-            f"{count} records do not fit, {self.limit} are allowed; nothing was changed:\n{shown}",
+            f"{count} {noun} not fit, {self.limit} are allowed; nothing was changed:\n{shown}",
             hint="Mend the source, or let them be left out and kept apart with --max-rejects N. "
             f"They are in {self.save()}.",
         )

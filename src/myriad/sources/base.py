@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from myriad.errors import SourceError, UsageError
 from myriad.model import Kind, Reject, Table, Type
+from myriad.wording import number_of
 
 # Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
 BATCH_ROWS = 4096
@@ -198,7 +199,8 @@ class TableSource(ABC):
         self._check_watch()
         if rows + rejects != self.records:
             raise SourceError(
-                f"{self.origin}: it holds {self.records:,} records, {rows + rejects:,} were read",
+                f"{self.origin}: it holds {number_of(self.records, 'record')}, and"
+                f" {rows + rejects:,} came",
                 hint="Nothing was changed. The file is damaged, or no plain table: write it anew.",
             )
 
@@ -221,7 +223,8 @@ class TableSource(ABC):
 def too_wide(origin: str, columns: int) -> SourceError:
     """Return the error for a source with more columns than can be read."""
     return SourceError(
-        f"{origin} has {columns:,} columns; {MAX_READ:,} can be read, and tables have at most"
+        f"{origin} has {number_of(columns, 'column')}; {MAX_READ:,} can be read, and tables have"
+        " at most"
         f" {MAX_COLUMNS:,}",
         hint="Is it the right --delimiter? Split the file, or turn columns into rows.",
     )

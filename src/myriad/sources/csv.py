@@ -29,6 +29,7 @@ from myriad.sources.base import (
     too_wide,
 )
 from myriad.sources.csv_count import Count
+from myriad.wording import number_of
 
 # The first guess looks at the beginning and at pieces from all over the file.
 SAMPLE_HEAD = 1 << 20
@@ -337,7 +338,8 @@ class CsvSource(TableSource):
         wanted = (record.line for record in self._records() if record.line not in numbered.faults)
         place = next((one or two for one, two in zip_longest(wanted, read) if one != two), 0)
         return SourceError(
-            f"{self.origin}: it holds {numbered.records} records, {self._rows_read} were read;"
+            f"{self.origin}: it holds {number_of(numbered.records, 'record')}, and"
+            f" {self._rows_read} came;"
             f" the two part at line {place}",
             hint="Nothing was changed. Write the file anew, all of its fields in quotes.",
         )

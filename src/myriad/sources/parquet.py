@@ -15,6 +15,7 @@ from myriad.sources.base import ReadOptions, RejectSink, TableSource, Workspace
 from myriad.sources.batches import Sieve
 from myriad.sources.parquet_types import convert, may_not_fit, type_of
 from myriad.sources.values import encoder
+from myriad.wording import number_of
 
 
 def open_parquet(
@@ -74,7 +75,8 @@ class ParquetSource(TableSource):
         groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         if sum(groups) != metadata.num_rows or min(groups, default=0) < 0:
             raise SourceError(
-                f"{self.origin}: its footer contradicts itself: {metadata.num_rows:,} rows, but"
+                f"{self.origin}: its footer contradicts itself:"
+                f" {number_of(metadata.num_rows, 'row')}, but"
                 f" {sum(groups):,} in its row groups",
                 hint="It is damaged. Fetch it again, or write it anew.",
             )

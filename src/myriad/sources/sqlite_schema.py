@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from myriad.model import ForeignKey, Index
 from myriad.sources import sqlite_file
 from myriad.sources.text_sql import quoted
+from myriad.wording import number_of
 
 ORPHANS_SECONDS = 20.0  # with an index on the target, of 10 million rows
 _GENERATED = (2, 3)
@@ -247,4 +248,5 @@ def _orphans(con: sqlite3.Connection, table: DeclaredTable, key: ForeignKey) -> 
             (count,) = con.execute(query).fetchone()
     except sqlite_file.TakesTooLong:
         return f"whether it holds could not be told in {ORPHANS_SECONDS:.0f} s"
-    return f"{count} rows name a row that is not there" if count else ""
+    points = "points" if count == 1 else "point"
+    return f"{number_of(count, 'row')} {points} to a row that is not there" if count else ""

@@ -12,6 +12,7 @@ from myriad.publish.cassandra.text import literal
 from myriad.publish.rejects import SHOWN, Rejects
 from myriad.publish.report import size_text
 from myriad.sources.batches import RAW_LIMIT
+from myriad.wording import number_of
 
 SHOWN_DUPLICATES = 5
 # Cassandra keeps a mutation in half a segment of its commit log (commitlog_segment_size, 32 MiB).
@@ -54,8 +55,8 @@ class Partitions:
     def __str__(self) -> str:
         average = f"{self.average_rows:,.1f}".removesuffix(".0")
         return (
-            f"{self.count:,} partitions of {average} rows on average, the largest has"
-            f" {self.largest_rows:,} rows and {size_text(self.largest_bytes)}"
+            f"{number_of(self.count, 'partition')} of {average} rows on average, the largest has"
+            f" {number_of(self.largest_rows, 'row')} and {size_text(self.largest_bytes)}"
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -152,7 +153,7 @@ class Proof:
         allowed = len(rejects.kept) + count
         if allowed > rejects.limit:
             raise KeyRefused(
-                f"{reason}: so in {count:,} rows of {self._spool.table.name}",
+                f"{reason}: so in {number_of(count, 'row')} of {self._spool.table.name}",
                 hint="Choose another --key, or set these rows aside with"
                 f" --max-rejects {allowed}. Nothing was changed.",
             )
@@ -212,7 +213,9 @@ class Proof:
             f"GROUP BY {places} HAVING count(*) > 1 ORDER BY count(*) DESC, {places}"
             f" LIMIT {SHOWN_DUPLICATES}",
         )
-        shown = "\n".join(f"  {self.equals(columns, row)}: {row[-1]:,} rows" for row in rows)
+        shown = "\n".join(
+            f"  {self.equals(columns, row)}: {number_of(row[-1], 'row')}" for row in rows
+        )
         raise KeyRefused(
             f"{key} is not unique in {self._spool.table.name}: of rows with one key Cassandra keeps"
             f" one, {lost:,} of {self._spool.rows:,} would be lost:\n{shown}",
@@ -298,13 +301,14 @@ def warnings(key: Key, partitions: Partitions, rows: int) -> list[str]:
             for name, value in zip(key.partition, partitions.largest, strict=False)
         )
         found.append(
-            f"the partition {shown[:200]} has {partitions.largest_rows:,} rows and"
+            f"the partition {shown[:200]} has {number_of(partitions.largest_rows, 'row')} and"
             f" {size_text(partitions.largest_bytes)}: above {LARGE_ROWS:,} rows or"
             f" {LARGE_BYTES // 10**6} MB reads get slow; a further partition column divides it"
         )
     if partitions.count < FEW_PARTITIONS and rows > MANY_ROWS:
         found.append(
-            f"only {partitions.count} partitions for {rows:,} rows: few nodes and cores share the"
+            f"only {number_of(partitions.count, 'partition')} for {number_of(rows, 'row')}: few"
+            " nodes and cores share the"
             " work; a further partition column spreads it"
         )
     return found

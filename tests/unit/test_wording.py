@@ -1,0 +1,33 @@
+"""What is said to people is said well."""
+
+import re
+from pathlib import Path
+
+import myriad
+from myriad.wording import meant, number_of
+
+NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords"
+# A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
+PLURAL = re.compile(rf"f\".*\{{(?!average}}|parts|[A-Z_]+[:}}])[^{{}}]*\}} (?:{NOUNS})\b")
+ROOT = Path(myriad.__file__).parent
+ELSEWHERE = ("door", "cql", "engines", "publish/cassandra", "cli/progress.py")
+
+
+def test_one_is_said_as_one() -> None:
+    assert [number_of(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+
+
+def test_numbers_of_things_are_said_in_one_place() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted(ROOT.rglob("*.py"))
+        if not str(path.relative_to(ROOT)).startswith(ELSEWHERE)
+        for line in path.read_text("utf-8").splitlines()
+        if PLURAL.search(line)
+    ]
+    assert found == []
+
+
+def test_the_nearest_name_is_meant() -> None:
+    assert meant("sale", ["sales", "people"], "?") == "Is sales meant?"
+    assert meant("sale", ["people"], "?") == "?"
