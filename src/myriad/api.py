@@ -76,6 +76,12 @@ class Myriad:
             )
         return said.cluster(self.home)
 
+    def _cluster_if_up(self) -> "Cluster | None":
+        from myriad.engines.cassandra import announcement  # noqa: PLC0415
+
+        said = announcement.read(self.home)
+        return said.cluster(self.home) if said and said.usable else None
+
     @property
     def people(self) -> "People":
         """People, groups and grants of the running engines; raises NotRunning."""
@@ -96,7 +102,7 @@ class Myriad:
 
         options = options or Options()
         sources = [sources] if isinstance(sources, (str, Path)) else sources
-        cluster = None if options.to == "postgres" else self.cluster()
+        cluster = self._cluster_if_up() if options.to in (None, "postgres") else self.cluster()
         engines = Engines(self.server(), cluster)
         report = publish(engines, self.home, self.settings, sources, options, progress)
         if report.first_in_dataset:  # it may have been granted before it was there
@@ -112,11 +118,9 @@ class Myriad:
 
         `unread` hears of each database that cannot be read; else the log does.
         """
-        from myriad.engines.cassandra import announcement  # noqa: PLC0415
         from myriad.publish import published  # noqa: PLC0415
 
-        said = announcement.read(self.home)
-        cluster = said.cluster(self.home) if said and said.usable else None
+        cluster = self._cluster_if_up()
         told = {} if unread is None else {"unread": unread}
         return published.everywhere(self.server(), cluster, **told)
 
@@ -209,14 +213,20 @@ class Myriad:
         from myriad.publish import recipes  # noqa: PLC0415
 
         place = recipes.place(self.settings, table, database)
-        found = recipes.of_dataset(self.server(), *place[:2])
-        return found.get(place[2], recipes.Recipe())
+        found = recipes.of_dataset(self.server(), *place[:2]).get(place[2], recipes.Recipe())
+        return found.describing(self.changes(database).descriptions(place[1], place[2]))
 
     def set_recipe(self, table: str, recipe: "Recipe", database: str | None = None) -> None:
         """Remember how `table` is published; an empty recipe is forgotten. Raises NotRunning."""
         from myriad.publish import recipes  # noqa: PLC0415
 
         *place, name = recipes.place(self.settings, table, database)
+        before = self.recipe(table, database).said_of
+        said = dict.fromkeys(before, "") | recipe.said_of
+        self.changes(database).describe_all(
+            (place[1], name),
+            {part: text for part, text in said.items() if text != before.get(part)},
+        )
         recipes.save(self.server(), (place[0], place[1]), {name: recipe})
 
 

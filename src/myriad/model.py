@@ -200,6 +200,9 @@ class Table:
         raise KeyError(name)
 
 
+SHOWN = 80  # characters of a rejected record
+
+
 @dataclass(frozen=True)
 class Reject:
     """A record that could not be loaded: where it stands, what it says, and why not.
@@ -207,6 +210,7 @@ class Reject:
     Attributes:
         line: 1-based line of text, or row number for sources without lines; 0 if unknown.
         raw: the record as it stands in the source, or as near as can be shown.
+        value: the one of its values that is the reason, if that is known.
     """
 
     source: str
@@ -214,10 +218,16 @@ class Reject:
     line: int
     raw: str
     reason: str
+    value: str | None = None
 
     def __str__(self) -> str:
         """The reject in a line for people."""
-        return f"{reject_place(self.source, self.line)}: {self.reason}: {self.raw[:80]!r}"
+        return f"{reject_place(self.source, self.line)}: {self.reason}: {self._shown!r}"
+
+    @property
+    def _shown(self) -> str:
+        whole = self.raw if self.value is None else self.value
+        return whole if len(whole) <= SHOWN else f"{whole[:SHOWN]}…"
 
 
 def reject_place(source: str, line: int) -> str:

@@ -118,7 +118,7 @@ def test_rejects_are_3_and_the_file_is_named(place: Place) -> None:
     done = publish(place, "t.csv", options=["--max-rejects", "1"])
     assert done.returncode == 3
     assert "1 reject in " in done.stdout
-    file = Path(done.stdout.rstrip().rpartition(" rejects in ")[2])
+    file = Path(done.stdout.rstrip().rpartition(" reject in ")[2])
     (reject,) = map(json.loads, file.read_text().splitlines())
     assert (reject["line"], reject["raw"]) == (3, "2")
     assert place.ask("SELECT a, b FROM t") == [(1, "x")]

@@ -68,6 +68,16 @@ def test_what_is_not_there_is_named_with_what_is_near(command: Command) -> None:
     assert command("show", "people")[2].endswith("hint: `myriad list` shows what there is.\n")
 
 
+def test_the_demo_says_which_command_has_the_options_that_it_lacks(
+    command: Command, folder: Path
+) -> None:
+    path = folder / "page.csv"
+    path.write_text("<!doctype html><html><title>Not found</title></html>")
+    code, _, errors = command("demo", str(path), "--exit")
+    assert code == 1
+    assert f"The demo has no such option: `myriad publish {path} --…` has." in errors
+
+
 def test_a_question_that_nobody_answers_says_how_to_answer_it(command: Command) -> None:
     code, _, errors = command("unpublish", "sales")
     assert code == 2

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from myriad.errors import TooManyRejects
-from myriad.model import Reject
+from myriad.model import TEXT, Kind, Reject, Type
 from myriad.publish.rejects import KEEP_DAYS, Rejects
+from myriad.sources.base import ReadOptions, TypeMismatch, Workspace
+from myriad.sources.open import open_sources
 
 
 def test_files_of_rejects_go_when_they_are_old(tmp_path: Path) -> None:
@@ -35,3 +37,46 @@ def test_a_record_that_two_engines_reject_counts_once(tmp_path: Path) -> None:
     rejects(one)
     with pytest.raises(TooManyRejects, match="2 records do not fit, 1 are allowed"):
         rejects.check()
+
+
+def test_a_fault_that_takes_many_records_along_is_shown_once(tmp_path: Path) -> None:
+    rejects = Rejects(tmp_path / "new.jsonl", 1)
+    why = "a quoted field begins in line 2 and never ends"
+    for line in range(2, 6):
+        rejects(Reject("t.csv", "t", line, f"{line},x", why))
+    rejects(Reject("t.csv", "t", 9, "1,2,3", "3 fields where 2 are expected"))
+    with pytest.raises(TooManyRejects) as caught:
+        rejects.check()
+    assert caught.value.message.splitlines()[1:] == [
+        f"  t.csv, line 2: {why}: '2,x'",
+        "  … and the records after it, for the same reason",
+        "  t.csv, line 9: 3 fields where 2 are expected: '1,2,3'",
+    ]
+
+
+WIDE = "a long text before, and it goes on and on for longer than anybody wants to read it"
+CONTENTS = {
+    "t.csv": f'"n,o",q\n"{WIDE}",1\n"{WIDE}",n/a\n',
+    "t.jsonl": f'{{"n,o": "{WIDE}", "q": 1}}\n{{"n,o": "{WIDE}", "q": "n/a"}}\n',
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_reject_shows_the_value_that_does_not_fit_and_not_the_whole_record(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(CONTENTS[name])
+    (source,) = open_sources([path], lambda _: ReadOptions(), Workspace(tmp_path, 150))
+    kept: list[Reject] = []
+    for _ in range(3):
+        try:
+            list(source.read([TEXT, Type(Kind.BIGINT)], kept.append))
+            break
+        except TypeMismatch:
+            source.prove()
+    source.close()
+    line = 3 if name == "t.csv" else 2
+    shown = f"{path}, line {line}: q: the value does not fit bigint: 'n/a'"
+    assert [str(reject) for reject in kept] == [shown]
+    assert WIDE in kept[0].raw

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import myriad
-from myriad.wording import meant, number_of
+from myriad.wording import changed, meant, number_of
 
 NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords"
 # A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
@@ -26,6 +26,15 @@ def test_numbers_of_things_are_said_in_one_place() -> None:
         if PLURAL.search(line)
     ]
     assert found == []
+
+
+def test_changes_are_said_in_words() -> None:
+    lines = ["+ sum bigint", "- b text", "~ c bigint → numeric"]
+    assert list(map(changed, lines)) == [
+        "new: sum bigint",
+        "gone: b text",
+        "changed: c bigint → numeric",
+    ]
 
 
 def test_the_nearest_name_is_meant() -> None:

@@ -23,6 +23,7 @@ from myriad.cli.progress import progress
 from myriad.connect import CLIENTS, Target
 from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
+from myriad.errors import MyriadError
 from myriad.home import default_folder
 from myriad.wording import number_of
 
@@ -43,7 +44,7 @@ def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
     installation = session.open()
     session.say(f"The demo's home: {installation.home.folder} (for other commands: --home).")
     with _engine(session, installation) as ours:
-        with progress(session) as tell:
+        with progress(session) as tell, _own_options(file):
             served = (
                 tour.serve_file(installation, file, tell)
                 if file
@@ -55,6 +56,18 @@ def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
         _show(session, served, answers, _targets(installation, served), seconds)
         if not leave:
             _stay(session, installation, ours=ours)
+
+
+@contextmanager
+def _own_options(file: Path | None) -> Iterator[None]:
+    """Say of errors about a file which command has the options that they name."""
+    try:
+        yield
+    except MyriadError as error:
+        if file is not None and "--" in error.hint:
+            command = shlex.join(["myriad", "publish", str(file)])
+            error.hint += f" The demo has no such option: `{command} --…` has."
+        raise
 
 
 @contextmanager

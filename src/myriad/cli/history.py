@@ -8,7 +8,7 @@ from rich.table import Table
 from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, console
 from myriad.publish.report import size_text
-from myriad.wording import number_of
+from myriad.wording import changed, number_of
 
 SHOWN_LINES = 4  # of why a run came to nothing
 MOST_TABLES = 3  # named in a line
@@ -76,7 +76,7 @@ def _cells(run: dict[str, Any]) -> list[str]:
 def _lines(run: dict[str, Any]) -> list[str]:
     """Return what changed, and why nothing did."""
     lines = [
-        f"{table['table']}: {line}"
+        f"{table['table']}: {changed(line)}"
         for table in run["report"].get("tables", ())
         for line in table.get("difference", ())
     ]

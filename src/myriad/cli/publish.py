@@ -11,11 +11,11 @@ from myriad.cli.common import EXIT_REJECTS, EXIT_SOME, Session, common, start_if
 from myriad.cli.progress import progress
 from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.publish.contract import Change, Level
-from myriad.publish.options import ENGINES
+from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, size_text
 from myriad.sources.base import ReadOptions
 from myriad.sources.open import check
-from myriad.wording import number_of
+from myriad.wording import changed, number_of
 
 WOULD = {
     "created": "would be new",
@@ -47,9 +47,7 @@ class _Publish(click.Command):
 @click.option(
     "--to",
     type=click.Choice(ENGINES),
-    default="postgres",
-    show_default=True,
-    help="Which engine gets the tables.",
+    help="Which engine gets the tables: as before, or postgres, unless told.",
 )
 @click.option(
     "--key",
@@ -114,7 +112,7 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
     options = _options(given)
     if not options.keep_going:
         check(sources)  # before anything is started for a name that is mistyped
-    if options.to != "postgres":
+    if options.to in ("cassandra", "both"):
         installation.cluster()  # says what to do where there is none
     start_if_needed(session, installation)
     with progress(session) as tell:
@@ -218,7 +216,7 @@ def _table(report: Report, table: TableReport) -> str:
     if table.merged:
         counts = table.merged._asdict().items()
         lines.append("  rows: " + ", ".join(f"{rows:,} {what}" for what, rows in counts))
-    lines += [f"  changed: {line}" for line in table.difference]
+    lines += [f"  {changed(line)}" for line in table.difference]
     lines += [f"  allowed: {difference.text}" for difference in table.allowed]
     if table.engine == "cassandra":
         lines += _key(table)

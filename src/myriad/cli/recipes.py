@@ -62,4 +62,5 @@ def _text(table: str, recipe: Recipe) -> str:
     if recipe == Recipe():
         return f"{table} has no recipe: it is published with what is said each time."
     sources = f"  from {', '.join(recipe.sources)}" if recipe.sources else ""
-    return "\n".join(filter(None, [f"{table}: {recipe.written() or 'no options'}", sources]))
+    said = [f"  {name or table}: {text}" for name, text in recipe.said_of.items()]
+    return "\n".join(filter(None, [f"{table}: {recipe.written() or 'no options'}", sources, *said]))

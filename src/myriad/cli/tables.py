@@ -55,9 +55,11 @@ def _text(found: dict[str, Any]) -> str:
     where = "in Cassandra, " if found["engine"] == "cassandra" else ""
     rows = number_of(found["rows"], "row")
     lines = [f"{name}: {where}{rows}, from {found['source']}, published {when}"]
+    lines += [f"  {found['description']}"] if found.get("description") else []
     for column in found["columns"]:
         renamed = "" if column["name"] == column["original"] else f" (was {column['original']!r})"
         lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
+        lines += [f"    {column['description']}"] if column.get("description") else []
     lines.append(f"  key: {found.get('key') or ', '.join(found['primary_key']) or 'none'}")
     if found.get("asks"):
         lines += ["  can be asked:", *(f"    {line}" for line in found["asks"])]

@@ -1,7 +1,7 @@
 """Change what is published without a source: go back, take away, rename, describe."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ from myriad.publish.states import State
 from myriad.publish.undo import Undo
 from myriad.publish.unpublish import Removal
 from myriad.settings import Settings
+
+
+class _NothingYet(PublishError):
+    """Myriad never published into this database."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,25 @@ class Changes:
             with connection.transaction():
                 claim(connection, dataset, [name])
                 describing.describe(connection, dataset, name, column, text)
+            recipe = recipes.of_dataset(self.server, self.database, dataset).get(name)
+            said = (recipe or recipes.Recipe()).describing({column: text})
+            recipes.save(self.server, (self.database, dataset), {name: said})
             return {"dataset": dataset, "table": name, "column": column or None, "text": text}
+
+    def descriptions(self, dataset: str, name: str) -> dict[str, str]:
+        """Return what is said of a published table, called "", and of its columns."""
+        with suppress(_NothingYet), self._opened() as connection:
+            return describing.said(connection, dataset, name)
+        return {}
+
+    def describe_all(self, place: tuple[str, str], texts: Mapping[str, str]) -> None:
+        """Say these texts of a table (dataset, name) and its columns, if it is there already."""
+        with suppress(_NothingYet), self._opened() as connection, connection.transaction():
+            claim(connection, place[0], [place[1]])
+            there = existing.find(connection, *place)
+            known = {"", *(column.name for column in there.columns)} if there else set()
+            for column in known & texts.keys():
+                describing.describe(connection, *place, column, texts[column])
 
     def _target(self, connection: psycopg.Connection, target: str) -> tuple[str, str, str]:
         """Return dataset, table and column of `TABLE` or `TABLE.COLUMN`, which are there."""
@@ -225,13 +247,13 @@ class Changes:
         """Connect; raises PublishError if nothing is published there."""
         entered = databases.enter(self.server, self.database)
         if entered is None:
-            raise PublishError(
+            raise _NothingYet(
                 f"there is no database {self.database} that Myriad publishes into",
                 hint="Choose another with --database; `myriad list` shows them.",
             )
         with closing(entered) as connection:
             if RECORD.number(connection) is None:
-                raise PublishError(
+                raise _NothingYet(
                     f"nothing is published in {self.database}", hint="`myriad publish FILE`."
                 )
             RECORD.bring_up_to_date(connection)

@@ -1,5 +1,6 @@
 """What a table means and how fresh it is, where every client shows it: in its comment."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC
 from pathlib import PurePath
@@ -25,6 +26,20 @@ def _query(
     with connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute(_SQL[statement], values)
         return cursor.fetchall() if cursor.description else []
+
+
+def said(connection: psycopg.Connection, dataset: str, table: str) -> dict[str, str]:
+    """Return what people said of a table, called "", and of its columns."""
+    rows = _query(connection, "said", dataset=dataset, name=table)
+    return {row["column"]: row["text"] for row in rows}
+
+
+def take(
+    connection: psycopg.Connection, dataset: str, table: str, texts: Mapping[str, str]
+) -> None:
+    """Take what its recipe says of a table, called "", and its columns; what is said stays."""
+    for column, text in texts.items():
+        _query(connection, "take", column=column, text=text, dataset=dataset, name=table)
 
 
 def freshen(connection: psycopg.Connection, dataset: str, table: str) -> None:

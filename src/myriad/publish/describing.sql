@@ -32,6 +32,15 @@ WHERE d.dataset = %(dataset)s AND d.name = %(name)s AND (
 UPDATE myriad.published SET comment = %(comment)s
 WHERE dataset = %(dataset)s AND name = %(name)s;
 
+-- name: said
+SELECT "column", text FROM myriad.description
+WHERE dataset = %(dataset)s AND name = %(name)s ORDER BY "column";
+
+-- name: take
+INSERT INTO myriad.description (dataset, name, "column", text)
+VALUES (%(dataset)s, %(name)s, %(column)s, %(text)s)
+ON CONFLICT (dataset, name, "column") DO NOTHING;
+
 -- name: describe
 INSERT INTO myriad.description (dataset, name, "column", text)
 VALUES (%(dataset)s, %(name)s, %(column)s, %(text)s)

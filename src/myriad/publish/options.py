@@ -10,8 +10,6 @@ from myriad.publish.contract import Change
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import ReadOptions
 
-ENGINES = ("postgres", "cassandra", "both")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -20,7 +18,8 @@ class Options:
     Attributes:
         database, dataset: None: the settings' defaults.
         table: the name of the one table; several files are then put together in it.
-        to: `postgres`, `cassandra` or `both`.
+        to: `postgres`, `cassandra` or `both`; None: as before, else `postgres`.
+        to_is_remembered: nobody said `to`, the recipe has it.
         keys: table name → key, or just its columns; the name "" stands for the only table.
         replace: replace even a table that Myriad did not publish.
         append: add to the table that is there.
@@ -43,7 +42,8 @@ class Options:
     database: str | None = None
     dataset: str | None = None
     table: str | None = None
-    to: str = "postgres"
+    to: str | None = None
+    to_is_remembered: bool = False
     keys: Mapping[str, Key | tuple[str, ...]] = field(default_factory=dict)
     replace: bool = False
     append: bool = False
@@ -66,10 +66,6 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; raises UsageError."""
-        if self.to not in ENGINES:
-            raise UsageError(
-                f"there is no engine {self.to!r}", hint=f"One of {', '.join(ENGINES)}."
-            )
         self._check_ways()
         if self.dry_run and self.check:
             raise UsageError("a dry run reads no values that could be checked", hint="Give one.")
@@ -84,7 +80,7 @@ class Options:
             raise UsageError(f"{' and '.join(ways)} exclude each other", hint="Give one of them.")
         if self.delete_missing and not self.merge:
             raise UsageError("--delete-missing is for --merge", hint="Give both, or neither.")
-        if self.delete_missing and self.to != "postgres":
+        if self.delete_missing and self.to not in (None, "postgres"):
             raise UsageError(
                 "Cassandra cannot tell which rows a source lacks while others write:"
                 " --delete-missing is for PostgreSQL",
@@ -136,6 +132,7 @@ class Options:
             self.read.header,
             self.read.nulls,
             self.read.skip or None,
+            None if self.to_is_remembered else self.to,
         )
 
 

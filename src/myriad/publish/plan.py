@@ -258,6 +258,18 @@ def targets(
     return made
 
 
+def engine(made: Sequence[Target]) -> str:
+    """Return the engine that gets these tables, or `both`; raises UsageError if they differ."""
+    engines = {target.recipe.to or "postgres": target.name for target in made}
+    if len(engines) > 1:
+        listed = ", ".join(f"{table} to {to}" for to, table in engines.items())
+        raise UsageError(
+            f"these tables went to different engines before: {listed}",
+            hint="Publish them one by one, or say --to.",
+        )
+    return next(iter(engines))
+
+
 def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list[TableSource]]:
     if options.table is not None:
         naming.check("table", options.table)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,8 +114,6 @@ class _Place:
         began = time.monotonic()
         database, dataset = self.names(options)
         naming.check("database", database)
-        if options.to != "cassandra":
-            postgres.check_dataset(dataset)
         history = Run(dataset, sources=[str(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
@@ -128,6 +126,8 @@ class _Place:
                 try:
                     targets = plan.targets(opened, options, remembered)
                     _refuse_taken(targets, taken)
+                    if run.choose(plan.engine(targets)) != "cassandra":
+                        postgres.check_dataset(dataset)
                     run.all(targets, workspace)
                 finally:
                     for source in opened:
@@ -190,6 +190,12 @@ class _Run:
         table = self.options.table
         files = (naming.snake(Path(source).stem) for source in self.history.sources)
         self.history.tables = [table] if table else list(files)  # until it is known
+
+    def choose(self, engine: str) -> str:
+        """Take the engine of the recipes unless one was said; return which it is."""
+        if self.options.to is None:
+            self.options = replace(self.options, to=engine, to_is_remembered=True)
+        return str(self.options.to)
 
     def failed(self, error: BaseException) -> None:
         """Let the history tell of it."""

@@ -20,6 +20,7 @@ from myriad.settings import Settings
 from myriad.sources.base import ReadOptions
 
 _SQL = named_sql.load("myriad.publish", "recipes.sql")
+ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
 
 
@@ -35,6 +36,8 @@ class Recipe:
         columns, exclude: those that come along, or do not.
         null: what stands for null, besides nothing.
         skip: lines before the header.
+        to: the engine, or both.
+        description, descriptions: what the table is, and column → what it is.
     """
 
     sources: tuple[str, ...] = ()
@@ -52,12 +55,15 @@ class Recipe:
     header: bool | None = None
     null: tuple[str, ...] = ()
     skip: int | None = None
+    to: str | None = None
+    description: str | None = None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def updated(self, said: "Recipe") -> "Recipe":
         """Return the recipe with what was said now; types and names are added one by one."""
         changes = {entry.name: getattr(said, entry.name) for entry in fields(Recipe)}
         given = {name: value for name, value in changes.items() if value not in (None, (), {})}
-        for name in ("type", "rename"):
+        for name in ("type", "rename", "descriptions"):
             given[name] = {**getattr(self, name), **changes[name]}
         if said.columns or said.exclude:  # one choice of columns, not two
             given |= {"columns": said.columns, "exclude": said.exclude}
@@ -79,6 +85,19 @@ class Recipe:
             if value not in (None, (), {})
         }
 
+    @property
+    def said_of(self) -> dict[str, str]:
+        """What the table, called "", and its columns are."""
+        return ({"": self.description} if self.description else {}) | dict(self.descriptions)
+
+    def describing(self, texts: Mapping[str, str]) -> "Recipe":
+        """Return the recipe with these texts on the table, called "", and on columns.
+
+        An empty text says nothing any more.
+        """
+        found = {name: text for name, text in (self.said_of | dict(texts)).items() if text}
+        return replace(self, description=found.pop("", None), descriptions=found)
+
     def written(self) -> str:
         """Return it as the options of `publish`, but for the sources."""
         return shlex.join(_written(self))
@@ -88,7 +107,7 @@ def _written(recipe: Recipe) -> Iterator[str]:
     for name, value in recipe.as_data().items():
         option = f"--{name}"
         match value:
-            case _ if name == "sources":
+            case _ if name in ("sources", "description", "descriptions"):
                 continue
             case True:
                 yield option
@@ -139,7 +158,7 @@ def from_data(data: object) -> Recipe:
 
 
 _LISTS = frozenset({"sources", "columns", "exclude", "null"})
-_MAPPINGS = frozenset({"type", "rename"})
+_MAPPINGS = frozenset({"type", "rename", "descriptions"})
 _FLAGS = frozenset({"keep-names", "header"})
 _NUMBERS = frozenset({"max-rejects", "skip"})
 
@@ -187,6 +206,8 @@ def check(recipe: Recipe) -> Recipe:
         raise UsageError(
             f"there is no contract {recipe.contract!r}", hint=f"One of {', '.join(Level)}."
         )
+    if recipe.to is not None and recipe.to not in ENGINES:
+        raise UsageError(f"there is no engine {recipe.to!r}", hint=f"One of {', '.join(ENGINES)}.")
     if recipe.columns and recipe.exclude:
         raise UsageError("columns and exclude exclude each other", hint="Give one of them.")
     for name in ("delimiter", "quote"):

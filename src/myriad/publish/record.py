@@ -68,6 +68,7 @@ def save(
             },
         )
         table.turn, table.version = versions.note(connection, report.dataset, name, states[name])
+        describing.take(connection, report.dataset, name, table.recipe.said_of)
         describing.freshen(connection, report.dataset, name)
     _save_rejects(connection, report)
 
@@ -101,7 +102,22 @@ def details(connection: psycopg.Connection, dataset: str, name: str) -> dict[str
     row = connection.execute(_SQL["show"], [dataset, name]).fetchone()
     if row is None:
         return None
-    return {**row[0], "dataset": dataset, "finished": row[1], "first_rejects": row[2] or []}
+    return {
+        **row[0],
+        "dataset": dataset,
+        "finished": row[1],
+        "first_rejects": row[2] or [],
+        **_described(connection, dataset, name, row[0]["columns"]),
+    }
+
+
+def _described(
+    connection: psycopg.Connection, dataset: str, name: str, columns: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what people said of a table, and its columns with what they said of each."""
+    said = describing.said(connection, dataset, name)
+    texts = [{**column, "description": said.get(column["name"])} for column in columns]
+    return {"description": said.get(""), "columns": texts}
 
 
 def _one(connection: psycopg.Connection, statement: str, values: list[str] | None = None) -> Any:  # noqa: ANN401 - one value of any type

@@ -1,10 +1,12 @@
 """Records that could not be loaded: kept with their place and reason, never dropped."""
 
 import json
+import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 from myriad.errors import TooManyRejects
@@ -12,6 +14,7 @@ from myriad.model import Reject
 
 SHOWN = 10
 KEEP_DAYS = 90
+_ELSEWHERE = re.compile(r"\bin line \d+")  # a reason that lies in another line, for many records
 
 
 class Rejects:
@@ -64,7 +67,7 @@ class Rejects:
 
     def too_many(self, *, more: bool) -> TooManyRejects:
         """Return the error that shows the first rejects."""
-        shown = "\n".join(f"  {reject}" for reject in self.kept[:SHOWN])
+        shown = "\n".join(_lines(self.kept[:SHOWN]))
         count = f"{len(self.kept)}{' or more' if more else ''}"
         noun = "record does" if count == "1" else "records do"
         error = TooManyRejects(
@@ -74,3 +77,14 @@ class Rejects:
         )
         error.rejects = tuple(self.kept[:SHOWN])
         return error
+
+
+def _lines(rejects: Sequence[Reject]) -> Iterator[str]:
+    """Yield a line for each, or for all that one fault took with it, such as an open quote."""
+    for (_, reason), group in groupby(rejects, lambda reject: (reject.source, reject.reason)):
+        first, *rest = group
+        if rest and _ELSEWHERE.search(reason):
+            yield f"  {first}"
+            yield "  … and the records after it, for the same reason"
+        else:
+            yield from (f"  {reject}" for reject in (first, *rest))

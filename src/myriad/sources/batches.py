@@ -1,14 +1,16 @@
 """Columns to record batches: records with a value that does not fit are taken out and named."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import Reject, Table, Type
-from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit
+from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit, misfit_column
 from myriad.sources.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
@@ -62,7 +64,8 @@ class Sieve:
                 f"{self.origin}, {self.table.original}, {self.unit} {number}: {reason}",
                 hint=f"Mend the record, or set it aside with --max-rejects: {raw[:200]}",
             )
-        self.reject(Reject(self.origin, self.table.name, number, raw, reason))
+        reject = Reject(self.origin, self.table.name, number, raw, reason)
+        self.reject(replace(reject, value=_value(reject)))
 
     def _broken(self, columns: Sequence[Encoded], place: Place) -> dict[int, str]:
         bad: dict[int, str] = {}
@@ -82,6 +85,17 @@ class Sieve:
             reason = misfit(column.original, kind)
             bad |= dict.fromkeys(encoded.misfits, reason)
         return bad
+
+
+def _value(reject: Reject) -> str | None:
+    """Return the value that does not fit its column, of a record that stands there as JSON."""
+    column = misfit_column(reject)
+    if column is None or not reject.raw.startswith("{"):
+        return None
+    with suppress(ValueError, RecursionError):  # it was cut
+        found = json.loads(reject.raw)
+        return found[column] if isinstance(found.get(column), str) else json.dumps(found[column])
+    return None
 
 
 def nuls(array: Values) -> list[int]:

@@ -325,7 +325,8 @@ class CsvSource(TableSource):
         for line, raw, *_ in self._records():
             if line in problems:
                 text = csv_records.shown(raw)
-                refuse(Reject(self.origin, self._name, line, text, problems[line]))
+                reject = Reject(self.origin, self._name, line, text, problems[line])
+                refuse(csv_records.with_value(reject, self._dialect))
 
     def _records(self) -> Iterator[csv_records.Record]:
         found = csv_records.records(self._path, self._dialect)

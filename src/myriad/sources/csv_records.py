@@ -5,12 +5,16 @@ broken ones in ways of its own. When something is wrong, every record is judged 
 that are sound are copied once, written so that there is one way to read them.
 """
 
+import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from myriad.errors import SourceError
+from myriad.model import Reject
+from myriad.sources.base import misfit_column
 from myriad.sources.csv_dialect import Dialect
 from myriad.sources.csv_fields import Fields
 from myriad.sources.spool import CHUNK
@@ -118,6 +122,18 @@ def shown(raw: bytes) -> str:
     """Return a record as text: bytes that are no UTF-8 and NUL as escapes, cut at 1 MB."""
     text = raw[:SHOWN].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
     return text if len(raw) <= SHOWN else f"{text}… ({len(raw)} bytes)"
+
+
+def with_value(reject: Reject, dialect: Dialect) -> Reject:
+    """Return a reject with the value that does not fit its column, if that is why it is one."""
+    column = misfit_column(reject)
+    if column is None:
+        return reject
+    with suppress(csv.Error, IndexError):  # it was cut
+        reader = csv.reader([reject.raw], delimiter=dialect.delimiter, quotechar=dialect.quote)
+        fields = next(reader)
+        return replace(reject, value=fields[dialect.names.index(column)])
+    return reject
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[Record]:
