@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import (
     COPY_DONE,
     FLUSH,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_plays import BYTE_BY_BYTE, Cuts, Step, cut, stream_of
 from tests.door_script import SYNC, Answer, Ended, Wire, copy_fail, shown
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import (
     COPY_DONE,
     FLUSH,

@@ -12,9 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import myriad
 from myriad import Myriad
-from myriad.door import scram, wire
 from myriad.engines.base import Server
 from myriad.engines.databases import create_database
+from myriad.pgwire import scram, wire
 from tests.harness import reachable_folder
 
 PATIENCE = 4.0  # seconds for one answer; no statement here needs one

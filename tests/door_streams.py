@@ -1,6 +1,6 @@
 """Streams of messages that are right but odd: the door answers them as PostgreSQL does."""
 
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import (
     COPY_DONE,
     FLUSH,

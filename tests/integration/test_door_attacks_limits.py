@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import FLUSH, SYNC, Place, bind, execute, hold_log, parse, unit
 from tests.harness import wait_until

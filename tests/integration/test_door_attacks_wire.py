@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import faults, wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import (
     COPY_DONE,
@@ -38,7 +38,7 @@ SASL_CONTINUE = 11
 FORGED = (
     wire.message(b"C", b"SELECT 1\0")
     + wire.READY[wire.IDLE]
-    + wire.Fault("57P01", "forged").encode("FATAL")
+    + faults.Fault("57P01", "forged").encode("FATAL")
     + wire.READY[wire.IDLE]
     + wire.parameter_status("session_authorization", "forged")
 )

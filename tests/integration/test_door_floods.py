@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 
 from myriad import Myriad
-from myriad.door import holding, wire
+from myriad.door import holding
+from myriad.pgwire import wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_memory import memory
 from tests.door_script import (

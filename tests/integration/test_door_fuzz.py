@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import (
     SYNC,
     TERMINATE,

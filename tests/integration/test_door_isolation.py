@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import Answer, Place, Wire, shared
 from tests.harness import wait_until
 

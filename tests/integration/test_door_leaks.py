@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_acts import GROUPS, HALF, HALVED, LEAVE, SLEEP, VANISH, Act
 from tests.door_script import (
     COPY_DONE,

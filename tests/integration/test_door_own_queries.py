@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import Answer, Place, Wire, goes_on, owning, shared
 from tests.harness import wait_until
 

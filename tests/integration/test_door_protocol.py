@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import (
     COPY_DONE,
     FLUSH,

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import SYNC, Place, Wire, hold_log, unit, up_with
 

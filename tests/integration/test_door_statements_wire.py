@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
+from myriad.pgwire import wire
 from tests.door_script import Answer, Place, Wire, bind, execute, parse, shared
 
 DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"

@@ -6,8 +6,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from myriad.door import wire
 from myriad.errors import NotRunning
+from myriad.pgwire import wire
 from tests.door_script import Place, Wire, owning, up_with
 from tests.harness import wait_until
 

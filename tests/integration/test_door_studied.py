@@ -7,8 +7,8 @@ from contextlib import closing, suppress
 import pytest
 
 from myriad import Myriad
-from myriad.door import wire
 from myriad.door.verdicts import LONG_BYTES
+from myriad.pgwire import wire
 from tests.door_script import Ended, Place, Wire, shared
 
 DATABASE = "studied"

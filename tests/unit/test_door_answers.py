@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-from myriad.door import wire
 from myriad.door.again import Again
 from myriad.door.answers import MANY, Answers
 from myriad.door.statements import (
@@ -14,7 +13,8 @@ from myriad.door.statements import (
 )
 from myriad.door.values import NONE
 from myriad.door.verdict import NOTHING
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
 
 PARSED, CLOSED = b"1\0\0\0\4", b"3\0\0\0\4"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from myriad.door.reader import MOST_OF_ONE_BYTES, Busy, Reader
+from myriad.door.reader import MOST_OF_ONE_BYTES, Reader
 from myriad.door.verdicts import LONG_BYTES, VERDICT_BYTES, Verdicts, texts
+from myriad.pgwire.faults import Refused
 
 NO_NAMES: frozenset[str] = frozenset()
 MANY_NUMBERS = b"SELECT 1 WHERE 1 IN (" + b"2," * 500_000 + b"1)"
@@ -66,9 +67,9 @@ def test_texts_that_wait_have_a_bound_together_and_for_each_person() -> None:
             first = asyncio.ensure_future(reader.read(SLOW, NO_NAMES, "eve"))
             await asyncio.sleep(0)
             assert reader.bytes == len(SLOW)
-            with pytest.raises(Busy):
+            with pytest.raises(Refused):
                 await reader.read(bytes(MOST_OF_ONE_BYTES), NO_NAMES, "eve")
-            with pytest.raises(Busy):
+            with pytest.raises(Refused):
                 await reader.read(bytes(MOST_OF_ONE_BYTES + 1), NO_NAMES, "rose")
             await first
             assert reader.bytes == 0

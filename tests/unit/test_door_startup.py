@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myriad.door import wire
-from myriad.door.startup import Startup, options, read_startup
-from myriad.door.wire import ProtocolViolation
+from myriad.pgwire import wire
+from myriad.pgwire.startup import Startup, options, read_startup
+from myriad.pgwire.wire import ProtocolViolation
 
 
 def read(minor: int = 0, **parameters: str) -> Startup:

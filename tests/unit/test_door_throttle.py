@@ -15,8 +15,8 @@ from myriad.door.throttle import (
     LONGEST_SECONDS,
     MOST_OF_A_NAME,
     Throttle,
-    TooMany,
 )
+from myriad.pgwire.faults import Refused
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -122,7 +122,7 @@ def test_logins_that_wait_leave_places_for_others(counted: Throttle) -> None:
     waiting = {HERE: 0, THERE: 0}
     with ExitStack() as stack:
         for address in (HERE, THERE):
-            with suppress(TooMany):
+            with suppress(Refused):
                 for number in range(1000):
                     stack.enter_context(counted.attempt(f"other{number}", address))
                     waiting[address] += 1
@@ -139,7 +139,7 @@ def test_one_name_from_one_address_has_so_many_places(clock: Clock) -> None:
     with ExitStack() as stack:
         for _ in range(MOST_OF_A_NAME):
             stack.enter_context(counted.attempt("ann", HERE))
-        with pytest.raises(TooMany):
+        with pytest.raises(Refused):
             stack.enter_context(counted.attempt("ann", HERE))
         assert wait(counted, "ann", THERE) == 0
 

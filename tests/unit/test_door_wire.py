@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pglast import parser
 
-from myriad.door import wire
-from myriad.door.wire import Fault, ProtocolViolation
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.wire import ProtocolViolation
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myriad.door import scram
-from myriad.door.scram import PLAIN, PLUS, Client, Exchange, Keys, Malformed, Verifier
+from myriad.pgwire import scram
+from myriad.pgwire.scram import PLAIN, PLUS, Client, Exchange, Keys, Malformed, Verifier
 
 # RFC 7677, section 3.
 CLIENT_NONCE = "rOprNGfwEbeRWgbNEkqO"

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from myriad.door import scram
 from myriad.door.control import SQL, Control
 from myriad.limits import Limits
+from myriad.pgwire import scram
 
 # Nobody logs in as one of ours, or as a role that PostgreSQL keeps for itself.
 OURS = ("myriad", "pg_")

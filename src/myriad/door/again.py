@@ -8,11 +8,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from myriad.door import wire
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
 from myriad.door.preparing import CHANGED
 from myriad.door.statements import PREFIX, Statement, is_too_much
+from myriad.pgwire import wire
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

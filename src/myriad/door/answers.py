@@ -17,7 +17,8 @@ from myriad.door.statements import (
     columns_of,
     parameters_of,
 )
-from myriad.door.wire import FLUSH
+from myriad.pgwire.kinds import CLOSE_COMPLETE, DESCRIPTIONS, PARAMETER_DESCRIPTION, PARSE_COMPLETE
+from myriad.pgwire.wire import FLUSH
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
@@ -27,9 +28,7 @@ MANY = 1000  # answers that are awaited, before those that have come are looked 
 # else does when it is told to, or has 8 kB of answers.
 MUCH_BYTES = 1 << 20
 COMPLETION_BYTES = 300  # of what is noted beside a statement
-COMPLETIONS = frozenset(b"13")  # ParseComplete, CloseComplete
-PARAMETERS = ord("t")
-DESCRIPTIONS = frozenset(b"tTn")  # ParameterDescription, RowDescription, NoData
+COMPLETIONS = frozenset((PARSE_COMPLETE, CLOSE_COMPLETE))
 
 
 class _Completion(NamedTuple):
@@ -153,7 +152,7 @@ class Answers:
         return b"" if expected.ours else message
 
     def _described(self, kind: int, message: bytes) -> bytes:
-        if kind == PARAMETERS:
+        if kind == PARAMETER_DESCRIPTION:
             self._parameters = parameters_of(message)
             return b"" if self._descriptions and self._descriptions[0].ours else message
         if self._parameters is None or not self._descriptions:

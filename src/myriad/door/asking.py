@@ -7,14 +7,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from myriad.door import values, wire
+from myriad.door import values
 from myriad.door.statements import Description, columns_of, parameters_of
-from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault, Refused
+from myriad.pgwire.kinds import (
+    DATA_ROW,
+    EMPTY_QUERY,
+    ERROR,
+    NO_DATA,
+    PARAMETER_DESCRIPTION,
+    PARAMETER_STATUS,
+    READY,
+    ROW_DESCRIPTION,
+)
+from myriad.pgwire.wire import HEADER_BYTES, header
 
-ROW, READY, ERROR, CHANGED, EMPTY = b"DZESI"
-STATUS = frozenset((EMPTY, READY))
-PARAMETERS = ord("t")
-COLUMNS = frozenset(b"Tn")  # RowDescription, NoData
+STATUS = frozenset((EMPTY_QUERY, READY))
+COLUMNS = frozenset((ROW_DESCRIPTION, NO_DATA))
 NO_SUCH_STATEMENT = "26000"  # invalid_sql_statement_name
 CANCELLED = "57014"  # query_canceled: by request, or by statement_timeout
 MOST_TRIES = 20  # a limit of a millisecond hits one in some thousands of what takes so little
@@ -29,14 +39,6 @@ Setting = tuple[str, str | None, str | None, str | None]
 
 class Lost(Exception):
     """The server connection ended before it had answered."""
-
-
-class Refused(Exception):
-    """The server answered with an error."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class _Job:
 
     def note_status(self, kind: int, body: bytes) -> None:
         """Note a ReadyForQuery; it is the query's own behind EmptyQueryResponse."""
-        if kind == EMPTY:
+        if kind == EMPTY_QUERY:
             self.is_over = True
         elif self.statuses is not None:
             self.statuses.append(body[0])
@@ -246,9 +248,9 @@ class Asker(asyncio.Protocol):
 
     def _answer_part(self, job: _Job, kind: int, message: bytes) -> None:
         body = message[HEADER_BYTES:]
-        if kind == ROW:
+        if kind == DATA_ROW:
             job.rows.append(wire.row(body))
-        elif kind == PARAMETERS and job.described is not None:
+        elif kind == PARAMETER_DESCRIPTION and job.described is not None:
             job.described.append(parameters_of(message))
         elif kind in COLUMNS and job.described is not None:
             job.described.append(columns_of(message))
@@ -258,7 +260,7 @@ class Asker(asyncio.Protocol):
             fields = wire.error_fields(body)
             self.note_error(fields.get("C", ""), job.fault.code if job.fault else "")
             job.fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
-        elif kind == CHANGED:
+        elif kind == PARAMETER_STATUS:
             self.note_parameter(body)
             if job.tell:
                 job.tell(message)

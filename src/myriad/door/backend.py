@@ -3,24 +3,41 @@
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from myriad.door import values, wire
+from myriad.door import values
 from myriad.door.asking import Asker
 from myriad.door.statements import MOST_ON_A_CONNECTION, Prepared
 from myriad.door.told import MOST_REPEATS, STUCK
 from myriad.door.values import NONE, Values
-from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.pgwire import faults, wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import (
+    BIND_COMPLETE,
+    CLOSE_COMPLETE,
+    COMMAND_COMPLETE,
+    COPY_DATA,
+    COPY_DONE,
+    DATA_ROW,
+    DESCRIPTIONS,
+    EMPTY_QUERY,
+    ERROR,
+    NOTICE,
+    NOTIFICATION,
+    PARAMETER_STATUS,
+    PARSE_COMPLETE,
+    PORTAL_SUSPENDED,
+    READY,
+)
+from myriad.pgwire.wire import HEADER_BYTES, header
 
 if TYPE_CHECKING:
     from myriad.door.pool import Pool
 
-# Messages that are passed on as they are, whole or in parts: RowDescription, ParameterDescription,
-# NoData, BindComplete, CommandComplete, EmptyQuery, PortalSuspended, CopyDone.
-QUIET = frozenset(b"Ttn2CIsc")
-ROWS = frozenset(b"Dd")  # DataRow, CopyData
-ROW, COPY_DATA, READY, ERROR, CHANGED, NOTIFICATION, NOTICE = b"DdZESAN"
-COMPLETE = frozenset(b"13")  # ParseComplete, CloseComplete
-# Those of the quiet ones that a session looks at which waits for something special.
-CALM = QUIET - frozenset(b"tTnC")
+# Messages that are passed on as they are, whole or in parts.
+QUIET = DESCRIPTIONS | {BIND_COMPLETE, COMMAND_COMPLETE, EMPTY_QUERY, PORTAL_SUSPENDED, COPY_DONE}
+ROWS = frozenset((DATA_ROW, COPY_DATA))
+COMPLETE = frozenset((PARSE_COMPLETE, CLOSE_COMPLETE))
+# Of the quiet ones, those at which no session looks, whatever it waits for.
+CALM = QUIET - DESCRIPTIONS - {COMMAND_COMPLETE}
 # What we must see whole is short; only an error or a notice can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
@@ -135,7 +152,7 @@ class Backend(Asker):
         try:
             while True:  # until no header is left: an exception costs less than a look each time
                 kind, size = header(data, position)
-                if kind == ROW or kind == COPY_DATA:  # noqa: PLR1714, SIM109 - quickest
+                if kind == DATA_ROW or kind == COPY_DATA:  # noqa: PLR1714, SIM109 - quickest
                     rows += 1
                 elif kind not in quiet:
                     if kind not in COMPLETE or session.special:
@@ -177,7 +194,7 @@ class Backend(Asker):
         if kind == READY:
             session.finished(message[5], message, 0)
         elif kind != ERROR or not self.is_last_word(message[HEADER_BYTES:]):
-            if kind == CHANGED:
+            if kind == PARAMETER_STATUS:
                 self.note_parameter(message[HEADER_BYTES:])
             session.notable(kind, message)
 
@@ -186,7 +203,7 @@ class Backend(Asker):
         if size > MOST_HELD_BYTES and data[position] == NOTICE:
             self._skip = position + size + 1 - len(data)
             if self.session is not None and not self._jobs:
-                self.session.deliver(wire.notice(f"a notice of {size:,} bytes is left out"), 0)
+                self.session.deliver(faults.notice(f"a notice of {size:,} bytes is left out"), 0)
         elif size > MOST_HELD_BYTES:
             self.abort(Fault("54000", "the server sent a message that is too long to pass on"))
         else:
@@ -222,7 +239,7 @@ class Backend(Asker):
             stop = position + size + 1
             if stop > len(data):
                 return self.hold(data, position, size)
-            if kind == CHANGED:
+            if kind == PARAMETER_STATUS:
                 self.note_parameter(data[position + 5 : stop])
             elif kind == ERROR:
                 self.is_last_word(data[position + 5 : stop])

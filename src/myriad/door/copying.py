@@ -13,9 +13,11 @@ Source: CopyGetData in PostgreSQL's copyfromparse.c.
 from collections import deque
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, wire
+from myriad.door import settle
 from myriad.door.asking import Lost
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import FLUSH, SYNC
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from myriad.door.backend import Backend
     from myriad.door.session import Session
 
-PASSED_OVER = frozenset(b"SH")  # Sync, Flush
+PASSED_OVER = frozenset((SYNC, FLUSH))
 # The server waits for data, as far as is known; the client has ended it, and a Sync before that is
 # in doubt, until the server says how it went.
 NONE, DATA, ENDING = range(3)

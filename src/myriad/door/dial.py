@@ -6,9 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from myriad.door import peers, scram, wire
+from myriad.door import peers
 from myriad.door.backend import Backend
-from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.pgwire import scram, wire
+from myriad.pgwire.faults import Fault, Refused
+from myriad.pgwire.kinds import AUTHENTICATION, ERROR, KEY, PARAMETER_STATUS, READY
+from myriad.pgwire.wire import HEADER_BYTES, header
 
 CONNECT_SECONDS = 10.0
 # What a server says that starts, ends or has no place now: it will have one later.
@@ -18,14 +21,6 @@ SSL_YES = b"S"
 
 class NoServer(Exception):
     """The server does not answer now; it may later."""
-
-
-class LoginRefused(Exception):
-    """The server does not let a role in."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Dial:
         return not self.address.is_socket
 
     async def connect(self, backend: Backend, database: str, role: str) -> None:
-        """Log in as `role` and hand the connection over; raises NoServer, LoginRefused."""
+        """Log in as `role` and hand the connection over; raises NoServer, Refused."""
         login = _Login(self.secrets.get(role))
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -162,21 +157,21 @@ class _Login(asyncio.Protocol):
         self._data = data[position:]
 
     def _take(self, kind: int, body: bytes) -> None:
-        if kind == ord("R"):
+        if kind == AUTHENTICATION:
             try:
                 self._authenticate(wire.integer(body), body[4:])
             except scram.Malformed as problem:
-                self._fail(LoginRefused(Fault("28P01", str(problem))))
-        elif kind == ord("S"):
+                self._fail(Refused(Fault("28P01", str(problem))))
+        elif kind == PARAMETER_STATUS:
             name, position = wire.cut(body)
             self.parameters[name.decode()] = wire.cut(body, position)[0].decode()
-        elif kind == ord("K"):
+        elif kind == KEY:
             self.number, self.key = wire.integer(body), body[4:]
-        elif kind == ord("E"):
+        elif kind == ERROR:
             fields = wire.error_fields(body)
             fault = Fault(fields.get("C", ""), fields.get("M", ""), fields.get("H", ""))
-            self._fail(NoServer(fault.message) if fault.code in NOT_NOW else LoginRefused(fault))
-        elif kind == ord("Z") and not self.done.done():
+            self._fail(NoServer(fault.message) if fault.code in NOT_NOW else Refused(fault))
+        elif kind == READY and not self.done.done():
             self.done.set_result(None)
 
     def _authenticate(self, code: int, body: bytes) -> None:

@@ -5,13 +5,13 @@ the server, or none on this connection, so something of its name is made there, 
 then ends.
 """
 
-from myriad.door import wire
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
 from myriad.door.pool import EVERYTHING
 from myriad.door.statements import Statement
 from myriad.door.values import NONE
 from myriad.door.verdict import Verdict
+from myriad.pgwire import wire
 
 _STAND_IN = Statement(b"", b"\0\0", Verdict(), NONE, shared=False)
 PORTAL_BYTES = 400  # of a portal's name, twice; its verdict is kept by its text anyway

@@ -8,7 +8,7 @@ to all that, and what the client is to see of it, is in `answers`.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, signals, wire
+from myriad.door import settle, signals
 from myriad.door.again import Again
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
@@ -21,15 +21,25 @@ from myriad.door.statements import NOBODY, OURS, Statement
 from myriad.door.unnamed import Unnamed
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
-from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, cut, cut_name
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import (
+    BIND,
+    CLOSE,
+    DESCRIBE,
+    EXECUTE,
+    FLUSH,
+    FUNCTION_CALL,
+    PARSE,
+    QUERY,
+    STATEMENT,
+)
+from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, cut, cut_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myriad.door.session import Session
-
-PARSE, BIND, DESCRIBE, EXECUTE, CLOSE, FLUSH, CALL, QUERY = b"PBDECHFQ"
-STATEMENT = ord("S")
 
 MOST_STATEMENTS = 10_000  # of one session
 MOST_STATEMENT_BYTES = 64 << 20  # of one session; as much as one message may have
@@ -88,7 +98,7 @@ class Extended:
             return self._execute(data, position, stop)
         if kind == CLOSE:
             return self._close(data, position, stop)
-        if kind == CALL:
+        if kind == FUNCTION_CALL:
             return self._call(data[position:stop])
         if kind == FLUSH and not self._session.unit:
             return True

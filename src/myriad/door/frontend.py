@@ -3,7 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import CLIENT_KINDS, COPY_DATA, COPY_ENDS, FUNCTION_CALL, QUERY
+from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, header
 
 if TYPE_CHECKING:
     from myriad.door.backend import Backend
@@ -12,12 +14,9 @@ MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are look
 LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
 MOST_BUFFERED_BYTES = 256 << 10  # of what waits for its turn, before the client is held back
 MOST_AT_ONCE = 500  # messages, before others have their turn: some 2 ms
-COPY_DATA = ord("d")
-UNITS = frozenset(b"QF")  # Query, FunctionCall: each is answered by a ReadyForQuery of its own
+UNITS = frozenset((QUERY, FUNCTION_CALL))  # each is answered by a ReadyForQuery of its own
 SIZE_BYTES = 4  # a message's size counts itself
-COPY_ENDS = frozenset(b"cf")  # CopyDone, CopyFail
 COPY_KINDS = COPY_ENDS | {COPY_DATA}
-KINDS = frozenset(b"QPBDECHSFXcf")
 
 
 class Frontend(asyncio.Protocol):
@@ -142,7 +141,7 @@ class Frontend(asyncio.Protocol):
                     continue
                 if (self.awaiting or self.paused or self.blocked) and not self._may_pass(kind):
                     break
-                if kind not in KINDS or not SIZE_BYTES <= size <= MOST_MESSAGE_BYTES:
+                if kind not in CLIENT_KINDS or not SIZE_BYTES <= size <= MOST_MESSAGE_BYTES:
                     raise _violation(kind, size)
                 if stop > end:
                     self._wanted = stop - position
@@ -308,7 +307,7 @@ class Frontend(asyncio.Protocol):
 
 
 def _violation(kind: int, size: int) -> ProtocolViolation:
-    if kind not in KINDS or size < SIZE_BYTES:
+    if kind not in CLIENT_KINDS or size < SIZE_BYTES:
         return ProtocolViolation(f"invalid frontend message type {kind}")
     return ProtocolViolation(
         f"a statement or its parameters may have {MOST_MESSAGE_BYTES >> 20} MB here; load more"

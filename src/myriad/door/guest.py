@@ -5,19 +5,11 @@ import time
 from typing import TYPE_CHECKING
 
 from myriad.door.backend import Backend
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
     from myriad.door.accounts import Account
     from myriad.door.pool import Pool
-
-
-class NotServed(Exception):
-    """There will be no server connection, and why."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 class Guest:
@@ -33,7 +25,7 @@ class Guest:
         self._granted: asyncio.Future[Backend] = asyncio.get_running_loop().create_future()
 
     async def server_connection(self) -> Backend:
-        """Return a server connection; raises NotServed."""
+        """Return a server connection; raises Refused."""
         backend = self.pool.take(self)
         return self._hold(backend) if backend else await self._granted
 
@@ -53,7 +45,7 @@ class Guest:
     def end(self, fault: Fault) -> None:
         """Hear that there will be none."""
         if not self._granted.done():
-            self._granted.set_exception(NotServed(fault))
+            self._granted.set_exception(Refused(fault))
 
     def queued_too_long(self) -> None:
         """Hear that nobody could serve us in time."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from myriad.door.frontend import MOST_MESSAGE_BYTES
 from myriad.door.room import Room
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:
     from myriad.door.accounts import Account

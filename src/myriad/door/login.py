@@ -5,10 +5,12 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from myriad.door import peers, scram, wire
-from myriad.door.startup import Startup, read_startup
-from myriad.door.throttle import TOO_MANY, TooMany
-from myriad.door.wire import HEADER_BYTES, Fault, ProtocolViolation, header
+from myriad.door import peers
+from myriad.pgwire import scram, wire
+from myriad.pgwire.faults import Fault, Refused
+from myriad.pgwire.kinds import PASSWORD
+from myriad.pgwire.startup import Startup, read_startup
+from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, header
 
 if TYPE_CHECKING:
     from myriad.door.accounts import Entry
@@ -19,7 +21,6 @@ MOST_MESSAGE_BYTES = 8192  # of a login: a SCRAM message has some 200
 MOST_OF_ALL_BYTES, USUAL_BYTES = 32 << 20, 4096
 MOST_OF_ONE_BYTES = 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES)
 SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
-PASSWORD = ord("p")
 _ACCEPTED, _DENIED = b"S", b"N"
 _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
 
@@ -27,14 +28,6 @@ _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
 def most_bytes(clients: int) -> int:
     """Return how much all that so many clients send may be, before they are logged in."""
     return MOST_OF_ALL_BYTES + clients * USUAL_BYTES + MOST_OF_ONE_BYTES
-
-
-class LoginRefused(Exception):
-    """The login ends with that error."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
 
 
 class Login(asyncio.Protocol):
@@ -93,10 +86,8 @@ class Login(asyncio.Protocol):
             async with asyncio.timeout(self._door.settings["login_timeout"]) as timeout:
                 self._deadline = timeout.when() or 0.0
                 await self._log_in()
-        except LoginRefused as refused:
+        except Refused as refused:
             self._refuse(refused.fault)
-        except TooMany:
-            self._refuse(TOO_MANY)
         except ProtocolViolation as problem:
             self._refuse(Fault(problem.code, str(problem)))
         except scram.Malformed as problem:
@@ -129,9 +120,7 @@ class Login(asyncio.Protocol):
             return
         startup = read_startup(packet)
         if self._door.settings["tls"] == "require" and not self._encrypted:
-            raise LoginRefused(
-                Fault("28000", "this server wants TLS", "Connect with sslmode=require.")
-            )
+            raise Refused(Fault("28000", "this server wants TLS", "Connect with sslmode=require."))
         if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
             self.transport.write(wire.negotiate(startup.minor, startup.unknown))
         entry = await self._authenticate(startup)
@@ -195,7 +184,7 @@ class Login(asyncio.Protocol):
         return await self._take(size - 4)
 
     async def _authenticate(self, startup: Startup) -> "Entry":
-        """Return who it is; raises LoginRefused, the same for unknown names and bad passwords."""
+        """Return who it is; raises Refused, the same for unknown names and bad passwords."""
         door, name = self._door, startup.user
         entry = await door.accounts.look_up(name, startup.database)
         verifier = entry.verifier if entry else None
@@ -208,11 +197,11 @@ class Login(asyncio.Protocol):
                 final = None
             await self._wait(seconds)
         if final is None or entry is None or verifier is None:
-            raise LoginRefused(Fault("28P01", f'password authentication failed for user "{name}"'))
+            raise Refused(Fault("28P01", f'password authentication failed for user "{name}"'))
         door.throttle.passed(name, self.address)
         self.transport.write(wire.authentication(12, final))
         if not entry.may_log_in:
-            raise LoginRefused(Fault("28000", f'role "{name}" is not permitted to log in'))
+            raise Refused(Fault("28000", f'role "{name}" is not permitted to log in'))
         if door.dial.wants_passwords:
             door.dial.secrets[name] = scram.Keys(exchange.client_key, verifier.server_key)
         return entry

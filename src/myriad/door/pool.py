@@ -10,10 +10,10 @@ from collections.abc import Callable
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from myriad.door.asking import Lost, Refused
+from myriad.door.asking import Lost
 from myriad.door.backend import Backend, Listener
 from myriad.door.values import NONE, lifted
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
     from myriad.door.accounts import Account

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from myriad.door.backend import Backend
-from myriad.door.dial import Dial, LoginRefused, NoServer
+from myriad.door.dial import Dial, NoServer
 from myriad.door.pool import Place, Pool
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
     from myriad.door.verdicts import Verdicts
@@ -154,7 +154,7 @@ class Pools:
                 log.warning("PostgreSQL cannot be reached: %s", problem)
                 self.waits_for_server = time.monotonic()
             self.loop.call_later(RETRY_SECONDS, pool.grow)
-        except LoginRefused as refused:
+        except Refused as refused:
             pool.not_opened()
             log.warning("no server connection to %s: %s", pool.database, refused)
             self._tell(pool, refused.fault)
@@ -165,7 +165,7 @@ class Pools:
             pool.opened(backend)
 
     async def _check(self, pool: Pool, backend: Backend) -> None:
-        """Raise LoginRefused if the database is another one by now, NoServer if nobody knows."""
+        """Raise Refused if the database is another one by now, NoServer if nobody knows."""
         try:
             still = await self._is_still(pool.database, pool.oid)
         except asyncpg.PostgresError as error:
@@ -173,7 +173,7 @@ class Pools:
             raise NoServer(str(error)) from error
         if not still:
             backend.abort()
-            raise LoginRefused(replaced(pool.database))
+            raise Refused(replaced(pool.database))
         if backend.closed:
             raise NoServer("it ended the connection")
 

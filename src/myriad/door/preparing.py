@@ -4,14 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import values, wire
+from myriad.door import values
 from myriad.door.answers import Answers
-from myriad.door.asking import BACK, SAVE, Refused
+from myriad.door.asking import BACK, SAVE
 from myriad.door.backend import Backend
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
 from myriad.door.verdict import Verdict
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

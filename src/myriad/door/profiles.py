@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from myriad.door import settle, told, values, wire
-from myriad.door.asking import Refused
+from myriad.door import settle, told, values
 from myriad.door.cache import Cache
-from myriad.door.startup import Startup
 from myriad.door.values import Values
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault, Refused
+from myriad.pgwire.startup import Startup
 
 if TYPE_CHECKING:
     from myriad.door.backend import Backend

@@ -3,13 +3,15 @@
 from typing import TYPE_CHECKING
 
 from myriad.door.backend import ROWS
-from myriad.door.wire import HEADER_BYTES, Fault, header
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import COMMAND_COMPLETE, READY
+from myriad.pgwire.wire import HEADER_BYTES, header
 
 if TYPE_CHECKING:
     from myriad.door.session import Session
 
 SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
-ENDS = frozenset(b"CZ")  # CommandComplete, ReadyForQuery
+ENDS = frozenset((COMMAND_COMPLETE, READY))
 
 
 def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> bytes:

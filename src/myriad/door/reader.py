@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 from myriad.door.verdict import Verdict, analyse, unknowable
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 MOST_WAITING_BYTES = 512 << 20
 MOST_OF_ONE_BYTES = 128 << 20  # of one person: two statements of the greatest size
@@ -27,10 +27,6 @@ BUSY = Fault(
     "too many long statements wait to be looked at",
     "Send them one after the other, or load data with COPY.",
 )
-
-
-class Busy(Exception):
-    """Too many long texts wait."""
 
 
 class Reader:
@@ -52,10 +48,10 @@ class Reader:
         self._turn = asyncio.Lock()
 
     async def read(self, text: bytes, harmless: frozenset[str], person: str) -> Verdict:
-        """Return the verdict of a person's text; raises Busy."""
+        """Return the verdict of a person's text; raises Refused."""
         size = len(text)
         if self._waiting[person] + size > MOST_OF_ONE_BYTES or self.bytes + size > self.most_bytes:
-            raise Busy
+            raise Refused(BUSY)
         self.bytes += size
         self._waiting[person] += size
         try:
@@ -75,7 +71,7 @@ class Reader:
                 waiting.reschedule(None)
                 return await self._parse(text, harmless)
         except TimeoutError as error:
-            raise Busy from error
+            raise Refused(BUSY) from error
 
     async def _parse(self, text: bytes, harmless: frozenset[str]) -> Verdict:
         if self._process is None:

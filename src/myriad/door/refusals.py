@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from myriad.door import signals, wire
+from myriad.door import signals
 from myriad.door.pool import EVERYTHING
 from myriad.door.statements import NOBODY
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

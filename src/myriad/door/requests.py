@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad.door.control import Control
 from myriad.door.masking import masked
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:
     from myriad.door.server import Door

@@ -14,7 +14,7 @@ import asyncpg
 
 from myriad.door import holding
 from myriad.door.accounts import Account, Accounts, Entry
-from myriad.door.asking import Lost, Refused
+from myriad.door.asking import Lost
 from myriad.door.audit import Audit
 from myriad.door.backend import Backend
 from myriad.door.capacity import KNOWN_VERSION
@@ -22,8 +22,8 @@ from myriad.door.control import Control
 from myriad.door.databases import Databases, pool_role
 from myriad.door.defaults import Defaults, concern
 from myriad.door.dial import Dial
-from myriad.door.guest import Guest, NotServed
-from myriad.door.login import Login, LoginRefused
+from myriad.door.guest import Guest
+from myriad.door.login import Login
 from myriad.door.memory import Memory
 from myriad.door.peers import HangUps
 from myriad.door.pool import CLOSE, Place, Pool
@@ -34,11 +34,11 @@ from myriad.door.refusals import CANCELLED, end_unit, refuse_waiting
 from myriad.door.requests import Requests
 from myriad.door.roles import PoolRoles
 from myriad.door.session import Session
-from myriad.door.startup import Startup
 from myriad.door.strays import Strays
 from myriad.door.throttle import Throttle
 from myriad.door.troubles import Troubles
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
+from myriad.pgwire.startup import Startup
 
 if TYPE_CHECKING:
     import ssl
@@ -140,14 +140,14 @@ class Door:
         return Fault("08006", "the login took too long", "See the setting login_timeout.")
 
     async def begin_session(self, login: Login, startup: Startup, entry: Entry) -> None:
-        """Make a session of a client that has proven who it is; raises LoginRefused."""
+        """Make a session of a client that has proven who it is; raises Refused."""
         if self.draining:
-            raise LoginRefused(_DRAINING)
+            raise Refused(_DRAINING)
         self._check_database(startup, entry)
         pool = await self.pool_of(entry, startup.database)
         fault = objection(pool, startup)
         if fault:
-            raise LoginRefused(fault)
+            raise Refused(fault)
         account = self.accounts.enter(entry)
         try:
             _check_room(account)
@@ -163,9 +163,9 @@ class Door:
 
     def _check_database(self, startup: Startup, entry: Entry) -> None:
         if not entry.database:
-            raise LoginRefused(Fault("3D000", f'database "{startup.database}" does not exist'))
+            raise Refused(Fault("3D000", f'database "{startup.database}" does not exist'))
         if not entry.may_connect:
-            raise LoginRefused(
+            raise Refused(
                 Fault(
                     "42501",
                     f'permission denied for database "{startup.database}"',
@@ -174,13 +174,13 @@ class Door:
             )
 
     async def pool_of(self, entry: Entry, database: str) -> Pool:
-        """Return where a person's statements run in a database; raises LoginRefused."""
+        """Return where a person's statements run in a database; raises Refused."""
         try:
             facts = await self.databases.of(database, entry.database)
         except asyncpg.PostgresError as error:
-            raise LoginRefused(Fault(error.sqlstate or "08006", str(error))) from error
+            raise Refused(Fault(error.sqlstate or "08006", str(error))) from error
         if facts.oid != entry.database:
-            raise LoginRefused(replaced(database))
+            raise Refused(replaced(database))
         shared = facts.shared_by(entry)
         role = pool_role(entry.groups) if shared else entry.name
         if shared:
@@ -197,10 +197,8 @@ class Door:
         try:
             backend = await guest.server_connection()
             return await self.profiles.learn(pool, startup, backend)
-        except (Refused, NotServed) as refused:
-            raise LoginRefused(refused.fault) from refused
         except Lost:
-            raise LoginRefused(Fault("57P03", "PostgreSQL ended; it is started again")) from None
+            raise Refused(Fault("57P03", "PostgreSQL ended; it is started again")) from None
         finally:
             guest.leave()
 
@@ -310,7 +308,7 @@ class Door:
         session.account.limit(entry.limits)
         try:
             pool = await self.pool_of(entry, session.pool.database)
-        except LoginRefused as refused:
+        except Refused as refused:
             session.end(refused.fault)
             return
         if pool is session.pool:
@@ -364,7 +362,7 @@ def _check_there(login: Login) -> None:
 
 def _check_room(account: Account) -> None:
     if account.sessions > account.most_sessions:
-        raise LoginRefused(
+        raise Refused(
             Fault(
                 "53300",
                 f'too many connections for role "{account.name}": the limit is'

@@ -9,16 +9,19 @@ import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from myriad.door import copying, quota, settle, signals, telling, waits, wire
-from myriad.door.backend import NOTICE, NOTIFICATION, Backend
+from myriad.door import copying, quota, settle, signals, telling, waits
+from myriad.door.backend import Backend
 from myriad.door.extended import Extended
-from myriad.door.frontend import COPY_ENDS, Frontend
+from myriad.door.frontend import Frontend
 from myriad.door.refusals import left, lost, refuse_unit, refuse_waiting
 from myriad.door.standing import stands
 from myriad.door.statements import CLOCK
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
-from myriad.door.wire import HEADER_BYTES, Fault
+from myriad.pgwire import kinds, wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.kinds import QUERY, SYNC
+from myriad.pgwire.wire import HEADER_BYTES
 
 if TYPE_CHECKING:
     from myriad.door.accounts import Account
@@ -27,10 +30,6 @@ if TYPE_CHECKING:
 
 NOTHING: frozenset[str] = frozenset()
 MOST_TEXT_BYTES = 1000  # kept of the last statement, for audit and activity
-QUERY, SYNC, FLUSH, TERMINATE = b"QSHX"
-COPY_IN, COPY_BOTH, ERROR = b"GWE"
-ASIDE = frozenset((NOTICE, NOTIFICATION))  # they answer nothing
-COMPLETED = ord("C")
 
 
 class Session(Frontend):
@@ -135,9 +134,9 @@ class Session(Frontend):
         """Handle one message; False if it must wait for a server connection."""
         if kind == QUERY and not self.skipping:
             return self._query(data, position, stop)
-        if kind in COPY_ENDS:
+        if kind in kinds.COPY_ENDS:
             return copying.ends(self, data[position:stop])
-        if kind == TERMINATE:
+        if kind == kinds.TERMINATE:
             self.leave()
             return False
         if kind == SYNC:
@@ -146,7 +145,7 @@ class Session(Frontend):
             return self._sync()
         if self.skipping:
             return True
-        if self.copying is not None and kind != FLUSH and self.copying.ends_by(kind):
+        if self.copying is not None and kind != kinds.FLUSH and self.copying.ends_by(kind):
             return False
         if self.extended is None:
             self.extended = Extended(self)
@@ -354,18 +353,18 @@ class Session(Frontend):
 
     def notable(self, kind: int, message: bytes) -> None:
         """Take a message that may need a change, and pass it on."""
-        if kind == ERROR:
+        if kind == kinds.ERROR:
             telling.failed(self, message)
             return
-        if kind in {COPY_IN, COPY_BOTH}:
+        if kind in {kinds.COPY_IN, kinds.COPY_BOTH}:
             copying.begins(self)
-        elif kind in ASIDE:
+        elif kind in kinds.ASIDE:
             message = telling.said_aside(self, message)
         elif self.extended is not None:
             message = self.extended.answers.seen(kind, message)
         if message:
             self.deliver(message, 0)
-        if kind == COMPLETED:
+        if kind == kinds.COMMAND_COMPLETE:
             settle.completed(self, message)
 
     def lost(self, fault: Fault, *, within: bool) -> None:

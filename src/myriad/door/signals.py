@@ -6,10 +6,11 @@ Only sessions of the same person are ever meant: any other number stays what it 
 import struct
 from typing import TYPE_CHECKING
 
-from myriad.door import wire
 from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER, Processes, Signal
-from myriad.door.wire import HEADER_BYTES, Fault, header
 from myriad.door.writing import Place
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
+from myriad.pgwire.wire import HEADER_BYTES, header
 
 if TYPE_CHECKING:
     from myriad.door.backend import Backend

@@ -8,10 +8,10 @@ else meets that name: whoever gets the connection next gets it without any state
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import wire
-from myriad.door.asking import Refused
 from myriad.door.pool import EVERYTHING
 from myriad.door.refusals import refuse_waiting
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Refused
 
 if TYPE_CHECKING:
     from myriad.door.backend import Backend

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from myriad.door.values import Values
 from myriad.door.verdict import Verdict
-from myriad.door.wire import HEADER_BYTES, cut
+from myriad.pgwire.wire import HEADER_BYTES, cut
 
 # Nobody can guess it, so no client's own name is ever one of ours.
 PREFIX = f"myriad_{secrets.token_hex(8)}"

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from myriad.door import quota, signals, wire
+from myriad.door import quota, signals
 from myriad.door.asking import CANCELLED
-from myriad.door.backend import NOTICE
 from myriad.door.statements import NOBODY, OURS
-from myriad.door.wire import HEADER_BYTES
+from myriad.pgwire import wire
+from myriad.pgwire.kinds import NOTICE
+from myriad.pgwire.wire import HEADER_BYTES
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from myriad.door.cache import Cache
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 FREE = 5  # failures of a name from an address before it is slowed: people mistype
 FREE_OF_AN_ADDRESS = 50  # of all names together: many people may come from one address
@@ -31,10 +31,6 @@ NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all in that network
 
 TOO_MANY = Fault("53300", "too many failed logins at once", "Try again in a minute.")
 Pair = tuple[str, str]
-
-
-class TooMany(Exception):
-    """So many logins wait for their answer that no more may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Throttle:
 
     @contextmanager
     def attempt(self, name: str, address: str) -> Iterator[float]:
-        """Give how many seconds the answer to a login must wait; raises TooMany."""
+        """Give how many seconds the answer to a login must wait; raises Refused."""
         pair = (name, _network(address))
         seconds = self._delay(pair, time.monotonic())
         if not seconds:
@@ -88,7 +84,7 @@ class Throttle:
         # An address may have as many places as are free: the next one finds some, too.
         free = self._most_waiting - self.waiting
         if self._waiting[pair[1]] >= free or self._waiting[pair] >= MOST_OF_A_NAME:
-            raise TooMany
+            raise Refused(TOO_MANY)
         self._count(pair, 1)
         try:
             yield seconds

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from myriad.door.values import ENCODING, MOST_BYTES
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault
 
 # Those of the reported settings that may hold any letter, as the door and as the server has them.
 TEXTS = {"search_path": "search_path", "timezone": "TimeZone"}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import wire
 from myriad.door.answers import Answers
 from myriad.door.backend import Backend
 from myriad.door.statements import NOBODY, Statement
+from myriad.pgwire import wire
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

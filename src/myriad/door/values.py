@@ -4,8 +4,8 @@ import re
 import weakref
 from collections.abc import Mapping
 
-from myriad.door import wire
-from myriad.door.wire import Fault
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
 
 # With these, no text is parsed or planned otherwise: tests/integration/test_door_settings.py tries
 # every setting that a person may change.

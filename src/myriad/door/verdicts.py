@@ -55,7 +55,7 @@ class Verdicts:
         return found
 
     async def study(self, text: bytes, person: str) -> None:
-        """Find the verdict of a person's long text, so that `of` has it; raises Busy."""
+        """Find the verdict of a person's long text, so that `of` has it; raises Refused."""
         found = await self._reader.read(text, self.harmless, person)
         self._known.put((self._number, _digest(text)), found)
 

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from myriad.door.asking import Lost, Refused
-from myriad.door.reader import BUSY, Busy
+from myriad.door.asking import Lost
 from myriad.door.refusals import CANCELLED, refuse_waiting
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
     from myriad.door.backend import Backend
@@ -45,9 +44,9 @@ async def study(session: "Session", text: bytes) -> None:
     """Have a long text looked at, then go on with it."""
     try:
         await session.pool.verdicts.study(text, session.account.name)
-    except Busy:
+    except Refused as refused:
         session.study = None
-        refuse_waiting(session, BUSY)
+        refuse_waiting(session, refused.fault)
         return
     session.study = None
     session.resume()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from myriad.door import audit, databases, defaults, holding, measures, peers, strays
 from myriad.door.backend import Backend
 from myriad.door.session import Session
-from myriad.door.wire import Fault
+from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:
     from myriad.door.server import Door

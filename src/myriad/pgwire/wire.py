@@ -4,7 +4,6 @@ Source: PostgreSQL's documentation, "Frontend/Backend Protocol", "Message Format
 """
 
 import struct
-from dataclasses import dataclass
 
 # A message: its kind, then its size, which counts itself and not the kind.
 header = struct.Struct("!BI").unpack_from
@@ -37,32 +36,6 @@ class ProtocolViolation(Exception):
     def __init__(self, message: str, code: str = "08P01") -> None:
         super().__init__(message)
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An error as a client sees it: SQLSTATE, message, hint, and PostgreSQL's routine."""
-
-    code: str
-    message: str
-    hint: str = ""
-    routine: str = ""
-
-    def encode(self, severity: str = "ERROR") -> bytes:
-        """Return it as ErrorResponse."""
-        fields = [("S", severity), ("V", severity), ("C", self.code), ("M", self.message)]
-        if self.hint:
-            fields.append(("H", self.hint))
-        if self.routine:
-            fields.append(("R", self.routine))
-        body = b"".join(name.encode() + text(value) for name, value in fields)
-        return message(b"E", body + b"\0")
-
-
-def notice(text_of_it: str) -> bytes:
-    """Return NoticeResponse."""
-    fields = (("S", "NOTICE"), ("V", "NOTICE"), ("C", "00000"), ("M", text_of_it))
-    return message(b"N", b"".join(name.encode() + text(value) for name, value in fields) + b"\0")
 
 
 def message(kind: bytes, body: bytes) -> bytes:

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from myriad.door import wire
-from myriad.door.wire import ProtocolViolation
+from myriad.pgwire import wire
+from myriad.pgwire.wire import ProtocolViolation
 
 EXTENSIONS = "_pq_."
 _WORD = re.compile(r"(?s)(?:\\.|[^\s\\])+")
