@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from myriad.door.effects import words
+from myriad.door.verdict.effects import words
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import up_with
 

@@ -10,7 +10,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.door import told
-from myriad.door.setting_changes import ENCODINGS
+from myriad.door.verdict.setting_changes import ENCODINGS
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import SYNC, Ended, Place, bind, execute, hold_log, parse
 

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from myriad.door import functions, nodes
-from myriad.door.identity import places
-from myriad.door.verdict import analyse
-from myriad.door.writing import write
+from myriad.door.verdict import functions, nodes
+from myriad.door.verdict.identity import places
+from myriad.door.verdict.verdict import analyse
+from myriad.door.verdict.writing import write
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.home import Home

@@ -12,7 +12,7 @@ from myriad.door.statements import (
     Statement,
 )
 from myriad.door.values import NONE
-from myriad.door.verdict import NOTHING
+from myriad.door.verdict.verdict import NOTHING
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myriad.door.masking import masked, tells
+from myriad.door.verdict.masking import masked, tells
 
 SECRET = "hunter2"
 TEXTS = """

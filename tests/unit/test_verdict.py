@@ -3,9 +3,9 @@
 import pytest
 from pglast import parser
 
-from myriad.door import verdict as module
-from myriad.door.effects import words
-from myriad.door.verdict import Verdict, analyse
+from myriad.door.verdict import verdict as module
+from myriad.door.verdict.effects import words
+from myriad.door.verdict.verdict import Verdict, analyse
 
 HARMLESS = words(
     "abs count coalesce extract getpgusername json_agg length lower max now sum timezone"

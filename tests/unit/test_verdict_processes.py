@@ -2,8 +2,8 @@
 
 import pytest
 
-from myriad.door.processes import FIRST_NUMBER, Signal
-from myriad.door.verdict import Verdict, analyse
+from myriad.door.verdict.processes import FIRST_NUMBER, Signal
+from myriad.door.verdict.verdict import Verdict, analyse
 
 HARMLESS = frozenset(("count", "lower", "pg_blocking_pids", "pg_locks", "pg_lock_status"))
 NUMBER = FIRST_NUMBER + 5

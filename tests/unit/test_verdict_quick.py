@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pglast import parser
 
-from myriad.door import verdict as module
-from myriad.door.verdict import Verdict, analyse
+from myriad.door.verdict import verdict as module
+from myriad.door.verdict.verdict import Verdict, analyse
 
 HARMLESS = frozenset(("count", "extract", "now"))
 

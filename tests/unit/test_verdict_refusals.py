@@ -3,8 +3,8 @@
 import pytest
 from pglast import parser
 
-from myriad.door import verdict as module
-from myriad.door.verdict import analyse
+from myriad.door.verdict import verdict as module
+from myriad.door.verdict.verdict import analyse
 
 HARMLESS = frozenset(("lower", "now"))
 REFUSED = [

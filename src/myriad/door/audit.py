@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from myriad.door.control import Control
-from myriad.door.masking import masked
+from myriad.door.verdict.masking import masked
 
 if TYPE_CHECKING:
     from myriad.door.session import Session

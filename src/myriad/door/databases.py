@@ -13,9 +13,9 @@ import asyncpg
 
 from myriad.door.accounts import Entry
 from myriad.door.control import ASK_SECONDS, GONE, SQL, Control
-from myriad.door.functions import OWN
-from myriad.door.reader import Reader
-from myriad.door.verdicts import Verdicts, texts
+from myriad.door.verdict.functions import OWN
+from myriad.door.verdict.reader import Reader
+from myriad.door.verdict.verdicts import Verdicts, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

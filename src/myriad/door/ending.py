@@ -10,7 +10,7 @@ from myriad.door.backend import Backend
 from myriad.door.pool import EVERYTHING
 from myriad.door.statements import Statement
 from myriad.door.values import NONE
-from myriad.door.verdict import Verdict
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
 
 _STAND_IN = Statement(b"", b"\0\0", Verdict(), NONE, shared=False)

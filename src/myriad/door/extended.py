@@ -20,7 +20,7 @@ from myriad.door.standing import claim, stand
 from myriad.door.statements import NOBODY, OURS, Statement
 from myriad.door.unnamed import Unnamed
 from myriad.door.values import Values
-from myriad.door.verdict import Verdict
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import (

@@ -18,7 +18,7 @@ from myriad.pgwire.faults import Fault, Refused
 if TYPE_CHECKING:
     from myriad.door.accounts import Account
     from myriad.door.pools import Pools
-    from myriad.door.verdicts import Verdicts
+    from myriad.door.verdict.verdicts import Verdicts
 
 # What must be done with a server connection before somebody else gets it.
 CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)

@@ -14,7 +14,7 @@ from myriad.door.pool import Place, Pool
 from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:
-    from myriad.door.verdicts import Verdicts
+    from myriad.door.verdict.verdicts import Verdicts
 
 IDLE_SECONDS = 60.0  # then a server connection is closed: it holds memory in the server
 OLDEST_SECONDS = 3600.0  # then it is replaced: a server process's caches only grow

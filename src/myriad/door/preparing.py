@@ -10,7 +10,7 @@ from myriad.door.asking import BACK, SAVE
 from myriad.door.backend import Backend
 from myriad.door.statements import ANYTHING, Instance, Key, Statement
 from myriad.door.values import HARMLESS, UNKNOWN, Values
-from myriad.door.verdict import Verdict
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
 

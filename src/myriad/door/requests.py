@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from myriad.door.control import Control
-from myriad.door.masking import masked
+from myriad.door.verdict.masking import masked
 from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:

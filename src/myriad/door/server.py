@@ -28,7 +28,6 @@ from myriad.door.memory import Memory
 from myriad.door.peers import HangUps
 from myriad.door.pool import CLOSE, Place, Pool
 from myriad.door.pools import Pools, replaced
-from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.door.profiles import Profile, Profiles, objection
 from myriad.door.refusals import CANCELLED, end_unit, refuse_waiting
 from myriad.door.requests import Requests
@@ -37,6 +36,7 @@ from myriad.door.session import Session
 from myriad.door.strays import Strays
 from myriad.door.throttle import Throttle
 from myriad.door.troubles import Troubles
+from myriad.door.verdict.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.startup import Startup
 

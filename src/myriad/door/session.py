@@ -17,7 +17,7 @@ from myriad.door.refusals import left, lost, refuse_unit, refuse_waiting
 from myriad.door.standing import stands
 from myriad.door.statements import CLOCK
 from myriad.door.values import Values
-from myriad.door.verdict import Verdict
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import kinds, wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import QUERY, SYNC

@@ -8,15 +8,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from myriad.door import activity, identity, quota, signals, told, values
+from myriad.door import quota, signals, told, values
 from myriad.door.asking import CANCELLED, Lost
 from myriad.door.backend import Backend
-from myriad.door.effects import MOST_SETTINGS
 from myriad.door.pool import CLOSE, EVERYTHING, SEQUENCES
 from myriad.door.refusals import MOST_TRIES, refuse_waiting
 from myriad.door.statements import ANYTHING
-from myriad.door.verdict import Verdict
-from myriad.door.writing import Place, write
+from myriad.door.verdict import activity, identity
+from myriad.door.verdict.effects import MOST_SETTINGS
+from myriad.door.verdict.verdict import Verdict
+from myriad.door.verdict.writing import Place, write
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.wire import HEADER_BYTES

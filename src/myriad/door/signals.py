@@ -6,8 +6,8 @@ Only sessions of the same person are ever meant: any other number stays what it 
 import struct
 from typing import TYPE_CHECKING
 
-from myriad.door.processes import FIRST_NUMBER, LAST_NUMBER, Processes, Signal
-from myriad.door.writing import Place
+from myriad.door.verdict.processes import FIRST_NUMBER, LAST_NUMBER, Processes, Signal
+from myriad.door.verdict.writing import Place
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.wire import HEADER_BYTES, header

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from myriad.door.extended import Extended
     from myriad.door.session import Session
     from myriad.door.statements import Statement
-    from myriad.door.verdict import Verdict
+    from myriad.door.verdict.verdict import Verdict
 
 
 def _missing(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from myriad.door.values import Values
-from myriad.door.verdict import Verdict
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire.wire import HEADER_BYTES, cut
 
 # Nobody can guess it, so no client's own name is ever one of ours.

@@ -22,8 +22,8 @@ from typing import Any
 from pglast import parser
 
 from myriad.door import told
-from myriad.door.activity import read_from
-from myriad.door.effects import (
+from myriad.door.verdict.activity import read_from
+from myriad.door.verdict.effects import (
     LOAD,
     NOT_IN_REPERTOIRE,
     SYNTAX_ERROR,
@@ -34,11 +34,11 @@ from myriad.door.effects import (
     Span,
     words,
 )
-from myriad.door.functions import OWN, SEEN
-from myriad.door.masking import tells
-from myriad.door.nodes import OPERATORS, walk
-from myriad.door.processes import VIEWS, Processes, look
-from myriad.door.words import command_word
+from myriad.door.verdict.functions import OWN, SEEN
+from myriad.door.verdict.masking import tells
+from myriad.door.verdict.nodes import OPERATORS, walk
+from myriad.door.verdict.processes import VIEWS, Processes, look
+from myriad.door.verdict.words import command_word
 
 
 @dataclass(frozen=True, slots=True)

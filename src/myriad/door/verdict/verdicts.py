@@ -4,8 +4,8 @@ import hashlib
 import itertools
 
 from myriad.door.cache import Cache
-from myriad.door.reader import Reader, decoded
-from myriad.door.verdict import Verdict, analyse
+from myriad.door.verdict.reader import Reader, decoded
+from myriad.door.verdict.verdict import Verdict, analyse
 
 MOST_BYTES = 32 << 20  # of texts and verdicts, in all databases together
 # Longer ones are parsed in a process of their own: 1 MB takes 0.4 s, and everybody else would wait.

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from myriad.door.activity import VIEW, note_table
-from myriad.door.effects import NOT_SUPPORTED, Effects, words
-from myriad.door.functions import SHARED, WRITE_ROWS, note_function
-from myriad.door.identity import note_value
-from myriad.door.processes import VIEWS
-from myriad.door.setting_changes import note_set
+from myriad.door.verdict.activity import VIEW, note_table
+from myriad.door.verdict.effects import NOT_SUPPORTED, Effects, words
+from myriad.door.verdict.functions import SHARED, WRITE_ROWS, note_function
+from myriad.door.verdict.identity import note_value
+from myriad.door.verdict.processes import VIEWS
+from myriad.door.verdict.setting_changes import note_set
 
 Node = dict[str, Any]
 Task = tuple[Any, str, bool]  # what to look at; how a name may be written there; in a definition

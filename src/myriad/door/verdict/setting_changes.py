@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from myriad.door import told
-from myriad.door.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
 from myriad.door.values import HARMLESS
+from myriad.door.verdict.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
 
 Node = dict[str, Any]
 Value = str | bool | None  # None: not a constant, or NULL

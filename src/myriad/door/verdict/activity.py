@@ -8,8 +8,8 @@ columns, of PostgreSQL 14 and later, and the person's name.
 import re
 from typing import Any
 
-from myriad.door.effects import Effects, Span
-from myriad.door.writing import Place, quote
+from myriad.door.verdict.effects import Effects, Span
+from myriad.door.verdict.writing import Place, quote
 
 Node = dict[str, Any]
 

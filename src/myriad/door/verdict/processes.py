@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from myriad.door.effects import Span, words
+from myriad.door.verdict.effects import Span, words
 
 Node = dict[str, Any]
 

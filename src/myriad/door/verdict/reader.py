@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
-from myriad.door.verdict import Verdict, analyse, unknowable
+from myriad.door.verdict.verdict import Verdict, analyse, unknowable
 from myriad.pgwire.faults import Fault, Refused
 
 MOST_WAITING_BYTES = 512 << 20

@@ -8,10 +8,10 @@ something behind.
 from collections.abc import Callable
 from typing import Any
 
-from myriad.door.effects import NOT_SUPPORTED, Effects, words
-from myriad.door.identity import note_call
-from myriad.door.processes import ASKING, SIGNALS
-from myriad.door.setting_changes import set_config
+from myriad.door.verdict.effects import NOT_SUPPORTED, Effects, words
+from myriad.door.verdict.identity import note_call
+from myriad.door.verdict.processes import ASKING, SIGNALS
+from myriad.door.verdict.setting_changes import set_config
 
 Node = dict[str, Any]
 

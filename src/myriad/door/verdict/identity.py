@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from myriad.door.effects import LOAD, MOST_SPANS, NOT_SUPPORTED, TOO_MUCH, Effects, Span
-from myriad.door.writing import Place, quote
+from myriad.door.verdict.effects import LOAD, MOST_SPANS, NOT_SUPPORTED, TOO_MUCH, Effects, Span
+from myriad.door.verdict.writing import Place, quote
 
 Node = dict[str, Any]
 
