@@ -2,9 +2,12 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pyarrow as pa
 import pytest
 
 import myriad
@@ -17,6 +20,7 @@ from myriad.errors import (
     TooManyRejects,
     UsageError,
 )
+from myriad.publish.cassandra import hiding
 from myriad.publish.options import Options, Step
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space
@@ -100,6 +104,41 @@ def test_other_columns_or_another_key_make_the_table_anew_and_say_so(space: Spac
     assert table.difference == ["+ c decimal", "- b text", "- key a", "+ key c/a"]
     assert any("made anew" in note for note in table.notes)
     assert sorted(a for (a,) in space.ask("SELECT a FROM {}.t")) == [1, 3]
+
+
+KEYS = {
+    "int": ("1", "2", "3", "4"),
+    "text": ("a", "ab", "a much longer text than a word has", "b"),
+    "varint": ("1", "-12345678901234567890123", "12345678901234567890", "0"),
+    "decimal": ("1.5", "-0.25", "1234567890.125", "0.75"),
+    "date": ("2024-01-01", "1969-12-31", "2000-02-29", "2024-01-02"),
+    "uuid": tuple(str(UUID(int=number * 2**100 + 7)) for number in range(1, 5)),
+    "inet": ("10.0.0.1", "::1", "192.168.0.1", "10.0.0.2"),
+}
+
+
+@pytest.mark.parametrize("kind", list(KEYS))
+def test_only_old_partitions_that_no_new_row_covers_are_deleted(
+    space: Space, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    same, emptied, gone, new = KEYS[kind]
+    space.publish(space.write("t.csv", f"k,j,v\n{same},1,1\n{emptied},1,2\n{gone},1,3\n"), "k,j")
+    deleted: list[int] = []
+    real = hiding.hide
+
+    def hide(cluster: Any, old: Iterator[pa.RecordBatch], *rest: Any) -> None:
+        found = list(old)
+        deleted.append(sum(batch.num_rows for batch in found))
+        real(cluster, iter(found), *rest)
+
+    monkeypatch.setattr(hiding, "hide", hide)
+    before = {str(k): (j, v) for k, j, v in space.ask("SELECT k, j, v FROM {}.t")}
+    assert sorted(before.values()) == [(1, 1), (1, 2), (1, 3)]
+    path = space.write("t.csv", f"k,j,v\n{same},1,10\n{emptied},1,\n{new},1,4\n{gone},2,5\n")
+    space.publish(path)
+    after = sorted(space.ask("SELECT v, j FROM {}.t"), key=str)
+    assert after == [(10, 1), (4, 1), (5, 2), (None, 1)]
+    assert deleted == [2]  # the row whose value is null now, and the one that is gone
 
 
 def test_columns_that_come_and_go_leave_the_table_there_for_who_reads(space: Space) -> None:

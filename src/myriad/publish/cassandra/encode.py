@@ -162,6 +162,22 @@ def cells(column: Column, kind: CqlType) -> Cells:
     return _fixed(_numbers(column), valid)
 
 
+def wire(column: Column, kind: CqlType) -> Column:
+    """Return the values of a column without nulls in wire form; raises PublishError as `cells`."""
+    arrow: Any = column.type
+    if pa.types.is_binary(arrow):
+        return column
+    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
+        return column.cast(pa.binary())
+    found = cells(column, kind)
+    if found.width:  # one after the other
+        ends = np.arange(len(column) + 1, dtype=np.int32) * found.width
+        buffers = [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(found.data.tobytes())]
+        return pa.Array.from_buffers(pa.binary(), len(column), buffers)
+    data, pairs = found.data.tobytes(), zip(found.starts, found.lengths, strict=True)
+    return pa.array([data[start : start + length] for start, length in pairs], pa.binary())
+
+
 def _numbers(column: Column) -> NDArray[Any]:
     arrow: Any = column.type
     if pa.types.is_boolean(arrow):

@@ -1,4 +1,4 @@
-"""Hide the rows of a table that stays: each of its partitions is deleted in the staged table."""
+"""Hide the rows of a table that stays: its partitions are deleted in the staged table."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,12 +99,12 @@ def _edge(number: int) -> int:
 
 def hide(
     cluster: Cluster,
-    old: Partitions,
+    old: Iterator[pa.RecordBatch],
     staged: tuple[str, str],
     columns: dict[str, CqlType],
     stamp: int,
 ) -> None:
-    """Delete every partition of the old table in the staged one, as of `stamp` (µs).
+    """Delete the partitions with those keys, in wire form, in the staged table as of `stamp` (µs).
 
     `columns` are those of the staged table's partition key. Each node shows what it has itself: all
     acknowledge. Raises as `loader.load`.
@@ -120,7 +120,7 @@ def hide(
         deletes=True,
         consistency=Consistency.ALL,
     )
-    loader.load(job, iter(old), acknowledged=_nobody)
+    loader.load(job, old, acknowledged=_nobody)
 
 
 def _nobody(rows: int) -> None:

@@ -366,7 +366,7 @@ class Job:
             return Publication.of(made.report(), report.run, started, more, mine)
 
         if self._staged:
-            plan, notes = self._showing.show(made.name, published())
+            plan, notes = self._showing.show(made.name, published(), made.left)
             made.notes += notes
         if load.state == "shown" and published().adds:  # written down already: once is right
             self.record.end(self.keyspace, made.name)

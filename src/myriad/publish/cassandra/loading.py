@@ -131,6 +131,7 @@ class Loading:
         from myriad.cql.connection import Consistency  # noqa: PLC0415
         from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
         from myriad.publish.cassandra.counts import Counted  # noqa: PLC0415
+        from myriad.publish.cassandra.covered import Covered  # noqa: PLC0415
 
         called = made.staged_names if self._staged else {name: name for name in made.kinds}
         names = tuple(called[column.name] for column in made.columns)
@@ -140,8 +141,13 @@ class Loading:
         job = loader.Load(
             self.cluster, self._place, load.staged, names, types, partition, load.stamp
         )
+        covered = Covered(made)
+        made.left = covered.left
         counts = loader.load(
-            job, _batches(made), skip=load.acknowledged, acknowledged=self._told(made)
+            job,
+            covered.rows(_batches(made)),
+            skip=load.acknowledged,
+            acknowledged=self._told(made),
         )
         self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
         level = Consistency.ALL if self._staged else self.cluster.consistency

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import pyarrow as pa
 
 from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
@@ -35,6 +37,7 @@ class Prepared:
         overwrites: how many rows of a merge are there already; None: it is none.
         stays: it gets the rows; otherwise one with the number `new_id` is made in its place.
         altered: columns that the table that stays lacks, and those that it has too many.
+        left: which of the keys of old partitions, in wire form, are to be deleted; None: all.
         resumes: a load of the same rows that was cut short.
         stamp_before: timestamp of the rows that are there, 0 if Myriad loaded none.
         size: bytes of all rows, estimated.
@@ -62,6 +65,7 @@ class Prepared:
     overwrites: int | None = None
     stays: bool = False
     altered: tuple[list[str], list[str]] = ([], [])
+    left: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None
     resumes: Load | None = None
     new_id: str = field(default_factory=lambda: str(uuid4()))
 

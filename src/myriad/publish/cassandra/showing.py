@@ -10,7 +10,7 @@ from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
 from myriad.publish.cassandra import present, shown, switch
 from myriad.publish.cassandra.record import Load, Publication, Record
-from myriad.publish.cassandra.switch import STAGING, Plan, Taken
+from myriad.publish.cassandra.switch import STAGING, Left, Plan, Taken
 
 NOT_REPLACED = (
     "timestamps of the future: nothing written now replaces them, so the table was dropped and made"
@@ -27,13 +27,16 @@ class Showing:
     record: Record
     keyspace: str
 
-    def show(self, name: str, published: Publication) -> tuple[Plan, list[str]]:
+    def show(
+        self, name: str, published: Publication, left: Left | None = None
+    ) -> tuple[Plan, list[str]]:
         """Make the rows of a table's load its own; return how, and what is to be said of it.
 
         `published` is what is to be written down then, by whoever finishes it. A node that is down
-        is waited for. Raises Taken, and then the load is given up; PublishError, EngineError.
+        is waited for. `left`: see `switch.prepare`.
+        Raises Taken, and then the load is given up; PublishError, EngineError.
         """
-        return with_all_nodes(self.cluster, partial(self._show, name, published))
+        return with_all_nodes(self.cluster, partial(self._show, name, published, left))
 
     def finish(self, name: str) -> None:
         """Finish a table's switch that was cut short, and write down that it is published.
@@ -41,7 +44,7 @@ class Showing:
         Raises as `show` does.
         """
         load = self._load(name)
-        plan, notes = with_all_nodes(self.cluster, partial(self._show, name, None))
+        plan, notes = with_all_nodes(self.cluster, partial(self._show, name))
         if load.published is not None:  # else of an older Myriad: the same command writes it down
             made = Publication(**{**load.published, "table_id": plan.table_id})
             made.report["notes"] = [*made.report["notes"], *notes]
@@ -52,10 +55,12 @@ class Showing:
         assert load is not None  # noqa: S101 - it ends when it is written down as published
         return load
 
-    def _show(self, name: str, published: Publication | None) -> tuple[Plan, list[str]]:
+    def _show(
+        self, name: str, published: Publication | None = None, left: Left | None = None
+    ) -> tuple[Plan, list[str]]:
         load, notes = self._load(name), list[str]()
         if load.state == "loaded" or (load.state == "switching" and load.nodes is None):
-            load, notes = self._prepared(load, published)
+            load, notes = self._prepared(load, published, left)
         plan = switch.plan_from(load.plan)
         if not present.table_id(self.session, STAGING, load.staged):
             return plan, notes  # it was done already: dropping the staged table is the end
@@ -72,13 +77,15 @@ class Showing:
         switch.drop(self.session, STAGING, load.staged)
         return plan, notes
 
-    def _prepared(self, load: Load, published: Publication | None) -> tuple[Load, list[str]]:
+    def _prepared(
+        self, load: Load, published: Publication | None, left: Left | None
+    ) -> tuple[Load, list[str]]:
         """Bring all into files, and write that down: only from here on it is finished."""
         plan = switch.plan_from(load.plan)
         place, notes = (self.cluster, self.session), list[str]()
         load = replace(load, ranges=shown.expected(self.cluster, plan, load))
         try:
-            switch.prepare(*place, plan, load.staged, load.stamp)
+            switch.prepare(*place, plan, load.staged, load.stamp, left)
         except Taken:
             self._give_up(plan, load)
             raise

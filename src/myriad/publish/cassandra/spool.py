@@ -167,6 +167,24 @@ class Spool:
         (count,) = self.one("SELECT count(*)", f"SEMI JOIN spool.there USING ({', '.join(places)})")
         return int(count)
 
+    def begin(self, table: str, columns: int) -> None:
+        """Make an empty table of so many binary columns beside the rows."""
+        made = ", ".join(f"k{number} BLOB" for number in range(columns))
+        self._con.execute(f"CREATE OR REPLACE TABLE spool.{table} ({made})")
+
+    def keep(self, table: str, columns: "Sequence[pa.Array[Any]]") -> None:
+        """Add rows to such a table."""
+        names = [f"k{number}" for number in range(len(columns))]
+        self._con.register("arriving", pa.Table.from_arrays(list(columns), names=names))
+        self._con.execute(f"INSERT INTO spool.{table} SELECT * FROM arriving")
+        self._con.unregister("arriving")
+
+    def missing(self, table: str, other: str, columns: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of such a table that another one lacks; none has nulls."""
+        names = ", ".join(f"k{number}" for number in range(columns))
+        query = f"SELECT {names} FROM spool.{table} ANTI JOIN spool.{other} USING ({names})"
+        yield from self._con.cursor().sql(query).to_arrow_reader(BATCH_ROWS)
+
     def sorted(self, select: Sequence[str], order: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield all rows in the order of `order`."""
         query = f"SELECT {', '.join(select)} FROM {ROWS} ORDER BY {', '.join(order)}"

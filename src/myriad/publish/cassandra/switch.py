@@ -8,9 +8,9 @@ number that we have chosen for it, and each node finds the files in the folder o
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from myriad.cql.names import qualified
@@ -21,6 +21,9 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
 from myriad.publish.cassandra import present, rights
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 STAGING = "myriad_next"
 ATTEMPTS = 5
@@ -92,9 +95,20 @@ class Taken(SchemaRefused):
     """Somebody else made a table of that name, or another one, while the rows were loaded."""
 
 
-def prepare(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: int) -> None:
+Left = Callable[[Iterator["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]
+
+
+def prepare(
+    cluster: Cluster,
+    session: Session,
+    plan: Plan,
+    staged: str,
+    stamp: int,
+    left: Left | None = None,
+) -> None:
     """Bring all that the target shall have into files of every node; nobody sees it yet.
 
+    `left` says which of the keys of old partitions, in wire form, the new rows do not hide already.
     May be repeated, until `finish` has begun. Raises Taken, FromTheFuture, with nothing changed;
     EngineError, and what else `swap` does.
     """
@@ -104,7 +118,7 @@ def prepare(cluster: Cluster, session: Session, plan: Plan, staged: str, stamp: 
     for _ in range(ATTEMPTS):
         before = swap.starts(cluster)
         if plan.stays and not plan.appends:
-            _hide_old(cluster, plan, staged, stamp - 1)
+            _hide_old(cluster, plan, staged, stamp - 1, left)
         if plan.stays:
             swap.flush_both(cluster, source, plan.files, FOREVER if plan.appends else latest())
         else:
@@ -196,13 +210,14 @@ def drop(session: Session, keyspace: str, name: str) -> None:
     session.await_schema()
 
 
-def _hide_old(cluster: Cluster, plan: Plan, staged: str, stamp: int) -> None:
-    """Delete every partition of the old table in the staged one, as of `stamp`."""
+def _hide_old(cluster: Cluster, plan: Plan, staged: str, stamp: int, left: Left | None) -> None:
+    """Delete the partitions of the old table in the staged one, as of `stamp`."""
     from myriad.publish.cassandra import hiding  # noqa: PLC0415 - only real switches need it
 
     old = hiding.Partitions(cluster, (plan.keyspace, plan.name), tuple(dict(plan.partition)))
     columns = {plan.names[name]: CqlType(kind) for name, kind in plan.partition}
-    hiding.hide(cluster, old, (STAGING, staged), columns, stamp)
+    keys = iter(old) if left is None else left(iter(old))
+    hiding.hide(cluster, keys, (STAGING, staged), columns, stamp)
 
 
 def plan_from(data: Mapping[str, Any]) -> Plan:
