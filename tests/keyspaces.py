@@ -62,7 +62,7 @@ Record.switching = dying_after("when it switches", Record.switching)
 swapping._link = dying_after("after the links", swapping._link)
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()
-options = Options(**{**given["options"], "keys": parse_keys(given["keys"]), "to": "cassandra"})
+options = Options(**{"to": "cassandra", **given["options"], "keys": parse_keys(given["keys"])})
 myriad.open(given["home"]).publish([given["source"]], options, tell)
 """
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from myriad.engines.cassandra import management, node
 from myriad.errors import PublishError
 from myriad.publish import Options, parse_keys
 from myriad.publish.options import Step
-from tests.harness import wait_until
+from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space
 
 FILE = "tests/integration/test_publish_cassandra_left.py"
@@ -116,6 +117,26 @@ def test_what_people_wrote_after_a_killed_switch_is_replaced_by_the_same_command
     assert _rows(space) == {1: 10, 2: 20}
 
 
+def test_a_kill_between_the_engines_leaves_each_whole_and_the_same_command_mends_it(
+    space: Space,
+) -> None:
+    path = space.write("t.csv", OLD)
+    space.publish(path, "id", to="both")
+    path.write_text(NEW)
+    space.killed(path, "after the hiding", to="both")
+    with as_admin(space.installation.server(), "main") as connection:
+        select = f'SELECT id, v FROM "{space.dataset}".t'.encode()
+        in_postgres: dict[int, int] = dict(connection.execute(select).fetchall())
+    assert in_postgres == {1: 10, 2: 20}  # the first to change
+    assert _rows(space) == {1: 1, 2: 2, 3: 3}
+    space.publish(path, to="both")
+    assert _rows(space) == {1: 10, 2: 20}
+    with as_admin(space.installation.server(), "main") as connection:
+        assert dict(connection.execute(select).fetchall()) == in_postgres
+        connection.execute(f'DROP SCHEMA "{space.dataset}" CASCADE'.encode())
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+
+
 def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
     """Here PostgreSQL refuses what Cassandra has loaded already."""
     path = space.write("t.csv", OLD)
@@ -132,3 +153,24 @@ def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
         space.installation.publish([path], options, tell)
     assert loaded[0]
     assert (space.loads(), space.tables("myriad_next"), space.tables()) == ([], set(), set())
+
+
+def test_nothing_of_the_nodes_managers_listens_when_nobody_publishes(space: Space) -> None:
+    """Also not where a publish was killed while it was attached."""
+    path = space.write("t.csv", OLD)
+    space.killed(path, "when it switches", "id")
+    wait_until(lambda: _is_settled(space), 60)
+    place = space.installation.home.cassandra / "node1"
+    found = node.running(place)
+    assert found is not None
+    ports = {space.installation.cluster().endpoint.port}
+
+    def others() -> set[int]:
+        listening = (each for each in found.net_connections("tcp") if each.status == "LISTEN")
+        return {each.laddr.port for each in listening} - ports
+
+    wait_until(lambda: not (place / management.ATTACHED).exists(), 60)
+    [storage] = others()  # between nodes
+    with management.beans(place):
+        assert len(others()) > 1
+    wait_until(lambda: others() == {storage}, 60)

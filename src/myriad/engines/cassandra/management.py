@@ -2,7 +2,8 @@
 
 Nothing listens otherwise. Jolokia's agent is attached to the node's process, answers on the node's
 address to a password that is made for this one time, and is taken out again. A node has one agent
-at most: those who need it at the same time share it, and who leaves last takes it out.
+at most: those who need it at the same time share it. `up` takes it out when nobody uses it any
+more, so that nobody has to wait for that, and one of a command that was killed goes too.
 """
 
 import base64
@@ -89,13 +90,7 @@ def beans(place: Path) -> Iterator[Beans]:
         with _one_at_a_time(place):
             found = _there(place) or _attached(place)
             fcntl.flock(used, fcntl.LOCK_SH)
-        try:
-            yield found
-        finally:
-            with suppress(psutil.Error, OSError, EngineError), _one_at_a_time(place):
-                # Not where somebody uses it yet; one that was killed does not.
-                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _take_out(place)
+        yield found
 
 
 @contextmanager
@@ -148,19 +143,15 @@ def _attached(place: Path) -> Beans:
 
 
 def take_out_unused(place: Path) -> None:
-    """Take out the agent of a command that was killed. Raises EngineError."""
+    """Take out the agent of commands that have ended. Raises EngineError."""
     if not (place / ATTACHED).exists():
         return
     with (place / USED).open("a") as used, _one_at_a_time(place), suppress(BlockingIOError):
         fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _take_out(place)
-
-
-def _take_out(place: Path) -> None:
-    (place / ATTACHED).unlink(missing_ok=True)
-    found = node.running(place)
-    if found is not None:
-        _agent(found, "stop")
+        (place / ATTACHED).unlink(missing_ok=True)
+        found = node.running(place)
+        if found is not None:
+            _agent(found, "stop")
 
 
 @contextmanager

@@ -89,8 +89,8 @@ class FromTheFuture(EngineError):
 class Attached:
     """Keeps the managers of all nodes attached, from now on until it is closed.
 
-    They come and go beside what is done meanwhile. Where one does not come, nobody hears of it:
-    who needs it meets the same. Nothing for an attached cluster.
+    They come beside what is done meanwhile. Where one does not come, nobody hears of it: who needs
+    it meets the same. Nothing for an attached cluster.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -104,19 +104,15 @@ class Attached:
         with suppress(EngineError, OSError, psutil.Error), management.beans(place):
             self._enough.wait()
 
-    def let_go(self) -> None:
-        """Let them be taken out, and go on meanwhile."""
-        self._enough.set()
-
     def close(self) -> None:
-        """Return when they are taken out."""
-        self.let_go()
+        """Need them no more."""
+        self._enough.set()
         for thread in self._threads:
             thread.join()
 
 
 def take_out_unused(cluster: Cluster) -> None:
-    """Take out the managers that killed commands have left attached. Raises EngineError."""
+    """Take out the managers that no command uses any more. Raises EngineError."""
     for place in _places(cluster):
         management.take_out_unused(place)
 

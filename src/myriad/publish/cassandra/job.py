@@ -384,8 +384,6 @@ class Job:
 
     def close(self, *, goes_on: bool) -> None:
         """Remove the spools, and loads that no command goes on with: all, unless it `goes_on`."""
-        if self.attached:
-            self.attached.let_go()
         with suppress(EngineError):
             for made in self.tables:
                 if made.name in self.loads:
