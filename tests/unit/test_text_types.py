@@ -170,8 +170,7 @@ def test_the_reason_names_a_value_that_does_not_fit(con: duckdb.DuckDBPyConnecti
     fill(con, ["1", "2", "3", "n/a"])
     (found,) = text.guess(con, "probe", [COLUMN])
     assert (
-        found.why
-        == "3 of 4 are whole numbers, 1 are not, such as 'n/a'; --null n/a makes that null"
+        found.why == "3 of 4 are whole numbers, 1 is not, such as 'n/a'; --null n/a makes that null"
     )
 
 

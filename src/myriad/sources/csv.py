@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from myriad.sources.base import (
     too_wide,
 )
 from myriad.sources.csv_count import Count
+from myriad.sources.csv_first import line_of
 from myriad.wording import number_of
 
 # The first guess looks at the beginning and at pieces from all over the file.
@@ -161,7 +163,8 @@ class CsvSource(TableSource):
         return f"read_csv({text_sql.literal(str(path))}, {', '.join(settings)})"
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
-        self._believe(text.guess(self._con, relation, self._names, among))
+        line = partial(line_of, self._path, self._dialect)
+        self._believe(text.guess(self._con, relation, self._names, among, line))
 
     def _believe(self, findings: Sequence[text.Finding]) -> None:
         self._findings = list(findings)

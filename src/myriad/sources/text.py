@@ -1,7 +1,7 @@
 """Types for columns of text: one narrower than text only if every value survives the round trip."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,21 @@ class Finding:
     places: int = 0
 
 
+# Number of a column and value → the first line that has it there, None if that cannot be told.
+Line = Callable[[int, str], int | None]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Where the values of one column are."""
+
+    con: duckdb.DuckDBPyConnection
+    relation: str
+    number: int
+    name: str
+    line: Line | None
+
+
 @dataclass(frozen=True)
 class _Seen:
     """Aggregates over one column's values."""
@@ -70,18 +85,25 @@ def guess(
     relation: str,
     columns: Sequence[str],
     among: Sequence[frozenset[str]] | None = None,
+    line: Line | None = None,
 ) -> list[Finding]:
     """Return the narrowest type of each column that all values in `relation` survive.
 
     `relation` stands in FROM; `columns` are its columns' names, all VARCHAR. `among` limits each
     column to tests that an earlier part of the values passed (`Finding.candidates`).
-    Values that look like one type but for a few are named in `why`.
+    Values that look like one type but for a few are named in `why`, with the first line that has
+    one, if `line` tells it.
     """
     allowed = list(among) if among is not None else _promising(con, relation, columns)
     seen = _look(con, relation, columns, allowed)
     return [
-        _decide(con, relation, name, tests, facts, wide=len(columns) > MOST_BIGINTS)
-        for name, tests, facts in zip(columns, allowed, seen, strict=True)
+        _decide(
+            _Column(con, relation, number, columns[number], line),
+            tests,
+            facts,
+            wide=len(columns) > MOST_BIGINTS,
+        )
+        for number, (tests, facts) in enumerate(zip(allowed, seen, strict=True))
     ]
 
 
@@ -158,22 +180,14 @@ def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _decide(
-    con: duckdb.DuckDBPyConnection,
-    relation: str,
-    name: str,
-    tests: frozenset[str],
-    seen: _Seen,
-    *,
-    wide: bool,
-) -> Finding:
+def _decide(column: _Column, tests: frozenset[str], seen: _Seen, *, wide: bool) -> Finding:
     if seen.values == 0:
         return Finding(TEXT, "no values", tests)
     candidates = frozenset(test for test in tests if seen.all_pass(test))
     chosen = _number(seen, candidates, wide=wide) or _other(candidates)
     if chosen is not None:
         return Finding(*chosen, candidates, seen.scale)
-    why = _why_text(con, relation, name, seen, candidates)
+    why = _why_text(column, seen, candidates)
     if seen.passed.get("decimal"):  # its places are counted on, for a table that has numbers there
         candidates |= {"decimal"}
     return Finding(TEXT, why, candidates, seen.scale)
@@ -220,32 +234,28 @@ def _other(candidates: frozenset[str]) -> tuple[Type, str] | None:
     return None
 
 
-def _why_text(
-    con: duckdb.DuckDBPyConnection,
-    relation: str,
-    name: str,
-    seen: _Seen,
-    candidates: frozenset[str],
-) -> str:
+def _why_text(column: _Column, seen: _Seen, candidates: frozenset[str]) -> str:
     if {"%d/%m/%Y", "%m/%d/%Y"} & candidates or {"%d.%m.%Y", "%d-%m-%Y"} & candidates:
         return "dates whose day and month cannot be told apart"
     # Of tests that as many values pass, TESTS has the narrower one first.
     tests = (test for test in TESTS if test in seen.passed)
     best = max(tests, key=lambda test: seen.passed[test], default="")
-    column = quoted(name)
+    name = quoted(column.name)
     if not best or seen.passed[best] == 0 or best in candidates:
-        return _what_text(con, relation, column)
-    ((value, kinds),) = con.execute(
-        f"SELECT any_value({column}), count(DISTINCT {column}) FROM {relation}"
-        f" WHERE {column} IS NOT NULL AND NOT {TESTS[best](column)}"
+        return _what_text(column.con, column.relation, name)
+    ((value, kinds),) = column.con.execute(
+        f"SELECT first({name}), count(DISTINCT {name}) FROM {column.relation}"
+        f" WHERE {name} IS NOT NULL AND NOT {TESTS[best](name)}"
     ).fetchall()
     others = seen.values - seen.passed[best]
     label = {"whole": "whole numbers", "decimal": "decimals"}.get(best, best)
+    number = column.line(column.number, value) if column.line else None
     value = value[:SHOWN]
-    shown = f"such as {value!r}"
+    shown = f"the first {value!r} in line {number}" if number else f"such as {value!r}"
     if kinds == 1 and not any(map(str.isdigit, value)):
         shown += f"; --null {shlex.quote(value)} makes that null"
-    return f"{seen.passed[best]} of {seen.values} are {label}, {others} are not, {shown}"
+    verb = "is" if others == 1 else "are"
+    return f"{seen.passed[best]} of {seen.values} are {label}, {others} {verb} not, {shown}"
 
 
 def _what_text(con: duckdb.DuckDBPyConnection, relation: str, column: str) -> str:
