@@ -70,6 +70,23 @@ def test_undo_of_appends_takes_out_what_they_added_and_puts_it_back(place: Place
     assert values(place) == ["a"]
 
 
+def test_undo_to_what_rows_were_added_to_before_the_table_was_put_away(place: Place) -> None:
+    """To each of two versions that lie in one relation, and to and fro."""
+    sums = {}
+    for number, text in enumerate(["1,a
+", "1,b
+2,c
+", "3,d
+"], 1):
+        path = place.write("t.csv", f"id,v
+{text}")
+        place.publish(path, contract="free", append=number == 3)
+        sums[number] = place.checksums("t")
+    for goal in (1, 2, 3, 1, 3, 2, 1):
+        undo(place, to=goal)
+        assert place.checksums("t") == sums[goal]
+
+
 @pytest.fixture
 def shop(place: Place) -> Callable[[str], str]:
     """Publish two tables with a foreign key between them, with a text that all rows have."""

@@ -196,16 +196,14 @@ class Undo:
                 f" rows that were added to {self._full(state)}: these alone cannot be taken out",
                 hint="Publish the table anew, or go back to an earlier version.",
             )
-        there = states.states(self.connection, self.dataset, state.name)[state.name]
-        newest = max(each.turn for each in there if each.relation == state.relation)
         query(
             self.connection,
             "set_apart",
             dataset=self.dataset,
             name=state.name,
             relation=apart,
-            newest=newest,
-            turns=[*state.later, newest],
+            newest=state.newest,
+            turns=[*state.later, state.newest],
         )
 
     def _replacement(self, back: Back, relation: str, name: sql.Identifier) -> Replacement:

@@ -3,12 +3,16 @@
 -- name: states
 -- All that can be had of a dataset's tables, or of one, the newest first. `later` are the versions
 -- whose rows stand in the same relation and do not belong to this one: `added` of them, by
--- transactions `xids`; `proven` says whether these numbers still tell which rows they are.
+-- transactions `xids`; `proven` says whether these numbers still tell which rows they are. `newest` is
+-- the turn of the newest version of the same relation.
 SELECT v.name, v.turn, v.number, v.run::text, v.rows, v.report, v.relation, v.apart, v.xid, v.loaded,
        c.oid::bigint AS oid, r.finished, coalesce(k.names, '{}') AS names,
        coalesce(k.foreign_keys, '[]') AS foreign_keys, coalesce(k.unpublished, false) AS unpublished,
        coalesce(later.turns, '{}') AS later, coalesce(later.xids, '{}') AS xids,
-       coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven
+       coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven,
+       (SELECT max(b.turn) FROM myriad.version b
+        WHERE b.dataset = v.dataset AND b.name = v.name AND b.report IS NOT NULL
+          AND b.relation IS NOT DISTINCT FROM v.relation) AS newest
 FROM myriad.version v
 LEFT JOIN myriad.kept k ON k.relation = v.relation
 LEFT JOIN myriad.run r ON r.run = v.run
