@@ -124,6 +124,22 @@ def test_rejects_are_3_and_the_file_is_named(place: Place) -> None:
     assert place.ask("SELECT a, b FROM t") == [(1, "x")]
 
 
+def test_some_are_5_and_those_that_were_not_published_are_named(place: Place) -> None:
+    place.write("kept.csv", "a\n1\n")
+    publish(place, "kept.csv")
+    place.write("kept.csv", "a\n")
+    place.write("good.csv", "a\n2\n")
+    done = publish(place, "kept.csv", "missing.csv", "good.csv", options=["--keep-going"])
+    assert done.returncode == 5
+    assert f"{place.database}.public.good: created, 1 row (from good.csv)" in done.stdout
+    assert "not published: kept.csv: what is there would change for the worse" in done.stdout
+    assert "not published: missing.csv: missing.csv: no such file" in done.stdout
+    assert place.ask("SELECT a FROM kept UNION ALL SELECT a FROM good") == [(1,), (2,)]
+    done = publish(place, "kept.csv", options=["--keep-going", "--json"])
+    assert [one["source"] for one in json.loads(done.stdout)["failed"]] == ["kept.csv"]
+    assert done.returncode == 5
+
+
 STDIN = {
     "CSV": b"a,b\n1,x\n",
     "compressed CSV": gzip.compress(b"a,b\n1,x\n"),

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.errors import KeyRefused, PublishError, SchemaRefused, UsageError
+from myriad.errors import KeyRefused, MyriadError, PublishError, SchemaRefused, UsageError
 from myriad.sources.base import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
@@ -73,18 +73,22 @@ def test_undo_of_appends_takes_out_what_they_added_and_puts_it_back(place: Place
 def test_undo_to_what_rows_were_added_to_before_the_table_was_put_away(place: Place) -> None:
     """To each of two versions that lie in one relation, and to and fro."""
     sums = {}
-    for number, text in enumerate(["1,a
-", "1,b
-2,c
-", "3,d
-"], 1):
-        path = place.write("t.csv", f"id,v
-{text}")
+    for number, text in enumerate(["1,a\n", "1,b\n2,c\n", "3,d\n"], 1):
+        path = place.write("t.csv", f"id,v\n{text}")
         place.publish(path, contract="free", append=number == 3)
         sums[number] = place.checksums("t")
     for goal in (1, 2, 3, 1, 3, 2, 1):
         undo(place, to=goal)
         assert place.checksums("t") == sums[goal]
+
+
+def test_the_history_of_a_table_has_what_could_not_even_be_read(place: Place) -> None:
+    published(place, "a")
+    for name in ("t.csv.gz", "t.parquet"):
+        with pytest.raises(MyriadError):
+            place.publish(place.write(name, b"\x1f\x8bnothing"))
+        (newest, *_) = place.installation.history("t", place.database)
+        assert (newest["outcome"], newest["tables"]) == ("failed", ["t"])
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import ReadOptions, TableSource, Workspace
 from myriad.sources.nothing import Nothing
-from myriad.sources.open import open_sources
+from myriad.sources.open import called, open_sources
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class Opening:
         """Open all sources; raises SourceError, UsageError."""
         alone = self.options.table is None or len(sources) == 1
         return open_sources(sources, self._read, workspace, self._instead if alone else None)
+
+    def tables(self, sources: Sequence[str | Path]) -> list[str]:
+        """Return the tables that sources are meant for, as far as names of files say."""
+        return list({self._table(name) for source in sources for name in called(source)})
 
     def _table(self, name: str) -> str:
         return plan.table_name(name, self.options, self.remembered)

@@ -120,6 +120,7 @@ class _Place:
         run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
 
         opening = Opening(self.engines.postgres, database, dataset, options, remembered)
+        history.tables = opening.tables(sources)  # until they were read
         try:
             with _workspace(self.home, self.settings) as workspace, engine.heeding_signals():
                 opened = opening.opened(sources, workspace)
@@ -187,9 +188,6 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
-        table = self.options.table
-        files = (naming.snake(Path(source).stem) for source in self.history.sources)
-        self.history.tables = [table] if table else list(files)  # until it is known
 
     def choose(self, engine: str) -> str:
         """Take the engine of the recipes unless one was said; return which it is."""

@@ -78,6 +78,16 @@ def expand(name: str | Path) -> Iterator[Path]:
     yield from (Path(entry) for entry in found)
 
 
+def called(name: str | Path) -> Iterator[str]:
+    """Yield what the tables of a source are called, as far as names of files say; reads none."""
+    try:
+        paths = list(expand(name))
+    except SourceError:
+        paths = [Path(name)]
+    for path in paths:
+        yield "stdin" if str(path) == STDIN else _readable(_uncompressed(path).stem)
+
+
 def _open(
     path: Path, options: OptionsFor, workspace: Workspace, empty: Instead | None
 ) -> list[TableSource]:
@@ -144,9 +154,15 @@ def _name_and_ending(path: Path, plain: Path, origin: str) -> tuple[str, str]:
         return "stdin", ".jsonl" if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(
             b"{"
         ) else ".csv"
+    path = _uncompressed(path)
+    return _readable(path.stem), path.suffix.lower()
+
+
+def _uncompressed(path: Path) -> Path:
+    """Return the path without the endings that say how it is compressed."""
     while path.suffix.lower() in COMPRESSED:
         path = path.with_suffix("")
-    return _readable(path.stem), path.suffix.lower()
+    return path
 
 
 def _readable(name: str) -> str:
