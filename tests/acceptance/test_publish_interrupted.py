@@ -188,6 +188,7 @@ class Case(Place):
             self.ask(
                 "SELECT relname FROM pg_class"
                 " WHERE relname ~ '^(new|key|index|version)_[0-9a-f]{16}'"
+                " AND NOT EXISTS (SELECT FROM myriad.kept WHERE starts_with(relname, relation))"
             )
             == []
         )
