@@ -36,7 +36,6 @@ class State:
         later: the turns of the versions that these were, the oldest first.
         added: how many rows these were.
         proven: whether `xids` tell which rows they are.
-        newest: the turn of the newest version that is of the same relation.
     """
 
     name: str
@@ -58,7 +57,6 @@ class State:
     xids: list[str]
     added: int
     proven: bool
-    newest: int
 
 
 def states(

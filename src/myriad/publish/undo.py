@@ -25,6 +25,7 @@ class Back:
     """One table that goes back, and what came of it.
 
     Attributes:
+        others: the other versions of the same relation.
         present, before: what is shown until now, and the number of its version; None: nothing.
         made: constraints and indexes of Myriad's on what is shown.
         references: foreign keys that pointed to what is shown, and were dropped for now.
@@ -33,6 +34,7 @@ class Back:
     """
 
     state: State
+    others: list[State]
     present: Existing | None
     before: int | None
     made: list[str]
@@ -113,9 +115,13 @@ class Undo:
 
     def _look(self, state: State) -> Back:
         """Look at what is shown; raises SchemaRefused if it must not be touched."""
+        there = states.states(self.connection, self.dataset, state.name)[state.name]
+        others = [
+            each for each in there if each.relation == state.relation and each.turn != state.turn
+        ]
         present = existing.find(self.connection, self.dataset, state.name)
         if present is None:
-            return Back(state, None, None, [])
+            return Back(state, others, None, None, [])
         full = self._full(state)
         made = record.made(self.connection, self.dataset, state.name)
         if made is None:
@@ -124,8 +130,7 @@ class Undo:
                 hint="Rename or drop it first; what was published stays as it is.",
             )
         existing.refuse_obstacles(self.connection, full, present.oid, made)
-        there = states.states(self.connection, self.dataset, state.name)
-        return Back(state, present, states.shown(there[state.name]), made)
+        return Back(state, others, present, states.shown(there), made)
 
     def _prepared(self, back: Back) -> Replacement | None:
         """Make of a relation what the version was; return what is to be swapped in, if anything."""
@@ -162,7 +167,7 @@ class Undo:
         """Give a relation the rows of the version: others go apart, its own come in."""
         state = back.state
         if state.later:
-            self._take_out(state, name)
+            self._take_out(back, name)
         if state.apart is not None:
             xid = self.history.mark(self.connection)
             columns = self._columns(state.oid)
@@ -174,37 +179,43 @@ class Undo:
     def _columns(self, oid: int) -> sql.Composed:
         return ddl.names(row["name"] for row in query(self.connection, "columns", oid=oid))
 
-    def _take_out(self, state: State, name: sql.Identifier) -> None:
-        """Put rows that were added later apart; raises PublishError if people changed some."""
+    def _take_out(self, back: Back, name: sql.Identifier) -> None:
+        """Delete rows that were added later; each other version that has some gets them apart.
+
+        Raises PublishError if people changed some.
+        """
+        state = back.state
         if not state.proven:
             raise PublishError(
                 f"which rows of {self._full(state)} were added later is not to be told any more",
                 hint="The server, or the table, is another one than they were added to.",
             )
-        apart, columns = versions.new_name(), self._columns(state.oid)
-        place = ddl.qualified(versions.SCHEMA, apart)
-        self.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(place, name))
-        versions.close(self.connection, versions.SCHEMA, apart)
-        move = sql.SQL(
-            "WITH gone AS (DELETE FROM {} WHERE xmin = ANY (%s::xid[]) RETURNING {})"
-            " INSERT INTO {} ({}) SELECT {} FROM gone"
-        ).format(name, columns, place, columns, columns)
-        done = self.connection.execute(move, [state.xids])
+        for other in back.others:
+            missed = [xid for xid in state.xids if xid not in other.xids]
+            if missed:
+                self._set_apart(other, missed, name)
+        delete = sql.SQL("DELETE FROM {} WHERE xmin = ANY (%s::xid[])").format(name)
+        done = self.connection.execute(delete, [state.xids])
         if done.rowcount != state.added:
             raise PublishError(
                 f"people changed or deleted {state.added - done.rowcount:,} of the {state.added:,}"
                 f" rows that were added to {self._full(state)}: these alone cannot be taken out",
                 hint="Publish the table anew, or go back to an earlier version.",
             )
-        query(
-            self.connection,
-            "set_apart",
-            dataset=self.dataset,
-            name=state.name,
-            relation=apart,
-            newest=state.newest,
-            turns=[*state.later, state.newest],
-        )
+        place = {"dataset": self.dataset, "name": state.name}
+        query(self.connection, "taken_out", turns=state.later, **place)
+
+    def _set_apart(self, state: State, xids: Sequence[str], name: sql.Identifier) -> None:
+        """Keep rows of a version that are about to be taken out of its relation."""
+        apart, columns = state.apart or versions.new_name(), self._columns(state.oid)
+        place = ddl.qualified(versions.SCHEMA, apart)
+        if state.apart is None:
+            self.connection.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(place, name))
+            versions.close(self.connection, versions.SCHEMA, apart)
+            values = {"dataset": self.dataset, "name": state.name, "turn": state.turn}
+            query(self.connection, "set_apart", relation=apart, **values)
+        copied = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE xmin = ANY (%s::xid[])")
+        self.connection.execute(copied.format(place, columns, columns, name), [xids])
 
     def _replacement(self, back: Back, relation: str, name: sql.Identifier) -> Replacement:
         """Return a version as what is swapped in, with the indexes that people have now."""

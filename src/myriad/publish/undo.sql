@@ -3,16 +3,12 @@
 -- name: states
 -- All that can be had of a dataset's tables, or of one, the newest first. `later` are the versions
 -- whose rows stand in the same relation and do not belong to this one: `added` of them, by
--- transactions `xids`; `proven` says whether these numbers still tell which rows they are. `newest` is
--- the turn of the newest version of the same relation.
+-- transactions `xids`; `proven` says whether these numbers still tell which rows they are.
 SELECT v.name, v.turn, v.number, v.run::text, v.rows, v.report, v.relation, v.apart, v.xid, v.loaded,
        c.oid::bigint AS oid, r.finished, coalesce(k.names, '{}') AS names,
        coalesce(k.foreign_keys, '[]') AS foreign_keys, coalesce(k.unpublished, false) AS unpublished,
        coalesce(later.turns, '{}') AS later, coalesce(later.xids, '{}') AS xids,
-       coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven,
-       (SELECT max(b.turn) FROM myriad.version b
-        WHERE b.dataset = v.dataset AND b.name = v.name AND b.report IS NOT NULL
-          AND b.relation IS NOT DISTINCT FROM v.relation) AS newest
+       coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven
 FROM myriad.version v
 LEFT JOIN myriad.kept k ON k.relation = v.relation
 LEFT JOIN myriad.run r ON r.run = v.run
@@ -50,14 +46,17 @@ WHERE attrelid = %(oid)s AND attnum > 0 AND NOT attisdropped AND attgenerated = 
 ORDER BY attnum;
 
 -- name: set_apart
--- The rows of these versions were taken out of their relation: the newest can be had with them.
+-- Rows of this version lie in a relation of their own.
 WITH apart AS (
     INSERT INTO myriad.kept (relation, dataset, name)
     VALUES (%(relation)s, %(dataset)s, %(name)s)
 )
-UPDATE myriad.version SET loaded = 0,
-    report = CASE WHEN turn = %(newest)s THEN report END,
-    apart = CASE WHEN turn = %(newest)s THEN %(relation)s END
+UPDATE myriad.version SET apart = %(relation)s
+WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(turn)s;
+
+-- name: taken_out
+-- No row that these versions loaded is in their relation any more.
+UPDATE myriad.version SET loaded = 0
 WHERE dataset = %(dataset)s AND name = %(name)s AND turn = ANY(%(turns)s);
 
 -- name: show_now
