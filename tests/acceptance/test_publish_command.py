@@ -113,7 +113,7 @@ def test_rejects_are_3_and_the_file_is_named(place: Place) -> None:
     place.write("t.csv", "a,b\n1,x\n2\n")
     refused = publish(place, "t.csv")
     assert refused.returncode == 1
-    assert "line 3: 1 fields where 2 are expected: '2'" in refused.stderr
+    assert "line 3: 1 field where 2 are expected: '2'" in refused.stderr
     assert "--max-rejects" in refused.stderr
     done = publish(place, "t.csv", options=["--max-rejects", "1"])
     assert done.returncode == 3
@@ -245,4 +245,4 @@ def test_list_and_show_tell_of_it(place: Place) -> None:
     assert place.database in said("list")
     shown = said("show", "t", "--database", place.database)
     assert "public.t: 1 row, from t.csv" in shown
-    assert "reject: t.csv, line 3: 1 fields where 2 are expected: '2'" in shown
+    assert "reject: t.csv, line 3: 1 field where 2 are expected: '2'" in shown

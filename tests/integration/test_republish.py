@@ -119,7 +119,7 @@ def test_rejects_fail_the_publish_and_the_first_are_shown(place: Place) -> None:
     with pytest.raises(TooManyRejects) as caught:
         place.publish(place.write("t.csv", BROKEN), max_rejects=2)
     assert "3 records do not fit, 2 are allowed" in caught.value.message
-    assert "line 3: 1 fields where 2 are expected: '2'" in caught.value.message
+    assert "line 3: 1 field where 2 are expected: '2'" in caught.value.message
     assert place.ask("SELECT * FROM t") == [(7, "old")]
     assert place.one("SELECT count(*) FROM myriad.reject") == 0
 

@@ -112,7 +112,7 @@ def test_both_paths_read_what_python_reads(seed: int, tmp_path: Path) -> None:
     assert sortable(rows) == expected
     line = data.count("\n") + 1
     assert [(r.line, r.raw) for r in rejects] == [(line, "too short")]
-    assert f"1 fields where {len(records[0])} are expected" in rejects[0].reason
+    assert f"1 field where {len(records[0])} are expected" in rejects[0].reason
 
 
 BROKEN: dict[str, tuple[bytes, Rows, list[tuple[int, str, str]]]] = {
@@ -129,7 +129,7 @@ BROKEN: dict[str, tuple[bytes, Rows, list[tuple[int, str, str]]]] = {
     "after a field over lines": (
         b'a,b\n1,"x\ny"\n3\n4,5\n',
         [("1", "x\ny"), ("4", "5")],
-        [(4, "3", "1 fields where 2 are expected")],
+        [(4, "3", "1 field where 2 are expected")],
     ),
     "a NUL byte": (
         b"a,b\n1,x\0y\n3,4\n",

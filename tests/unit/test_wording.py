@@ -6,7 +6,7 @@ from pathlib import Path
 import myriad
 from myriad.wording import changed, meant, number_of
 
-NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords"
+NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords|fields"
 # A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
 PLURAL = re.compile(rf"f\".*\{{(?!average}}|parts|[A-Z_]+[:}}])[^{{}}]*\}} (?:{NOUNS})\b")
 ROOT = Path(myriad.__file__).parent

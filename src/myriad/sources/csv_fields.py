@@ -7,6 +7,7 @@ of it. Elsewhere a quote is a character like any other.
 import re
 
 from myriad.sources.csv_dialect import Dialect
+from myriad.wording import number_of
 
 Line = bytes | bytearray
 
@@ -74,7 +75,7 @@ class Fields:
         `trailing`: each has a delimiter behind its last field.
         """
         if not (self.trail(raw, fields) if trailing else fields == self.width):
-            return f"{fields} fields where {self.width} are expected"
+            return f"{number_of(fields, 'field')} where {self.width} are expected"
         if b"\0" in raw:
             return f"NUL byte at byte {raw.index(0) + 1}; Myriad takes it into neither engine"
         try:
