@@ -17,9 +17,11 @@ from myriad import Myriad
 from myriad.engines import process, programs
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
+from myriad.errors import ContractRefused, SchemaRefused
 from myriad.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import Options
+from myriad.publish.contract import Change
 from myriad.settings import Settings
 from tests.harness import reachable_folder, run, wait_until
 
@@ -204,6 +206,41 @@ def test_it_works_publish_again_append_add_people_grant_and_audit(
         runs = older.installation.history(table)
         assert [run["kind"] for run in runs][-2:] == ["publish", "publish"]
     assert older.installation.diff("members")["removed"] == 1
+
+
+def test_what_an_older_version_published_is_held_to_a_contract_and_goes_back(
+    older: Older, folder: Path
+) -> None:
+    up, source = older.installation, folder / "members.csv"
+
+    def publish(text: str, **options: Any) -> None:
+        source.write_text(text)
+        up.publish([source], Options(**options))
+
+    with closing(up.server().connect("main", autocommit=True)) as admin:
+        admin.execute("CREATE VIEW public.seen AS SELECT id, name FROM public.members")
+        before = admin.execute("SELECT * FROM public.members ORDER BY id").fetchall()
+        first = up.history("members")[0]["versions"]["members"]
+        for worse in ("id,name,joined\n", "number,name,joined\n1,Ada,2024-01-05\n"):
+            with pytest.raises(ContractRefused):
+                publish(worse)
+        assert admin.execute("SELECT * FROM public.members ORDER BY id").fetchall() == before
+        rows = "".join(f"{n},Ada,2024-01-05\n" for n in (1, 2, 3, 70_000))
+        with pytest.raises(ContractRefused, match="3 rows that people added or changed"):
+            publish(f"id,name,joined\n{rows}")  # Ada did
+        publish(f"id,name,joined\n{rows}", allow=frozenset({Change.WRITES}))
+        assert admin.execute("SELECT max(id) FROM public.seen").fetchone() == (70_000,)
+        publish("id,name,joined\n3,Lin,2025-12-31\n4,Kim,2026-02-02\n", merge=True)
+        assert up.diff("members")["added"] == 1
+        up.undo("members", first)
+        assert admin.execute("SELECT * FROM public.seen ORDER BY id").fetchall() == [
+            row[:2] for row in before
+        ]
+        with pytest.raises(SchemaRefused, match=r"view public\.seen"):
+            up.unpublish("members")
+        admin.execute("DROP VIEW public.seen")
+    up.unpublish("members")
+    assert up.undo("members")["tables"][0]["rows"] == len(before)
 
 
 def test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running(
