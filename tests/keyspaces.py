@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,12 @@ class Space:
         path = self.folder / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
+
+    @contextmanager
+    def bounded(self, **settings: Any) -> Iterator["Space"]:
+        """Give the same installation with other settings for commands."""
+        other = replace(self.installation.settings, **settings)
+        yield replace(self, installation=replace(self.installation, settings=other))
 
     @contextmanager
     def driver(self) -> Iterator[DriverSession]:

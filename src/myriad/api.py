@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from myriad.errors import MyriadError
     from myriad.people import People
     from myriad.publish import Options, Progress, Report
-    from myriad.publish.changes import Changes
+    from myriad.publish.everywhere import Everywhere
     from myriad.publish.recipes import Recipe
 
 
@@ -136,7 +136,7 @@ class Myriad:
     def history(
         self, table: str | None = None, database: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """Return what changed published tables, or tried to, the newest first.
+        """Return what changed published tables in each engine, or tried to, the newest first.
 
         Of one table (`name` or `dataset.name`), or of all in all databases, or in one. Raises
         PublishError if the table never was published, NotRunning.
@@ -144,13 +144,18 @@ class Myriad:
         return self.changes(database).history(table, limit, everywhere=database is None)
 
     def undo(
-        self, table: str, to: int | None = None, database: str | None = None
+        self,
+        table: str,
+        to: int | None = None,
+        database: str | None = None,
+        engine: str | None = None,
     ) -> dict[str, Any]:
         """Show an older version of a table again: the one before, or version `to`.
 
-        Raises PublishError if it is not kept, SchemaRefused, SwapBlocked, NotRunning.
+        In all engines that have the table, or in one. Raises PublishError if it is not kept,
+        SchemaRefused, SwapBlocked, HalfPublished, Unsupported, NotRunning.
         """
-        return self.changes(database).undo(table, to)
+        return self.changes(database).undo(table, to, engine)
 
     def undo_run(self, run: str, database: str | None = None) -> dict[str, Any]:
         """Show again, of all tables of a run, what was shown before it.
@@ -170,7 +175,7 @@ class Myriad:
 
         Raises PublishError if one is not kept, NotRunning.
         """
-        return self.changes(database).diff(table, first, second)
+        return self.changes(database).postgres.diff(table, first, second)
 
     def unpublish(
         self,
@@ -178,16 +183,21 @@ class Myriad:
         dataset: str | None = None,
         database: str | None = None,
         purge: bool = False,
+        engine: str | None = None,
     ) -> dict[str, Any]:
         """Take tables away, or all that are published in a dataset; a table without is looked for.
 
         `undo` brings one back as long as the setting `unpublished_days` says, unless `purge`.
-        Raises SchemaRefused that names what depends on them, PublishError, NotRunning.
+        In all engines that have them, or in one. Raises SchemaRefused that names what depends on
+        them, PublishError, HalfPublished, Unsupported, NotRunning.
         """
-        return self.changes(database).unpublish(tables, dataset, purge=purge)
+        return self.changes(database).unpublish(tables, dataset, purge=purge, engine=engine)
 
     def rename(self, table: str, new: str, database: str | None = None) -> dict[str, Any]:
-        """Give a published table another name; raises PublishError if it is taken, NotRunning."""
+        """Give a published table another name; raises PublishError if it is taken, NotRunning.
+
+        UsageError if it is in Cassandra.
+        """
         return self.changes(database).rename(table, new)
 
     def say(self, target: str, text: str, database: str | None = None) -> dict[str, Any]:
@@ -197,13 +207,18 @@ class Myriad:
         """
         return self.changes(database).describe(target, text)
 
-    def changes(self, database: str | None = None) -> "Changes":
+    def changes(self, database: str | None = None) -> "Everywhere":
         """Return what changes published tables without a source; raises NotRunning."""
+        from myriad.publish.cassandra.changes import CassandraChanges  # noqa: PLC0415
         from myriad.publish.changes import Changes  # noqa: PLC0415
+        from myriad.publish.everywhere import Everywhere  # noqa: PLC0415
 
-        server = self.server()
+        server, name = self.server(), database or self.settings.database
         folder = self.home.folder if server.kind == "embedded" else None
-        return Changes(server, self.settings, folder, database or self.settings.database)
+        return Everywhere(
+            Changes(server, self.settings, folder, name),
+            CassandraChanges(server, self.settings, self.cluster, self.home.folder, name),
+        )
 
     def recipe(self, table: str, database: str | None = None) -> "Recipe":
         """Return what is remembered of how `table` (`name` or `dataset.name`) is published.

@@ -3,7 +3,7 @@
 import functools
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,3 +167,15 @@ def as_myriad_error(error: Exception) -> MyriadError:
         f"{type(error).__name__}: {error}",
         hint="This is a defect of Myriad. Run again with --debug and report what it prints.",
     )
+
+
+in_engine = click.option(
+    "--engine",
+    type=click.Choice(["postgres", "cassandra"]),
+    help="Only there; without it in both, where the table is in both.",
+)
+
+
+def of_engine(table: Mapping[str, Any]) -> str:
+    """Return what is said of the engine that a table is in, where it is not PostgreSQL."""
+    return " in Cassandra" if table.get("engine") == "cassandra" else ""

@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 
 from myriad.cli.columns import cell
-from myriad.cli.common import Session, common, console
+from myriad.cli.common import Session, common, console, in_engine, of_engine
 from myriad.publish.report import size_text
 from myriad.wording import changed, number_of
 
@@ -38,12 +38,12 @@ def history_command(session: Session, table: str | None, database: str | None, l
     if not runs:
         session.say("Nothing was published yet: `myriad publish FILE`.")
         return
-    heads = "when", "who", "what", "tables", "rows", "size", "seconds", "outcome", "from"
+    heads = "when", "who", "what", "engine", "tables", "rows", "size", "seconds", "outcome", "from"
     shown = Table(*heads, box=None)
     for run in runs:
         shown.add_row(*map(cell, _cells(run)))
         for line in _lines(run):
-            shown.add_row("", "", "", cell(line))
+            shown.add_row("", "", "", "", cell(line))
     console().print(shown)
 
 
@@ -64,6 +64,7 @@ def _cells(run: dict[str, Any]) -> list[str]:
         f"{run['started']:%Y-%m-%d %H:%M:%S}",
         run["person"] or run["account"] or "",
         run["kind"],
+        run["engine"],
         f"{run['dataset']}: {', '.join(names[:MOST_TABLES])}{more}",
         "" if run["rows"] is None else f"{run['rows']:,}",
         "" if run["bytes"] is None else size_text(int(run["bytes"])),
@@ -88,9 +89,16 @@ def _lines(run: dict[str, Any]) -> list[str]:
 @click.option("--to", type=int, help="Number of the version, as `myriad history` shows it.")
 @click.option("--run", help="Take back all tables of this run, by the `run` of `history --json`.")
 @click.option("--database", help="Database, if it is not the default.")
+@in_engine
 @common
 def undo_command(
-    session: Session, table: str | None, to: int | None, run: str | None, database: str | None
+    session: Session,
+    *,
+    table: str | None,
+    to: int | None,
+    run: str | None,
+    database: str | None,
+    engine: str | None,
 ) -> None:
     """Show an older version of TABLE (or DATASET.TABLE) again: the one before, or --to another.
 
@@ -98,12 +106,12 @@ def undo_command(
     with foreign keys between them go back together.
     """
     installation = session.open()
-    if (table is None) == (run is None) or (run and to is not None):
-        raise click.UsageError("Give a TABLE, with --to or without, or a --run.")
+    if (table is None) == (run is None) or (run and (to is not None or engine)):
+        raise click.UsageError("Give a TABLE, with --to and --engine or without, or a --run.")
     if run is not None:
         report = installation.undo_run(run, database)
     else:
-        report = installation.undo(str(table), to, database)
+        report = installation.undo(str(table), to, database, engine)
     place = f"{report['database']}.{report['dataset']}"
     lines = [_back(report, one) for one in report["tables"]]
     lines += [f"{place}.{name}: gone, as before the run" for name in report["gone"]]
@@ -111,7 +119,7 @@ def undo_command(
 
 
 def _back(report: dict[str, Any], one: dict[str, Any]) -> str:
-    name = f"{report['database']}.{report['dataset']}.{one['table']}"
+    name = f"{report['database']}.{report['dataset']}.{one['table']}{of_engine(one)}"
     when = one["published"][:16].replace("T", " ")
     said = (
         f"back to version {one['back_to']}, {number_of(one['rows'], 'row')} of {when} from"

@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 
 from myriad.cli.columns import cell
-from myriad.cli.common import Session, common, confirm, console
+from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
 from myriad.model import reject_place
 from myriad.wording import number_of
 
@@ -76,15 +76,17 @@ def _text(found: dict[str, Any]) -> str:
 @click.option("--dataset", help="Instead of tables: all that are published in this dataset.")
 @click.option("--database", help="Database, if it is not the default.")
 @click.option("--purge", is_flag=True, help="Keep no version: nothing can be had back.")
+@in_engine
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
-def unpublish_command(
+def unpublish_command(  # noqa: PLR0913 - its options
     session: Session,
     *,
     tables: tuple[str, ...],
     dataset: str | None,
     database: str | None,
     purge: bool,
+    engine: str | None,
     yes: bool,
 ) -> None:
     """Take published TABLES away; views and foreign keys of others on them are named first.
@@ -95,14 +97,18 @@ def unpublish_command(
     if bool(tables) == bool(dataset):
         raise click.UsageError("Give tables, or a --dataset.")
     installation = session.open()
-    place, names = installation.changes(database).meant(tables, dataset)
+    place, inside, outside = installation.changes(database).meant(tables, dataset, engine)
+    names = dict.fromkeys([*inside, *outside])
     listed = ", ".join(f"{place}.{name}" for name in names)
+    where = ", also in Cassandra" if inside and outside else ""
     if not yes:
-        confirm(f"Take {listed} away{' for good' if purge else ''}?")
-    report = installation.unpublish(*names, dataset=place, database=database, purge=purge)
+        last = " for good" if purge else ""
+        confirm(f"Take {listed} away{last}{where}?")
+    options: dict[str, Any] = {"database": database, "purge": purge, "engine": engine}
+    report = installation.unpublish(*names, dataset=place, **options)
     lines = []
     for table in report["tables"]:
-        name = f"{report['database']}.{place}.{table['table']}"
+        name = f"{report['database']}.{place}.{table['table']}{of_engine(table)}"
         kept = table["version"] is not None
         back = f"`myriad undo {place}.{table['table']}` brings version {table['version']} back"
         lines.append(f"{name}: taken away; {back if kept else 'nothing of it is kept'}")

@@ -20,6 +20,7 @@ from myriad.publish import (
     history,
     naming,
     recipes,
+    record,
     renaming,
     states,
     versions,
@@ -48,8 +49,39 @@ class Changes:
     folder: Path | None
     database: str
 
-    def undo(self, table: str, to: int | None = None) -> dict[str, Any]:
-        """Show an older version of a table again; return what came of it.
+    def place(self, table: str) -> tuple[str, str] | None:
+        """Return dataset and name of what is published, or can be had; None: there is nothing."""
+        with suppress(PublishError), self._opened() as connection:
+            dataset, name = self._place(connection, table)
+            made = record.made(connection, dataset, name) is not None
+            if made or versions.query(connection, "newest", dataset=dataset, name=name):
+                return dataset, name
+        return None
+
+    def past(self, table: str) -> bool:
+        """Say whether a table is, or was, published."""
+        with suppress(PublishError), self._opened() as connection:
+            return bool(self._place(connection, table))
+        return False
+
+    def is_there(self, dataset: str, name: str) -> bool:
+        """Say whether a table is shown now."""
+        with self._opened() as connection:
+            return existing.find(connection, dataset, name) is not None
+
+    def has(self, dataset: str) -> bool:
+        """Say whether anything is published in a dataset."""
+        with suppress(PublishError), self._opened() as connection:
+            return bool(versions.query(connection, "published_in", dataset=dataset))
+        return False
+
+    def goals(self, table: str, to: int | None) -> list[State]:
+        """Return the versions that `undo` would show; raises PublishError if there is none."""
+        with self._opened() as connection:
+            return states.chosen(connection, *self._place(connection, table), to)
+
+    def undo(self, table: str, to: int | None = None, run: str | None = None) -> dict[str, Any]:
+        """Show an older version of a table again; return what came of it, in a run of that number.
 
         `to` is its number; None: the newest that is not shown. Tables of the same run with foreign
         keys between them go together. Raises PublishError and its kinds, psycopg.Error.
@@ -57,7 +89,10 @@ class Changes:
         with self._opened() as connection:
             dataset, name = self._place(connection, table)
             return self._undo(
-                connection, dataset, lambda: (states.chosen(connection, dataset, name, to), [])
+                connection,
+                dataset,
+                lambda: (states.chosen(connection, dataset, name, to), []),
+                run,
             )
 
     def undo_run(self, run: str) -> dict[str, Any]:
@@ -82,9 +117,11 @@ class Changes:
         connection: psycopg.Connection,
         dataset: str,
         choose: Callable[[], tuple[list[State], list[str]]],
+        number: str | None = None,
     ) -> dict[str, Any]:
         goals, gone = choose()
         run = Run(dataset, "undo", [*(goal.name for goal in goals), *gone])
+        run.id = number or run.id
         with self._noted(connection, run) as report:
             if choose() != (goals, gone):  # until it was claimed
                 raise PublishError(
@@ -110,9 +147,14 @@ class Changes:
         return {"database": self.database, **found}
 
     def unpublish(
-        self, tables: Sequence[str], dataset: str | None = None, *, purge: bool = False
+        self,
+        tables: Sequence[str],
+        dataset: str | None = None,
+        *,
+        purge: bool = False,
+        run: str | None = None,
     ) -> dict[str, Any]:
-        """Take tables away, of a dataset or all of it; return what came of it.
+        """Take tables away, of a dataset or all of it; return what came of it, in a run so called.
 
         What was shown last can be had by `undo`, unless it is to `purge`. All are of one dataset.
         Raises SchemaRefused that names what depends on them, UsageError, PublishError.
@@ -120,8 +162,9 @@ class Changes:
         with self._opened() as connection:
             place, names = self._meant(connection, tables, dataset)
             purge = purge or self.settings.unpublished_days == 0
-            run = Run(place, "unpublish", names)
-            with self._noted(connection, run) as report:
+            noted = Run(place, "unpublish", names)
+            noted.id = run or noted.id
+            with self._noted(connection, noted) as report:
                 timeout = self.settings.swap_timeout
                 removal = Removal(self.server, connection, place, names, timeout)
                 kept = removal.take_away(purge=purge)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC
-from pathlib import PurePath
 from typing import Any
 
 import psycopg
@@ -11,10 +9,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from myriad import named_sql
-from myriad.publish import ddl
-from myriad.wording import number_of
+from myriad.publish import comments, ddl
 
-MOST_SOURCE = 200  # characters of a source's name
 Row = dict[str, Any]
 LOCK_WAIT_MS = 250  # a vacuum may have the table for hours
 _SQL = named_sql.load("myriad.publish", "describing.sql")
@@ -57,22 +53,12 @@ def _freshen(connection: psycopg.Connection, dataset: str, table: str) -> None:
     place = {"dataset": dataset, "name": table}
     for facts in _query(connection, "facts", **place):
         if facts["said"] in (None, facts["written"]):
-            comment = _comment(facts)
+            comment = comments.comment(facts)
             _say(connection, "TABLE", ddl.qualified(dataset, table), comment)
             _query(connection, "written", comment=comment, **place)
     for column in _query(connection, "columns", **place):
         name = sql.Identifier(dataset, table, column["name"])
         _say(connection, "COLUMN", name, column["text"])
-
-
-def _comment(facts: Row) -> str:
-    names = [PurePath(part).name for part in str(facts["source"]).split(", ")]
-    source = ", ".join(names)
-    if len(source) > MOST_SOURCE:
-        source = source[:MOST_SOURCE] + "…"
-    when = f"{facts['finished'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    fresh = f"Published {when} from {source}: {number_of(facts['rows'], 'row')}."
-    return f"{facts['description']}\n{fresh}" if facts["description"] else fresh
 
 
 def _say(

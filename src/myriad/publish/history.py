@@ -48,7 +48,7 @@ class Run:
 
     def begin(self, connection: psycopg.Connection) -> None:
         """Write down that it runs, before the transaction that does it."""
-        connection.execute(_SQL["begin"], self._values())
+        connection.execute(_SQL["begin"], self.values())
 
     def mark(self, connection: psycopg.Connection) -> int:
         """Return the number of the transaction, or savepoint, that this is within."""
@@ -61,7 +61,7 @@ class Run:
         `report` has `rows`, `seconds` and `tables`. Of the same tables the newest `keep` stay.
         """
         result = {name: report.get(name) for name in ("rows", "seconds")}
-        connection.execute(_SQL["done"], self._values() | result | {"report": Jsonb(report)})
+        connection.execute(_SQL["done"], self.values() | result | {"report": Jsonb(report)})
         self._forget(connection, keep)
 
     def failed(self, server: Server, database: str, error: BaseException, keep: int) -> None:
@@ -86,13 +86,14 @@ class Run:
             "seconds": round(passed, 3),
             "error": storable(said)[:MOST_ERROR],
         }
-        connection.execute(_SQL["failed"], self._values() | result)
+        connection.execute(_SQL["failed"], self.values() | result)
         self._forget(connection, keep)
 
     def _forget(self, connection: psycopg.Connection, keep: int) -> None:
-        connection.execute(_SQL["forget"], self._values() | {"keep": keep})
+        connection.execute(_SQL["forget"], self.values() | {"keep": keep})
 
-    def _values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
+        """Return what the record has of every run."""
         return {
             "run": self.id,
             "started": self.started,

@@ -23,6 +23,7 @@ from myriad.errors import (
 from myriad.home import Home, process_started
 from myriad.model import Reject
 from myriad.publish import naming, plan, postgres, recipes
+from myriad.publish.cassandra import runs
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
 from myriad.publish.opening import Opening
@@ -197,9 +198,13 @@ class _Run:
 
     def failed(self, error: BaseException) -> None:
         """Let the history tell of it."""
-        if self.options.to != "cassandra" and self.options.changes:
-            server, keep = self.engines.postgres, self.settings.history_runs
+        if not self.options.changes:
+            return
+        server, keep = self.engines.postgres, self.settings.history_runs
+        if self.options.to != "cassandra":
             self.history.failed(server, self.report.database, error, keep)
+        if self.options.to != "postgres":
+            runs.failed(server, self.report.database, self.history, error, keep)
 
     def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
         """Load into both before either shows what is new: what fails changes nothing."""
@@ -219,6 +224,19 @@ class _Run:
             more = [reject for reject in job.rejects.kept if reject not in known]
             job.rejects.kept = self.report.rejects = [*self.report.rejects, *more]
             self.report.rejects_file = job.rejects.save() if self.options.changes else None
+            if self.options.changes:
+                self._done_in_cassandra(job)
+
+    def _done_in_cassandra(self, job: "Job") -> None:
+        """Let the history tell of what Cassandra has."""
+        report = {
+            "rows": sum(table.spool.rows for table in job.tables),
+            "seconds": round(time.monotonic() - self._began, 3),
+            "tables": [table.report().as_data() for table in job.tables],
+        }
+        keep = self.settings.history_runs
+        place = job.record.connection, self.report.database
+        runs.done(*place, self.history, report, keep)
 
     def _rejects(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> Rejects:
         path = self.home.rejects / f"{self.report.run}.jsonl"
@@ -240,15 +258,20 @@ class _Run:
                 self._rejects(targets, known),
                 self.progress,
                 self.history,
-                Keeping.of(self.settings, self.home.folder if server.kind == "embedded" else None),
+                self._keeping(),
             )
             job.run(targets, report, self._began)
+
+    def _keeping(self) -> Keeping:
+        own = self.engines.postgres.kind == "embedded"
+        return Keeping.of(self.settings, self.home.folder if own else None)
 
     @contextmanager
     def _cassandra(self, workspace: Workspace, targets: list[plan.Target]) -> Iterator["Job"]:
         from myriad.publish.cassandra import keyspaces, record  # noqa: PLC0415 - see below
         from myriad.publish.cassandra.job import Job  # noqa: PLC0415 - a quarter of the start-up
         from myriad.publish.cassandra.loading import is_interruption  # noqa: PLC0415
+        from myriad.publish.cassandra.versions import Versions  # noqa: PLC0415
 
         cluster, place = self.engines.cassandra, (self.report.database, self.report.dataset)
         if cluster is None:
@@ -265,7 +288,10 @@ class _Run:
                 Checks(self.options, self.settings),
                 self._rejects(targets),
                 self.progress,
+                Versions(cluster, session, written, self._keeping(), self.engines.postgres),
             )
+            if self.options.changes:
+                runs.begin(written.connection, self.report.database, self.history)
             goes_on = False
             try:
                 job.prepare(targets, workspace)

@@ -10,6 +10,9 @@ SELECT EXISTS (SELECT FROM public.cassandra_load WHERE CASE
     WHEN state = 'switching' AND published IS NOT NULL
     THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0))
     ELSE state <> 'switching' AND touched < clock_timestamp() - interval '1 day' END)
+OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
+    WHEN back IS NOT NULL
+    THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0)) END)
 """
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +30,9 @@ LOOK = 1.0  # seconds between two tries
 ANSWERS_WITHIN = 10.0  # seconds
 FLUSH = "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)"  # of StorageService
 LOAD = "loadNewSSTables(java.lang.String,java.lang.String)"
+SNAPSHOT = "takeSnapshot(java.lang.String,java.util.Map,[Ljava.lang.String;)"
+KEPT = Path("data", "kept")  # below a node's folder, on the disk of its tables
+PREFIX = "myriad-"  # of snapshots
 DATA = "-Data.db"  # the end of the name of the component with the rows
 
 T = TypeVar("T")
@@ -80,6 +83,16 @@ class Files:
     def folder(self) -> Path:
         """Its folder, below that of a node."""
         return Path("data", "data", self.keyspace, f"{self.name}-{UUID(self.table_id).hex}")
+
+
+@dataclass(frozen=True)
+class Kept(Files):
+    """What a table was, by a number of its own: files that no table has, under a second name."""
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, below that of a node."""
+        return KEPT / self.table_id
 
 
 class FromTheFuture(EngineError):
@@ -191,6 +204,39 @@ def take_out(cluster: Cluster, target: Files) -> None:
     """Remove what `put_in` put into the folder of a table that was not made."""
     for place in _places(cluster):
         _run(["rm", "-rf", place / target.folder], _user(place))
+
+
+def keep(cluster: Cluster, table: Files, kept: Kept) -> int:
+    """Keep what a table has now, with what is in memory, on every node; return its bytes.
+
+    The files are shared with the table as long as that has them. Raises as `swap_in` does.
+    """
+    sizes: list[int] = []
+
+    def step(place: Path, beans: Beans) -> None:
+        taken, user = place / table.folder / "snapshots", _user(place)
+        _run(["rm", "-rf", *taken.glob(f"{PREFIX}*")], user)  # of somebody who was killed
+        name = f"{PREFIX}{kept.table_id}"
+        beans.call(SNAPSHOT, name, {}, [f"{table.keyspace}.{table.name}"])
+        _run(["mkdir", "-p", taken / name, place / KEPT], user)  # of an empty table none is made
+        _run(["rm", "-rf", place / kept.folder], user)
+        _run(["mv", taken / name, place / kept.folder], user)
+        sizes.append(sum(path.stat().st_size for path in (place / kept.folder).iterdir()))
+
+    _everywhere(cluster, step)
+    return sum(sizes)
+
+
+def kept_now(cluster: Cluster) -> set[str]:
+    """Return the numbers of all that is kept on any node. Raises Unsupported if attached."""
+    folders = [place / KEPT for place in _places(cluster)]
+    return {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+
+def forget(cluster: Cluster, numbers: Collection[str]) -> None:
+    """Remove what is kept under these numbers. Raises NotRunning while a node is down."""
+    for place in _places(cluster) if numbers else ():
+        _run(["rm", "-rf", *(place / KEPT / number for number in numbers)], _user(place))
 
 
 def newest(cluster: Cluster, table: Files) -> int:

@@ -20,6 +20,7 @@ from myriad.errors import (
 )
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
+    describing,
     existing,
     keyspaces,
     kinds,
@@ -36,9 +37,11 @@ from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Publication, Record
+from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING, Taken
+from myriad.publish.cassandra.versions import Versions
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change, Difference, Shape
 from myriad.publish.options import Options, Progress, Step
@@ -66,6 +69,7 @@ class Job:
     checks: Checks
     rejects: Rejects
     progress: Progress
+    versions: Versions
     tables: list[Prepared] = field(default_factory=list)
     loads: dict[str, Load] = field(default_factory=dict)
     attached: Attached | None = None
@@ -92,8 +96,12 @@ class Job:
     def _finish_switch(self, name: str) -> None:
         """Finish a switch that was cut short: until then a node may have it and another not."""
         load = self.record.load(self.keyspace, name)
-        if load is not None and load.state == "switching" and self.options.changes:
+        if not self.options.changes:
+            return
+        if load is not None and load.state == "switching":
             self._showing.finish(name)
+        place = self.cluster, self.session, self.record, self.versions, self.keyspace
+        Returning(*place, name).settle()
 
     @property
     def _showing(self) -> Showing:
@@ -366,6 +374,8 @@ class Job:
             return Publication.of(made.report(), report.run, started, more, mine)
 
         if self._staged:
+            if load.state == "loaded":
+                made.notes += self.versions.keep(self.keyspace, made.name)[1]
             plan, notes = self._showing.show(made.name, published(), made.left)
             made.notes += notes
         if load.state == "shown" and published().adds:  # written down already: once is right
@@ -373,6 +383,8 @@ class Job:
         else:
             self.record.publish(self.keyspace, made.name, published())
         del self.loads[made.name]
+        self.versions.expire(self.keyspace, made.name)
+        made.notes += describing.freshen(self.session, self.record, self.keyspace, made.name)
 
     def _half_published(self, shown: list[str], error: Exception) -> HalfPublished:
         has = ["PostgreSQL has all new rows"] if self.options.to == "both" else []

@@ -126,14 +126,19 @@ def altered(
     return missing, [column for column in there.columns if column not in columns]
 
 
+def fields_of_types(session: Session, keyspace: str) -> dict[str, list[list[str]]]:
+    """Return the fields of the UDTs that are there, each with its type."""
+    return {
+        name: [[field, _plain(kind)] for field, kind in zip(names, kinds, strict=True)]
+        for name, names, kinds in session.query(_TYPES, [keyspace])
+    }
+
+
 def other_types(session: Session, keyspace: str, wanted: Mapping[str, object]) -> list[str]:
     """Return the UDTs that are there with other fields than `wanted` has."""
     types = wanted["types"]
     assert isinstance(types, Mapping)  # noqa: S101 - as `signature` made it
-    there = {
-        name: [[field, _plain(kind)] for field, kind in zip(names, kinds, strict=True)]
-        for name, names, kinds in session.query(_TYPES, [keyspace])
-    }
+    there = fields_of_types(session, keyspace)
     return [name for name, fields in types.items() if there.get(name, fields) != fields]
 
 
@@ -156,9 +161,9 @@ def refuse_used_types(
             )
 
 
-def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
-    """Raise SchemaRefused, naming it, if dropping the table would lose what hangs on it."""
-    found = [
+def obstacles(session: Session, keyspace: str, name: str) -> list[str]:
+    """Return what hangs on a table and would be lost with it."""
+    return [
         *(f"index {index}" for (index,) in session.query(
             "SELECT index_name FROM system_schema.indexes"
             " WHERE keyspace_name = ? AND table_name = ?", [keyspace, name])),
@@ -169,6 +174,11 @@ def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
             "SELECT view_name, base_table_name FROM system_schema.views WHERE keyspace_name = ?",
             [keyspace]) if base == name),
     ]  # fmt: skip
+
+
+def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
+    """Raise SchemaRefused, naming it, if dropping the table would lose what hangs on it."""
+    found = obstacles(session, keyspace, name)
     if found:
         raise SchemaRefused(
             f"{keyspace}.{name} gets other columns or another key, so it is made anew: that would"

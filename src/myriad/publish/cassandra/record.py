@@ -119,6 +119,16 @@ class Record:
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
 
+    @property
+    def connection(self) -> psycopg.Connection:
+        """Its connection to the control database."""
+        return self._connection
+
+    def one(self, statement: str, values: Mapping[str, object]) -> dict[str, Any] | None:
+        """Return the first row that a statement of another file gives."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(statement, values).fetchone()
+
     def _one(self, statement: str, *values: object) -> dict[str, Any] | None:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL[statement], values).fetchone()

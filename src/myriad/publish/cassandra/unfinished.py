@@ -11,8 +11,13 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.errors import MyriadError
 from myriad.publish.cassandra import record, switch
 from myriad.publish.cassandra.record import Record
+from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.versions import Versions
+from myriad.publish.versions import Keeping
+
+KEEPING = Keeping(0, None, 0)  # whoever finishes something keeps nothing new
 
 log = logging.getLogger("myriad.engines")
 
@@ -24,10 +29,9 @@ def settle(server: Server, cluster: Cluster) -> None:
     """
     with record.opened(server) as written:
         left = [load for load in written.staged() if load["unfinished"] or load["old"]]
-        if not left:
-            return
         failed: list[Exception] = []
         with cluster.session() as session:
+            failed += _go_back(server, cluster, session, written)
             for load in left:
                 place = load["keyspace"], load["name"]
                 if load["unfinished"] and written.take(*place):
@@ -38,6 +42,23 @@ def settle(server: Server, cluster: Cluster) -> None:
             sweep(written, session)
         if failed:
             raise failed[0]
+
+
+def _go_back(
+    server: Server, cluster: Cluster, session: Session, written: Record
+) -> list[Exception]:
+    """Finish each `undo` that was killed; return what failed."""
+    versions = Versions(cluster, session, written, KEEPING, server)
+    failed: list[Exception] = []
+    for row in versions.query("returning"):
+        place = row["keyspace"], row["name"]
+        if written.take(*place):
+            try:
+                Returning(cluster, session, written, versions, *place).settle()
+                log.info("finished the return of %s.%s to an older version", *place)
+            except (MyriadError, OSError, psycopg.Error) as error:
+                failed.append(error)
+    return failed
 
 
 def _finish(cluster: Cluster, session: Session, written: Record, keyspace: str, name: str) -> None:

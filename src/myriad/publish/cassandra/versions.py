@@ -1,0 +1,141 @@
+"""Versions of tables in Cassandra: their files stay, under a second name, on every node.
+
+How, and why not otherwise: decisions/0014-versions-in-cassandra.md.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from myriad import named_sql
+from myriad.cql.names import qualified
+from myriad.cql.session import Session
+from myriad.engines.base import Server
+from myriad.engines.cassandra import swap
+from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
+from myriad.errors import EngineError, NotRunning
+from myriad.publish.cassandra import present
+from myriad.publish.cassandra.record import Record
+from myriad.publish.versions import DAY, Keeping
+
+_SQL = named_sql.load("myriad.publish.cassandra", "versions.sql")
+_DROPPED = (
+    "SELECT column_name FROM system_schema.dropped_columns"
+    " WHERE keyspace_name = ? AND table_name = ?"
+)
+NOT_KEPT = (
+    "in Cassandra the version before is not kept: it is larger than the settings"
+    " `versions_megabytes` and `versions_disk_percent` allow"
+)
+Row = dict[str, Any]
+
+
+def query(connection: psycopg.Connection, statement: str, /, **values: object) -> list[Row]:
+    """Run one of the statements in `versions.sql`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_SQL[statement], values)
+        return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Keeps what tables are, and forgets what is too old or too large."""
+
+    cluster: Cluster
+    session: Session
+    record: Record
+    keeping: Keeping
+    server: Server
+
+    def query(self, statement: str, /, **values: object) -> list[Row]:
+        """Run one of the statements in `versions.sql`."""
+        return query(self.record.connection, statement, **values)
+
+    def keep(self, keyspace: str, name: str, *, unbounded: bool = False) -> tuple[int, list[str]]:
+        """Keep what is published and there; return its number, 0 if it is not kept, and notes.
+
+        Whoever calls has claimed the table. `unbounded`: whatever the settings say, but for its
+        bytes. Raises EngineError.
+        """
+        published = self.record.published(keyspace, name)
+        there = present.table_id(self.session, keyspace, name)
+        if published is None or not there or there != str(published.table_id):
+            return 0, []
+        place = {"keyspace": keyspace, "name": name}
+        self.query("forget_same", **place)
+        if self.keeping.versions == 0 and not unbounded:
+            return 0, []
+        if self.session.query(_DROPPED, [keyspace, name]):
+            return 0, [f"in Cassandra the version before is not kept: {name} lost a column"]
+        files = str(uuid4())
+        made = Jsonb(_made(self.session, keyspace, name))
+        [row] = self.query("keep", files=files, made=made, **place)
+        table, kept = Files(keyspace, name, there), Kept(keyspace, name, files)
+        size = with_all_nodes(self.cluster, partial(swap.keep, self.cluster, table, kept))
+        if self.keeping.most is not None and size > self.keeping.most:
+            self.query("forget_same", **place)
+            self.sweep()
+            return 0, [NOT_KEPT]
+        self.query("kept", files=files, bytes=size)
+        return row["number"], []
+
+    def expire(self, keyspace: str, name: str) -> None:
+        """Forget what is not to be kept any longer."""
+        place = {"keyspace": keyspace, "name": name}
+        self.query("too_old", keep=self.keeping.versions, **place)
+        self.query("forgotten", seconds=self.keeping.days * DAY)
+        if self.keeping.most is not None:
+            self.query("too_large", keyspace=keyspace, most=self.keeping.most)
+        self.query("forget_past", **place)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove files that no version has; where a node is down, the next one does."""
+        if self.cluster.kind != "embedded":
+            return
+        # Before the record is read: what is kept from now on is in it first.
+        there = swap.kept_now(self.cluster)
+        needed = {row["files"] for row in self.query("files")}
+        with suppress(NotRunning):
+            swap.forget(self.cluster, there - needed)
+
+
+def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
+    """Return what makes a table that is there again: CQL, and the fields of its types."""
+    there = present.find(session, keyspace, name)
+    if there is None:
+        raise EngineError(f"{keyspace}.{name} was dropped just now", hint="Publish it again.")
+    rows = session.query(f"DESCRIBE TABLE {qualified(keyspace, name)}")
+    [table] = [row[-1] for row in rows if row[1] == "table"]
+    fields = present.fields_of_types(session, keyspace)
+    used = list(dict.fromkeys(_used(there.columns.values(), fields)))
+    types = [session.query(f"DESCRIBE TYPE {qualified(keyspace, kind)}")[0][-1] for kind in used]
+    return {
+        "types": [_again(text) for text in types],
+        "table": _again(table),
+        "fields": {kind: fields[kind] for kind in used},
+        "columns": dict(there.columns),
+    }
+
+
+def _again(statement: str) -> str:
+    """Return a statement that may be run twice."""
+    return re.sub(r"^CREATE (TABLE|TYPE) ", r"CREATE \1 IF NOT EXISTS ", statement).rstrip("; \n")
+
+
+def _used(kinds: Iterable[str], fields: dict[str, list[list[str]]]) -> Iterator[str]:
+    """Yield the types of people's that these have, inner ones first."""
+    for kind in kinds:
+        for word in re.findall(r"\w+", kind):
+            if word in fields:
+                yield from _used([of for _, of in fields[word]], fields)
+                yield word

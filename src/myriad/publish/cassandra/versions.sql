@@ -1,0 +1,131 @@
+-- What tables in Cassandra were before, in the control database.
+
+-- name: forget_same
+-- Of a publish that kept it and came no further, or not even so far.
+DELETE FROM public.cassandra_version v USING public.cassandra_published p
+WHERE v.keyspace = %(keyspace)s AND v.name = %(name)s
+  AND p.keyspace = v.keyspace AND p.name = v.name
+  AND (v.bytes IS NULL OR NOT v.unpublished AND v.published ->> 'run' = p.run::text
+       AND v.published ->> 'finished' = to_jsonb(p) ->> 'finished')
+  AND v.files IS NOT NULL;
+
+-- name: keep
+-- What is published becomes a version; nothing happens to a table that is another one.
+INSERT INTO public.cassandra_version (keyspace, name, number, files, published, made)
+SELECT p.keyspace, p.name,
+       (SELECT coalesce(max(v.number), 0) + 1 FROM public.cassandra_version v
+        WHERE v.keyspace = p.keyspace AND v.name = p.name),
+       %(files)s, to_jsonb(p), %(made)s
+FROM public.cassandra_published p
+WHERE p.keyspace = %(keyspace)s AND p.name = %(name)s
+RETURNING number;
+
+-- name: kept
+UPDATE public.cassandra_version SET bytes = %(bytes)s WHERE files = %(files)s;
+
+-- name: next
+SELECT coalesce(max(number), 0) + 1 AS number FROM public.cassandra_version
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: versions
+SELECT number, files::text AS files, published, made, unpublished, back, awaits::text AS awaits
+FROM public.cassandra_version
+WHERE keyspace = %(keyspace)s AND name = %(name)s AND bytes IS NOT NULL AND files IS NOT NULL
+ORDER BY number DESC;
+
+-- name: too_old
+UPDATE public.cassandra_version SET files = NULL WHERE (keyspace, name, number) IN (
+    SELECT keyspace, name, number FROM public.cassandra_version
+    WHERE keyspace = %(keyspace)s AND name = %(name)s AND bytes IS NOT NULL AND files IS NOT NULL
+      AND back IS NULL
+    ORDER BY number DESC OFFSET %(keep)s
+);
+
+-- name: forgotten
+UPDATE public.cassandra_version SET files = NULL
+WHERE unpublished AND back IS NULL AND kept < clock_timestamp() - %(seconds)s * interval '1 second';
+
+-- name: too_large
+-- The newest of one database stay, as far as they have room together.
+UPDATE public.cassandra_version SET files = NULL WHERE (keyspace, name, number) IN (
+    SELECT keyspace, name, number FROM (
+        SELECT keyspace, name, number,
+               sum(bytes) OVER (ORDER BY kept DESC, keyspace, name, number) AS total, back
+        FROM public.cassandra_version JOIN public.cassandra_keyspace k USING (keyspace)
+        WHERE files IS NOT NULL AND bytes IS NOT NULL AND k.database = (
+            SELECT database FROM public.cassandra_keyspace WHERE keyspace = %(keyspace)s
+        )
+    ) AS summed
+    WHERE total > %(most)s AND back IS NULL
+);
+
+-- name: forget_past
+-- Of those without files the last number is all that matters.
+DELETE FROM public.cassandra_version v
+WHERE v.files IS NULL AND v.keyspace = %(keyspace)s AND v.name = %(name)s AND EXISTS (
+    SELECT FROM public.cassandra_version l
+    WHERE l.keyspace = v.keyspace AND l.name = v.name AND l.number > v.number
+);
+
+-- name: files
+SELECT files::text AS files FROM public.cassandra_version WHERE files IS NOT NULL;
+
+-- name: return
+UPDATE public.cassandra_version SET back = %(plan)s, awaits = %(awaits)s
+WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s;
+
+-- name: returned
+-- An older version is what is published.
+WITH gone AS (
+    UPDATE public.cassandra_version SET files = NULL, back = NULL
+    WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s
+    RETURNING published
+),
+back AS (
+    SELECT (jsonb_populate_record(
+        NULL::public.cassandra_published,
+        published || jsonb_build_object('table_id', %(table_id)s::text)
+    )).* FROM gone
+)
+INSERT INTO public.cassandra_published
+    (keyspace, name, run, started, finished, rows, bytes, stamp, report, rejects, table_id)
+SELECT keyspace, name, run, started, finished, rows, bytes, stamp, report, rejects, table_id FROM back
+ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = excluded.started,
+    finished = excluded.finished, rows = excluded.rows, bytes = excluded.bytes,
+    stamp = excluded.stamp, report = excluded.report, rejects = excluded.rejects,
+    table_id = excluded.table_id;
+
+-- name: returning
+-- All that are being shown again.
+SELECT keyspace, name FROM public.cassandra_version WHERE back IS NOT NULL;
+
+-- name: unpublish
+DELETE FROM public.cassandra_published WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: unpublished
+-- Only what was shown last can be had.
+UPDATE public.cassandra_version v SET unpublished = v.number = l.number,
+    kept = clock_timestamp(), files = CASE WHEN v.number = l.number THEN v.files END
+FROM (
+    SELECT max(number) AS number FROM public.cassandra_version
+    WHERE keyspace = %(keyspace)s AND name = %(name)s AND files IS NOT NULL AND bytes IS NOT NULL
+) AS l
+WHERE v.keyspace = %(keyspace)s AND v.name = %(name)s;
+
+-- name: purge
+UPDATE public.cassandra_version SET files = NULL
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: known
+-- The keyspace in which a table of a dataset is published, was, or should have been.
+SELECT k.keyspace FROM public.cassandra_keyspace k
+WHERE k.database = %(database)s AND k.dataset = %(dataset)s AND (
+    EXISTS (SELECT FROM public.cassandra_published p
+            WHERE p.keyspace = k.keyspace AND p.name = %(name)s)
+    OR EXISTS (SELECT FROM public.cassandra_version v
+               WHERE v.keyspace = k.keyspace AND v.name = %(name)s AND v.files IS NOT NULL)
+);
+
+-- name: published_in
+SELECT p.name FROM public.cassandra_published p JOIN public.cassandra_keyspace k USING (keyspace)
+WHERE k.database = %(database)s AND k.dataset = %(dataset)s ORDER BY p.name;

@@ -1,0 +1,21 @@
+"""The comment of a published table, as both engines show it."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from pathlib import PurePath
+from typing import Any
+
+from myriad.wording import number_of
+
+MOST_SOURCE = 200  # characters of a source's name
+
+
+def comment(facts: Mapping[str, Any]) -> str:
+    """Return what is said of a table: its `description`, `source`, `rows`, and when `finished`."""
+    names = [PurePath(part).name for part in str(facts["source"]).split(", ")]
+    source = ", ".join(names)
+    if len(source) > MOST_SOURCE:
+        source = source[:MOST_SOURCE] + "…"
+    when = f"{facts['finished'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    fresh = f"Published {when} from {source}: {number_of(facts['rows'], 'row')}."
+    return f"{facts['description']}\n{fresh}" if facts["description"] else fresh
