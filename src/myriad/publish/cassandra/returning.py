@@ -30,13 +30,11 @@ class Back:
     Attributes:
         version: that was meant, as the record has it.
         before: the number of what was shown until now; None: it is not kept.
-        number: what the version is called from now on.
     """
 
     version: Row
     before: int | None
     notes: list[str] = field(default_factory=list)
-    number: int = 0
 
     def as_data(self, name: str) -> Row:
         """Return it as plain data for JSON."""
@@ -46,7 +44,7 @@ class Back:
             "table": name,
             "before": self.before,
             "back_to": self.version["number"],
-            "version": self.number,
+            "of_run": published["run"],
             "rows": published["rows"],
             "source": published["report"]["source"],
             "published": published["finished"],
@@ -175,7 +173,6 @@ class Returning:
         with_all_nodes(self.cluster, partial(self._show, plan, kept))
         place = {**self._place, "number": back.version["number"]}
         self.versions.query("returned", table_id=plan.table_id, **place)
-        back.number = self.versions.query("next", **self._place)[0]["number"]
         self.versions.query("forget_past", **self._place)
         self.versions.sweep()
         back.notes += describing.freshen(self.session, self.record, self.keyspace, self.name)

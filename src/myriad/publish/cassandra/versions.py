@@ -71,7 +71,6 @@ class Versions:
         if published is None or not there or there != str(published.table_id):
             return 0, []
         place = {"keyspace": keyspace, "name": name}
-        self.query("forget_same", **place)
         if self.keeping.versions == 0 and not unbounded:
             return 0, []
         if self.session.query(_DROPPED, [keyspace, name]):
@@ -82,7 +81,7 @@ class Versions:
         table, kept = Files(keyspace, name, there), Kept(keyspace, name, files)
         size = with_all_nodes(self.cluster, partial(swap.keep, self.cluster, table, kept))
         if self.keeping.most is not None and size > self.keeping.most:
-            self.query("forget_same", **place)
+            self.query("unkept", files=files)
             self.sweep()
             return 0, [NOT_KEPT]
         self.query("kept", files=files, bytes=size)

@@ -1,44 +1,43 @@
 -- What tables in Cassandra were before, in the control database.
 
--- name: forget_same
--- Of a publish that kept it and came no further, or not even so far.
-DELETE FROM public.cassandra_version v USING public.cassandra_published p
-WHERE v.keyspace = %(keyspace)s AND v.name = %(name)s
-  AND p.keyspace = v.keyspace AND p.name = v.name
-  AND (v.bytes IS NULL OR NOT v.unpublished AND v.published ->> 'run' = p.run::text
-       AND v.published ->> 'finished' = to_jsonb(p) ->> 'finished')
-  AND v.files IS NOT NULL;
-
 -- name: keep
--- What is published becomes a version; nothing happens to a table that is another one.
+-- What is published becomes a version; nothing happens to a table that is another one. Content that
+-- was a version before has its number yet; no number is given twice.
 INSERT INTO public.cassandra_version (keyspace, name, number, files, published, made)
 SELECT p.keyspace, p.name,
-       (SELECT coalesce(max(v.number), 0) + 1 FROM public.cassandra_version v
-        WHERE v.keyspace = p.keyspace AND v.name = p.name),
+       coalesce(
+           (SELECT v.number FROM public.cassandra_version v
+            WHERE v.keyspace = p.keyspace AND v.name = p.name
+              AND v.published ->> 'run' = p.run::text
+              AND v.published ->> 'finished' = to_jsonb(p) ->> 'finished'),
+           (SELECT coalesce(max(v.number), 0) + 1 FROM public.cassandra_version v
+            WHERE v.keyspace = p.keyspace AND v.name = p.name)
+       ),
        %(files)s, to_jsonb(p), %(made)s
 FROM public.cassandra_published p
 WHERE p.keyspace = %(keyspace)s AND p.name = %(name)s
+ON CONFLICT (keyspace, name, number) DO UPDATE SET files = excluded.files, bytes = NULL,
+    published = excluded.published, made = excluded.made, kept = excluded.kept, unpublished = false
 RETURNING number;
+
+-- name: unkept
+UPDATE public.cassandra_version SET files = NULL WHERE files = %(files)s;
 
 -- name: kept
 UPDATE public.cassandra_version SET bytes = %(bytes)s WHERE files = %(files)s;
-
--- name: next
-SELECT coalesce(max(number), 0) + 1 AS number FROM public.cassandra_version
-WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: versions
 SELECT number, files::text AS files, published, made, unpublished, back, awaits::text AS awaits
 FROM public.cassandra_version
 WHERE keyspace = %(keyspace)s AND name = %(name)s AND bytes IS NOT NULL AND files IS NOT NULL
-ORDER BY number DESC;
+ORDER BY kept DESC, number DESC;
 
 -- name: too_old
 UPDATE public.cassandra_version SET files = NULL WHERE (keyspace, name, number) IN (
     SELECT keyspace, name, number FROM public.cassandra_version
     WHERE keyspace = %(keyspace)s AND name = %(name)s AND bytes IS NOT NULL AND files IS NOT NULL
       AND back IS NULL
-    ORDER BY number DESC OFFSET %(keep)s
+    ORDER BY kept DESC, number DESC OFFSET %(keep)s
 );
 
 -- name: forgotten
@@ -60,11 +59,15 @@ UPDATE public.cassandra_version SET files = NULL WHERE (keyspace, name, number) 
 );
 
 -- name: forget_past
--- Of those without files the last number is all that matters.
+-- Of those without files the last number matters, and that of what is published.
 DELETE FROM public.cassandra_version v
 WHERE v.files IS NULL AND v.keyspace = %(keyspace)s AND v.name = %(name)s AND EXISTS (
     SELECT FROM public.cassandra_version l
     WHERE l.keyspace = v.keyspace AND l.name = v.name AND l.number > v.number
+) AND NOT EXISTS (
+    SELECT FROM public.cassandra_published p
+    WHERE p.keyspace = v.keyspace AND p.name = v.name AND v.published ->> 'run' = p.run::text
+      AND v.published ->> 'finished' = to_jsonb(p) ->> 'finished'
 );
 
 -- name: files
@@ -107,8 +110,9 @@ DELETE FROM public.cassandra_published WHERE keyspace = %(keyspace)s AND name = 
 UPDATE public.cassandra_version v SET unpublished = v.number = l.number,
     kept = clock_timestamp(), files = CASE WHEN v.number = l.number THEN v.files END
 FROM (
-    SELECT max(number) AS number FROM public.cassandra_version
+    SELECT number FROM public.cassandra_version
     WHERE keyspace = %(keyspace)s AND name = %(name)s AND files IS NOT NULL AND bytes IS NOT NULL
+    ORDER BY kept DESC, number DESC LIMIT 1
 ) AS l
 WHERE v.keyspace = %(keyspace)s AND v.name = %(name)s;
 
