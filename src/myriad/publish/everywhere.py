@@ -1,7 +1,7 @@
 """Change what is published, in each engine that has it; what is left undone is said."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -208,6 +208,17 @@ class Everywhere:
         with _half(f"{target} is not yet described in Cassandra", begun=inside is not None):
             self.cassandra.describe(dataset, name, text)
         return report
+
+    def descriptions(self, dataset: str, name: str) -> dict[str, str]:
+        """Return what is said of a published table, called "", and of its columns."""
+        outside = self.cassandra.said(dataset, name)
+        return outside | self.postgres.descriptions(dataset, name)
+
+    def describe_all(self, place: Place, texts: Mapping[str, str]) -> None:
+        """Say these texts of a table (dataset, name) and its columns, if it is there already."""
+        self.postgres.describe_all(place, texts)
+        if "" in texts and place[1] in self.cassandra.tables(place[0]):
+            self.cassandra.describe(*place, texts[""])
 
     def history(self, table: str | None, limit: int, *, everywhere: bool) -> list[Report]:
         """Return the newest runs in both engines, with their `engine`; see `Changes.history`."""

@@ -57,6 +57,12 @@ class CassandraChanges:
         with databases.control(self.server, autocommit=True) as connection:
             return [row["name"] for row in versions.query(connection, "published_in", **place)]
 
+    def said(self, dataset: str, name: str) -> dict[str, str]:
+        """Return what is said of a table, called "", if anything is."""
+        place = {"database": self.database, "dataset": dataset, "name": name}
+        with databases.control(self.server, autocommit=True) as connection:
+            return {"": row["text"] for row in versions.query(connection, "said", **place)}
+
     def runs(self, place: tuple[str, str] | None, limit: int, *, here: bool) -> list[Any]:
         """Return the newest runs, of one table (dataset, name), or of all: here, or anywhere."""
         dataset, name = place or (None, None)

@@ -37,7 +37,6 @@ from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Publication, Record
-from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING, Taken
@@ -86,22 +85,13 @@ class Job:
             if self.options.changes:
                 self.record.claim(self.keyspace, target.name, self.options.wait)
         for number, target in enumerate(targets):
-            self._finish_switch(target.name)
+            if self.options.changes:  # until then a node may have a switch and another not
+                unfinished.finish(self.versions, self.keyspace, target.name)
             self.tables.append(self._prepared(target, Spool(workspace, number)))
         self.checks.settle()
         for made in self.tables:
             made.allowed = self.checks.allowed(made.name)
         self.rejects.check()
-
-    def _finish_switch(self, name: str) -> None:
-        """Finish a switch that was cut short: until then a node may have it and another not."""
-        load = self.record.load(self.keyspace, name)
-        if not self.options.changes:
-            return
-        if load is not None and load.state == "switching":
-            self._showing.finish(name)
-        place = self.cluster, self.session, self.record, self.versions, self.keyspace
-        Returning(*place, name).settle()
 
     @property
     def _showing(self) -> Showing:

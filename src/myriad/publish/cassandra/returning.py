@@ -1,5 +1,6 @@
 """Show an older version of a table in Cassandra again, or take a table away."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,18 +171,22 @@ class Returning:
         """
         plan = switch.plan_from(back.version["back"])
         kept = Kept(self.keyspace, self.name, back.version["files"])
-        with_all_nodes(self.cluster, partial(self._show, plan, kept))
+        drops = back.version["made"]["drops"]
+        with_all_nodes(self.cluster, partial(self._show, plan, kept, drops))
         place = {**self._place, "number": back.version["number"]}
         self.versions.query("returned", table_id=plan.table_id, **place)
         self.versions.query("forget_past", **self._place)
         self.versions.sweep()
         back.notes += describing.freshen(self.session, self.record, self.keyspace, self.name)
 
-    def _show(self, plan: Plan, kept: Kept) -> None:
+    def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
         swap.check(self.cluster)  # before anything is dropped
         if present.table_id(self.session, plan.keyspace, plan.name) != plan.table_id:
             swap.put_in(self.cluster, kept, plan.files, {})
             switch.make_target(self.cluster, self.session, plan)
+        for drop in drops:
+            self.session.query(drop, timeout=switch.SLOW)
+            self.session.await_schema()
 
     def refuse_foreign(self) -> str:
         """Return the number of the table that is there, nothing if none is.

@@ -44,6 +44,18 @@ def settle(server: Server, cluster: Cluster) -> None:
             raise failed[0]
 
 
+def finish(versions: Versions, keyspace: str, name: str) -> None:
+    """Finish what was cut short with one table, which is claimed: a switch, or an `undo`.
+
+    Raises NotRunning, EngineError, PublishError.
+    """
+    place = versions.cluster, versions.session, versions.record
+    load = versions.record.load(keyspace, name)
+    if load is not None and load.state == "switching":
+        Showing(*place, keyspace).finish(name)
+    Returning(*place, versions, keyspace, name).settle()
+
+
 def _go_back(
     server: Server, cluster: Cluster, session: Session, written: Record
 ) -> list[Exception]:

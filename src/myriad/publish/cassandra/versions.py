@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.cql.names import qualified
+from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.engines.base import Server
 from myriad.engines.cassandra import swap
@@ -29,7 +29,7 @@ from myriad.publish.versions import DAY, Keeping
 
 _SQL = named_sql.load("myriad.publish.cassandra", "versions.sql")
 _DROPPED = (
-    "SELECT column_name FROM system_schema.dropped_columns"
+    "SELECT column_name, kind, type FROM system_schema.dropped_columns"
     " WHERE keyspace_name = ? AND table_name = ?"
 )
 NOT_KEPT = (
@@ -73,8 +73,6 @@ class Versions:
         place = {"keyspace": keyspace, "name": name}
         if self.keeping.versions == 0 and not unbounded:
             return 0, []
-        if self.session.query(_DROPPED, [keyspace, name]):
-            return 0, [f"in Cassandra the version before is not kept: {name} lost a column"]
         files = str(uuid4())
         made = Jsonb(_made(self.session, keyspace, name))
         [row] = self.query("keep", files=files, made=made, **place)
@@ -109,7 +107,10 @@ class Versions:
 
 
 def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
-    """Return what makes a table that is there again: CQL, and the fields of its types."""
+    """Return what makes a table that is there again: CQL, and the fields of its types.
+
+    Files may have columns that were dropped: only a table that had them opens such files.
+    """
     there = present.find(session, keyspace, name)
     if there is None:
         raise EngineError(f"{keyspace}.{name} was dropped just now", hint="Publish it again.")
@@ -118,9 +119,20 @@ def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
     fields = present.fields_of_types(session, keyspace)
     used = list(dict.fromkeys(_used(there.columns.values(), fields)))
     types = [session.query(f"DESCRIBE TYPE {qualified(keyspace, kind)}")[0][-1] for kind in used]
+    dropped = [
+        (column, kind, of)
+        for column, kind, of in session.query(_DROPPED, [keyspace, name])
+        if column not in there.columns
+    ]
+    more = "".join(
+        f"    {quoted(column)} {of}{' static' if kind == 'static' else ''},\n"
+        for column, kind, of in dropped
+    )
+    place = qualified(keyspace, name)
     return {
         "types": [_again(text) for text in types],
-        "table": _again(table),
+        "table": _again(table).replace(" (\n", f" (\n{more}", 1),
+        "drops": [f"ALTER TABLE {place} DROP IF EXISTS {quoted(c)}" for c, _, _ in dropped],
         "fields": {kind: fields[kind] for kind in used},
         "columns": dict(there.columns),
     }

@@ -133,3 +133,8 @@ WHERE k.database = %(database)s AND k.dataset = %(dataset)s AND (
 -- name: published_in
 SELECT p.name FROM public.cassandra_published p JOIN public.cassandra_keyspace k USING (keyspace)
 WHERE k.database = %(database)s AND k.dataset = %(dataset)s ORDER BY p.name;
+
+-- name: said
+SELECT d.text FROM public.cassandra_description d JOIN public.cassandra_keyspace k USING (keyspace)
+WHERE k.database = %(database)s AND k.dataset = %(dataset)s AND d.name = %(name)s
+  AND d.text IS NOT NULL;
