@@ -61,7 +61,8 @@ class CassandraChanges:
         """Return what is said of a table, called "", if anything is."""
         place = {"database": self.database, "dataset": dataset, "name": name}
         with databases.control(self.server, autocommit=True) as connection:
-            return {"": row["text"] for row in versions.query(connection, "said", **place)}
+            rows = versions.query(connection, "said", **place)
+        return {"": rows[0]["text"]} if rows else {}
 
     def runs(self, place: tuple[str, str] | None, limit: int, *, here: bool) -> list[Any]:
         """Return the newest runs, of one table (dataset, name), or of all: here, or anywhere."""
