@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from myriad.engines.cassandra import management, node
-from myriad.errors import PublishError
+from myriad.errors import EngineError, PublishError
 from myriad.publish import Options, parse_keys
+from myriad.publish.cassandra import switch
 from myriad.publish.options import Step
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space
@@ -174,3 +175,49 @@ def test_nothing_of_the_nodes_managers_listens_when_nobody_publishes(space: Spac
     with management.beans(place):
         assert len(others()) > 1
     wait_until(lambda: others() == {storage}, 60)
+
+
+def _killed_and_back(space: Space) -> None:
+    """Kill the only node, and return when it takes people again."""
+    place = space.installation.home.cassandra / "node1"
+    found = node.running(place)
+    assert found is not None
+    found.kill()
+    found.wait()
+
+    def is_back() -> bool:
+        try:
+            return node.running(place) is not None and bool(space.ask("SELECT now() FROM {}.t"))
+        except EngineError:
+            return False
+
+    wait_until(is_back, 120)
+
+
+def test_a_node_that_forgot_rows_or_deletions_gets_them_again(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = space.write("t.csv", OLD)
+    space.publish(path, "id")
+    path.write_text(NEW)
+    hidden, phases = list[bool](), list[str]()
+    real = switch._hide_old  # noqa: SLF001 - the moment between it and the flush
+
+    def hide(*arguments: Any) -> None:
+        real(*arguments)
+        hidden.append(True)
+        if len(hidden) == 1:
+            _killed_and_back(space)
+
+    def tell(step: Step) -> None:
+        if step.phase == "proving the counts" and step.phase not in phases:
+            phases.append(step.phase)
+            _killed_and_back(space)
+        elif step.phase == "proving the counts":
+            phases.append(step.phase)
+
+    monkeypatch.setattr(switch, "_hide_old", hide)
+    space.publish(path, progress=tell)
+    assert (len(phases), len(hidden)) == (2, 2)
+    assert _rows(space) == {1: 10, 2: 20}
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())

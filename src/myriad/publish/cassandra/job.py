@@ -292,8 +292,10 @@ class Job:
         Not where somebody wrote into the table since: what the load has would seem older.
         """
         load = self.record.load(self.keyspace, made.name)
+        if load is None:
+            return None
         mine = identity(made, self.options, self.cluster)
-        if load is None or mine is None or load.identity != mine:
+        if mine is None or load.identity != mine:
             return None
         plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
         if load.state in ("switching", "shown") or not self._staged:  # finished, or right there

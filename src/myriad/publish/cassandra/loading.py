@@ -64,8 +64,8 @@ class Loading:
             for _ in range(ATTEMPTS):
                 if load.state != "loading":
                     return load
-                ranges = self._fill(made, load)
-                if self._is_in_files(load):
+                ranges = self._filled(made, load)
+                if ranges is not None and self._is_in_files(load):
                     self.record.loaded(self.keyspace, made.name, ranges)
                     return replace(load, state="loaded", ranges=ranges)
                 log.info("a node of Cassandra was started anew: %s is loaded again", made.name)
@@ -78,6 +78,15 @@ class Loading:
             f"nodes of Cassandra ended again and again while {made.name} was loaded",
             hint="Nothing was changed. Their log says why: `myriad logs --cassandra`.",
         )
+
+    def _filled(self, made: Prepared, load: Load) -> list[list[int]] | None:
+        """Return what `_fill` does; None if a node has forgotten rows that it had taken."""
+        try:
+            return self._fill(made, load)
+        except PublishError:
+            if self._staged and load.nodes != self._starts():
+                return None
+            raise
 
     def _is_in_files(self, load: Load) -> bool:
         """Bring the rows into files of every node; say whether none has forgotten some before."""

@@ -70,6 +70,7 @@ class Proof:
     def __init__(self, spool: Spool, columns: Sequence[CqlColumn]) -> None:
         self._spool = spool
         self._columns = {column.name: column for column in columns}
+        self._found: dict[tuple[tuple[str, ...], int], Partitions] = {}
         self._nulls = self._count_nulls()
         self.row_bytes = self._row_bytes()
 
@@ -196,6 +197,8 @@ class Proof:
 
     def lost(self, key: Key) -> int:
         """Return how many rows others with the same key would overwrite."""
+        if not key.clustering:
+            return self._spool.rows - self.partitions(key).count
         places = ", ".join(column.place for column in self.columns_of(key))
         rest = f"GROUP BY {places} HAVING count(*) > 1"
         inner, outer = "SELECT count(*) - 1 AS lost", "SELECT coalesce(sum(lost), 0)"
@@ -228,7 +231,13 @@ class Proof:
         return ", ".join(f"{column.name} = {literal(column.type, v)}"[:200] for column, v in pairs)
 
     def partitions(self, key: Key) -> Partitions:
-        """Count and measure the partitions of a key."""
+        """Count and measure the partitions of a key; once for as many rows."""
+        wanted = key.partition, self._spool.rows
+        if wanted not in self._found:
+            self._found[wanted] = self._partitions(key)
+        return self._found[wanted]
+
+    def _partitions(self, key: Key) -> Partitions:
         if not self._spool.rows:
             return Partitions(0, 0, 0, 0.0)
         places = ", ".join(self._columns[name].place for name in key.partition)
