@@ -250,7 +250,7 @@ def test_one_huge_partition_is_warned_about_and_loaded(space: Space) -> None:
     text = "a,b\n" + "".join(f"1,{n}\n" for n in range(120_000))
     (table,) = space.publish(space.write("t.csv", text), "a/b").tables
     assert any("a = 1 has 120,000 rows" in note for note in table.notes)
-    assert any("only 1 partitions" in note for note in table.notes)
+    assert any("only 1 partition for" in note for note in table.notes)
     assert space.ask("SELECT count(*) FROM {}.t WHERE a = 1") == [(120_000,)]
 
 
