@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from myriad.errors import KeyRefused, SchemaRefused
+from myriad import Myriad
+from myriad.errors import KeyRefused, SchemaRefused, Unsupported
 from myriad.publish import Engines, Options, Report, parse_keys, publish
 from myriad.publish.options import Step
 from tests.keyspaces import Space
@@ -59,3 +60,24 @@ def test_a_publish_that_was_cut_short_goes_on_or_begins_anew(space: Space) -> No
     _publish(space, other, "a")
     assert space.ask("SELECT a, b FROM {}.u") == [(1, "y")]
     assert space.loads() == []
+
+
+def test_what_cannot_be_had_back_there_is_said_and_nothing_is_changed(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(space, space.write("t.csv", "a,b\n1,x\n2,y\n"), "a")
+    attached = replace(space.installation.cluster(), kind="attached", folder=None)
+    name = f"{space.dataset}.t"
+    with monkeypatch.context() as patch:
+        patch.setattr(Myriad, "cluster", lambda _: attached)
+        with pytest.raises(Unsupported, match="cannot go back in Cassandra") as refused:
+            space.installation.undo(name)
+        assert (refused.value.exit_code, bool(refused.value.hint)) == (1, True)
+        with pytest.raises(Unsupported, match="nothing of t can be kept") as refused:
+            space.installation.unpublish(name)
+        assert "--purge" in refused.value.hint
+        assert space.tables() == {"t"}
+        space.installation.unpublish(name, purge=True)
+    assert space.tables() == set()
+    kinds = [run["kind"] for run in space.installation.history(name)]
+    assert kinds == ["unpublish", "publish"]

@@ -2,11 +2,13 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from myriad.engines.cassandra import swap
 from myriad.errors import EngineError, PublishError, SchemaRefused, UsageError
+from myriad.publish.cassandra import record
 from tests.harness import wait_until
 from tests.keyspaces import Space
 from tests.marked import file, marks, undo
@@ -228,3 +230,20 @@ def test_a_table_in_cassandra_cannot_be_renamed_and_what_can_be_done_is_said(spa
         space.installation.rename(f"{space.dataset}.t", "u")
     assert "--table" in refused.value.hint
     assert space.tables() == {"t"}
+
+
+def test_a_publish_waits_for_one_of_the_same_table_where_it_is_told_to(space: Space) -> None:
+    with ThreadPoolExecutor() as pool:
+        with record.opened(space.installation.server()) as other:
+            other.claim(space.dataset, "t")
+            with pytest.raises(PublishError, match="being published by somebody else"):
+                space.publish(file(space, "one"), "part/n", wait=0.1)
+            second = pool.submit(space.publish, file(space, "two"), "part/n", wait=60.0)
+            wait_until(lambda: "running" in _outcomes(space))
+            assert not second.done()
+        assert second.result().rows == 30
+    assert marks(space) == {"two": 30}
+
+
+def _outcomes(space: Space) -> list[str]:
+    return [run["outcome"] for run in space.installation.history(f"{space.dataset}.t")]
