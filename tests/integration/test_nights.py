@@ -239,7 +239,8 @@ class Home:
         """Hold at the end of a night that people are told all of it."""
         for table in TABLES:
             runs = self.place.installation.history(table, self.place.database, limit=1000)
-            assert [(run["kind"], run["outcome"]) for run in runs] == self.told[table]
+            told = [(run["kind"], run["outcome"]) for run in runs]
+            assert told == self.told[table], runs
             numbers = [run["versions"][table] for run in runs if table in (run["versions"] or ())]
             assert set(numbers) == set(self._kept(table))
 

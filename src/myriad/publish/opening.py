@@ -33,6 +33,12 @@ class Opening:
         """Return the tables that sources are meant for, as far as names of files say."""
         return list({self._table(name) for source in sources for name in called(source)})
 
+    def engine(self, sources: Sequence[str | Path]) -> str:
+        """Return where these tables go unless it is said: as recipes have it, `both` if to each."""
+        recipes = [self.remembered.get(table, Recipe()) for table in self.tables(sources)]
+        engines = {recipe.to or "postgres" for recipe in recipes}
+        return engines.pop() if len(engines) == 1 else "both"
+
     def _table(self, name: str) -> str:
         return plan.table_name(name, self.options, self.remembered)
 

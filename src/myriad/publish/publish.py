@@ -122,6 +122,7 @@ class _Place:
 
         opening = Opening(self.engines.postgres, database, dataset, options, remembered)
         history.tables = opening.tables(sources)  # until they were read
+        run.meant = opening.engine(sources)
         try:
             with _workspace(self.home, self.settings) as workspace, engine.heeding_signals():
                 opened = opening.opened(sources, workspace)
@@ -186,6 +187,7 @@ class _Run:
     progress: Progress
     report: Report
     history: Run
+    meant: str = "postgres"  # the engine, as far as it is known before the sources are read
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
@@ -201,9 +203,10 @@ class _Run:
         if not self.options.changes:
             return
         server, keep = self.engines.postgres, self.settings.history_runs
-        if self.options.to != "cassandra":
+        to = self.options.to or self.meant
+        if to != "cassandra":
             self.history.failed(server, self.report.database, error, keep)
-        if self.options.to != "postgres":
+        if to != "postgres":
             runs.failed(server, self.report.database, self.history, error, keep)
 
     def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
