@@ -200,10 +200,15 @@ def test_an_array_that_breaks_off_is_an_error(tmp_path: Path, text: str) -> None
         source_of(tmp_path, text, "d.json")
 
 
-@pytest.mark.parametrize("text", ["", "\n \n", "{}\n{}\n", "[]", "\ufeff"])
-def test_a_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(SourceError, match="no record"):
+@pytest.mark.parametrize("text", ["", "\n \n", "[]", "\ufeff"])
+def test_a_file_without_a_record_is_empty(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SourceError, match="the file is empty"):
         source_of(tmp_path, text)
+
+
+def test_records_without_a_key_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no record"):
+        source_of(tmp_path, "{}\n{}\n")
 
 
 def test_a_pretty_printed_object_is_refused_with_a_hint(tmp_path: Path) -> None:

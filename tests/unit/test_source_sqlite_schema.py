@@ -81,7 +81,7 @@ def test_foreign_keys_that_do_not_hold_are_named(file: Path) -> None:
     )["c"]
     assert found.foreign_keys == ()
     notes = "\n".join(found.notes)
-    assert "(a) to p not carried over: 1 row name a row that is not there" in notes
+    assert "(a) to p not carried over: 1 row points to a row that is not there" in notes
     assert "(b) to nowhere not carried over: there is no such table" in notes
     assert "(d) to p not carried over: its target is not unique" in notes
     assert "(e) to p not carried over: types differ" in notes

@@ -68,7 +68,7 @@ def confirm(question: str) -> None:
     except click.Abort:
         if sys.stdin.isatty():
             raise  # Ctrl-C
-        click.echo(err=True)
+        echo("", err=True)
         raise UsageError(
             "nobody is there to answer that; nothing was changed", hint="Say it with --yes."
         ) from None
