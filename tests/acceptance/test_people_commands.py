@@ -85,7 +85,7 @@ def test_people_come_from_a_csv_with_groups_and_owners(run: Run, tag: str) -> No
     ("text", "said"),
     [
         ("name,shoes\nAda,43\n", "has the header name,shoes"),
-        ("name,groups\nAda\n", "line 2 of the list of people: it has 1 columns, the header 2"),
+        ("name,groups\nAda\n", "line 2 of the list of people: it has 1 column, the header 2"),
         ("name,owner\nAda,yes\nBob,perhaps\n", "line 3 of the list of people: owner is 'perhaps'"),
         ('name\n"Ada\n', "of the list of people: unexpected end of data"),
         ("", "nobody to add"),
