@@ -250,6 +250,7 @@ class Job:
         """Raise SchemaRefused, KeyRefused if it does not fit the table that is there."""
         if made.there is None:
             made.appends = False
+            present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
             return
         if self.options.adds:
             if self.options.merge:

@@ -1,11 +1,13 @@
 """Look at the table that is there already in Cassandra, and at what hangs on it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 
+from myriad.cql.names import qualified
 from myriad.cql.session import Session
-from myriad.cql.types import CqlType
+from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
 from myriad.model import Column, Key, Kind, Order, Type
 from myriad.publish.cassandra import text
@@ -20,6 +22,8 @@ _DROPPED = f"{_GONE} WHERE keyspace_name = ? AND table_name = ?"
 _TYPES = (
     "SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?"
 )
+_WORDS = ("frozen", "tuple", "vector", "varchar", "duration")  # of CQL: no names of UDTs
+_NAME = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 # CQL's type → in which type a source is read for it.
 _READ = {
     "boolean": Type(Kind.BOOLEAN),
@@ -135,17 +139,38 @@ def fields_of_types(session: Session, keyspace: str) -> dict[str, list[list[str]
 
 
 def other_types(session: Session, keyspace: str, wanted: Mapping[str, object]) -> list[str]:
-    """Return the UDTs that are there with other fields than `wanted` has."""
+    """Return the UDTs that are there with other fields than `wanted` has, and all that have those.
+
+    Outer ones first: Cassandra drops no type that another one has.
+    """
     types = wanted["types"]
     assert isinstance(types, Mapping)  # noqa: S101 - as `signature` made it
     there = fields_of_types(session, keyspace)
-    return [name for name, fields in types.items() if there.get(name, fields) != fields]
+    parts = _parts_of_types(session, keyspace)
+    changing: dict[str, None] = {}
+    for name in TopologicalSorter(parts).static_order():  # inner ones first
+        if types.get(name, there[name]) != there[name] or parts[name] & changing.keys():
+            changing[name] = None
+    return list(reversed(changing))
+
+
+def _parts_of_types(session: Session, keyspace: str) -> dict[str, set[str]]:
+    """Return the UDTs that each UDT has in its fields."""
+    rows = session.query(_TYPES, [keyspace])
+    known = {name for name, _, _ in rows} - {*SIMPLE.values(), *COLLECTIONS.values(), *_WORDS}
+    return {name: _named(kinds) & known for name, _, kinds in rows}
+
+
+def _named(kinds: Iterable[str]) -> set[str]:
+    """Return all names in types as Cassandra writes them: in quotes where they need them."""
+    found = (match for kind in kinds for match in _NAME.finditer(kind))
+    return {plain or quoted.replace('""', '"') for quoted, plain in (m.groups() for m in found)}
 
 
 def refuse_used_types(
     session: Session, keyspace: str, name: str, wanted: Mapping[str, object]
 ) -> None:
-    """Raise SchemaRefused if a UDT would have to change that another table has too."""
+    """Raise SchemaRefused if a UDT would have to change that another table or type has too."""
     changing = other_types(session, keyspace, wanted)
     if not changing:
         return
@@ -153,12 +178,43 @@ def refuse_used_types(
         "SELECT table_name, type FROM system_schema.columns WHERE keyspace_name = ?", [keyspace]
     )
     for table, kind in rows:
-        used = set(re.findall(r"\w+", kind)) & set(changing)
+        used = _named([kind]) & set(changing)
         if table != name and used:
             raise SchemaRefused(
                 f"type {min(used)} would change, and table {keyspace}.{table} has it too",
                 hint="Publish under another name with --table, or to another --dataset.",
             )
+    inside = _named(kind for table, kind in rows if table == name)
+    _refuse_foreign_types(session, keyspace, changing, inside, wanted)
+
+
+def _refuse_foreign_types(
+    session: Session,
+    keyspace: str,
+    changing: Sequence[str],
+    inside: Iterable[str],
+    wanted: Mapping[str, object],
+) -> None:
+    """Raise SchemaRefused if one that changes is neither wanted nor among the names `inside`."""
+    parts, types = _parts_of_types(session, keyspace), wanted["types"]
+    assert isinstance(types, Mapping)  # noqa: S101 - as `signature` made it
+    ours = {*types, *_inside(inside, parts)}
+    for kind in changing:
+        if kind not in ours:
+            raise SchemaRefused(
+                f"type {min(parts[kind] & set(changing))} would change, and type"
+                f" {keyspace}.{kind} has it too",
+                hint=f"If nobody needs that, DROP TYPE {qualified(keyspace, kind)}; else publish"
+                " under another name with --table, or to another --dataset.",
+            )
+
+
+def _inside(names: Iterable[str], parts: Mapping[str, set[str]]) -> Iterator[str]:
+    """Yield all UDTs among `names` and in their fields."""
+    for name in names:
+        if name in parts:
+            yield name
+            yield from _inside(parts[name], parts)
 
 
 def obstacles(session: Session, keyspace: str, name: str) -> list[str]:

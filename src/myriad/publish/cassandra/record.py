@@ -35,8 +35,9 @@ class Load:
         stamp: the timestamp of every row, µs.
         acknowledged: so many first rows, in the order of the key, are there.
         state: `loading`; `loaded`, all rows are in files of every node; `switching`, so are the
-            deletions of the old ones, and from here on it is only finished; `shown`, by somebody
-            else than the command that began it.
+            deletions of the old ones, and from here on it is only finished; `unproven`, it was
+            shown, but was not what was loaded; `shown`, by somebody else than the command that
+            began it.
         plan: what the switch needs to know.
         ranges: [start, end, rows] of each range of tokens, as the target shall have them; known
             when it is loaded.
@@ -155,8 +156,21 @@ class Record:
 
     def take(self, keyspace: str, name: str) -> bool:
         """Claim that table unless somebody else has; say whether it is ours now."""
-        found = self._connection.execute(_SQL["claim"], [f"publish {keyspace}.{name}"]).fetchone()
+        found = self._connection.execute(_SQL["claim"], [_claimed(keyspace, name)]).fetchone()
         return bool(found and found[0])
+
+    @contextmanager
+    def taken(self, keyspace: str, name: str) -> Iterator[bool]:
+        """Claim that table, unless somebody else has, for as long as this lasts.
+
+        Yield whether it is ours.
+        """
+        ours = self.take(keyspace, name)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self._connection.execute(_SQL["release"], [_claimed(keyspace, name)])
 
     def keyspace(self, keyspace: str) -> tuple[str, str, bool] | None:
         """Return database and dataset of a keyspace of ours, and whether it was made already."""
@@ -219,9 +233,12 @@ class Record:
         }
         self._connection.execute(_SQL["switching"], values)
 
-    def not_switching(self, keyspace: str, name: str) -> None:
-        """Write down that the old rows are to be hidden once more before a load is shown."""
-        self._run("not_switching", keyspace, name)
+    def unproven(self, keyspace: str, name: str) -> None:
+        """Write down that what is there is neither what was published nor what was loaded.
+
+        The old rows are to be hidden once more, then the load is shown again.
+        """
+        self._connection.execute(_SQL["unproven"], {"keyspace": keyspace, "name": name})
 
     def end(self, keyspace: str, name: str) -> None:
         """Forget a load."""
@@ -258,6 +275,10 @@ class Record:
             statement = "append" if made.adds else "publish"
             self._connection.execute(_SQL[statement], values)
             self._run("shown" if by_another else "end_load", keyspace, name)
+
+
+def _claimed(keyspace: str, name: str) -> str:
+    return f"publish {keyspace}.{name}"
 
 
 def _plain(reject: Reject) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 -- name: claim
 SELECT pg_try_advisory_lock(hashtextextended(%s, 0));
 
+-- name: release
+SELECT pg_advisory_unlock(hashtextextended(%s, 0));
+
 -- name: keyspace
 SELECT database, dataset, made FROM public.cassandra_keyspace WHERE keyspace = %s;
 
@@ -46,8 +49,14 @@ SET state = 'switching', plan = %(plan)s, ranges = %(ranges)s, published = %(pub
     touched = clock_timestamp()
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
--- name: not_switching
-UPDATE public.cassandra_load SET state = 'loaded' WHERE keyspace = %s AND name = %s;
+-- name: unproven
+-- What the table has now is something else than what was published: it is no longer that version,
+-- which may be kept already, and must not take its place.
+WITH load AS (
+    UPDATE public.cassandra_load SET state = 'unproven' WHERE keyspace = %(keyspace)s AND name = %(name)s
+)
+UPDATE public.cassandra_published SET finished = clock_timestamp()
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: shown
 UPDATE public.cassandra_load SET state = 'shown', touched = clock_timestamp()

@@ -59,7 +59,8 @@ class Showing:
         self, name: str, published: Publication | None = None, left: Left | None = None
     ) -> tuple[Plan, list[str]]:
         load, notes = self._load(name), list[str]()
-        if load.state == "loaded" or (load.state == "switching" and load.nodes is None):
+        old = load.state == "switching" and load.nodes is None
+        if old or load.state in ("loaded", "unproven"):
             load, notes = self._prepared(load, published, left)
         plan = switch.plan_from(load.plan)
         if not present.table_id(self.session, STAGING, load.staged):
@@ -72,7 +73,7 @@ class Showing:
         try:
             notes += shown.prove(self.cluster, self.session, plan, load)
         except PublishError:
-            self.record.not_switching(self.keyspace, name)
+            self.record.unproven(self.keyspace, name)
             raise
         switch.drop(self.session, STAGING, load.staged)
         return plan, notes
@@ -83,7 +84,8 @@ class Showing:
         """Bring all into files, and write that down: only from here on it is finished."""
         plan = switch.plan_from(load.plan)
         place, notes = (self.cluster, self.session), list[str]()
-        load = replace(load, ranges=shown.expected(self.cluster, plan, load))
+        if load.state != "unproven":  # else the rows that stay are counted already
+            load = replace(load, ranges=shown.expected(self.cluster, plan, load))
         try:
             switch.prepare(*place, plan, load.staged, load.stamp, left)
         except Taken:

@@ -20,7 +20,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
-from myriad.publish.cassandra import present, rights
+from myriad.publish.cassandra import hiding, present, rights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,10 +183,13 @@ def _refuse_taken(session: Session, plan: Plan) -> str:
 def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
     """Make the table where it is not there, ours alone; one that it replaces is dropped first.
 
-    Raises Taken.
+    Raises Taken; SchemaRefused for types of others, with nothing changed.
     """
-    if _refuse_taken(session, plan) == plan.table_id:
+    there = _refuse_taken(session, plan)
+    if there == plan.table_id:
         return
+    if there == plan.before:  # else it was dropped by us, and types of its own may be left
+        present.refuse_used_types(session, plan.keyspace, plan.name, plan.wanted)
     rights.free_table(cluster, session, plan.keyspace, plan.name)
     kinds = present.other_types(session, plan.keyspace, plan.wanted)
     # One right after the other: in between whoever reads gets an error.
@@ -212,8 +215,6 @@ def drop(session: Session, keyspace: str, name: str) -> None:
 
 def _hide_old(cluster: Cluster, plan: Plan, staged: str, stamp: int, left: Left | None) -> None:
     """Delete the partitions of the old table in the staged one, as of `stamp`."""
-    from myriad.publish.cassandra import hiding  # noqa: PLC0415 - only real switches need it
-
     old = hiding.Partitions(cluster, (plan.keyspace, plan.name), tuple(dict(plan.partition)))
     columns = {plan.names[name]: CqlType(kind) for name, kind in plan.partition}
     keys = iter(old) if left is None else left(iter(old))

@@ -34,11 +34,11 @@ def settle(server: Server, cluster: Cluster) -> None:
             failed += _go_back(server, cluster, session, written)
             for load in left:
                 place = load["keyspace"], load["name"]
-                if load["unfinished"] and written.take(*place):
-                    try:
+                try:
+                    if load["unfinished"]:
                         _finish(cluster, session, written, *place)
-                    except (MyriadError, OSError, psycopg.Error) as error:
-                        failed.append(error)
+                except (MyriadError, OSError, psycopg.Error) as error:
+                    failed.append(error)
             sweep(written, session)
         if failed:
             raise failed[0]
@@ -64,20 +64,22 @@ def _go_back(
     failed: list[Exception] = []
     for row in versions.query("returning"):
         place = row["keyspace"], row["name"]
-        if written.take(*place):
-            try:
-                Returning(cluster, session, written, versions, *place).settle()
-                log.info("finished the return of %s.%s to an older version", *place)
-            except (MyriadError, OSError, psycopg.Error) as error:
-                failed.append(error)
+        try:
+            with written.taken(*place) as ours:
+                if ours:
+                    Returning(cluster, session, written, versions, *place).settle()
+                    log.info("finished the return of %s.%s to an older version", *place)
+        except (MyriadError, OSError, psycopg.Error) as error:
+            failed.append(error)
     return failed
 
 
 def _finish(cluster: Cluster, session: Session, written: Record, keyspace: str, name: str) -> None:
-    load = written.load(keyspace, name)
-    if load is not None and load.state == "switching":  # nobody did meanwhile
-        Showing(cluster, session, written, keyspace).finish(name)
-        log.info("finished putting %s.%s in place, whose publish was killed", keyspace, name)
+    with written.taken(keyspace, name) as ours:
+        load = written.load(keyspace, name) if ours else None
+        if load is not None and load.state == "switching":  # nobody did meanwhile
+            Showing(cluster, session, written, keyspace).finish(name)
+            log.info("finished putting %s.%s in place, whose publish was killed", keyspace, name)
 
 
 def sweep(
@@ -92,10 +94,16 @@ def sweep(
     for load in written.staged():
         place = load["keyspace"], load["name"]
         stale = load["old"] and load["state"] != "switching" and place not in mine
-        if stale and written.take(*place):
-            written.end(*place)
-        else:
+        if not (stale and _ended(written, *place)):
             kept.add(load["staged"])
     for (name,) in rows:
         if name not in kept:
             switch.drop(session, STAGING, name)
+
+
+def _ended(written: Record, keyspace: str, name: str) -> bool:
+    """Forget a load, unless somebody is at that table; say whether it is forgotten."""
+    with written.taken(keyspace, name) as ours:
+        if ours:
+            written.end(keyspace, name)
+        return ours

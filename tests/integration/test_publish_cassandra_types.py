@@ -1,0 +1,131 @@
+"""Types of people's that change inside: the table is made anew with them, or nothing is touched."""
+
+import json
+from typing import Any
+
+import pytest
+
+from myriad.errors import HalfPublished, SchemaRefused
+from myriad.publish.cassandra import present, switch
+from tests.keyspaces import Space
+from tests.marked import undo
+
+NUMBER = {"id": 1, "a": {"b": {"c": 1, "d": 2}, "e": 3}}
+TEXT = {"id": 1, "a": {"b": {"c": "x", "d": 2}, "e": 3}}
+
+
+def _publish(space: Space, record: dict[str, Any], **options: Any) -> None:
+    path = space.write("t.json", json.dumps([record]))
+    space.publish(path, "id", contract="free", **options)
+
+
+def _read(space: Space) -> list[Any]:
+    with space.driver() as session:
+        return list(session.execute("SELECT a FROM t"))
+
+
+def _c(space: Space) -> list[Any]:
+    return [row.a.b.c for row in _read(space)]
+
+
+def _types(space: Space) -> set[str]:
+    rows = space.ask(
+        "SELECT type_name FROM system_schema.types WHERE keyspace_name = ?", [space.dataset]
+    )
+    return {name for (name,) in rows}
+
+
+def test_a_type_that_changes_inside_another_is_made_anew_and_comes_back(space: Space) -> None:
+    _publish(space, NUMBER)
+    _publish(space, TEXT)
+    assert _c(space) == ["x"]
+    undo(space)
+    assert _c(space) == [1]
+    undo(space)
+    assert _c(space) == ["x"]
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+
+
+def test_a_type_three_deep_changes_in_a_list_and_a_map_too(space: Space) -> None:
+    def record(value: object) -> dict[str, Any]:
+        deepest = {"y": value, "z": 1}
+        return {"id": 1, "a": {"b": [{"c": deepest, "d": 2}], "e": 3}, "f": deepest}
+
+    _publish(space, record(1))
+    _publish(space, record("x"))
+    [[row]] = _read(space)
+    assert (row.b[0].c.y, row.e) == ("x", 3)
+
+
+def test_types_of_columns_that_go_do_not_stop_one_that_they_have(space: Space) -> None:
+    _publish(space, NUMBER)
+    _publish(space, {"id": 1, "a_b": {"c": "x", "d": 2}})
+    with space.driver() as session:
+        [row] = session.execute("SELECT a_b FROM t")
+    assert row.a_b.c == "x"
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ("CREATE TABLE {}.other (id int PRIMARY KEY, v frozen<t_a>)", r"table .*\.other"),
+        ("CREATE TABLE {}.other (id int PRIMARY KEY, v list<frozen<t_a_b>>)", r"table .*\.other"),
+        ('CREATE TYPE {}."Its own" (v frozen<map<text, frozen<t_a_b>>>)', r"type .*\.Its own"),
+    ],
+)
+def test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched(
+    space: Space, other: str, told: str
+) -> None:
+    _publish(space, NUMBER)
+    space.ask(other)
+    before = _types(space)
+    with pytest.raises(SchemaRefused, match=rf"would change, and {told} has it too"):
+        _publish(space, TEXT)
+    assert (_c(space), _types(space)) == ([1], before)
+    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    _publish(space, NUMBER | {"id": 2})  # what does not change it is taken
+    assert _c(space) == [1]
+
+
+def test_a_new_table_is_refused_whose_type_others_have_with_other_fields(space: Space) -> None:
+    _publish(space, NUMBER)
+    space.ask("CREATE TABLE {}.other (id int PRIMARY KEY, v frozen<t_a>)")
+    space.installation.unpublish(f"{space.dataset}.t")
+    with pytest.raises(SchemaRefused, match=r"type t_a would change, and table"):
+        _publish(space, TEXT)
+    assert (space.loads(), space.tables()) == ([], {"other"})
+
+
+def test_a_type_that_others_make_of_it_at_the_last_moment_keeps_the_table(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(space, NUMBER)
+    real = switch.prepare
+
+    def prepare(*arguments: Any) -> None:
+        real(*arguments)
+        space.ask("CREATE TYPE {}.late (v frozen<t_a>)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(switch, "prepare", prepare)
+        with pytest.raises(HalfPublished, match=r"type .*\.late has it too"):
+            _publish(space, TEXT)
+    assert _c(space) == [1]
+    space.ask("DROP TYPE {}.late")
+    _publish(space, TEXT)
+    assert _c(space) == ["x"]
+
+
+def test_one_killed_between_two_types_is_finished(space: Space) -> None:
+    _publish(space, NUMBER)
+    path = space.write("t.json", json.dumps([TEXT]))
+    space.killed(path, "after the old table's drop", contract="free")
+    _publish(space, TEXT)
+    assert _c(space) == ["x"]
+
+
+def test_outer_types_come_before_those_in_them(space: Space) -> None:
+    _publish(space, NUMBER)
+    wanted = {"types": {"t_a_b": [["c", "text"], ["d", "bigint"]]}}
+    with space.installation.cluster().session() as session:
+        assert present.other_types(session, space.dataset, wanted) == ["t_a", "t_a_b"]
