@@ -34,8 +34,9 @@ class Everywhere:
     def undo(self, table: str, to: int | None = None, engine: str | None = None) -> Report:
         """Show an older version of a table again; see `Changes.undo`.
 
-        A table that is in both goes back to the same run in both, or in neither. Raises besides
-        HalfPublished: the same command finishes it then.
+        A table that is in both goes back to the same run in both, or in neither. A return that
+        was cut short is finished first: that is all, unless `to` is another version. Raises besides
+        HalfPublished: Myriad itself finishes it then, within seconds.
         """
         inside, outside = self._places(table, engine)
         if outside is None:
@@ -47,8 +48,8 @@ class Everywhere:
         )
         run = Run(outside[0], "undo", [outside[1]])
         with self._noted(run) as report, self._opened(run, outside) as one:
-            back = one.settle()
-            if back is None:
+            back = _settled(one)
+            if back is None or to not in (None, back.version["number"]):
                 back = self._undo(one, run, table, to, both=inside is not None, report=report)
             one.versions.expire(one.keyspace, one.name)
             report["rows"] = back.version["published"]["rows"]
@@ -68,7 +69,7 @@ class Everywhere:
     ) -> Back:
         goal = one.chosen(to)
         if not both:
-            back = one.begin(goal)
+            back = one.begin(goal, run.id)
             one.finish(back)
             return back
         goals = self.postgres.goals(table, to)
@@ -84,14 +85,19 @@ class Everywhere:
                 " Cassandra are not of the same publish",
                 hint="Go back in each by itself: --engine postgres, --engine cassandra, with --to.",
             )
-        back = one.begin(goal, awaits=run.id)
+        back = one.begin(goal, run.id, awaits=True)
         try:
             done = self.postgres.undo(table, to, run.id)
         except BaseException:
-            one.withdraw(goal)
+            if not one.is_done(run.id):  # else it is finished, by whoever keeps Cassandra
+                one.withdraw(goal)
             raise
         report["tables"] = done["tables"]
-        with _half(f"{table} is back in PostgreSQL, and not yet in Cassandra"):
+        hint = (
+            "Myriad itself finishes it within seconds; the same command could go back once more."
+            f" `myriad history {table}` says what came of it."
+        )
+        with _half(f"{table} is back in PostgreSQL, and not yet in Cassandra", hint=hint):
             one.finish(back)
         return back
 
@@ -165,7 +171,7 @@ class Everywhere:
         with self._noted(run) as report, self._all_opened(run, outside) as found:
             for one in found:
                 one.settle()
-                one.refuse_removal()
+                one.refuse_removal(purge=purge)
             report["tables"] = []
             if inside:
                 done = self.postgres.unpublish(inside, place, purge=purge, run=run.id)
@@ -281,13 +287,23 @@ class Everywhere:
             raise
 
 
+def _settled(one: Returning) -> Back | None:
+    """Finish a return that was cut short. Raises PublishError if its files are lost."""
+    back = one.settle()
+    if back is not None and not back.shown:
+        hint = f"Nothing was changed. `myriad history {one.name}` says which versions there are."
+        raise PublishError(back.notes[0], hint=hint)
+    return back
+
+
 @contextmanager
-def _half(said: str, *, begun: bool = True) -> Iterator[None]:
+def _half(
+    said: str, *, begun: bool = True, hint: str = "The same command finishes it."
+) -> Iterator[None]:
     """Raise HalfPublished with what is missing, where the second half fails after the first."""
     try:
         yield
     except (MyriadError, psycopg.Error, OSError) as error:
         if not begun:
             raise
-        hint = "The same command finishes it."
         raise HalfPublished(f"{said}: {error}", hint=hint) from error

@@ -11,7 +11,7 @@ SELECT EXISTS (SELECT FROM public.cassandra_load WHERE CASE
     THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0))
     ELSE state <> 'switching' AND touched < clock_timestamp() - interval '1 day' END)
 OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
-    WHEN back IS NOT NULL
+    WHEN back IS NOT NULL AND files IS NOT NULL
     THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0)) END)
 """
 

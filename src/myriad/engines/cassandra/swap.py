@@ -227,6 +227,17 @@ def keep(cluster: Cluster, table: Files, kept: Kept) -> int:
     return sum(sizes)
 
 
+def lacking(cluster: Cluster, table: Files) -> list[int]:
+    """Return the numbers of the nodes that have no folder of a table, or of what is kept.
+
+    Raises NotRunning while a node is down; Unsupported for an attached cluster.
+    """
+    places = _places(cluster)
+    for place in places:
+        _user(place)
+    return [number for number, place in enumerate(places, 1) if not (place / table.folder).is_dir()]
+
+
 def kept_now(cluster: Cluster) -> set[str]:
     """Return the numbers of all that is kept on any node. Raises Unsupported if attached."""
     folders = [place / KEPT for place in _places(cluster)]

@@ -143,7 +143,8 @@ class Record:
         Waits up to `wait` seconds for somebody else who does. Raises PublishError.
         """
         load = self.load(keyspace, name)
-        if load is not None and load.state == "switching":  # or is being finished, which ends soon
+        # What is shown, or shown again, is being finished: that ends soon.
+        if (load is not None and load.state == "switching") or self._one("back", keyspace, name):
             wait = max(wait, SWITCHED_WITHIN)
         until = time.monotonic() + wait
         while not self.take(keyspace, name):

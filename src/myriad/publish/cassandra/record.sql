@@ -28,6 +28,11 @@ SELECT staged, identity, stamp, acknowledged, state, plan, coalesce(ranges, '[]'
 FROM public.cassandra_load
 WHERE keyspace = %s AND name = %s;
 
+-- name: back
+-- The version of a table that is being shown again.
+SELECT number FROM public.cassandra_version
+WHERE keyspace = %s AND name = %s AND back IS NOT NULL AND files IS NOT NULL;
+
 -- name: begin_load
 INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan, nodes)
 VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s, %(nodes)s)

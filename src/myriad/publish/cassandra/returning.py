@@ -1,5 +1,6 @@
 """Show an older version of a table in Cassandra again, or take a table away."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +22,10 @@ from myriad.publish.cassandra.switch import Plan
 from myriad.publish.cassandra.versions import NOT_KEPT, Versions
 
 _DONE = "SELECT FROM myriad.run WHERE run = %s AND outcome = 'done'"
+CUT_SHORT = "an undo that was cut short wanted this version: it is finished now"
 Row = dict[str, Any]
+
+log = logging.getLogger("myriad.engines")
 
 
 @dataclass
@@ -31,11 +35,13 @@ class Back:
     Attributes:
         version: that was meant, as the record has it.
         before: the number of what was shown until now; None: it is not kept.
+        shown: the version is; if not, the notes say why.
     """
 
     version: Row
     before: int | None
     notes: list[str] = field(default_factory=list)
+    shown: bool = True
 
     def as_data(self, name: str) -> Row:
         """Return it as plain data for JSON."""
@@ -95,7 +101,10 @@ class Returning:
 
     def chosen(self, to: int | None) -> Row:
         """Return the version that is meant; None: the newest. Raises PublishError."""
-        there = self.all()
+        # What is shown is a version too where somebody was killed who had kept it.
+        there_now = present.table_id(self.session, self.keyspace, self.name)
+        shown = self._of_published() if there_now else 0
+        there = [row for row in self.all() if row["number"] != shown]
         for row in there:
             if to in (None, row["number"]):
                 return row
@@ -110,46 +119,109 @@ class Returning:
             hint=f"There are: {numbers}. `myriad history {self.name}` says which is which.",
         )
 
-    def begin(self, goal: Row, awaits: str | None = None) -> Back:
+    def begin(self, goal: Row, run: str, *, awaits: bool = False) -> Back:
         """Keep what is shown, and write down that `goal` is shown again from here on.
 
-        `awaits`: only if this run in PostgreSQL is done. Raises SchemaRefused, Taken, EngineError;
-        nothing is changed then.
+        `awaits`: only if the run is done in PostgreSQL. Raises PublishError, SchemaRefused, Taken,
+        EngineError; nothing is changed then.
         """
         there = self.refuse_foreign()
         self._refuse_dependents(there)
-        made = goal["made"]
-        wanted = {"types": made["fields"]}
+        wanted = {"types": goal["made"]["fields"]}
         present.refuse_used_types(self.session, self.keyspace, self.name, wanted)
+        self._refuse_lost(goal)
+        # From here on nobody takes its files away, however long it takes to keep what is shown.
+        if not self.versions.query("hold", number=goal["number"], **self._place):
+            raise PublishError(
+                f"version {goal['number']} of {self._full} in Cassandra is not kept any longer",
+                hint=f"Nothing was changed. {self._see_history}",
+            )
+        try:
+            return self._begin(goal, there, wanted, run, awaits=awaits)
+        except BaseException:
+            self.withdraw(goal)
+            raise
+
+    def _begin(self, goal: Row, there: str, wanted: Row, run: str, *, awaits: bool) -> Back:
+        made, new = goal["made"], str(uuid4())
         number, notes = self.versions.keep(self.keyspace, self.name)
         if there and not number and not notes:
             notes = [NOT_KEPT.split(":", maxsplit=1)[0]]
-        new = str(uuid4())
-        statements = [*made["types"], f"{made['table']} AND id = {new}"]
-        plan = Plan(self.keyspace, self.name, [], [], {}, statements, wanted, False, there, new)  # noqa: FBT003 - it appends nothing
-        place = {**self._place, "number": goal["number"]}
-        self.versions.query("return", plan=Jsonb(plan.as_data()), awaits=awaits, **place)
         if there and made["columns"] != self._columns():
             notes.append("its columns are others than those of what was shown")
-        return Back({**goal, "back": plan.as_data()}, number or None, notes)
+        statements = [*made["types"], f"{made['table']} AND id = {new}"]
+        plan = Plan(self.keyspace, self.name, [], [], {}, statements, wanted, False, there, new)  # noqa: FBT003 - it appends nothing
+        back = {**plan.as_data(), "run": run}
+        place = {**self._place, "number": goal["number"]}
+        self.versions.query("return", plan=Jsonb(back), awaits=run if awaits else None, **place)
+        return Back({**goal, "back": back}, number or None, notes)
+
+    @property
+    def _see_history(self) -> str:
+        return f"`myriad history {self.name}` says which versions there are."
+
+    def _refuse_lost(self, goal: Row) -> None:
+        """Raise PublishError if a node has no files of that version, which is not kept then."""
+        kept = Kept(self.keyspace, self.name, goal["files"])
+        lacking = with_all_nodes(self.cluster, partial(swap.lacking, self.cluster, kept))
+        if lacking:
+            self._give_up(goal)
+            raise PublishError(
+                self._lost(goal, lacking), hint=f"Nothing was changed. {self._see_history}"
+            )
+
+    def _lost(self, goal: Row, lacking: Sequence[int]) -> str:
+        nodes = ", ".join(map(str, lacking))
+        return f"node {nodes} has no files of version {goal['number']} of {self._full}"
+
+    def _give_up(self, goal: Row) -> None:
+        """Write down that a version is not kept any longer."""
+        self.withdraw(goal)
+        self.versions.query("unkept", files=goal["files"])
+        self.versions.sweep()
 
     def settle(self) -> Back | None:
         """Finish a return that was cut short, and give it; None if there is none to finish.
 
-        One that waited for a run in PostgreSQL which came to nothing is taken back.
+        One that waited for a run in PostgreSQL which came to nothing is taken back. So is one whose
+        files are lost, before anything was dropped: it is given, and is not `shown`.
         """
         goal = self.pending()
         if goal is None:
             return None
-        if goal["awaits"] is not None and not self._is_done(goal["awaits"]):
+        if not goal["back"] or (goal["awaits"] is not None and not self.is_done(goal["awaits"])):
             self.withdraw(goal)
             return None
+        lacking = self._cannot_finish(goal)
+        if lacking:
+            swap.take_out(self.cluster, _plan(goal).files)
+            self._give_up(goal)
+            note = f"{self._lost(goal, lacking)}: an undo that was cut short is taken back"
+            log.warning("%s", note)
+            return Back(goal, None, [note], shown=False)
         newest = self.all()[0]["number"]
-        back = Back(goal, newest if newest != goal["number"] else None)
+        back = Back(goal, newest if newest != goal["number"] else None, [CUT_SHORT])
         self.finish(back)
+        log.info("finished the return of %s to version %d", self._full, goal["number"])
         return back
 
-    def _is_done(self, run: str) -> bool:
+    def _cannot_finish(self, goal: Row) -> list[int]:
+        """Return the nodes that lack files, if these are needed yet."""
+        plan, kept = _plan(goal), Kept(self.keyspace, self.name, goal["files"])
+        there = present.table_id(self.session, self.keyspace, self.name)
+        if there == plan.table_id:
+            return []
+        lacking = with_all_nodes(self.cluster, partial(swap.lacking, self.cluster, kept))
+        return [] if lacking and self._placed(plan, there) else lacking
+
+    def _placed(self, plan: Plan, there: str) -> bool:
+        """Say whether all nodes have the files in the new table's folder.
+
+        Only then what was there is dropped.
+        """
+        return bool(plan.before) and not there and not swap.lacking(self.cluster, plan.files)
+
+    def is_done(self, run: str) -> bool:
         """Say whether a run of the dataset in PostgreSQL was done."""
         place = self.record.keyspace(self.keyspace)
         connection = databases.enter(self.versions.server, place[0]) if place else None
@@ -169,20 +241,23 @@ class Returning:
 
         A node that is down is waited for. Raises Taken, EngineError.
         """
-        plan = switch.plan_from(back.version["back"])
+        plan = _plan(back.version)
         kept = Kept(self.keyspace, self.name, back.version["files"])
         drops = back.version["made"]["drops"]
         with_all_nodes(self.cluster, partial(self._show, plan, kept, drops))
         place = {**self._place, "number": back.version["number"]}
-        self.versions.query("returned", table_id=plan.table_id, **place)
+        run = back.version["back"].get("run")
+        self.versions.query("returned", table_id=plan.table_id, run=run, **place)
         self.versions.query("forget_past", **self._place)
         self.versions.sweep()
         back.notes += describing.freshen(self.session, self.record, self.keyspace, self.name)
 
     def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
         swap.check(self.cluster)  # before anything is dropped
-        if present.table_id(self.session, plan.keyspace, plan.name) != plan.table_id:
-            swap.put_in(self.cluster, kept, plan.files, {})
+        there = present.table_id(self.session, plan.keyspace, plan.name)
+        if there != plan.table_id:
+            if not (swap.lacking(self.cluster, kept) and self._placed(plan, there)):
+                swap.put_in(self.cluster, kept, plan.files, {})
             switch.make_target(self.cluster, self.session, plan)
         for drop in drops:
             self.session.query(drop, timeout=switch.SLOW)
@@ -216,28 +291,55 @@ class Returning:
         there = present.find(self.session, self.keyspace, self.name)
         return dict(there.columns) if there else {}
 
-    def refuse_removal(self) -> None:
-        """Raise SchemaRefused if the table cannot be taken away."""
-        self._refuse_dependents(self.refuse_foreign())
+    def refuse_removal(self, *, purge: bool) -> None:
+        """Raise SchemaRefused if the table cannot be taken away, or kept where it is not purged."""
+        there = self.refuse_foreign()
+        self._refuse_dependents(there)
+        shown = self.record.published(self.keyspace, self.name) is not None
+        if shown and not there and not purge and not self._of_published():
+            raise SchemaRefused(
+                f"{self._full} was dropped in Cassandra by somebody: nothing of it can be kept",
+                hint="`myriad undo` shows an older version, --purge takes those away too.",
+            )
+
+    def _of_published(self) -> int:
+        """Return the version that has what is published, 0 if none has."""
+        found = self.versions.query("of_published", **self._place)
+        return found[0]["number"] if found else 0
+
+    def _keep(self) -> int:
+        """Keep what is published, however large, and return its version. Raises SchemaRefused."""
+        number = self.versions.keep(self.keyspace, self.name, unbounded=True)[0]
+        number = number or self._of_published()  # of one that was killed after the drop
+        if not number:
+            raise SchemaRefused(
+                f"{self._full} in Cassandra cannot be kept for `undo`",
+                hint="Nothing was changed. Say --purge to take it away for good.",
+            )
+        return number
 
     def take_away(self, *, purge: bool) -> int | None:
         """Drop the table; return the version that it is then, None if nothing is kept.
 
         May be repeated. Raises SchemaRefused, EngineError.
         """
-        self.refuse_removal()
+        self.refuse_removal(purge=purge)
         shown = self.record.published(self.keyspace, self.name) is not None
-        if shown and not purge:
-            self.versions.keep(self.keyspace, self.name, unbounded=True)
+        number = self._keep() if shown and not purge else None
         switch.drop(self.session, self.keyspace, self.name)
         with self.record.connection.transaction():
             if purge:
                 self.versions.query("purge", **self._place)
                 describing.forget(self.record, self.keyspace, self.name)
             elif shown:
-                self.versions.query("unpublished", **self._place)
+                self.versions.query("unpublished", number=number, **self._place)
             self.versions.query("unpublish", **self._place)
             self.versions.query("forget_past", **self._place)
         self.versions.sweep()
         newest = self.all()
         return newest[0]["number"] if newest else None
+
+
+def _plan(goal: Row) -> Plan:
+    """Return how a version is being shown again."""
+    return switch.plan_from({name: of for name, of in goal["back"].items() if name != "run"})

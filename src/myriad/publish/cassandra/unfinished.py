@@ -68,7 +68,6 @@ def _go_back(
             with written.taken(*place) as ours:
                 if ours:
                     Returning(cluster, session, written, versions, *place).settle()
-                    log.info("finished the return of %s.%s to an older version", *place)
         except (MyriadError, OSError, psycopg.Error) as error:
             failed.append(error)
     return failed

@@ -63,8 +63,8 @@ class Versions:
     def keep(self, keyspace: str, name: str, *, unbounded: bool = False) -> tuple[int, list[str]]:
         """Keep what is published and there; return its number, 0 if it is not kept, and notes.
 
-        Whoever calls has claimed the table. `unbounded`: whatever the settings say, but for its
-        bytes. Raises EngineError.
+        Whoever calls has claimed the table. `unbounded`: whatever the settings say.
+        Raises EngineError.
         """
         published = self.record.published(keyspace, name)
         there = present.table_id(self.session, keyspace, name)
@@ -78,7 +78,7 @@ class Versions:
         [row] = self.query("keep", files=files, made=made, **place)
         table, kept = Files(keyspace, name, there), Kept(keyspace, name, files)
         size = with_all_nodes(self.cluster, partial(swap.keep, self.cluster, table, kept))
-        if self.keeping.most is not None and size > self.keeping.most:
+        if not unbounded and self.keeping.most is not None and size > self.keeping.most:
             self.query("unkept", files=files)
             self.sweep()
             return 0, [NOT_KEPT]

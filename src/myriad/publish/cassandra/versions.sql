@@ -45,13 +45,14 @@ UPDATE public.cassandra_version SET files = NULL
 WHERE unpublished AND back IS NULL AND kept < clock_timestamp() - %(seconds)s * interval '1 second';
 
 -- name: too_large
--- The newest of one database stay, as far as they have room together.
+-- The newest of one database stay, as far as they have room together; what was unpublished is not
+-- bounded, as in PostgreSQL.
 UPDATE public.cassandra_version SET files = NULL WHERE (keyspace, name, number) IN (
     SELECT keyspace, name, number FROM (
         SELECT keyspace, name, number,
                sum(bytes) OVER (ORDER BY kept DESC, keyspace, name, number) AS total, back
         FROM public.cassandra_version JOIN public.cassandra_keyspace k USING (keyspace)
-        WHERE files IS NOT NULL AND bytes IS NOT NULL AND k.database = (
+        WHERE files IS NOT NULL AND bytes IS NOT NULL AND NOT unpublished AND k.database = (
             SELECT database FROM public.cassandra_keyspace WHERE keyspace = %(keyspace)s
         )
     ) AS summed
@@ -73,13 +74,23 @@ WHERE v.files IS NULL AND v.keyspace = %(keyspace)s AND v.name = %(name)s AND EX
 -- name: files
 SELECT files::text AS files FROM public.cassandra_version WHERE files IS NOT NULL;
 
+-- name: hold
+-- Files of a version that has `back` stay; an empty one says no more than that.
+UPDATE public.cassandra_version SET back = '{}', awaits = NULL
+WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s AND files IS NOT NULL
+RETURNING number;
+
 -- name: return
 UPDATE public.cassandra_version SET back = %(plan)s, awaits = %(awaits)s
-WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s;
+WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s AND back IS NOT NULL;
 
 -- name: returned
--- An older version is what is published.
-WITH gone AS (
+-- An older version is what is published; a run that was killed meanwhile is done by that.
+WITH run AS (
+    UPDATE public.cassandra_run SET outcome = 'done', finished = clock_timestamp()
+    WHERE run = %(run)s AND outcome = 'running'
+),
+gone AS (
     UPDATE public.cassandra_version SET files = NULL, back = NULL
     WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s
     RETURNING published
@@ -100,21 +111,24 @@ ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = exclude
 
 -- name: returning
 -- All that are being shown again.
-SELECT keyspace, name FROM public.cassandra_version WHERE back IS NOT NULL;
+SELECT keyspace, name FROM public.cassandra_version WHERE back IS NOT NULL AND files IS NOT NULL;
 
 -- name: unpublish
 DELETE FROM public.cassandra_published WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: unpublished
 -- Only what was shown last can be had.
-UPDATE public.cassandra_version v SET unpublished = v.number = l.number,
-    kept = clock_timestamp(), files = CASE WHEN v.number = l.number THEN v.files END
-FROM (
-    SELECT number FROM public.cassandra_version
-    WHERE keyspace = %(keyspace)s AND name = %(name)s AND files IS NOT NULL AND bytes IS NOT NULL
-    ORDER BY kept DESC, number DESC LIMIT 1
-) AS l
-WHERE v.keyspace = %(keyspace)s AND v.name = %(name)s;
+UPDATE public.cassandra_version SET unpublished = number = %(number)s,
+    kept = clock_timestamp(), files = CASE WHEN number = %(number)s THEN files END
+WHERE keyspace = %(keyspace)s AND name = %(name)s;
+
+-- name: of_published
+-- The version that has what is published.
+SELECT v.number
+FROM public.cassandra_version v JOIN public.cassandra_published p USING (keyspace, name)
+WHERE keyspace = %(keyspace)s AND name = %(name)s AND v.files IS NOT NULL AND v.bytes IS NOT NULL
+  AND v.published ->> 'run' = p.run::text
+  AND v.published ->> 'finished' = to_jsonb(p) ->> 'finished';
 
 -- name: purge
 UPDATE public.cassandra_version SET files = NULL
