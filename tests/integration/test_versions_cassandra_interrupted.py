@@ -15,6 +15,7 @@ from myriad import Myriad
 from myriad.engines.cassandra import swap
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.publish import Options, parse_keys
+from myriad.publish.changes import Changes
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import ROOT, Space
 from tests.marked import file, marks, undo
@@ -154,7 +155,7 @@ def test_a_table_in_both_engines_goes_back_in_both(both: Space) -> None:
     assert marks(both) == _in_postgres(both) == {"one": 30}
 
 
-def test_an_undo_in_both_that_ends_between_them_is_finished_by_the_same_command(
+def test_an_undo_in_both_that_ends_between_them_is_finished_without_a_command(
     both: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _both(both, "one")
@@ -165,10 +166,12 @@ def test_an_undo_in_both_that_ends_between_them_is_finished_by_the_same_command(
 
     with monkeypatch.context() as patch:
         patch.setattr(swap, "put_in", full)
-        with pytest.raises(HalfPublished, match="back in PostgreSQL, and not yet in Cassandra"):
+        with pytest.raises(HalfPublished, match="PostgreSQL, and not yet in Cassandra") as half:
             both.installation.undo(f"{both.dataset}.t")
+    assert "Myriad itself finishes it" in half.value.hint
+    assert "myriad history" in half.value.hint
     assert _in_postgres(both) == {"one": 30}
-    wait_until(lambda: not _returning(both), 60)  # or who keeps Cassandra finishes it
+    wait_until(lambda: not _returning(both), 60)
     assert marks(both) == _in_postgres(both) == {"one": 30}
 
 
@@ -183,6 +186,25 @@ def test_an_undo_in_both_that_is_killed_leaves_one_of_the_two_in_both(
     _killed(both, at)
     wait_until(lambda: not _returning(both), 60)
     assert marks(both) == _in_postgres(both) == {after: 30}
+
+
+def test_an_undo_in_both_that_is_interrupted_after_postgres_is_done_is_finished_in_cassandra(
+    both: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _both(both, "one")
+    _both(both, "two", 20)
+    real = Changes.undo
+
+    def interrupted(*arguments: Any) -> None:
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "undo", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            both.installation.undo(f"{both.dataset}.t")
+    wait_until(lambda: not _returning(both), 60)
+    assert marks(both) == _in_postgres(both) == {"one": 30}
 
 
 def test_versions_of_different_publishes_do_not_go_back_together(both: Space) -> None:

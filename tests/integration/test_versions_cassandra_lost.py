@@ -1,4 +1,4 @@
-"""Cassandra: versions whose files are lost, or would be, and returns that somebody else finishes."""
+"""Cassandra: versions whose files are lost, or would be, and returns that others finish."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ from tests.marked import file, marks, undo
 
 @contextmanager
 def _claimed(space: Space, patch: pytest.MonkeyPatch) -> Iterator[Returning]:
-    """Claim the table for whole commands, so that who keeps Cassandra finishes nothing meanwhile."""
+    """Claim the table for whole commands: who keeps Cassandra finishes nothing meanwhile."""
     with space.installation.changes().cassandra.opened(space.dataset, ["t"]) as [one]:
 
         @contextmanager
