@@ -173,6 +173,13 @@ def test_an_undo_in_both_that_ends_between_them_is_finished_without_a_command(
     assert _in_postgres(both) == {"one": 30}
     wait_until(lambda: not _returning(both), 60)
     assert marks(both) == _in_postgres(both) == {"one": 30}
+    wait_until(lambda: _outcomes(both) == {"done"}, 60)  # once what failed is finished
+
+
+def _outcomes(space: Space) -> set[str]:
+    runs = space.installation.history(f"{space.dataset}.t", limit=2)
+    assert {run["kind"] for run in runs} == {"undo"}
+    return {run["outcome"] for run in runs}
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,10 @@ UPDATE public.cassandra_version SET back = %(plan)s, awaits = %(awaits)s
 WHERE keyspace = %(keyspace)s AND name = %(name)s AND number = %(number)s AND back IS NOT NULL;
 
 -- name: returned
--- An older version is what is published; a run that was killed meanwhile is done by that.
+-- An older version is what is published; a run that was cut short is done by that.
 WITH run AS (
-    UPDATE public.cassandra_run SET outcome = 'done', finished = clock_timestamp()
-    WHERE run = %(run)s AND outcome = 'running'
+    UPDATE public.cassandra_run SET outcome = 'done', finished = clock_timestamp(), error = NULL
+    WHERE run = %(run)s AND outcome <> 'done'
 ),
 gone AS (
     UPDATE public.cassandra_version SET files = NULL, back = NULL
