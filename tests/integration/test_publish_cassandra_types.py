@@ -83,7 +83,7 @@ def test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched(
         _publish(space, TEXT)
     assert (_c(space), _types(space)) == ([1], before)
     assert (space.loads(), space.tables("myriad_next")) == ([], set())
-    _publish(space, NUMBER | {"id": 2})  # what does not change it is taken
+    _publish(space, NUMBER | {"id": 2}, wait=30.0)  # what does not change it is taken
     assert _c(space) == [1]
 
 

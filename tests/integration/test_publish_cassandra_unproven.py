@@ -90,5 +90,5 @@ def test_who_sweeps_an_old_load_of_others_lets_them_publish_at_once(space: Space
         assert space.loads() == []
         with record.opened(server) as other:
             other.claim(space.dataset, "t")
-    space.publish(path, "id")
+    space.publish(path, "id", wait=30.0)
     assert _rows(space) == {1: 1, 2: 2, 3: 3}
