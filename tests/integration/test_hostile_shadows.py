@@ -54,7 +54,7 @@ STATEMENTS = (
 )  # fmt: skip
 # They are put together in code, and run as people: see the session of a guest below.
 PUT_TOGETHER = {
-    *(f"door/{name}.py" for name in ("values", "signals", "activity", "preparing")),
+    *(f"door/{name}.py" for name in ("values", "signals", "verdict/activity", "preparing")),
     "publish/rebuilding.py",
 }
 READS = re.compile(r"\s*(SELECT|WITH (RECURSIVE|\w+ AS)|INSERT|UPDATE|DELETE)\b")
@@ -245,7 +245,7 @@ def test_a_database_that_was_handed_over_is_safe_to_publish_into(
             lambda: installation.undo("t", database=name_of),
             lambda: installation.undo("t", database=name_of),
             lambda: installation.diff("t", database=name_of),
-            lambda: installation.diff("t", 3, 4, database=name_of),
+            lambda: installation.diff("t", 1, 2, database=name_of),
             lambda: installation.rename("t", "u", database=name_of),
             lambda: installation.history("u", database=name_of),
             lambda: installation.unpublish("u", database=name_of),

@@ -115,6 +115,7 @@ class _Place:
         began = time.monotonic()
         database, dataset = self.names(options)
         naming.check("database", database)
+        naming.check("dataset", dataset)
         history = Run(dataset, sources=[str(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
