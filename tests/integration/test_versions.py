@@ -340,7 +340,7 @@ def test_the_commands_tell_and_ask(place: Place) -> None:
         return f"{done.returncode} {done.stdout}{done.stderr}"
 
     told = said("history", "t")
-    assert re.search(r"publish +public: t \(version 2\) .* done +\S*t\.csv", told), told
+    assert re.search(r"publish +postgres +public: t \(version 2\) .* done +\S*t\.csv", told), told
     assert re.search(r"failed .*\n.*is not unique in t", told), told
     assert json.loads(said("history", "--json")[2:])[0]["outcome"] == "failed"
     assert said("history", "--limit", "0").startswith("2 ")
