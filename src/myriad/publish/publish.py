@@ -105,8 +105,12 @@ class _Place:
     progress: Progress
 
     def names(self, options: Options) -> tuple[str, str]:
-        """Return database and dataset."""
-        return options.database or self.settings.database, options.dataset or self.settings.dataset
+        """Return database and dataset; raises UsageError if PostgreSQL cannot name them so."""
+        database = options.database or self.settings.database
+        dataset = options.dataset or self.settings.dataset
+        naming.check("database", database)
+        naming.check("dataset", dataset)
+        return database, dataset
 
     def publish(
         self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()
@@ -114,8 +118,6 @@ class _Place:
         """Publish all of `sources` at once, as no table of `taken`; see `publish`."""
         began = time.monotonic()
         database, dataset = self.names(options)
-        naming.check("database", database)
-        naming.check("dataset", dataset)
         history = Run(dataset, sources=[str(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
