@@ -119,20 +119,29 @@ def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> No
         took = now - session.began
         limit = limits.statement_seconds
         if limit and took > limit and session.reason is None:
-            session.reason = Fault(
-                "57014",
-                f"canceling statement: it took longer than {limit:g} seconds",
-                "Ask for less, or have the limit raised: myriad person limit.",
-            )
+            session.reason = _too_long(limit)
             door.stop(session)
         elif limit and took > limit + PATIENCE_SECONDS:
             backend.abort(session.reason)
     elif session.in_transaction:
         limit = limits.idle_seconds
-        if limit and now - max(session.changed_at, session.began) > limit:
+        idle = now - max(session.changed_at, session.began)
+        if limit and idle > limit:
             session.end(_idle(limit))
+        elif session.full:  # for its client, which does not read, the statement is not over
+            limit = limits.statement_seconds
+            if limit and idle > limit + PATIENCE_SECONDS:
+                backend.abort(_too_long(limit))
     elif session.passing and now - session.began > PATIENCE_SECONDS:
         session.end(_HALF)
+
+
+def _too_long(limit: float) -> Fault:
+    return Fault(
+        "57014",
+        f"canceling statement: it took longer than {limit:g} seconds",
+        "Ask for less, or have the limit raised: myriad person limit.",
+    )
 
 
 def _idle(limit: float) -> Fault:
