@@ -67,6 +67,20 @@ myriad.open(given["home"]).publish([given["source"]], options, tell)
 """
 
 
+def run_until_killed(script: str, given: dict[str, Any]) -> None:
+    """Run a script, whose argument is `given` as JSON, that kills its own process."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(given)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
 @dataclass(frozen=True)
 class Space:
     """One dataset of a running installation with Cassandra, and a folder for files to publish."""
@@ -93,16 +107,7 @@ class Space:
             "at": at,
             "rows": rows,
         }
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, json.dumps(given)],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        run_until_killed(KILLED, given)
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file to publish."""

@@ -1,10 +1,5 @@
 """Cassandra: an undo or unpublish that is killed, and tables in both engines, never stay a half."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +12,7 @@ from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.publish import Options, parse_keys
 from myriad.publish.changes import Changes
 from tests.harness import as_admin, wait_until
-from tests.keyspaces import ROOT, Space
+from tests.keyspaces import Space, run_until_killed
 from tests.marked import file, marks, undo
 
 FILE = "tests/integration/test_versions_cassandra_interrupted.py"
@@ -54,16 +49,7 @@ getattr(installation, given["do"])(given["table"])
 def _killed(space: Space, at: str, do: str = "undo") -> None:
     home = str(space.installation.home.folder)
     given = {"home": home, "table": f"{space.dataset}.t", "at": at, "do": do}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, json.dumps(given)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_until_killed(KILLED, given)
 
 
 at_another_place = pytest.mark.nightly(daily=f"{KILLS}[after the drop]")
