@@ -5,13 +5,13 @@ dropped and counted.
 """
 
 import asyncio
-import re
 import time
 from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from myriad.door.control import Control
+from myriad.door.copy_text import escaped
 from myriad.door.verdict.masking import masked
 
 if TYPE_CHECKING:
@@ -20,16 +20,14 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0
 MOST_WAITING_BYTES = 32 << 20
 ENTRY_BYTES = 600  # of one that waits, beside its statement; names have 63 letters at most
-BATCH = 500  # rows in one COPY: encoding them holds the door's loop for 2 ms
+BATCH = 1000  # rows in one COPY: encoding them holds the door's loop for 2 ms
 COLUMNS = [
     "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
 ]  # fmt: skip
 TABLES = ("audit_0", "audit_1")
 SUCCESS = "00000"  # SQLSTATE successful_completion
 
-_PLAIN = re.compile(rb"[^\\\t\n\r\0]*")
-_ESCAPES = ((b"\0", b""), (b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
-_Entry = tuple[float, str, str, str, float, int, int, str, bytes]
+_Entry = tuple[float, bytes, float, int, int, str, bytes]
 
 
 class Audit:
@@ -60,9 +58,7 @@ class Audit:
         self._waiting.append(
             (
                 time.time(),
-                session.account.name,
-                session.pool.database,
-                session.address,
+                session.who,
                 time.monotonic() - session.began,
                 session.rows - session.rows_before,
                 session.bytes - session.bytes_before,
@@ -71,18 +67,19 @@ class Audit:
             )
         )
         while self.waiting_bytes > self.most_waiting_bytes:
-            self._next()
+            self._take(1)
             self.dropped += 1
 
-    def _next(self) -> _Entry:
-        entry = self._waiting.popleft()
-        self.waiting_bytes -= len(entry[-1]) + ENTRY_BYTES
-        return entry
+    def _take(self, most: int) -> list[_Entry]:
+        """Return those that have waited longest."""
+        some = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self.waiting_bytes -= sum([len(entry[-1]) for entry in some]) + len(some) * ENTRY_BYTES
+        return some
 
     async def flush(self) -> None:
         """Count what waits, and write it if the audit is on."""
         while self._waiting:
-            some = [self._next() for _ in range(min(BATCH, len(self._waiting)))]
+            some = self._take(BATCH)
             self._count(some)
             if self._on:
                 await self._write(some)
@@ -91,10 +88,10 @@ class Audit:
     def _count(self, some: list[_Entry]) -> None:
         self.statements += len(some)
         for entry in some:
-            self.seconds += entry[4]
-            self.rows += entry[5]
-            self.bytes += entry[6]
-            self.errors += entry[7] != SUCCESS
+            self.seconds += entry[2]
+            self.rows += entry[3]
+            self.bytes += entry[4]
+            self.errors += entry[5] != SUCCESS
 
     async def _write(self, some: list[_Entry]) -> None:
         if self._rows is None:
@@ -127,18 +124,16 @@ def _lines(entries: list[_Entry]) -> bytes:
     """Return entries in COPY's text format: a third of the time that binary rows take here."""
     lines = []
     second, shown = -1, b""
-    for at, person, database, address, seconds, rows, size, outcome, text in entries:
+    for at, who, seconds, rows, size, outcome, text in entries:
         if int(at) != second:
             second = int(at)
             shown = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second)).encode()
         lines.append(
-            b"%s.%06d+00\t%s\t%s\t%s\t%.6f\t%d\t%d\t%s\t%s\n"
+            b"%s.%06d+00\t%s\t%.6f\t%d\t%d\t%s\t%s\n"
             % (
                 shown,
                 int(at % 1 * 1_000_000),
-                _name(person),
-                _name(database),
-                address.encode(),
+                who,
                 seconds,
                 rows,
                 size,
@@ -149,22 +144,6 @@ def _lines(entries: list[_Entry]) -> bytes:
     return b"".join(lines)
 
 
-@lru_cache(maxsize=20_000)
-def _name(name: str) -> bytes:
-    return _escaped(name.encode())
-
-
 @lru_cache(maxsize=1000)
 def _shown(text: bytes) -> bytes:
-    return _escaped(masked(text))
-
-
-def _escaped(text: bytes) -> bytes:
-    """Return a text as COPY's text format has it; what is no UTF-8 is replaced."""
-    if not text.isascii():
-        text = text.decode(errors="replace").encode()
-    if _PLAIN.fullmatch(text):
-        return text
-    for plain, escaped in _ESCAPES:
-        text = text.replace(plain, escaped)
-    return text
+    return escaped(masked(text))

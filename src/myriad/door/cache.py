@@ -21,11 +21,12 @@ class Cache(Generic[Key, Value]):
         bytes: of all entries; ENTRY_BYTES are counted for each beside what `weigh` says.
     """
 
-    __slots__ = ("_entries", "_weigh", "bytes", "most_bytes")
+    __slots__ = ("_calm_bytes", "_entries", "_weigh", "bytes", "most_bytes")
 
     def __init__(self, most_bytes: int, weigh: Callable[[Key, Value], int]) -> None:
         self.bytes = 0
         self.most_bytes = most_bytes
+        self._calm_bytes = most_bytes // 2  # up to there nothing is let go: the order may wait
         self._weigh = weigh
         self._entries: OrderedDict[Key, Value] = OrderedDict()
 
@@ -36,9 +37,9 @@ class Cache(Generic[Key, Value]):
         return iter(self._entries)
 
     def get(self, key: Key) -> Value | None:
-        """Return a value, which is now the one used last; None if it is not there."""
+        """Return a value, which is used last from half full on; None if it is not there."""
         found = self._entries.get(key)
-        if found is not None:
+        if found is not None and self.bytes > self._calm_bytes:
             self._entries.move_to_end(key)
         return found
 

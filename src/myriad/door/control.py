@@ -1,7 +1,6 @@
 """The door's own connection to the control database: it asks, and hears of changes."""
 
 import asyncio
-import io
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -140,7 +139,7 @@ class Control:
         """Append rows in COPY's text format to a table of the control database."""
         await self._do(
             lambda connection: connection.copy_to_table(
-                table, schema_name="public", columns=columns, source=io.BytesIO(lines)
+                table, schema_name="public", columns=columns, source=memoryview(lines)
             )
         )
 

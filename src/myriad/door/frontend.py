@@ -160,7 +160,8 @@ class Frontend(asyncio.Protocol):
         self._buffer = data
         if goes_on:
             asyncio.get_running_loop().call_soon(self._go_on)
-        self.regulate()
+        if self._counted or not self.reading or len(data) > MOST_BUFFERED_BYTES:
+            self.regulate()
 
     def _copy(self, data: bytes, position: int, stop: int) -> int:
         """Pass on CopyData, or as much of it as is there; return where what follows begins."""

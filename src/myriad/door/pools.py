@@ -122,7 +122,8 @@ class Pools:
 
     def is_old(self, backend: Backend) -> bool:
         """Say whether a server connection must not be used again."""
-        return backend.closed or backend.born < max(self._oldest, backend.pool.oldest)
+        born = backend.born
+        return backend.closed or born < self._oldest or born < backend.pool.oldest
 
     def tend(self, now: float) -> None:
         """Close what is idle for long or old, and give to who may have something again."""

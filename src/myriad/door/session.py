@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad.door import copying, quota, settle, signals, telling, waits
 from myriad.door.backend import Backend
+from myriad.door.copy_text import fields
 from myriad.door.extended import Extended
 from myriad.door.frontend import Frontend
 from myriad.door.refusals import left, lost, refuse_unit, refuse_waiting
@@ -90,6 +91,7 @@ class Session(Frontend):
         "unit",
         "values",
         "wants_pin",
+        "who",
     )
 
     def __init__(
@@ -103,6 +105,7 @@ class Session(Frontend):
     ) -> None:
         super().__init__(transport)
         self.door, self.account, self.pool, self.address = door, account, pool, address
+        self.who = fields(account.name, pool.database, address)  # as the audit has them
         self.initial = self.values = values
         self.number, self.key = 0, b""
         self.next_pool: Pool | None = None
@@ -270,6 +273,7 @@ class Session(Frontend):
             self.next_pool = pool
             return
         old, self.pool, self.next_pool = self.pool, pool, None
+        self.who = fields(self.account.name, pool.database, self.address)
         pool.sessions += 1
         old.leave()
         if self.paused:
