@@ -10,17 +10,17 @@ import pyarrow as pa
 import pytest
 
 from myriad import Myriad
+from myriad.cql.bulk import fleet, loader
+from myriad.cql.bulk.counts import Counted
+from myriad.cql.bulk.fleet import Fleet
+from myriad.cql.bulk.loader import Load, load
+from myriad.cql.bulk.pipe import Pipe
 from myriad.cql.connection import Endpoint
 from myriad.cql.session import Session
 from myriad.cql.tokens import tokens
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError, NotRunning, PublishError
-from myriad.publish.cassandra import fleet, loader
-from myriad.publish.cassandra.counts import Counted
-from myriad.publish.cassandra.fleet import Fleet
-from myriad.publish.cassandra.loader import Load, load
-from myriad.publish.cassandra.pipe import Pipe
 
 ROWS, EACH = 20_000, 20
 NAMES = ("device", "at", "reading", "note")

@@ -7,8 +7,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from myriad.publish.cassandra.batches import Batch, Chunk
-from myriad.publish.cassandra.pipe import Pipe
+from myriad.cql.bulk.batches import Batch, Chunk
+from myriad.cql.bulk.pipe import Pipe
 
 VOID = bytes((0x84, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 1))  # RESULT of kind Void for stream 0
 

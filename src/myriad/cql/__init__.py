@@ -1,0 +1,1 @@
+"""Cassandra's protocol: frames, values, a client, CQL as text; knows no file and no publish."""

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from myriad.cql.bulk.encode import wire
 from myriad.publish.cassandra import kinds
-from myriad.publish.cassandra.encode import wire
 from myriad.publish.cassandra.prepared import Prepared
 
 NEW, OLD = "new_keys", "old_keys"  # beside the rows in the spool

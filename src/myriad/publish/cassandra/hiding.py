@@ -9,13 +9,13 @@ from threading import Event
 
 import pyarrow as pa
 
+from myriad.cql.bulk import loader
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.cql.tokens import FIRST, LAST
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
-from myriad.publish.cassandra import loader
 
 READERS = 4  # connections that keys are read on
 SLICES = 16  # of all tokens, shared among the readers

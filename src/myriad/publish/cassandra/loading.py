@@ -137,9 +137,9 @@ class Loading:
 
         Return how many are in which range of tokens, as the record has it.
         """
+        from myriad.cql.bulk import loader  # noqa: PLC0415 - only real loads need it
+        from myriad.cql.bulk.counts import Counted  # noqa: PLC0415
         from myriad.cql.connection import Consistency  # noqa: PLC0415
-        from myriad.publish.cassandra import loader  # noqa: PLC0415 - only real loads need it
-        from myriad.publish.cassandra.counts import Counted  # noqa: PLC0415
         from myriad.publish.cassandra.covered import Covered  # noqa: PLC0415
 
         called = made.staged_names if self._staged else {name: name for name in made.kinds}

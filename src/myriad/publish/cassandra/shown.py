@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from myriad.cql.bulk.counts import Counted, Mismatch, Range
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
@@ -12,7 +13,6 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import PublishError
 from myriad.publish.cassandra import present
-from myriad.publish.cassandra.counts import Counted, Mismatch, Range
 from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.switch import SLOW, STAGING, Plan
 from myriad.publish.cassandra.text import literal

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from myriad.cql.bulk import batches as cutting
+from myriad.cql.bulk.batches import Batch, Chunk, Sizes
+from myriad.cql.bulk.cluster import Cluster
+from myriad.cql.bulk.counts import Counts
+from myriad.cql.bulk.encode import Encoder, Rows
+from myriad.cql.bulk.fleet import PATIENCE, Fleet
+from myriad.cql.bulk.pipe import Answer
 from myriad.cql.connection import Connection, Consistency, Prepared
 from myriad.cql.names import qualified, quoted
 from myriad.cql.tokens import read_ring
 from myriad.cql.types import CqlType
-from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError, EngineError, NotRunning, PublishError
-from myriad.publish.cassandra import batches as cutting
-from myriad.publish.cassandra.batches import Batch, Chunk, Sizes
-from myriad.publish.cassandra.counts import Counts
-from myriad.publish.cassandra.encode import Encoder, Rows
-from myriad.publish.cassandra.fleet import PATIENCE, Fleet
-from myriad.publish.cassandra.pipe import Answer
 
 CONNECTIONS = 4  # for each node
 CHUNK_ROWS = 4096  # encoded at once: 5 ms, in which the nodes have enough to do

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from myriad.cql import stream
+from myriad.cql.bulk.batches import Batch
+from myriad.cql.bulk.pipe import Answer, Pipe
 from myriad.cql.frames import Malformed
 from myriad.cql.stream import Endpoint
 from myriad.errors import CqlError, EngineError, NotRunning
-from myriad.publish.cassandra.batches import Batch
-from myriad.publish.cassandra.pipe import Answer, Pipe
 
 PATIENCE = 60.0  # seconds without any node until the load fails; a node's restart takes 5 to 20
 LOGIN = 5.0  # seconds

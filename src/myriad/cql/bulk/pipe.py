@@ -8,10 +8,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from myriad.cql import frames, messages
+from myriad.cql.bulk.batches import Batch
+from myriad.cql.bulk.window import BIGGEST, Window
 from myriad.cql.frames import HEADER_BYTES, Malformed
 from myriad.errors import CqlError
-from myriad.publish.cassandra.batches import Batch
-from myriad.publish.cassandra.window import BIGGEST, Window
 
 READ = 1 << 16
 MOST_ANSWER = 1 << 20  # bytes; an answer to a batch says little

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from myriad.cql import frames
+from myriad.cql.bulk.encode import Places, Rows
 from myriad.cql.messages import Consistency
-from myriad.publish.cassandra.encode import Places, Rows
 
 UNLOGGED = b"\x01"
 WITH_TIMESTAMP = 0x20

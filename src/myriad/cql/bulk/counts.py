@@ -8,13 +8,13 @@ from threading import local
 import numpy as np
 from numpy.typing import NDArray
 
+from myriad.cql.bulk.cluster import Cluster
+from myriad.cql.bulk.encode import Partitions
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.cql.tokens import FIRST, LAST
-from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError
-from myriad.publish.cassandra.encode import Partitions
 
 SLICES = 4096  # ranges are split so finely that a count of one is never too much for one question
 ROWS = 25_000  # about so many are counted by one question: it has to end within 10 seconds
