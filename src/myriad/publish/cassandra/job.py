@@ -21,9 +21,9 @@ from myriad.errors import (
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     describing,
-    existing,
     keyspaces,
     kinds,
+    overwrites,
     present,
     proof,
     rights,
@@ -256,7 +256,7 @@ class Job:
             if self.options.merge:
                 self._count_overwritten(made, proven)
             elif made.resumes is None:
-                existing.refuse(self.cluster, self.session, made, proven)
+                overwrites.refuse(self.cluster, self.session, made, proven)
             if made.resumes and not made.resumes.plan["appends"]:  # it made the table that is there
                 made.there, made.appends = None, False
             made.stays = made.appends
@@ -283,7 +283,7 @@ class Job:
         )
 
     def _count_overwritten(self, made: Prepared, proven: Proof) -> None:
-        count = existing.count(self.cluster, self.session, made, proven)
+        count = overwrites.count(self.cluster, self.session, made, proven)
         made.overwrites = count
         made.notes.append(f"{count:,} of the rows were there, and get what the source says")
 
