@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from myriad.errors import HalfPublished, SchemaRefused
-from myriad.publish.cassandra import present, switch
+from myriad.publish.cassandra import existing, switch
 from tests.keyspaces import Space
 from tests.marked import undo
 
@@ -128,4 +128,4 @@ def test_outer_types_come_before_those_in_them(space: Space) -> None:
     _publish(space, NUMBER)
     wanted = {"types": {"t_a_b": [["c", "text"], ["d", "bigint"]]}}
     with space.installation.cluster().session() as session:
-        assert present.other_types(session, space.dataset, wanted) == ["t_a", "t_a_b"]
+        assert existing.other_types(session, space.dataset, wanted) == ["t_a", "t_a_b"]

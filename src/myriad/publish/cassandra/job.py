@@ -21,10 +21,10 @@ from myriad.errors import (
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     describing,
+    existing,
     keyspaces,
     kinds,
     overwrites,
-    present,
     proof,
     rights,
     shapes,
@@ -32,9 +32,9 @@ from myriad.publish.cassandra import (
     switch,
     unfinished,
 )
+from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.loading import Loading
 from myriad.publish.cassandra.prepared import Prepared, identity
-from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.showing import Showing
@@ -112,7 +112,7 @@ class Job:
         self._hold(target, spool, columns, key)
         if there is not None and self.options.adds:
             found = {column.name: column.type for column in columns}
-            present.refuse_misfit(there, f"{self.keyspace}.{target.name}", found, key)
+            existing.refuse_misfit(there, f"{self.keyspace}.{target.name}", found, key)
             key = there.key
         proven.set_aside(key, self.rejects)
         if key is None:
@@ -129,9 +129,9 @@ class Job:
         spool.rest()
         return made
 
-    def _there(self, target: Target) -> Present | None:
+    def _there(self, target: Target) -> Existing | None:
         """Return the table that is there; raises SchemaRefused if it must not be touched."""
-        there = present.find(self.session, self.keyspace, target.name)
+        there = existing.find(self.session, self.keyspace, target.name)
         if there is None or self.options.adds:
             return there
         name = f"{self.keyspace}.{target.name}"
@@ -147,7 +147,7 @@ class Job:
             )
         return there
 
-    def _is_ours(self, name: str, there: Present) -> bool:
+    def _is_ours(self, name: str, there: Existing) -> bool:
         """Say whether we made the table that is there: that one, not one of its name."""
         published = self.record.published(self.keyspace, name)
         if published is not None and published.table_id is not None:
@@ -157,7 +157,7 @@ class Job:
             return not rights.somebody_made(self.cluster, self.session, *place)
         return self._is_half_made(name, there)
 
-    def _is_half_made(self, name: str, there: Present) -> bool:
+    def _is_half_made(self, name: str, there: Existing) -> bool:
         """Say whether a load that was cut short made it."""
         load = self.record.load(self.keyspace, name)
         return (
@@ -167,7 +167,7 @@ class Job:
         )
 
     def _read(
-        self, target: Target, spool: Spool, there: Present | None, formats: Mapping[str, str]
+        self, target: Target, spool: Spool, there: Existing | None, formats: Mapping[str, str]
     ) -> None:
         """Read all records, in the types that the table has where those shall stay."""
         strict = not self.checks.terms(target).permits(Change.TYPES)
@@ -178,7 +178,7 @@ class Job:
             asked = target.asked(self.options.types)
             columns = [column for column in table.columns if column.name not in asked]
             exactly = self.options.adds or strict
-            return present.arriving(there, columns, formats, exactly=exactly)
+            return existing.arriving(there, columns, formats, exactly=exactly)
 
         try:
             spool.fill(Reading(target, self.rejects, self.progress, "reading"), wanted)
@@ -213,7 +213,7 @@ class Job:
             self.checks.key_refused(target, error)
             raise
 
-    def _key(self, target: Target, there: Present | None, *, known: bool) -> Key | None:
+    def _key(self, target: Target, there: Existing | None, *, known: bool) -> Key | None:
         """Return the key asked for, else that of the table that is there if it still fits."""
         key, names = target.resolved_key, {column.name for column in target.table.columns}
         if key is not None and (target.key_is_asked or set(key.columns) <= names):
@@ -250,7 +250,7 @@ class Job:
         """Raise SchemaRefused, KeyRefused if it does not fit the table that is there."""
         if made.there is None:
             made.appends = False
-            present.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
+            existing.refuse_used_types(self.session, self.keyspace, made.name, made.plan.wanted)
             return
         if self.options.adds:
             if self.options.merge:
@@ -263,19 +263,19 @@ class Job:
         else:
             self._settle_columns(made, made.there)
 
-    def _settle_columns(self, made: Prepared, there: Present) -> None:
+    def _settle_columns(self, made: Prepared, there: Existing) -> None:
         """Say how the table that is there gets its columns; raises SchemaRefused if it cannot."""
         place = self.session, self.keyspace, made.name
         wanted, ours = made.plan.wanted, self._is_ours(made.name, there)
-        altered = present.altered(*place, there, wanted) if ours else None
+        altered = existing.altered(*place, there, wanted) if ours else None
         if altered is not None:
             made.stays = self._staged  # else it is the half of a load that was cut short
             made.altered = altered if made.stays else made.altered
             if altered[1]:
-                present.refuse_obstacles(*place)
+                existing.refuse_obstacles(*place)
             return
-        present.refuse_used_types(*place, wanted)
-        present.refuse_obstacles(*place)
+        existing.refuse_used_types(*place, wanted)
+        existing.refuse_obstacles(*place)
         why = "other types or another key" if ours else "Myriad did not make it"
         made.notes.append(
             f"{why}: the table is dropped and made anew at the end, and whoever reads in that"
@@ -310,7 +310,7 @@ class Job:
 
     def _is_staged(self, load: Load) -> bool:
         """Say whether all that a load has acknowledged is there yet."""
-        if not present.table_id(self.session, STAGING, load.staged):
+        if not existing.table_id(self.session, STAGING, load.staged):
             return False
         if load.state == "loading":  # what a node has not flushed goes with its process
             return load.nodes == with_all_nodes(self.cluster, partial(swap.starts, self.cluster))

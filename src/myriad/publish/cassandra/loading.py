@@ -17,7 +17,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, with_all_nodes
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import kinds, present, switch
+from myriad.publish.cassandra import existing, kinds, switch
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.switch import STAGING
@@ -92,7 +92,7 @@ class Loading:
         """Bring the rows into files of every node; say whether none has forgotten some before."""
         if not self._staged:
             return True
-        table = Files(STAGING, load.staged, present.table_id(self.session, STAGING, load.staged))
+        table = Files(STAGING, load.staged, existing.table_id(self.session, STAGING, load.staged))
         with_all_nodes(self.cluster, partial(swap.flush, self.cluster, [table]))
         return load.nodes == self._starts()
 

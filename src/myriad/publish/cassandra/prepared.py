@@ -15,9 +15,9 @@ from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.model import Key, Table
-from myriad.publish.cassandra import asks, present, text
+from myriad.publish.cassandra import asks, existing, text
+from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.proof import Partitions
 from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.spool import Spool
@@ -52,7 +52,7 @@ class Prepared:
     columns: list[CqlColumn]
     key: Key
     partitions: Partitions
-    there: Present | None
+    there: Existing | None
     appends: bool
     stamp_before: int
     size: int
@@ -98,7 +98,7 @@ class Prepared:
             [(name, str(kinds[name])) for name, _ in self.key.clustering],
             self.staged_names,
             self._statements(f"id = {before if self.stays else self.new_id}"),
-            present.signature(kinds, self.key),
+            existing.signature(kinds, self.key),
             self.appends,
             before,
             before if self.stays else self.new_id,
@@ -135,7 +135,7 @@ class Prepared:
             report.action = self.action
             report.grown = self.spool.rows - (self.overwrites or 0)
             if not self.appends:
-                report.difference = present.difference(self.there, kinds, self.key)
+                report.difference = existing.difference(self.there, kinds, self.key)
         report.contract = self.recipe.contract or report.contract
         report.recipe, report.used, report.allowed = self.recipe, self.used, list(self.allowed)
         report.key, report.notes = str(self.key), self.notes
@@ -163,7 +163,7 @@ def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str
     if None in files:
         return None
     rest: Mapping[str, object] = {
-        "columns": present.signature(prepared.kinds, prepared.key),
+        "columns": existing.signature(prepared.kinds, prepared.key),
         "rows": prepared.spool.rows,
         "content": prepared.spool.fingerprint(),
         "options": repr((options.append, options.merge, prepared.recipe.written())),

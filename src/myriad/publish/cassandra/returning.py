@@ -16,7 +16,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Kept, with_all_nodes
 from myriad.errors import PublishError, SchemaRefused
-from myriad.publish.cassandra import describing, present, switch
+from myriad.publish.cassandra import describing, existing, switch
 from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import Plan
 from myriad.publish.cassandra.versions import NOT_KEPT, Versions
@@ -102,7 +102,7 @@ class Returning:
     def chosen(self, to: int | None) -> Row:
         """Return the version that is meant; None: the newest. Raises PublishError."""
         # What is shown is a version too where somebody was killed who had kept it.
-        there_now = present.table_id(self.session, self.keyspace, self.name)
+        there_now = existing.table_id(self.session, self.keyspace, self.name)
         shown = self._of_published() if there_now else 0
         there = [row for row in self.all() if row["number"] != shown]
         for row in there:
@@ -128,7 +128,7 @@ class Returning:
         there = self.refuse_foreign()
         self._refuse_dependents(there)
         wanted = {"types": goal["made"]["fields"]}
-        present.refuse_used_types(self.session, self.keyspace, self.name, wanted)
+        existing.refuse_used_types(self.session, self.keyspace, self.name, wanted)
         self._refuse_lost(goal)
         # From here on nobody takes its files away, however long it takes to keep what is shown.
         if not self.versions.query("hold", number=goal["number"], **self._place):
@@ -208,7 +208,7 @@ class Returning:
     def _cannot_finish(self, goal: Row) -> list[int]:
         """Return the nodes that lack files, if these are needed yet."""
         plan, kept = _plan(goal), Kept(self.keyspace, self.name, goal["files"])
-        there = present.table_id(self.session, self.keyspace, self.name)
+        there = existing.table_id(self.session, self.keyspace, self.name)
         if there == plan.table_id:
             return []
         lacking = with_all_nodes(self.cluster, partial(swap.lacking, self.cluster, kept))
@@ -254,7 +254,7 @@ class Returning:
 
     def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
         swap.check(self.cluster)  # before anything is dropped
-        there = present.table_id(self.session, plan.keyspace, plan.name)
+        there = existing.table_id(self.session, plan.keyspace, plan.name)
         if there != plan.table_id:
             if not (swap.lacking(self.cluster, kept) and self._placed(plan, there)):
                 swap.put_in(self.cluster, kept, plan.files, {})
@@ -268,7 +268,7 @@ class Returning:
 
         Raises SchemaRefused for somebody else's.
         """
-        there = present.table_id(self.session, self.keyspace, self.name)
+        there = existing.table_id(self.session, self.keyspace, self.name)
         published = self.record.published(self.keyspace, self.name)
         ours = str(published.table_id) if published else ""
         if there not in ("", ours):
@@ -280,7 +280,7 @@ class Returning:
 
     def _refuse_dependents(self, there: str) -> None:
         """Raise SchemaRefused that names all that would be lost with the table."""
-        hangs = present.obstacles(self.session, self.keyspace, self.name) if there else []
+        hangs = existing.obstacles(self.session, self.keyspace, self.name) if there else []
         if hangs:
             raise SchemaRefused(
                 f"this depends on {self._full} in Cassandra: {', '.join(hangs)}",
@@ -288,7 +288,7 @@ class Returning:
             )
 
     def _columns(self) -> dict[str, str]:
-        there = present.find(self.session, self.keyspace, self.name)
+        there = existing.find(self.session, self.keyspace, self.name)
         return dict(there.columns) if there else {}
 
     def refuse_removal(self, *, purge: bool) -> None:

@@ -5,23 +5,23 @@ from collections.abc import Collection, Sequence
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.model import Key
-from myriad.publish.cassandra import present
+from myriad.publish.cassandra import existing
+from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.present import Present
 from myriad.publish.cassandra.spool import Spool
 from myriad.publish.contract import Change, Difference, Shape
 
 LOOK = 1000  # rows in which a column had a value or had none
 
 
-def of_there(there: Present, rows: int) -> Shape:
+def of_there(there: Existing, rows: int) -> Shape:
     """Return the shape of a table that had so many rows at its last publish."""
     return Shape(there.columns, str(there.key), rows)
 
 
 def of_new(columns: Sequence[CqlColumn], key: Key | None) -> Shape:
     """Return the shape of a table that is to come."""
-    kinds = {column.name: present.written(column.type) for column in columns}
+    kinds = {column.name: existing.written(column.type) for column in columns}
     return Shape(kinds, "" if key is None else str(key), None)
 
 

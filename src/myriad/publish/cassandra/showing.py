@@ -8,7 +8,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
-from myriad.publish.cassandra import present, shown, switch
+from myriad.publish.cassandra import existing, shown, switch
 from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.switch import STAGING, Left, Plan, Taken
 
@@ -63,7 +63,7 @@ class Showing:
         if old or load.state in ("loaded", "unproven"):
             load, notes = self._prepared(load, published, left)
         plan = switch.plan_from(load.plan)
-        if not present.table_id(self.session, STAGING, load.staged):
+        if not existing.table_id(self.session, STAGING, load.staged):
             return plan, notes  # it was done already: dropping the staged table is the end
         try:
             switch.finish(self.cluster, self.session, plan, load.staged)
@@ -107,7 +107,7 @@ class Showing:
 
     def _give_up(self, plan: Plan, load: Load) -> None:
         """Forget a load that has no place any more."""
-        if present.table_id(self.session, plan.keyspace, plan.name) != plan.table_id:
+        if existing.table_id(self.session, plan.keyspace, plan.name) != plan.table_id:
             swap.take_out(self.cluster, plan.files)
         switch.drop(self.session, STAGING, load.staged)
         self.record.end(self.keyspace, plan.name)

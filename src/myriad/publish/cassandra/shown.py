@@ -12,7 +12,7 @@ from myriad.cql.types import CqlType
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import PublishError
-from myriad.publish.cassandra import present
+from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.switch import SLOW, STAGING, Plan
 from myriad.publish.cassandra.text import literal
@@ -71,7 +71,7 @@ def _can_be_merged(range_: Mismatch) -> bool:
 
 def future(session: Session, plan: Plan, latest: int) -> str:
     """Return which rows have timestamps after `latest`, µs; nothing if only deletions have."""
-    there = present.find(session, plan.keyspace, plan.name)
+    there = existing.find(session, plan.keyspace, plan.name)
     key = plan.key
     rest = [name for name in (there.columns if there else {}) if name not in key]
     if not rest:

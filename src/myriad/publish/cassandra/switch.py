@@ -20,7 +20,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
-from myriad.publish.cassandra import hiding, present, rights
+from myriad.publish.cassandra import existing, hiding, rights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,7 +159,7 @@ def _change(session: Session, statements: Sequence[str]) -> None:
 
 
 def _files(session: Session, staged: str) -> Files:
-    return Files(STAGING, staged, present.table_id(session, STAGING, staged))
+    return Files(STAGING, staged, existing.table_id(session, STAGING, staged))
 
 
 def latest() -> int:
@@ -169,7 +169,7 @@ def latest() -> int:
 
 def _refuse_taken(session: Session, plan: Plan) -> str:
     """Return the number of the table that is there; raises Taken if it is a stranger."""
-    there = present.table_id(session, plan.keyspace, plan.name)
+    there = existing.table_id(session, plan.keyspace, plan.name)
     dropped = "" if not plan.stays else plan.table_id  # by us, perhaps
     if there not in (plan.before, plan.table_id, dropped):
         raise Taken(
@@ -189,9 +189,9 @@ def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
     if there == plan.table_id:
         return
     if there == plan.before:  # else it was dropped by us, and types of its own may be left
-        present.refuse_used_types(session, plan.keyspace, plan.name, plan.wanted)
+        existing.refuse_used_types(session, plan.keyspace, plan.name, plan.wanted)
     rights.free_table(cluster, session, plan.keyspace, plan.name)
-    kinds = present.other_types(session, plan.keyspace, plan.wanted)
+    kinds = existing.other_types(session, plan.keyspace, plan.wanted)
     # One right after the other: in between whoever reads gets an error.
     if plan.before:
         session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)

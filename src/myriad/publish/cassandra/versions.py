@@ -23,7 +23,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
 from myriad.errors import EngineError, NotRunning
-from myriad.publish.cassandra import present
+from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Record
 from myriad.publish.versions import DAY, Keeping
 
@@ -67,7 +67,7 @@ class Versions:
         Raises EngineError.
         """
         published = self.record.published(keyspace, name)
-        there = present.table_id(self.session, keyspace, name)
+        there = existing.table_id(self.session, keyspace, name)
         if published is None or not there or there != str(published.table_id):
             return 0, []
         place = {"keyspace": keyspace, "name": name}
@@ -111,12 +111,12 @@ def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
 
     Files may have columns that were dropped: only a table that had them opens such files.
     """
-    there = present.find(session, keyspace, name)
+    there = existing.find(session, keyspace, name)
     if there is None:
         raise EngineError(f"{keyspace}.{name} was dropped just now", hint="Publish it again.")
     rows = session.query(f"DESCRIBE TABLE {qualified(keyspace, name)}")
     [table] = [row[-1] for row in rows if row[1] == "table"]
-    fields = present.fields_of_types(session, keyspace)
+    fields = existing.fields_of_types(session, keyspace)
     used = list(dict.fromkeys(_used(there.columns.values(), fields)))
     types = [session.query(f"DESCRIBE TYPE {qualified(keyspace, kind)}")[0][-1] for kind in used]
     dropped = [

@@ -43,7 +43,7 @@ _WHOLE = ("int", "bigint", "varint")
 
 
 @dataclass(frozen=True)
-class Present:
+class Existing:
     """A table that is there: its columns with their types as Cassandra writes them, its key.
 
     Attributes:
@@ -56,7 +56,7 @@ class Present:
     static: bool = False
 
 
-def find(session: Session, keyspace: str, name: str) -> Present | None:
+def find(session: Session, keyspace: str, name: str) -> Existing | None:
     """Return the table of that name, None if there is none."""
     rows = session.query(_COLUMNS, [keyspace, name])
     if not rows:
@@ -73,7 +73,7 @@ def find(session: Session, keyspace: str, name: str) -> Present | None:
     )
     columns = {column: _plain(kind) for column, kind, _, _, _ in rows}
     static = any(kind == "static" for _, _, kind, _, _ in rows)
-    return Present(columns, key, table_id(session, keyspace, name), static)
+    return Existing(columns, key, table_id(session, keyspace, name), static)
 
 
 def table_id(session: Session, keyspace: str, name: str) -> str:
@@ -109,7 +109,7 @@ def signature(columns: Mapping[str, CqlType], key: Key) -> dict[str, object]:
 
 
 def altered(
-    session: Session, keyspace: str, name: str, there: Present, wanted: Mapping[str, object]
+    session: Session, keyspace: str, name: str, there: Existing, wanted: Mapping[str, object]
 ) -> tuple[list[str], list[str]] | None:
     """Return the columns that a table lacks of that signature, and those it has too many.
 
@@ -243,7 +243,7 @@ def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
         )
 
 
-def difference(there: Present, columns: Mapping[str, CqlType], key: Key) -> list[str]:
+def difference(there: Existing, columns: Mapping[str, CqlType], key: Key) -> list[str]:
     """Return how the new table differs from what is there, a line each; empty if not at all."""
     before, after = there.columns, {name: written(kind) for name, kind in columns.items()}
     lines = [
@@ -259,7 +259,7 @@ def difference(there: Present, columns: Mapping[str, CqlType], key: Key) -> list
 
 
 def arriving(
-    there: Present, columns: Sequence[Column], formats: Mapping[str, str], *, exactly: bool
+    there: Existing, columns: Sequence[Column], formats: Mapping[str, str], *, exactly: bool
 ) -> dict[str, Type]:
     """Return the types in which columns shall arrive to fit the table that is there.
 
@@ -291,7 +291,7 @@ def _narrower(kind: Type, wanted: str) -> bool:
 
 
 def refuse_misfit(
-    there: Present, name: str, columns: Mapping[str, CqlType], key: Key | None
+    there: Existing, name: str, columns: Mapping[str, CqlType], key: Key | None
 ) -> None:
     """Raise SchemaRefused if rows with these columns cannot be added to the table."""
     lines = [
