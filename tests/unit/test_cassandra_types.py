@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from myriad.cql import text
 from myriad.cql.values import decode
-from myriad.publish.cassandra import nested, text
+from myriad.publish.cassandra import nested
 from myriad.publish.cassandra.kinds import staged
 from tests.spooling import spooled
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from myriad.cql.text import literal, readable
 from myriad.cql.types import CqlType
 from myriad.model import Key, Order
 from myriad.publish.cassandra.proof import Partitions
-from myriad.publish.cassandra.text import literal, readable
 
 
 def explain(

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
+from myriad.cql import text
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
 from myriad.model import Column, Key, Kind, Order, Type
-from myriad.publish.cassandra import text
 
 _COLUMNS = (
     "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns"

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from myriad.cql import text
 from myriad.cql.types import CqlType
 from myriad.cql.values import encoder
 from myriad.model import Column, Kind
-from myriad.publish.cassandra import nested, text
+from myriad.publish.cassandra import nested
 from myriad.publish.cassandra.nested import NotNested
 from myriad.publish.cassandra.spool import Spool
 from myriad.sources.base import arrow_type

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
+from myriad.cql.text import create_table
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, with_all_nodes
@@ -21,7 +22,6 @@ from myriad.publish.cassandra import existing, kinds, switch
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.switch import STAGING
-from myriad.publish.cassandra.text import create_table
 from myriad.publish.options import Options, Progress, Step
 
 ATTEMPTS = 3  # at one load: a node that ends has forgotten rows

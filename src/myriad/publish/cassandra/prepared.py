@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from myriad.cql import text
 from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.model import Key, Table
-from myriad.publish.cassandra import asks, existing, text
+from myriad.publish.cassandra import asks, existing
 from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.kinds import CqlColumn
 from myriad.publish.cassandra.proof import Partitions

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from myriad.cql.text import literal
 from myriad.errors import KeyRefused, PublishError
 from myriad.model import Key, Reject
 from myriad.publish.cassandra.kinds import CqlColumn
 from myriad.publish.cassandra.spool import Spool
-from myriad.publish.cassandra.text import literal
 from myriad.publish.rejects import SHOWN, Rejects
 from myriad.publish.report import size_text
 from myriad.sources.batches import RAW_LIMIT

@@ -8,6 +8,7 @@ from myriad.cql.bulk.counts import Counted, Mismatch, Range
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
+from myriad.cql.text import literal
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
@@ -15,7 +16,6 @@ from myriad.errors import PublishError
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Load
 from myriad.publish.cassandra.switch import SLOW, STAGING, Plan
-from myriad.publish.cassandra.text import literal
 
 SHOWN, LINES = 3, 5
 SHOWN_CHARACTERS = 200  # of each value
