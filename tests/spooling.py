@@ -8,10 +8,10 @@ from typing import Any
 
 from myriad.model import Key
 from myriad.publish import Options, plan
-from myriad.publish.cassandra import kinds
-from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.proof import Proof
-from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.look import kinds
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.proof import Proof
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.keys import parse
 from myriad.publish.reading import Reading
 from myriad.publish.rejects import Rejects

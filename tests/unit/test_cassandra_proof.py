@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from myriad.errors import KeyRefused, TooManyRejects
-from myriad.publish.cassandra import proof, suggest
+from myriad.publish.cassandra.look import proof, suggest
 from myriad.publish.keys import parse
 from tests.spooling import Spooled, spooled
 

@@ -10,8 +10,8 @@ import pytest
 
 from myriad.cql import text
 from myriad.cql.values import decode
-from myriad.publish.cassandra import nested
-from myriad.publish.cassandra.kinds import staged
+from myriad.publish.cassandra.look import nested
+from myriad.publish.cassandra.look.kinds import staged
 from tests.spooling import spooled
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.cql.bulk.encode import wire
-from myriad.publish.cassandra import kinds
+from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared import Prepared
 
 NEW, OLD = "new_keys", "old_keys"  # beside the rows in the spool

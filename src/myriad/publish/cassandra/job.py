@@ -23,22 +23,20 @@ from myriad.publish.cassandra import (
     describing,
     existing,
     keyspaces,
-    kinds,
     overwrites,
-    proof,
     rights,
     shapes,
-    suggest,
     switch,
     unfinished,
 )
 from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.loading import Loading
+from myriad.publish.cassandra.look import kinds, proof, suggest
+from myriad.publish.cassandra.look.proof import Proof
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.prepared import Prepared, identity
-from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.showing import Showing
-from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import STAGING, Taken
 from myriad.publish.cassandra.versions import Versions
 from myriad.publish.checks import Checks

@@ -18,7 +18,8 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, with_all_nodes
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import existing, kinds, switch
+from myriad.publish.cassandra import existing, switch
+from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.record import Load, Record
 from myriad.publish.cassandra.switch import STAGING

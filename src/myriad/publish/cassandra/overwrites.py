@@ -10,9 +10,9 @@ from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import KeyRefused
-from myriad.publish.cassandra.kinds import CqlColumn
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.proof import Proof
 from myriad.publish.cassandra.prepared import Prepared
-from myriad.publish.cassandra.proof import Proof
 from myriad.publish.cassandra.switch import SLOW
 
 

@@ -16,12 +16,13 @@ from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.model import Key, Table
-from myriad.publish.cassandra import asks, existing
+from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.existing import Existing
-from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.proof import Partitions
+from myriad.publish.cassandra.look import asks
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.proof import Partitions
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.record import Load
-from myriad.publish.cassandra.spool import Spool
 from myriad.publish.cassandra.switch import Plan
 from myriad.publish.contract import Difference
 from myriad.publish.options import Options

@@ -7,8 +7,8 @@ from myriad.cql.session import Session
 from myriad.model import Key
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.existing import Existing
-from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.contract import Change, Difference, Shape
 
 LOOK = 1000  # rows in which a column had a value or had none

@@ -13,9 +13,9 @@ from myriad.cql import text
 from myriad.cql.types import CqlType
 from myriad.cql.values import encoder
 from myriad.model import Column, Kind
-from myriad.publish.cassandra import nested
-from myriad.publish.cassandra.nested import NotNested
-from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.look import nested
+from myriad.publish.cassandra.look.nested import NotNested
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.sources.base import arrow_type
 
 _PLAIN = {

@@ -7,8 +7,8 @@ from typing import Any
 from myriad.cql.text import literal
 from myriad.errors import KeyRefused, PublishError
 from myriad.model import Key, Reject
-from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.rejects import SHOWN, Rejects
 from myriad.publish.report import size_text
 from myriad.sources.batches import RAW_LIMIT

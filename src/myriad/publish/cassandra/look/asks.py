@@ -6,7 +6,7 @@ from typing import Any
 from myriad.cql.text import literal, readable
 from myriad.cql.types import CqlType
 from myriad.model import Key, Order
-from myriad.publish.cassandra.proof import Partitions
+from myriad.publish.cassandra.look.proof import Partitions
 
 
 def explain(

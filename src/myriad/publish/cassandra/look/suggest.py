@@ -8,9 +8,9 @@ from itertools import chain, combinations, islice
 
 from myriad.errors import KeyRefused
 from myriad.model import Key, Kind, Order
-from myriad.publish.cassandra.kinds import CqlColumn
-from myriad.publish.cassandra.proof import LARGE_BYTES, LARGE_ROWS, Partitions, Proof
-from myriad.publish.cassandra.spool import Spool
+from myriad.publish.cassandra.look.kinds import CqlColumn
+from myriad.publish.cassandra.look.proof import LARGE_BYTES, LARGE_ROWS, Partitions, Proof
+from myriad.publish.cassandra.look.spool import Spool
 
 SUGGESTIONS = 3
 MOST_COLUMNS = 4  # of a key that is unique by itself
