@@ -210,8 +210,8 @@ class Myriad:
     def changes(self, database: str | None = None) -> "Everywhere":
         """Return what changes published tables without a source; raises NotRunning."""
         from myriad.publish.cassandra.changes import CassandraChanges  # noqa: PLC0415
-        from myriad.publish.changes import Changes  # noqa: PLC0415
         from myriad.publish.everywhere import Everywhere  # noqa: PLC0415
+        from myriad.publish.postgres.changes import Changes  # noqa: PLC0415
 
         server, name = self.server(), database or self.settings.database
         folder = self.home.folder if server.kind == "embedded" else None

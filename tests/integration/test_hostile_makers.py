@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from myriad import Myriad
 from myriad.engines.databases import create_database
 from myriad.errors import PublishError
-from myriad.publish import swap
+from myriad.publish.postgres import swap
 from tests.harness import as_admin
 from tests.publishing import Place
 

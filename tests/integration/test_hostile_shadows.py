@@ -55,7 +55,7 @@ STATEMENTS = (
 # They are put together in code, and run as people: see the session of a guest below.
 PUT_TOGETHER = {
     *(f"door/{name}.py" for name in ("values", "signals", "verdict/activity", "preparing")),
-    "publish/rebuilding.py",
+    "publish/postgres/rebuilding.py",
 }
 READS = re.compile(r"\s*(SELECT|WITH (RECURSIVE|\w+ AS)|INSERT|UPDATE|DELETE)\b")
 

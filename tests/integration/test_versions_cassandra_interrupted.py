@@ -10,7 +10,7 @@ from myriad import Myriad
 from myriad.engines.cassandra import swap
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.publish import Options, parse_keys
-from myriad.publish.changes import Changes
+from myriad.publish.postgres.changes import Changes
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space, run_until_killed
 from tests.marked import file, marks, undo
@@ -25,7 +25,7 @@ import myriad
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.publish.cassandra import switch
-from myriad.publish.changes import Changes
+from myriad.publish.postgres.changes import Changes
 given = json.loads(sys.argv[1])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 place, name = {

@@ -17,7 +17,7 @@ from myriad import Myriad
 from myriad.errors import MyriadError, PublishError, SchemaRefused
 from myriad.home import Home
 from myriad.publish import Engines, Options, publish
-from myriad.publish.changes import Changes
+from myriad.publish.postgres.changes import Changes
 from myriad.settings import Settings
 from tests.harness import wait_until
 from tests.hostile import no_superuser

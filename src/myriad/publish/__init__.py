@@ -1,4 +1,4 @@
-"""Publish sources: plan → load → swap → report."""
+"""Sources become tables: what both engines share; each one's own is in its folder."""
 
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options, Progress, Step

@@ -13,8 +13,8 @@ from myriad.errors import HalfPublished, MyriadError, PublishError, UsageError
 from myriad.publish.cassandra import runs
 from myriad.publish.cassandra.changes import CassandraChanges, refuse_rename
 from myriad.publish.cassandra.returning import Back, Returning
-from myriad.publish.changes import Changes
 from myriad.publish.history import Run
+from myriad.publish.postgres.changes import Changes
 
 ENGINES = ("postgres", "cassandra")
 Place = tuple[str, str]

@@ -22,15 +22,16 @@ from myriad.errors import (
 )
 from myriad.home import Home, process_started
 from myriad.model import Reject
-from myriad.publish import naming, plan, postgres, recipes
+from myriad.publish import naming, plan, recipes
 from myriad.publish.cassandra import runs
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
+from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
 from myriad.publish.options import Options, Progress, Step
+from myriad.publish.postgres import job as postgres
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
-from myriad.publish.versions import Keeping
 from myriad.settings import Settings
 from myriad.sources import engine
 from myriad.sources.base import Workspace

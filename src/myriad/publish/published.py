@@ -10,8 +10,9 @@ import psycopg
 from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import EngineError, MyriadError
-from myriad.publish import naming, record
+from myriad.publish import naming
 from myriad.publish.cassandra import record as cassandra
+from myriad.publish.postgres import record
 from myriad.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Tables in Cassandra: made, filled, switched, kept as versions; not PostgreSQL's."""

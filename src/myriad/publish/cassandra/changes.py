@@ -13,7 +13,7 @@ from myriad.errors import PublishError, Unsupported, UsageError
 from myriad.publish.cassandra import describing, record, runs, versions
 from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.versions import Versions
-from myriad.publish.versions import Keeping
+from myriad.publish.keeping import Keeping
 from myriad.settings import Settings
 
 KILLED_WITHIN = 5.0  # seconds that a command which was killed just now may hold a table yet

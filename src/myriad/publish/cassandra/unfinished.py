@@ -15,7 +15,7 @@ from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.switch import STAGING
 from myriad.publish.cassandra.versions import Versions
-from myriad.publish.versions import Keeping
+from myriad.publish.keeping import Keeping
 
 KEEPING = Keeping(0, None, 0)  # whoever finishes something keeps nothing new
 

@@ -25,7 +25,7 @@ from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
 from myriad.errors import EngineError, NotRunning
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Record
-from myriad.publish.versions import DAY, Keeping
+from myriad.publish.keeping import DAY, Keeping
 
 _SQL = named_sql.load("myriad.publish.cassandra", "versions.sql")
 _DROPPED = (

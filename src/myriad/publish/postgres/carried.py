@@ -3,8 +3,8 @@
 import psycopg
 from psycopg import sql
 
-from myriad.publish import ddl
-from myriad.publish.existing import Row, query
+from myriad.publish.postgres import ddl
+from myriad.publish.postgres.existing import Row, query
 
 
 def kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:

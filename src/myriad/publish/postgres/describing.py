@@ -9,11 +9,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from myriad import named_sql
-from myriad.publish import comments, ddl
+from myriad.publish import comments
+from myriad.publish.postgres import ddl
 
 Row = dict[str, Any]
 LOCK_WAIT_MS = 250  # a vacuum may have the table for hours
-_SQL = named_sql.load("myriad.publish", "describing.sql")
+_SQL = named_sql.load("myriad.publish.postgres", "describing.sql")
 
 
 def _query(

@@ -13,23 +13,14 @@ from myriad.engines import databases
 from myriad.engines.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import (
-    describing,
-    diff,
-    existing,
-    history,
-    naming,
-    recipes,
-    record,
-    renaming,
-    states,
-    versions,
-)
-from myriad.publish.claims import claim
+from myriad.publish import history, naming, recipes
 from myriad.publish.history import Run
-from myriad.publish.states import State
-from myriad.publish.undo import Undo
-from myriad.publish.unpublish import Removal
+from myriad.publish.keeping import Keeping
+from myriad.publish.postgres import describing, diff, existing, record, renaming, states, versions
+from myriad.publish.postgres.claims import claim
+from myriad.publish.postgres.states import State
+from myriad.publish.postgres.undo import Undo
+from myriad.publish.postgres.unpublish import Removal
 from myriad.settings import Settings
 
 
@@ -127,7 +118,7 @@ class Changes:
                 raise PublishError(
                     "the tables were published again at this moment", hint="Nothing was changed."
                 )
-            keeping = versions.Keeping.of(self.settings, self.folder)
+            keeping = Keeping.of(self.settings, self.folder)
             undo = Undo(self.server, connection, dataset, self.settings, keeping, run)
             backs = undo.go(goals, gone)
             report["rows"] = sum(back.state.rows for back in backs)

@@ -6,10 +6,10 @@ import psycopg
 from psycopg import sql
 
 from myriad.model import Table, Type
-from myriad.publish import ddl, existing
 from myriad.publish.contract import Shape
-from myriad.publish.existing import Existing
-from myriad.publish.swap import Replacement
+from myriad.publish.postgres import ddl, existing
+from myriad.publish.postgres.existing import Existing
+from myriad.publish.postgres.swap import Replacement
 
 
 def of_there(there: Existing, rows: int) -> Shape:

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from myriad import named_sql
 from myriad.errors import PublishError
 
-_SQL = named_sql.load("myriad.publish", "undo.sql")
+_SQL = named_sql.load("myriad.publish.postgres", "undo.sql")
 Row = dict[str, Any]
 
 

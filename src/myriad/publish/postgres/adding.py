@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from myriad.errors import ContractRefused, SchemaRefused
 from myriad.model import Kind, Type
-from myriad.publish import existing, lasting
+from myriad.publish import lasting
 from myriad.publish.contract import Change, Difference, Level, Terms
-from myriad.publish.existing import Existing, ExistingColumn
 from myriad.publish.plan import Target
+from myriad.publish.postgres import existing
+from myriad.publish.postgres.existing import Existing, ExistingColumn
 from myriad.publish.reading import Again
 
 MOST_DIGITS = 38

@@ -13,29 +13,29 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
 from myriad.people import asking
-from myriad.publish import (
+from myriad.publish import naming, plan
+from myriad.publish.checks import Checks
+from myriad.publish.contract import Change
+from myriad.publish.history import Run
+from myriad.publish.keeping import Keeping
+from myriad.publish.options import Options, Progress, Step
+from myriad.publish.postgres import (
     adding,
     copy,
     ddl,
     existing,
     loading,
-    naming,
-    plan,
     rebuilding,
     record,
     shapes,
     versions,
 )
-from myriad.publish.additions import Additions, refuse_no_key
-from myriad.publish.checks import Checks
-from myriad.publish.claims import claim
-from myriad.publish.contract import Change
-from myriad.publish.existing import Existing, query
-from myriad.publish.history import Run
-from myriad.publish.options import Options, Progress, Step
+from myriad.publish.postgres.additions import Additions, refuse_no_key
+from myriad.publish.postgres.claims import claim
+from myriad.publish.postgres.existing import Existing, query
+from myriad.publish.postgres.swap import Replacement, rehearse, swap
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport, Written
-from myriad.publish.swap import Replacement, rehearse, swap
 from myriad.settings import Settings
 from myriad.wording import number_of
 
@@ -99,7 +99,7 @@ class Job:
     rejects: Rejects
     progress: Progress
     history: Run
-    keeping: versions.Keeping
+    keeping: Keeping
     _recorded: bool = field(default=False, init=False)  # whether the database has our record
     _checks: Checks = field(init=False)
     _additions: Additions = field(init=False)
@@ -317,7 +317,11 @@ class Job:
             return self._additions.load(loader, target, found)
         made = self._made(target.name)
         old = found.oid if found else None
-        kept = made is not None and old is not None and self.keeping.allows(self.connection, old)
+        kept = (
+            made is not None
+            and old is not None
+            and versions.may_keep(self.connection, old, self.keeping)
+        )
         keep = versions.new_name() if kept else ""
         refused = partial(self._checks.key_refused, target)
         return loader.create(target, old, made or [], keep, refused)

@@ -12,7 +12,7 @@ from myriad import named_sql
 from myriad.errors import SchemaRefused
 from myriad.model import Kind, Table, Type
 
-_SQL = named_sql.load("myriad.publish", "existing.sql")
+_SQL = named_sql.load("myriad.publish.postgres", "existing.sql")
 Row = dict[str, Any]
 SHOWN = 5
 

@@ -9,9 +9,9 @@ from myriad.engines.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Table
 from myriad.people import asking
-from myriad.publish import existing, record, versions
-from myriad.publish.existing import Existing
-from myriad.publish.swap import Replacement, swap
+from myriad.publish.postgres import existing, record, versions
+from myriad.publish.postgres.existing import Existing
+from myriad.publish.postgres.swap import Replacement, swap
 
 
 @dataclass(frozen=True)

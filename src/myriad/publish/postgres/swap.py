@@ -12,15 +12,15 @@ from psycopg import sql
 
 from myriad.errors import SchemaRefused, SwapBlocked
 from myriad.model import Table
-from myriad.publish import carried, ddl, versions
-from myriad.publish.existing import (
+from myriad.publish.naming import shorten
+from myriad.publish.postgres import carried, ddl, versions
+from myriad.publish.postgres.existing import (
     Row,
     query,
     refuse_foreign_code,
     refuse_foreign_types,
     refuse_obstacles,
 )
-from myriad.publish.naming import shorten
 
 # Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
 LOCK_WAIT_MS = 250

@@ -11,12 +11,22 @@ from myriad.engines.base import Server
 from myriad.errors import MyriadError, PublishError
 from myriad.model import TEXT, Column, Table
 from myriad.people import asking
-from myriad.publish import carried, ddl, describing, existing, loading, record, states, versions
-from myriad.publish.existing import Existing, Row
 from myriad.publish.history import Run
-from myriad.publish.states import State, query
-from myriad.publish.swap import Replacement, let_go, patiently, refer_again, swap
-from myriad.publish.unpublish import Removal, forget
+from myriad.publish.keeping import Keeping
+from myriad.publish.postgres import (
+    carried,
+    ddl,
+    describing,
+    existing,
+    loading,
+    record,
+    states,
+    versions,
+)
+from myriad.publish.postgres.existing import Existing, Row
+from myriad.publish.postgres.states import State, query
+from myriad.publish.postgres.swap import Replacement, let_go, patiently, refer_again, swap
+from myriad.publish.postgres.unpublish import Removal, forget
 from myriad.settings import Settings
 
 
@@ -66,7 +76,7 @@ class Undo:
     connection: psycopg.Connection
     dataset: str
     settings: Settings
-    keeping: versions.Keeping
+    keeping: Keeping
     history: Run
 
     def go(self, goals: Sequence[State], gone: Sequence[str] = ()) -> list[Back]:
@@ -226,7 +236,7 @@ class Undo:
         if present is not None:
             carry = self._with_present_indexes(back, present.oid, name, carry)
         columns = self._columns_of(state.oid)
-        kept = present is not None and self.keeping.allows(self.connection, present.oid)
+        kept = present is not None and versions.may_keep(self.connection, present.oid, self.keeping)
         keep = versions.new_name() if kept else ""
         old = present.oid if present else None
         table = Table(state.name, state.name, columns)

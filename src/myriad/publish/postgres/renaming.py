@@ -6,8 +6,8 @@ from psycopg import sql
 from myriad.engines.base import Server
 from myriad.errors import PublishError
 from myriad.people import asking
-from myriad.publish import ddl, existing, record, versions
-from myriad.publish.swap import patiently
+from myriad.publish.postgres import ddl, existing, record, versions
+from myriad.publish.postgres.swap import patiently
 from myriad.settings import Settings
 
 LOCK_WAIT_MS = 5000

@@ -9,15 +9,16 @@ from psycopg import sql
 
 from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
-from myriad.publish import adding, copy, ddl, reading
-from myriad.publish.existing import Existing, Row, query, refuse_foreign_code
+from myriad.publish import reading
 from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
+from myriad.publish.postgres import adding, copy, ddl
+from myriad.publish.postgres.existing import Existing, Row, query, refuse_foreign_code
+from myriad.publish.postgres.swap import Replacement
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Merged
-from myriad.publish.swap import Replacement
 from myriad.sources.base import TypeMismatch
 from myriad.wording import number_of
 

@@ -8,10 +8,10 @@ from psycopg.types.json import Jsonb
 
 from myriad import named_sql
 from myriad.migrations.migrations import RECORD
-from myriad.publish import describing, versions
+from myriad.publish.postgres import describing, versions
 from myriad.publish.report import Report
 
-_SQL = named_sql.load("myriad.publish", "record.sql")
+_SQL = named_sql.load("myriad.publish.postgres", "record.sql")
 
 
 def prepare(connection: psycopg.Connection) -> None:

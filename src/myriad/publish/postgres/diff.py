@@ -11,8 +11,8 @@ from psycopg.rows import dict_row
 
 from myriad.errors import PublishError
 from myriad.model import Kind
-from myriad.publish import ddl, existing, states, versions
-from myriad.publish.states import State
+from myriad.publish.postgres import ddl, existing, states, versions
+from myriad.publish.postgres.states import State
 
 MOST_VALUE = 200  # characters of a value in an example
 MEMORY_MB = 64

@@ -11,16 +11,18 @@ from myriad.engines.base import Server
 from myriad.errors import KeyRefused, SchemaRefused
 from myriad.model import Column, Table
 from myriad.people import asking
-from myriad.publish import adding, contract, ddl, existing, rebuilding, record, shapes, versions
+from myriad.publish import contract
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
-from myriad.publish.existing import Existing
-from myriad.publish.loading import Loaded, Loader
+from myriad.publish.keeping import Keeping
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
-from myriad.publish.rebuilding import Rebuild
+from myriad.publish.postgres import adding, ddl, existing, rebuilding, record, shapes, versions
+from myriad.publish.postgres.existing import Existing
+from myriad.publish.postgres.loading import Loaded, Loader
+from myriad.publish.postgres.rebuilding import Rebuild
+from myriad.publish.postgres.swap import Replacement
 from myriad.publish.report import Counts, TableReport
-from myriad.publish.swap import Replacement
 from myriad.settings import Settings
 
 
@@ -34,7 +36,7 @@ class Additions:
     options: Options
     settings: Settings
     checks: Checks
-    keeping: versions.Keeping
+    keeping: Keeping
     _made: dict[str, list[str]] = field(default_factory=dict)
     _reports: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -136,7 +138,7 @@ class Additions:
         made = self._made[target.name]
         mine = {now: name for now, name in place.carried.items() if name in made}
         rest = {now: name for now, name in place.carried.items() if name not in made}
-        kept = self.keeping.allows(self.connection, there.oid)
+        kept = versions.may_keep(self.connection, there.oid, self.keeping)
         return replace(
             place,
             renames=place.renames | mine,

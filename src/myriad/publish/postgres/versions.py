@@ -5,10 +5,8 @@ guessed. How several versions share one relation: decisions/0012-versions.md.
 """
 
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,18 +15,17 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.publish import ddl
-from myriad.publish.report import MB, Written
-from myriad.settings import Settings
+from myriad.publish.keeping import DAY, Keeping
+from myriad.publish.postgres import ddl
+from myriad.publish.report import Written
 
 SCHEMA = "myriad"
-DAY = 86_400  # seconds
 NOT_KEPT = (
     "the version before is not kept: it is larger than the settings `versions_megabytes` and"
     " `versions_disk_percent` allow"
 )
 LOCK_WAIT_MS = 250  # a backup may read a version for hours: then it stays until the next publish
-_SQL = named_sql.load("myriad.publish", "versions.sql")
+_SQL = named_sql.load("myriad.publish.postgres", "versions.sql")
 # As pg_constraint has them: https://www.postgresql.org/docs/18/catalog-pg-constraint.html
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 Row = dict[str, Any]
@@ -192,36 +189,12 @@ def keep(connection: psycopg.Connection, dataset: str, name: str, kept: Kept) ->
     query(connection, "keep", dataset=dataset, name=name, foreign_keys=keys, **values)
 
 
-@dataclass(frozen=True)
-class Keeping:
-    """How much is kept of before.
-
-    Attributes:
-        versions: of each table, besides what is shown.
-        most: bytes of all together in one database; None: any.
-        days: how long what is unpublished can be had.
-    """
-
-    versions: int
-    most: int | None
-    days: float
-
-    @classmethod
-    def of(cls, settings: Settings, folder: Path | None) -> "Keeping":
-        """Return what the settings say; `folder` lies on the disk of the data, None: not known."""
-        bounds = [settings.versions_megabytes * MB] if settings.versions_megabytes else []
-        if folder is not None and settings.versions_disk_percent:
-            total = shutil.disk_usage(folder).total
-            bounds.append(int(total * settings.versions_disk_percent / 100))
-        most = min(bounds) if bounds else None
-        return cls(settings.versions, most, settings.unpublished_days)
-
-    def allows(self, connection: psycopg.Connection, oid: int) -> bool:
-        """Say whether a relation can be kept at all."""
-        if self.versions == 0 or self.most is None:
-            return self.versions > 0
-        row = connection.execute("SELECT pg_total_relation_size(%s::oid)", [oid]).fetchone()
-        return row is not None and row[0] is not None and row[0] <= self.most
+def may_keep(connection: psycopg.Connection, oid: int, keeping: Keeping) -> bool:
+    """Say whether a relation can be kept at all."""
+    if keeping.versions == 0 or keeping.most is None:
+        return keeping.versions > 0
+    row = connection.execute("SELECT pg_total_relation_size(%s::oid)", [oid]).fetchone()
+    return row is not None and row[0] is not None and row[0] <= keeping.most
 
 
 def expire(

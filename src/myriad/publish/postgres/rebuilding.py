@@ -14,12 +14,13 @@ from psycopg import sql
 
 from myriad.errors import PublishError, SchemaRefused, SwapBlocked
 from myriad.model import TEXT, Column, Kind, Table
-from myriad.publish import adding, copy, ddl, existing, reading, states, versions
-from myriad.publish.existing import Existing, query
-from myriad.publish.loading import Loaded, Loader, carry_indexes
+from myriad.publish import reading
 from myriad.publish.plan import Target
+from myriad.publish.postgres import adding, copy, ddl, existing, states, versions
+from myriad.publish.postgres.existing import Existing, query
+from myriad.publish.postgres.loading import Loaded, Loader, carry_indexes
+from myriad.publish.postgres.swap import Replacement, patiently
 from myriad.publish.report import Counts, Merged
-from myriad.publish.swap import Replacement, patiently
 
 SOURCE = sql.Identifier("pg_temp", "source")
 # Rows that are neither those of a key nor equal are compared byte by byte where the type allows
