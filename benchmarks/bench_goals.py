@@ -12,7 +12,7 @@ from pathlib import Path
 
 import myriad
 from benchmarks import measure
-from myriad.home import Home
+from myriad.home.home import Home
 
 ROUNDS = 3
 PEOPLE = 10_000

@@ -19,7 +19,7 @@ from myriad.engines import process
 from myriad.engines.cassandra import announcement, java, node
 from myriad.engines.cassandra.announcement import READY
 from myriad.errors import CqlError, NotRunning
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import COMMAND, wait_until
 
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"

@@ -18,7 +18,7 @@ from myriad import Myriad
 from myriad.engines import logs
 from myriad.engines.databases import create_database
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.harness import reachable_folder
 

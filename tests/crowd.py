@@ -26,7 +26,7 @@ from benchmarks import load_fleet, load_wire
 from myriad import Myriad
 from myriad.engines import door
 from myriad.engines.base import Server
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import Up, reachable_folder, up
 
 PASSWORD = "everybody's secret"

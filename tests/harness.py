@@ -23,7 +23,7 @@ from myriad import cli
 from myriad.engines import door, process
 from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.cassandra import node
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.leftovers import run_folder
 
 POLL = 0.01

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from myriad import settings as settings_table
 from myriad.engines.base import Server
 from myriad.errors import NotRunning
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 import myriad
 from myriad.engines.cassandra import node
 from myriad.errors import CqlError, NotRunning
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import reachable_folder, run, small_disk, up, wait_until
 
 PLACE = {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.51", "MYRIAD_CASSANDRA_HEAP_MB": "512"}

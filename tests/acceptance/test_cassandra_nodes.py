@@ -13,7 +13,7 @@ import myriad
 from myriad.cql.connection import Consistency
 from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.cassandra_nodes import (
     Writer,
     ask,

@@ -13,7 +13,7 @@ from cassandra.cluster import Cluster, NoHostAvailable
 from cassandra.protocol import SyntaxException
 
 from myriad import Myriad
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import reachable_folder, run
 
 PORT = 9042  # that clients use unless told

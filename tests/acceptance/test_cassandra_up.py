@@ -13,7 +13,7 @@ from myriad.cql.connection import Connection, Endpoint
 from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY
 from myriad.errors import CqlError
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import run, up, wait_until
 
 STARTS_WITHIN = 120

@@ -16,7 +16,7 @@ import pytest
 import myriad
 from myriad.connect import Target
 from myriad.demo import data, tour
-from myriad.home import Home
+from myriad.home.home import Home
 from tests import harness
 
 

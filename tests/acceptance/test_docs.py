@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import myriad
-from myriad.home import Home
+from myriad.home.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^(?:```|<!--)console\n(.*?)^(?:```|-->)", re.MULTILINE | re.DOTALL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import run
 
 

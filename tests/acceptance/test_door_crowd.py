@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from myriad.connect import Target
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.people import NewPerson
 from tests.crowd import (
     PASSWORD,

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import load_wire
 from myriad.engines import process
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.crowd import (
     LONG,
     Answer,

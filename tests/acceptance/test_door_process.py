@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad.engines import door, ports, process
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until

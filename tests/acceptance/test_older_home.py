@@ -18,7 +18,7 @@ from myriad.engines import process, programs
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import ContractRefused, SchemaRefused
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import Options
 from myriad.publish.contract import Change

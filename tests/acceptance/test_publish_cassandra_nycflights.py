@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from myriad import Myriad
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import run
 
 WEATHER = 26_115

@@ -23,7 +23,7 @@ import pytest
 import myriad
 from myriad import Myriad
 from myriad.engines import process
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import COMMAND, postmaster, reachable_folder, small_disk, up, wait_until
 from tests.publishing import Place
 

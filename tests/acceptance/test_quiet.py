@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import myriad
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.harness import run
 
 Command = Callable[..., tuple[int, str, str]]

@@ -16,7 +16,8 @@ import pytest
 import myriad
 from myriad.engines import process, programs
 from myriad.errors import HomeLocked, StartFailed
-from myriad.home import Home, process_started
+from myriad.home import notes
+from myriad.home.home import Home
 from tests.elsewhere import OWNER, PASSWORD, elsewhere
 from tests.harness import (
     COMMAND,
@@ -146,7 +147,7 @@ def test_detached_it_stays_up_until_down(made_home: Home) -> None:
         assert "ready to accept connections" in run(made_home, "logs", "-n", "50").stdout
     finally:
         assert run(made_home, "down").stdout == "stopped\n"
-    assert process_started(shown["pid"]) is None
+    assert notes.started(shown["pid"]) is None
     assert run(made_home, "down").stdout == "nothing was up\n"
     after = run(made_home, "status", "--json")
     assert (after.returncode, json.loads(after.stdout)["state"]) == (0, "down")

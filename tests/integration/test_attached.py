@@ -15,7 +15,7 @@ from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import MyriadError, NotOurs, StartFailed, Unsupported
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import as_admin

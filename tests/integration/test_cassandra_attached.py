@@ -11,7 +11,7 @@ from myriad import Myriad
 from myriad.cql.connection import Connection
 from myriad.engines.cassandra.attached import AttachedCluster
 from myriad.errors import CqlError, SettingsError, StartFailed, Unsupported
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings, load
 from tests.harness import Up, run, up
 from tests.tls_proxy import certificate, proxy

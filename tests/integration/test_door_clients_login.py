@@ -13,7 +13,7 @@ from psycopg import sql
 import myriad
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.door_clients import LONG, Place, cancelling, connect, made_place
 from tests.harness import as_admin, up
 

@@ -10,7 +10,7 @@ import pytest
 from myriad import Myriad
 from myriad.door import measures, values
 from myriad.engines import status
-from myriad.home import Home
+from myriad.home.home import Home
 from tests.door_attackers import Scene, made_scene
 from tests.door_memory import memory
 from tests.door_script import Ended, Place, hold_log

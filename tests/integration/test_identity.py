@@ -15,7 +15,7 @@ from myriad.door.verdict.verdict import analyse
 from myriad.door.verdict.writing import write
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.harness import as_admin, reachable_folder
 

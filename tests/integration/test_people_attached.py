@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from myriad.engines.attached import AttachedPostgres
 from myriad.engines.base import Server
 from myriad.errors import PeopleError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
 from myriad.publish import Engines, Options, publish

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import EngineError, NotRunning, PeopleError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.people import People, asking, roles
 from myriad.settings import Settings
 from tests.harness import as_admin, reachable_folder, wait_until

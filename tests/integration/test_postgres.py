@@ -18,7 +18,7 @@ from myriad.engines import process, programs
 from myriad.engines.base import Server
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import HomeError, MyriadError, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.harness import as_admin, postmaster, wait_until
 

@@ -11,7 +11,7 @@ import pytest
 from myriad.engines import process, programs
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import ProgramMissing
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 NOBODY = process.EngineUser("nobody", 65534, 65534)

@@ -12,7 +12,7 @@ from myriad.engines.base import Server
 from myriad.engines.databases import create_database
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.engines.sweep import sweep
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.harness import as_admin, postmaster, wait_until
 

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.errors import MyriadError, PublishError, SchemaRefused
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.publish import Engines, Options, publish
 from myriad.publish.postgres.changes import Changes
 from myriad.settings import Settings

@@ -11,7 +11,7 @@ from myriad.engines.cassandra import configuration, layout
 from myriad.engines.cassandra.configuration import HEAP_MB, RING, Layout
 from myriad.engines.configuration import Machine
 from myriad.errors import SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings, load
 
 FIRST = "127.0.31.1"

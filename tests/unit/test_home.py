@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import myriad
-from myriad import home as homes
 from myriad.errors import HomeError, HomeLocked, TooNew
-from myriad.home import SOCKET_FOLDER_BYTES, Home, Running, process_started
+from myriad.home import notes
+from myriad.home.home import SOCKET_FOLDER_BYTES, Home, Running
+from myriad.home.home import home as homes
 
 
 def test_a_held_home_says_who_holds_it(home: Home) -> None:
@@ -23,31 +24,32 @@ def test_a_held_home_says_who_holds_it(home: Home) -> None:
 
 
 def test_a_process_that_has_the_number_of_an_older_one_is_not_it(home: Home) -> None:
-    started = process_started(os.getpid())
+    started = notes.started(os.getpid())
     assert started is not None
-    now = Running(os.getpid(), started, "embedded", "127.0.0.1", 1, "")
-    assert now.alive()
-    assert not Running(os.getpid(), started - 1, "embedded", "127.0.0.1", 1, "").alive()
     with home.locked():
-        holder = home.folder / "lock.holder"
-        holder.write_text(json.dumps({"pid": os.getpid(), "started": started - 1}))
+        home.announce(Running(os.getpid(), "embedded", "127.0.0.1", 1, ""))
+        assert home.running() == Running(os.getpid(), "embedded", "127.0.0.1", 1, "")
+        for name in ("lock.holder", "running.json"):
+            path = home.folder / name
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"started": started - 1}))
         assert home.holder() is None
+        assert home.running() is None
 
 
 def test_a_process_that_ended_has_no_start_time() -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert process_started(child.pid) is None  # a zombie
+    assert notes.started(child.pid) is None  # a zombie
     child.wait()
-    assert process_started(child.pid) is None
+    assert notes.started(child.pid) is None
 
 
 def test_what_may_hold_a_password_is_private_and_not_shown(home: Home) -> None:
     home.create()
-    home.announce(Running(os.getpid(), 1.0, "attached", "h", 1, "password=hidden"))
+    home.announce(Running(os.getpid(), "attached", "h", 1, "password=hidden"))
     assert stat.S_IMODE((home.folder / "running.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(home.secrets.stat().st_mode) == 0o700
-    assert "hidden" not in repr(Running(1, 1.0, "attached", "h", 1, "password=hidden"))
+    assert "hidden" not in repr(Running(1, "attached", "h", 1, "password=hidden"))
 
 
 @pytest.mark.parametrize("name", ["a,b", "x" * 100])

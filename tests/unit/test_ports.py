@@ -9,7 +9,7 @@ import pytest
 
 from myriad.engines import ports
 from myriad.errors import SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 BY_HAND = {"port": "flag"}

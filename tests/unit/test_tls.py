@@ -13,7 +13,7 @@ from cryptography import x509
 
 from myriad.engines import tls
 from myriad.errors import SettingsError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 

@@ -24,7 +24,7 @@ from myriad.connect import CLIENTS, Target
 from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
 from myriad.errors import MyriadError
-from myriad.home import default_folder
+from myriad.home.home import default_folder
 from myriad.wording import number_of
 
 LOOK = 1.0  # seconds between looks whether the engine is still up

@@ -19,7 +19,7 @@ from myriad.engines.base import Server
 from myriad.engines.cassandra import node
 from myriad.engines.supervisor import LOG
 from myriad.errors import MyriadError, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import TABLE, Settings
 
 POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from myriad import administrator
-from myriad.home import Running
+from myriad.home.home import Running
 
 CONTROL_DATABASE = "myriad"
 

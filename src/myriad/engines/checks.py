@@ -18,7 +18,7 @@ from myriad.engines import configuration, door, ports, process, programs, tls
 from myriad.engines.cassandra import checks as cassandra
 from myriad.engines.findings import GOOD, WARNING, WRONG, Finding
 from myriad.errors import MyriadError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 MB = 1024 * 1024

@@ -19,7 +19,8 @@ import psutil
 from myriad.engines import logs, process, tls
 from myriad.engines.base import CONTROL_DATABASE, Server
 from myriad.errors import StartFailed
-from myriad.home import Home, process_started
+from myriad.home import notes
+from myriad.home.home import Home
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
 COMMAND = (sys.executable, "-P", "-m", "myriad.door")
@@ -130,8 +131,7 @@ class Door:
 
     def _remember(self, child: subprocess.Popen[bytes]) -> None:
         """Write down what proves later that a process is this one."""
-        known = {"pid": child.pid, "started": process_started(child.pid)}
-        self._home.write_private(_memory(self._home), json.dumps(known))
+        notes.write(_memory(self._home), child.pid)
 
     def _await_ready(self, child: subprocess.Popen[bytes], begin: int) -> None:
         answer, problem = self._answer(child)
@@ -183,14 +183,7 @@ def _memory(home: Home) -> Path:
 
 def running(home: Home) -> psutil.Process | None:
     """Return the door's process on this home, if it is proven to be that one."""
-    try:
-        known = json.loads(_memory(home).read_text())
-        pid, started = int(known["pid"]), float(known["started"])
-        if process_started(pid) != started:
-            return None
-        return psutil.Process(pid)
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return None
+    return notes.process(_memory(home))
 
 
 def clear(home: Home) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from myriad.errors import SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.files import write_private
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 TRIES = 200
@@ -26,7 +27,7 @@ def listen(home: Home, settings: Settings) -> socket.socket:
     that names who has the one set by hand, SettingsError for an address that is not allowed.
     """
     listening = choose(settings, preferred(settings, last(home)))
-    home.write_private(_memory(home), f"{listening.getsockname()[1]}\n")
+    write_private(_memory(home), f"{listening.getsockname()[1]}\n")
     return listening
 
 

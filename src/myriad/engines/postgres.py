@@ -20,7 +20,8 @@ from myriad.engines import configuration, databases, logs, process, programs
 from myriad.engines.base import Server
 from myriad.engines.sweep import sweep
 from myriad.errors import HomeError, StartFailed
-from myriad.home import Home
+from myriad.home.files import write_private
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class EmbeddedPostgres:
             ("pg_ident.conf", configuration.ident(process.own_name())),
         ):
             path = self._data / name
-            self._home.write_private(path, text)
+            write_private(path, text)
             self._hand_over(path)
 
     def _crashed(self, found: programs.Programs) -> bool:

@@ -13,7 +13,7 @@ from myriad.engines import door, ports, process
 from myriad.engines.base import Server
 from myriad.engines.cassandra import status as cassandra
 from myriad.engines.cassandra.status import ClusterStatus
-from myriad.home import Home, Running
+from myriad.home.home import Home, Running
 
 _SQL = named_sql.load("myriad.engines", "status.sql")
 

@@ -20,7 +20,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.pauses import Pauses
 from myriad.engines.postgres import EmbeddedPostgres
 from myriad.errors import MyriadError, NotRunning
-from myriad.home import Home, Running, process_started
+from myriad.home.home import Home, Running
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks at the engine
@@ -240,11 +240,8 @@ class _Kept:
 
 
 def _announcement(server: Server, about: str) -> Running:
-    pid = os.getpid()
-    started = process_started(pid) or 0.0
-    return Running(
-        pid, started, server.kind, server.host, server.port, server.dsn, about, server.version
-    )
+    pid, at = os.getpid(), (server.host, server.port)
+    return Running(pid, server.kind, *at, server.dsn, about, server.version)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from myriad.errors import SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.files import write_private
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 CERTIFICATE = "door.crt"
@@ -156,14 +157,14 @@ def _own(home: Home, settings: Settings) -> x509.Certificate:
         if set(_names(settings.host)) <= set(_names_of(found)):
             return found
     log.info("making a self-signed certificate: %s", certificate)
-    _make(home, settings, certificate, key)
+    _make(settings, certificate, key)
     try:
         return check(certificate, key)
     except SettingsError as error:
         raise StartFailed(f"no certificate could be made: {error}", hint=error.hint) from error
 
 
-def _make(home: Home, settings: Settings, certificate: Path, key: Path) -> None:
+def _make(settings: Settings, certificate: Path, key: Path) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, socket.gethostname()[:LONGEST_NAME] or "myriad")]
@@ -191,8 +192,8 @@ def _make(home: Home, settings: Settings, certificate: Path, key: Path) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    home.write_private(key, text.decode())
-    home.write_private(certificate, made.public_bytes(serialization.Encoding.PEM).decode())
+    write_private(key, text.decode())
+    write_private(certificate, made.public_bytes(serialization.Encoding.PEM).decode())
 
 
 def _names(*texts: str) -> list[x509.GeneralName]:

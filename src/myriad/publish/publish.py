@@ -20,7 +20,8 @@ from myriad.errors import (
     SourceError,
     UsageError,
 )
-from myriad.home import Home, process_started
+from myriad.home import notes
+from myriad.home.home import Home
 from myriad.model import Reject
 from myriad.publish import naming, plan, recipes
 from myriad.publish.cassandra import runs
@@ -168,7 +169,7 @@ def _workspace(home: Home, settings: Settings) -> Iterator[Workspace]:
     """Make a private folder for temporary files; those of killed publishes are removed."""
     home.create()
     for left in home.temporary.glob("publish-*"):
-        if process_started(int(left.name.split("-")[1])) is None:
+        if notes.started(int(left.name.split("-")[1])) is None:
             _remove(left)
     with tempfile.TemporaryDirectory(
         dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True

@@ -1,13 +1,12 @@
 """What `myriad up` says of its Cassandra, for the commands: in a file of the home."""
 
-import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from myriad.cql.connection import Endpoint
 from myriad.engines.cassandra.base import Cluster
-from myriad.home import Home, process_started
+from myriad.home import notes
+from myriad.home.home import Home
 
 FILE = "cassandra.json"
 READY = "ready"
@@ -32,13 +31,10 @@ class Announcement:
     """A cluster as the process says that keeps it.
 
     Attributes:
-        pid, started: that process and its start time.
         hosts: contact points, HOST each.
         nodes: of an embedded cluster, how each is.
     """
 
-    pid: int
-    started: float
     kind: str
     hosts: list[str]
     port: int
@@ -68,10 +64,8 @@ def _path(home: Home) -> Path:
 
 def announce(home: Home, cluster: Cluster, nodes: list[NodeState]) -> None:
     """Write down how the cluster is reached, and how its nodes are."""
-    pid, to = os.getpid(), cluster.endpoint
+    to = cluster.endpoint
     said = Announcement(
-        pid,
-        process_started(pid) or 0.0,
         cluster.kind,
         list(to.hosts),
         to.port,
@@ -83,7 +77,7 @@ def announce(home: Home, cluster: Cluster, nodes: list[NodeState]) -> None:
         cluster.version,
         nodes,
     )
-    home.write_private(_path(home), json.dumps(asdict(said)))
+    notes.write(_path(home), **asdict(said))
 
 
 def withdraw(home: Home) -> None:
@@ -93,10 +87,12 @@ def withdraw(home: Home) -> None:
 
 def read(home: Home) -> Announcement | None:
     """Return what is announced, None if nothing is (a stale file counts as nothing)."""
-    try:
-        found = json.loads(_path(home).read_text("utf-8"))
-        nodes = [NodeState(**node) for node in found.pop("nodes")]
-        said = Announcement(**found, nodes=nodes)
-    except (OSError, ValueError, TypeError, KeyError):
+    note = notes.read(_path(home))
+    if note is None:
         return None
-    return said if process_started(said.pid) == said.started else None
+    facts = {name: value for name, value in note.items() if name not in {"pid", "started"}}
+    try:
+        nodes = [NodeState(**node) for node in facts.pop("nodes")]
+        return Announcement(**facts, nodes=nodes)
+    except (TypeError, KeyError):
+        return None

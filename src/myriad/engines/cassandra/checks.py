@@ -6,7 +6,7 @@ from myriad.engines import configuration as machine
 from myriad.engines.cassandra import announcement, configuration, jars, java, layout, status
 from myriad.engines.findings import GOOD, WARNING, WRONG, Finding
 from myriad.engines.process import EngineUser
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 CHECK = "cassandra"

@@ -61,4 +61,4 @@ def _is_down(cluster: Cluster, host: str) -> bool:
 def _ours(cluster: Cluster) -> list[Path]:
     if cluster.folder is None:
         return []
-    return [path.parent for path in cluster.folder.glob("node?/process.json")]
+    return [path.parent for path in cluster.folder.glob(f"node?/{node.NOTE}")]

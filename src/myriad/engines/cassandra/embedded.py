@@ -15,7 +15,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.configuration import Layout
 from myriad.engines.cassandra.node import DRAINS_WITHIN, Machinery, Node, clear
 from myriad.errors import CqlError, HomeError, MyriadError, NotRunning, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 ASK_WITHIN = 5.0  # seconds; a node that starts may take a while for its first answer

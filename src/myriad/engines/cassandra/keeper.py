@@ -14,7 +14,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.embedded import EmbeddedCluster
 from myriad.engines.cassandra.kept import Kept, is_lost, is_replaced
 from myriad.errors import MyriadError, SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks

@@ -10,7 +10,7 @@ from myriad.engines.cassandra.embedded import EmbeddedCluster
 from myriad.engines.cassandra.node import Node
 from myriad.engines.pauses import Pauses
 from myriad.errors import MyriadError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new start; the last one repeats

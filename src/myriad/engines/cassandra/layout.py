@@ -8,7 +8,8 @@ from pathlib import Path
 from myriad.engines import ports
 from myriad.engines.cassandra.configuration import Layout
 from myriad.errors import SettingsError, StartFailed
-from myriad.home import Home
+from myriad.home.files import write_private
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 FILE = "cluster.json"
@@ -49,7 +50,7 @@ def settle(home: Home, settings: Settings) -> Layout:
         _refuse_taken(layout)
     if layout != made:
         home.cassandra.mkdir(mode=0o700, exist_ok=True)
-        home.write_private(home.cassandra / FILE, json.dumps(asdict(layout)))
+        write_private(home.cassandra / FILE, json.dumps(asdict(layout)))
     return layout
 
 
@@ -134,7 +135,7 @@ def was_ready(home: Home, number: int) -> bool:
 def note_ready(home: Home, number: int) -> None:
     """Write down that node `number` is ready."""
     if not was_ready(home, number):
-        home.write_private(_made(home, number), "")
+        write_private(_made(home, number), "")
 
 
 def _made(home: Home, number: int) -> Path:

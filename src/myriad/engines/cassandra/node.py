@@ -2,7 +2,6 @@
 
 import fcntl
 import importlib.resources
-import json
 import os
 import socket
 import subprocess
@@ -20,12 +19,15 @@ from myriad.engines.cassandra.configuration import Layout
 from myriad.engines.cassandra.jars import Programs
 from myriad.engines.cassandra.java import Java
 from myriad.errors import HomeLocked, StartFailed
-from myriad.home import Home, process_started
+from myriad.home import notes
+from myriad.home.files import write_private
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
 OWN_FILES = __package__ or ""
 CLASSES = ("Gate.class", "Roles.class")  # ours, of package `myriad`: see their sources
+NOTE = "process.json"  # in its folder: its process, and the address it has
 LINES = 12  # of its log, in an error
 LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 DRAINS_WITHIN = 60.0  # seconds that it gets to write what it has in memory
@@ -195,7 +197,7 @@ class Node:
             self._write(self._classes / "myriad" / name, own.joinpath(name).read_bytes())
 
     def _write(self, path: Path, content: str | bytes) -> None:
-        self._with.home.write_private(path, content)
+        write_private(path, content)
         self._hand_over(path)
 
     @property
@@ -245,8 +247,7 @@ class Node:
         ]
 
     def _note_process(self) -> None:
-        note = {"pid": self.pid, "started": process_started(self.pid), "address": self.address}
-        self._with.home.write_private(self.folder / "process.json", json.dumps(note))
+        notes.write(self.folder / NOTE, self.pid, address=self.address)
 
 
 def _telling(lines: Sequence[str]) -> list[str]:
@@ -279,26 +280,18 @@ def log_path(home: Home, number: int) -> Path:
 
 def running(place: Path) -> psutil.Process | None:
     """Return the process of the node in that folder, if it is proven to be that one."""
-    started = start(place)
-    try:
-        return psutil.Process(int(started[0])) if started else None
-    except psutil.Error:
-        return None
+    return notes.process(place / NOTE)
 
 
 def start(place: Path) -> list[float]:
     """Return number and start of the process of the node in that folder; nothing if none runs."""
-    try:
-        note = json.loads((place / "process.json").read_text())
-        pid, started = int(note["pid"]), float(note["started"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [pid, started] if process_started(pid) == started else []
+    note = notes.read(place / NOTE)
+    return [int(note["pid"]), float(note["started"])] if note else []
 
 
 def address(place: Path) -> str:
-    """Return the address of the node in that folder, as at its last start."""
-    return str(json.loads((place / "process.json").read_text())["address"])
+    """Return the address of the node in that folder, as at its last start; "" if it had none."""
+    return str((notes.last(place / NOTE) or {}).get("address", ""))
 
 
 def clear(place: Path) -> bool:

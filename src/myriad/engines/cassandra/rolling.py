@@ -9,7 +9,7 @@ from myriad.engines import process
 from myriad.engines.cassandra import announcement, layout, node
 from myriad.engines.cassandra.announcement import READY, Announcement, NodeState
 from myriad.errors import CqlError, NotRunning, StartFailed, Unsupported, UsageError
-from myriad.home import Home
+from myriad.home.home import Home
 from myriad.settings import Settings
 
 BRINGS_WITHIN = 24 * 3600.0  # seconds that a new node may take to bring its rows from the others

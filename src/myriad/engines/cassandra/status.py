@@ -10,7 +10,7 @@ from myriad.engines.cassandra import announcement, node
 from myriad.engines.cassandra.announcement import READY, NodeState
 from myriad.engines.cassandra.configuration import RING
 from myriad.errors import CqlError, NotRunning
-from myriad.home import Home
+from myriad.home.home import Home
 
 REPLACE = "Make it anew from the others: myriad cassandra replace %d."
 ANSWERS_WITHIN = 3.0  # seconds; a node that does not answer must not hold up the whole look

@@ -14,7 +14,8 @@ from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.clients import hosts
 from myriad.errors import CqlError, EngineError
-from myriad.home import Home
+from myriad.home.files import write_private
+from myriad.home.home import Home
 
 NAME = "myriad"
 DEFAULT = "cassandra"  # the superuser of a new Cassandra, and its password
@@ -52,7 +53,7 @@ def _password(home: Home) -> str:
     """Return the password in the home's secrets, generated if there is none."""
     path = home.secrets / FILE
     if not path.exists():
-        home.write_private(path, secrets.token_urlsafe(32))
+        write_private(path, secrets.token_urlsafe(32))
     return path.read_text("utf-8")
 
 

@@ -1,10 +1,8 @@
 """The home: the directory that holds one installation, its lock, its state and its secrets."""
 
 import hashlib
-import json
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,8 @@ import platformdirs
 import psutil
 
 from myriad.errors import HomeError, HomeLocked, TooNew
+from myriad.home import notes
+from myriad.home.files import write_private
 
 # A Unix socket's path may have 107 bytes (unix(7)); PostgreSQL adds "/.s.PGSQL.65535".
 SOCKET_FOLDER_BYTES = 90
@@ -41,7 +41,7 @@ class Running:
     """What the process that is `up` on a home says of itself.
 
     Attributes:
-        pid, started: the process and its start time; together they prove it is the one meant.
+        pid: its number.
         engine: `embedded` or `attached`.
         host, port: where people connect.
         dsn: how Myriad itself connects as administrator, without a database name.
@@ -50,35 +50,12 @@ class Running:
     """
 
     pid: int
-    started: float
     engine: str
     host: str
     port: int
     dsn: str = field(repr=False)  # an attached one may hold a password
     about: str = ""
     version: int = 0
-
-    def alive(self) -> bool:
-        """Say whether that very process still runs."""
-        return process_started(self.pid) == self.started
-
-
-def process_started(pid: int) -> float | None:
-    """Return the start time of process `pid`, None if there is none.
-
-    On Linux in seconds since the machine started: a correction of the clock does not change them.
-    """
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        if sys.platform == "linux":
-            # proc(5): field 22; the name, field 2, is in brackets and may contain anything.
-            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
-            return int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
-        return process.create_time()
-    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-        return None
 
 
 class Home:
@@ -165,7 +142,7 @@ class Home:
         return number
 
     def _set_format(self, number: int) -> None:
-        self.write_private(self._format, f"{number}\n")
+        write_private(self._format, f"{number}\n")
 
     def _bring_up_to_date(self) -> None:
         number = self.format()
@@ -201,8 +178,7 @@ class Home:
                 hint="Stop it with `myriad down`, or give another folder with --home.",
             ) from None
         try:
-            holder = {"pid": os.getpid(), "started": process_started(os.getpid())}
-            self.write_private(self._holder_file, json.dumps(holder))
+            notes.write(self._holder_file)
             self._bring_up_to_date()
             yield
         finally:
@@ -211,12 +187,8 @@ class Home:
 
     def holder(self) -> int | None:
         """Return the process that holds the home, None if there is none."""
-        try:
-            written = json.loads(self._holder_file.read_text())
-            pid, started = int(written["pid"]), float(written["started"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return pid if process_started(pid) == started else None
+        note = notes.read(self._holder_file)
+        return int(note["pid"]) if note else None
 
     def _holder_text(self) -> str:
         pid = self.holder()
@@ -229,7 +201,7 @@ class Home:
 
     def announce(self, running: Running) -> None:
         """Write down how the engine of this home is reached."""
-        self.write_private(self._state, json.dumps(asdict(running)))
+        notes.write(self._state, **asdict(running))
 
     def withdraw(self) -> None:
         """Forget what `announce` wrote."""
@@ -237,24 +209,14 @@ class Home:
 
     def running(self) -> Running | None:
         """Return what is up on this home, None if nothing is (a stale file counts as nothing)."""
-        try:
-            state = Running(**json.loads(self._state.read_text()))
-        except (OSError, ValueError, TypeError):
+        note = notes.read(self._state)
+        if note is None:
             return None
-        return state if state.alive() else None
-
-    def write_private(self, path: Path, content: str | bytes) -> None:
-        """Replace a file that only its owner may read, at once and durably (0600)."""
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        del note["started"]
         try:
-            with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it 0600
-                file.write(content if isinstance(content, bytes) else content.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            return Running(**note)
+        except TypeError:
+            return None
 
 
 def _is_root() -> bool:

@@ -1,0 +1,1 @@
+"""One installation's folder: its paths, lock, notes and private files; starts nothing."""
