@@ -24,7 +24,7 @@ import myriad
 from benchmarks import load_report as report
 from benchmarks import measure, pgbouncer
 from benchmarks.load_report import CASES, DIRECT, DOOR, PGBOUNCER, Case, Results
-from myriad.engines import process
+from myriad.machine import process
 from myriad.verifiers import scram_sha_256
 
 ROUNDS = 3

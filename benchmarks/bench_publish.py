@@ -23,7 +23,8 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from benchmarks import inputs, measure
-from myriad.engines import process, programs
+from myriad.engines.postgres import programs
+from myriad.machine import process
 
 ROUNDS = 5
 RESULTS = Path(__file__).resolve().parent / "results"

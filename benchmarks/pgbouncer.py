@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from myriad.engines.process import EngineUser
+from myriad.machine.process import EngineUser
 
 HOST = "127.0.0.1"
 READY_WITHIN = 10.0  # seconds

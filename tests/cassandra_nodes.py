@@ -15,11 +15,11 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, S
 from cassandra.policies import ConstantSpeculativeExecutionPolicy, RoundRobinPolicy
 
 from myriad.cql.connection import Connection, Consistency
-from myriad.engines import process
 from myriad.engines.cassandra import announcement, java, node
 from myriad.engines.cassandra.announcement import READY
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
+from myriad.machine import process
 from tests.harness import COMMAND, wait_until
 
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"

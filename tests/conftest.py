@@ -15,10 +15,10 @@ from psycopg import sql
 
 import myriad
 from myriad import Myriad
-from myriad.engines import logs
-from myriad.engines.databases import create_database
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres.databases import create_database
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home
+from myriad.machine import logs
 from myriad.settings import Settings
 from tests.harness import reachable_folder
 

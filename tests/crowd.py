@@ -25,7 +25,7 @@ import myriad
 from benchmarks import load_fleet, load_wire
 from myriad import Myriad
 from myriad.engines import door
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.home.home import Home
 from tests.harness import Up, reachable_folder, up
 

@@ -18,9 +18,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.engines import programs
-from myriad.engines.base import Server
-from myriad.engines.databases import create_database
+from myriad.engines.postgres import programs
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.databases import create_database
 from tests.harness import as_admin, wait_until
 
 Value = TypeVar("Value")

@@ -12,8 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import myriad
 from myriad import Myriad
-from myriad.engines.base import Server
-from myriad.engines.databases import create_database
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.databases import create_database
 from myriad.pgwire import scram, wire
 from tests.harness import reachable_folder
 

@@ -9,8 +9,9 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines import process, programs
-from myriad.engines.base import Server
+from myriad.engines.postgres import processes, programs
+from myriad.engines.postgres.base import Server
+from myriad.machine import process
 from tests.harness import reachable_folder, wait_until
 
 OWNER = "owner"
@@ -38,7 +39,7 @@ def elsewhere() -> Iterator[Server]:
             assert child.poll() is None, log.read_text()
             yield Server("attached", dsn, "127.0.0.1", port)
         finally:
-            process.end([psutil.Process(child.pid)], grace=5)
+            processes.end([psutil.Process(child.pid)], grace=5)
             child.wait()
 
 

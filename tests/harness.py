@@ -20,10 +20,12 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad import cli
-from myriad.engines import door, process
-from myriad.engines.base import CONTROL_DATABASE, Server
+from myriad.engines import door
 from myriad.engines.cassandra import node
+from myriad.engines.postgres import processes
+from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.home.home import Home
+from myriad.machine import process
 from tests.leftovers import run_folder
 
 POLL = 0.01
@@ -162,14 +164,14 @@ def up(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
             started.process.kill()
             started.process.wait()
         door.clear(home)
-        process.clear(home.postgres, grace=5)
+        processes.clear(home.postgres, grace=5)
         for place in home.cassandra.glob("node?"):
             node.clear(place)
 
 
 def postmaster(home: Home) -> psutil.Process:
     """Return the PostgreSQL that runs on `home`."""
-    found = process.postmaster(home.postgres)
+    found = processes.running(home.postgres)
     assert found is not None
     return found
 

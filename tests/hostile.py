@@ -12,8 +12,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from myriad.door.dial import Address
-from myriad.engines.attached import AttachedPostgres
-from myriad.engines.base import Server
+from myriad.engines.postgres.attached import AttachedPostgres
+from myriad.engines.postgres.base import Server
 from myriad.people import People
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere

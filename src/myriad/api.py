@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myriad import settings as settings_table
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import NotRunning
 from myriad.home.home import Home
 from myriad.settings import Settings

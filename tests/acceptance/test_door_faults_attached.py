@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad import Myriad
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.home.home import Home
 from tests.elsewhere import elsewhere
 from tests.harness import as_admin, reachable_folder, up, wait_until

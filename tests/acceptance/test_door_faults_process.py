@@ -8,7 +8,7 @@ import time
 import pytest
 
 from benchmarks import load_wire
-from myriad.engines import process
+from myriad.engines.postgres import processes
 from myriad.home.home import Home
 from tests.crowd import (
     LONG,
@@ -250,7 +250,7 @@ def test_who_works_may_end_and_others_are_told_when_all_stops(made_home: Home, w
     with installed(made_home, drain_timeout=5) as place:
         writable(place, names(4))
         run(test(place), 60)
-        assert process.servers(made_home.postgres) == []
+        assert processes.servers(made_home.postgres) == []
     with installed(made_home) as place:
         assert sorted(place.sql("SELECT * FROM done")) == [("person1", -1), ("told", 1)]
 

@@ -15,8 +15,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import myriad
-from myriad.engines import door, ports, process
+from myriad.engines import door, ports
+from myriad.engines.postgres import processes
 from myriad.home.home import Home
+from myriad.machine import process
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
@@ -200,7 +202,7 @@ def test_a_certificate_that_will_not_do_is_said_before_anybody_can_come(made_hom
     assert "error: /no/such cannot be read" in failed.stderr
     assert "hint: " in failed.stderr
     assert made_home.holder() is None
-    assert process.servers(made_home.postgres) == []
+    assert processes.servers(made_home.postgres) == []
 
 
 def rose(home: Home) -> str:
@@ -283,4 +285,4 @@ def test_a_signal_while_the_door_starts_leaves_nothing(
         wait_until(lambda: door.running(made_home))
         assert started.end(number) == 0
         assert door.running(made_home) is None
-        assert process.servers(made_home.postgres) == []
+        assert processes.servers(made_home.postgres) == []

@@ -14,9 +14,9 @@ import pytest
 
 import myriad
 from myriad import Myriad
-from myriad.engines import process, programs
-from myriad.engines.base import Server
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres import processes, programs
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import ContractRefused, SchemaRefused
 from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
@@ -254,7 +254,7 @@ def test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running(
     assert done.returncode == 1
     assert "database myriad was written by a newer Myriad (migration 1000)" in done.stderr
     assert "hint: Use the newer Myriad" in done.stderr
-    assert process.servers(made_home.postgres) == []
+    assert processes.servers(made_home.postgres) == []
 
 
 def test_commands_refuse_the_home_of_a_newer_version(made_home: Home) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 import myriad
 from myriad import Myriad
-from myriad.engines import process
+from myriad.engines.postgres import processes
 from myriad.home.home import Home
 from tests.harness import COMMAND, postmaster, reachable_folder, small_disk, up, wait_until
 from tests.publishing import Place
@@ -300,7 +300,7 @@ def _killed(home: Home, kill: Callable[[Home, int], None], pid: int) -> Iterator
     yield
 
     def again() -> bool:
-        new = process.postmaster(home.postgres)
+        new = processes.running(home.postgres)
         return new is not None and new.pid != old.pid and home.running() is not None
 
     wait_until(again, 30)

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 import myriad
-from myriad.engines import process, programs
+from myriad.engines.postgres import processes, programs
 from myriad.errors import HomeLocked, StartFailed
 from myriad.home import notes
 from myriad.home.home import Home
+from myriad.machine import process
 from tests.elsewhere import OWNER, PASSWORD, elsewhere
 from tests.harness import (
     COMMAND,
@@ -52,7 +53,7 @@ def test_a_signal_stops_everything_cleanly(made_home: Home, number: signal.Signa
     with up(made_home) as started:
         started.wait_ready()
         assert started.end(number) == 0
-        assert process.servers(made_home.postgres) == []
+        assert processes.servers(made_home.postgres) == []
     assert "ready on 127.0.0.1 port" in started.said()
     assert started.said().endswith("stopped\n")
     assert "database system is shut down" in (made_home.logs / "postgres.log").read_text()
@@ -113,7 +114,7 @@ def test_a_first_start_killed_at_any_point_is_completed_by_the_next(
 
 def kill_everything(started: Up) -> None:
     started.process.kill()
-    for each in process.servers(started.home.postgres):
+    for each in processes.servers(started.home.postgres):
         with suppress(psutil.NoSuchProcess):
             each.kill()
     started.process.wait()
@@ -174,7 +175,7 @@ def test_a_failed_detached_start_shows_the_engines_words_and_leaves_nothing(
     assert failed.returncode == 1
     assert 'invalid value for parameter "work_mem": "plenty"' in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert process.servers(made_home.postgres) == []
+    assert processes.servers(made_home.postgres) == []
     assert made_home.holder() is None
     with pytest.raises(StartFailed):
         myriad.open(made_home).up_detached()
@@ -216,7 +217,7 @@ def test_down_stops_what_a_killed_supervisor_left(made_home: Home) -> None:
         first.process.kill()
         first.process.wait()
         assert run(made_home, "down").stdout == "stopped\n"
-        assert process.servers(made_home.postgres) == []
+        assert processes.servers(made_home.postgres) == []
 
 
 def _restarted(started: Up, times: int) -> bool:

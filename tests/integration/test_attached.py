@@ -10,10 +10,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines import attached
-from myriad.engines.attached import AttachedPostgres
-from myriad.engines.base import Server
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres import attached
+from myriad.engines.postgres.attached import AttachedPostgres
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import MyriadError, NotOurs, StartFailed, Unsupported
 from myriad.home.home import Home
 from myriad.settings import Settings

@@ -16,8 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from myriad import Myriad
 from myriad.connect import CLIENTS, Target, reachable
-from myriad.engines import programs
-from myriad.engines.databases import create_database
+from myriad.engines.postgres import programs
+from myriad.engines.postgres.databases import create_database
 
 WHO = "SELECT session_user || '@' || current_database()"
 ODD = "r'o\"s\\e %41 $HOME `id` :@/?#&=+ ü山🦉;--"

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.engines import databases
-from myriad.engines.base import Server
-from myriad.engines.databases import create_database
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.databases import create_database
 from tests.harness import as_admin
 from tests.hostile import add_owner, no_superuser
 

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from myriad import Myriad
-from myriad.engines.hardening import harden
+from myriad.engines.postgres.hardening import harden
 from tests.harness import as_admin
 
 REFUSED = """

@@ -14,9 +14,9 @@ import sqlalchemy
 from psycopg import sql
 
 from myriad import Myriad
-from myriad.engines import databases, programs
-from myriad.engines.base import Server
-from myriad.engines.hardening import VERSION
+from myriad.engines.postgres import databases, programs
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.hardening import VERSION
 from tests.harness import as_admin
 
 PSQL = ("\\d", "\\d given", "\\d+ given", "\\dt", "\\dt+", "\\l", "\\l+", "\\du", "\\dn+", "\\df")

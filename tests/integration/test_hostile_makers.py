@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from myriad import Myriad
-from myriad.engines.databases import create_database
+from myriad.engines.postgres.databases import create_database
 from myriad.errors import PublishError
 from myriad.publish.postgres import swap
 from tests.harness import as_admin

@@ -15,9 +15,9 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.engines import databases
-from myriad.engines.databases import create_database
-from myriad.engines.hardening import LOGIN_TRIGGERS
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.databases import create_database
+from myriad.engines.postgres.hardening import LOGIN_TRIGGERS
 from myriad.errors import PeopleError, PublishError
 from myriad.people import grants
 from myriad.publish import Options

@@ -19,9 +19,10 @@ from psycopg.pq import ExecStatus
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.engines import databases, status
-from myriad.engines.base import Server
-from myriad.engines.sweep import sweep
+from myriad.engines import status
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.sweep import sweep
 from myriad.errors import KeyRefused, PublishError
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People

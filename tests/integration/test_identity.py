@@ -13,8 +13,8 @@ from myriad.door.verdict import functions, nodes
 from myriad.door.verdict.identity import places
 from myriad.door.verdict.verdict import analyse
 from myriad.door.verdict.writing import write
-from myriad.engines.base import Server
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home
 from myriad.settings import Settings
 from tests.harness import as_admin, reachable_folder

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, TooNew
 from myriad.migrations.migrations import CONTROL, RECORD, Migrations
 from tests.harness import wait_until

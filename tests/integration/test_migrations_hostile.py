@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.engines import databases
+from myriad.engines.postgres import databases
 from myriad.errors import MyriadError, NotOurs
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import Options

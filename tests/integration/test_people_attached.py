@@ -10,8 +10,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
-from myriad.engines.attached import AttachedPostgres
-from myriad.engines.base import Server
+from myriad.engines.postgres.attached import AttachedPostgres
+from myriad.engines.postgres.base import Server
 from myriad.errors import PeopleError
 from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD

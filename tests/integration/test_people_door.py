@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines.base import CONTROL_DATABASE, Server
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres.base import CONTROL_DATABASE, Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import EngineError, NotRunning, PeopleError
 from myriad.home.home import Home
 from myriad.people import People, asking, roles

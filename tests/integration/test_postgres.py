@@ -14,11 +14,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines import process, programs
-from myriad.engines.base import Server
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres import processes, programs
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import HomeError, MyriadError, StartFailed
 from myriad.home.home import Home
+from myriad.machine import process
 from myriad.settings import Settings
 from tests.harness import as_admin, postmaster, wait_until
 
@@ -43,7 +44,7 @@ def ask(server: Server, query: str, database: str = "main") -> object:
 
 
 def kill_all(home: Home) -> None:
-    found = process.servers(home.postgres)
+    found = processes.servers(home.postgres)
     assert found
     for each in found:
         with suppress(psutil.NoSuchProcess):
@@ -67,8 +68,8 @@ def test_an_existing_home_is_ready_when_start_returns(made_home: Home) -> None:
 
 def test_a_stopped_engine_leaves_no_process(made_home: Home) -> None:
     with running(made_home):
-        assert process.servers(made_home.postgres)
-    assert process.servers(made_home.postgres) == []
+        assert processes.servers(made_home.postgres)
+    assert processes.servers(made_home.postgres) == []
 
 
 def test_an_interrupted_first_start_leaves_nothing_half_made(home: Home) -> None:
@@ -153,7 +154,7 @@ def test_a_failed_start_shows_the_engines_own_words_and_leaves_nothing(made_home
         file.write("work_mem = 'plenty'\n")
     with pytest.raises(StartFailed, match='invalid value for parameter "work_mem"'):
         EmbeddedPostgres(made_home, Settings()).start()
-    assert process.servers(made_home.postgres) == []
+    assert processes.servers(made_home.postgres) == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_any_path_will_do_as_home(made: Path, folder: Path, name: str) -> None:
     subprocess.run(["cp", "-a", made, home.folder], check=True)
     with running(home) as server:
         assert ask(server, "SELECT 1") == 1
-    assert process.servers(home.postgres) == []
+    assert processes.servers(home.postgres) == []
     assert not home.socket_folder().exists()
 
 
@@ -250,7 +251,7 @@ def test_replaying_a_long_log_is_waited_for(made_home: Home) -> None:
 
 
 def _startups(home: Home) -> list[psutil.Process]:
-    found = process.servers(home.postgres)
+    found = processes.servers(home.postgres)
     return [each for each in found if "startup" in " ".join(each.cmdline())]
 
 
@@ -282,8 +283,8 @@ def test_a_recycled_process_number_is_not_taken_for_our_server(made_home: Home) 
         pid_file = made_home.postgres / "postmaster.pid"
         pid_file.write_text("\n".join([*lines, ""]))
         shutil.copystat(made_home.postgres / "PG_VERSION", pid_file)
-        assert process.postmaster(made_home.postgres) is None
-        process.clear(made_home.postgres, grace=1)
+        assert processes.running(made_home.postgres) is None
+        processes.clear(made_home.postgres, grace=1)
         assert stranger.poll() is None
     finally:
         stranger.kill()

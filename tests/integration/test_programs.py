@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines import process, programs
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres import programs
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import ProgramMissing
 from myriad.home.home import Home
+from myriad.machine import process
 from myriad.settings import Settings
 
 NOBODY = process.EngineUser("nobody", 65534, 65534)

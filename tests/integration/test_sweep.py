@@ -7,12 +7,13 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from myriad.engines import process
-from myriad.engines.base import Server
-from myriad.engines.databases import create_database
-from myriad.engines.postgres import EmbeddedPostgres
-from myriad.engines.sweep import sweep
+from myriad.engines.postgres import processes
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.databases import create_database
+from myriad.engines.postgres.embedded import EmbeddedPostgres
+from myriad.engines.postgres.sweep import sweep
 from myriad.home.home import Home
+from myriad.machine import process
 from myriad.settings import Settings
 from tests.harness import as_admin, postmaster, wait_until
 
@@ -51,7 +52,7 @@ def _kill_amid_copy(server: Server, home: Home) -> tuple[list[Path], Path]:
 
 def _kill_everything(home: Home) -> None:
     head = postmaster(home)
-    for each in process.servers(home.postgres):
+    for each in processes.servers(home.postgres):
         with suppress(psutil.NoSuchProcess):
             each.kill()
     wait_until(lambda: process.gone(head))

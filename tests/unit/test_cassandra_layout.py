@@ -9,9 +9,9 @@ import pytest
 
 from myriad.engines.cassandra import configuration, layout
 from myriad.engines.cassandra.configuration import HEAP_MB, RING, Layout
-from myriad.engines.configuration import Machine
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.home import Home
+from myriad.machine.resources import Machine
 from myriad.settings import Settings, load
 
 FIRST = "127.0.31.1"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines import configuration
-from myriad.engines.configuration import Machine
+from myriad.engines.postgres import configuration
+from myriad.machine.resources import Machine
 from myriad.settings import Settings
 
 SOCKETS = Path("/run/some where")

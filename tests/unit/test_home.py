@@ -10,9 +10,9 @@ import pytest
 
 import myriad
 from myriad.errors import HomeError, HomeLocked, TooNew
+from myriad.home import home as homes
 from myriad.home import notes
 from myriad.home.home import SOCKET_FOLDER_BYTES, Home, Running
-from myriad.home.home import home as homes
 
 
 def test_a_held_home_says_who_holds_it(home: Home) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from myriad.engines import process
+from myriad.machine import process
 from tests.harness import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

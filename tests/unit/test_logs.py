@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-from myriad.engines import logs
+from myriad.machine import logs
 from tests.harness import wait_until
 
 

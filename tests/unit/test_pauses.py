@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from myriad.engines import pauses
+from myriad.machine import pauses
 
 
 @pytest.fixture

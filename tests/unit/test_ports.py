@@ -10,6 +10,7 @@ import pytest
 from myriad.engines import ports
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.home import Home
+from myriad.machine import addresses
 from myriad.settings import Settings
 
 BY_HAND = {"port": "flag"}
@@ -106,8 +107,8 @@ def test_an_unknown_host_is_an_error(host: str) -> None:
 def test_who_listens_but_does_not_answer_is_silent() -> None:
     with ports.choose(Settings(), 6432) as listening:
         port = listening.getsockname()[1]
-        assert "within 0.1 seconds" in (ports.silent("127.0.0.1", port, 0.1) or "")
-    assert "refused" in (ports.silent("127.0.0.1", port) or "")
+        assert "within 0.1 seconds" in (addresses.silent("127.0.0.1", port, 0.1) or "")
+    assert "refused" in (addresses.silent("127.0.0.1", port) or "")
 
 
 @pytest.mark.parametrize(("answer", "silent"), [(b"S", False), (b"N", False), (b"H", True)])
@@ -117,10 +118,10 @@ def test_who_speaks_the_protocol_is_not_silent(answer: bytes, *, silent: bool) -
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                assert connection.recv(8) == ports.SSL_REQUEST
+                assert connection.recv(8) == addresses.SSL_REQUEST
                 connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert bool(ports.silent("127.0.0.1", listening.getsockname()[1])) == silent
+        assert bool(addresses.silent("127.0.0.1", listening.getsockname()[1])) == silent
         thread.join()

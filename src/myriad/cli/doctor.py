@@ -7,7 +7,7 @@ import click
 
 from myriad.cli.common import Session, common
 from myriad.engines import checks
-from myriad.engines.findings import WRONG, Finding
+from myriad.machine.findings import WRONG, Finding
 
 
 @click.command("doctor")

@@ -11,10 +11,12 @@ import click
 
 from myriad.api import Myriad
 from myriad.cli.common import Session, common
-from myriad.engines import background, door, logs, postgres, status, supervisor
+from myriad.engines import background, door, status, supervisor
 from myriad.engines.cassandra import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
+from myriad.engines.postgres import embedded
 from myriad.errors import EngineError
+from myriad.machine import logs
 
 MB = 1024 * 1024
 LINES = 50
@@ -156,7 +158,7 @@ def logs_command(
 ) -> None:
     """Show the last lines of PostgreSQL's log, the door's, or a Cassandra node's."""
     installation = session.open()
-    path = (door if of_door else postgres).log_path(installation.home)
+    path = (door if of_door else embedded).log_path(installation.home)
     if of_node:
         path = node.log_path(installation.home, of_node)
     found = logs.tail(path, lines) if of_door or of_node else _engine_log(installation, lines)

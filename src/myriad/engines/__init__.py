@@ -1,0 +1,1 @@
+"""The database programs, a folder each; who keeps them up is elsewhere."""

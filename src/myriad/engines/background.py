@@ -14,12 +14,14 @@ from pathlib import Path
 import psutil
 
 from myriad import errors
-from myriad.engines import door, logs, process
-from myriad.engines.base import Server
+from myriad.engines import door
 from myriad.engines.cassandra import node
+from myriad.engines.postgres import processes
+from myriad.engines.postgres.base import Server
 from myriad.engines.supervisor import LOG
 from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
+from myriad.machine import logs, process
 from myriad.settings import TABLE, Settings
 
 POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public
@@ -120,7 +122,7 @@ def stop(home: Home, settings: Settings) -> bool:
     holder = home.holder()
     if holder is None:
         left = [door.clear(home), *(node.clear(place) for place in home.cassandra.glob("node?"))]
-        return process.clear(home.postgres, grace=settings.stop_timeout) or any(left)
+        return processes.clear(home.postgres, grace=settings.stop_timeout) or any(left)
     found = psutil.Process(holder)
     with suppress(psutil.NoSuchProcess):
         found.send_signal(signal.SIGTERM)

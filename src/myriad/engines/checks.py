@@ -14,11 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from myriad.engines import configuration, door, ports, process, programs, tls
+from myriad.engines import door, ports, tls
 from myriad.engines.cassandra import checks as cassandra
-from myriad.engines.findings import GOOD, WARNING, WRONG, Finding
+from myriad.engines.postgres import programs
 from myriad.errors import MyriadError
 from myriad.home.home import Home
+from myriad.machine import addresses, process, resources
+from myriad.machine.findings import GOOD, WARNING, WRONG, Finding
 from myriad.settings import Settings
 
 MB = 1024 * 1024
@@ -140,7 +142,7 @@ def _disk(place: _Place) -> Iterator[Finding]:
 
 
 def _memory(place: _Place) -> Iterator[Finding]:
-    have = configuration.machine(place.nearest)
+    have = resources.measure(place.nearest)
     available = psutil.virtual_memory().available // MB
     shared = place.settings.shared_buffers_mb
     if shared > have.memory_mb:
@@ -225,7 +227,7 @@ def _clock(place: _Place) -> Iterator[Finding]:
 def _ports(place: _Place) -> Iterator[Finding]:
     running = place.home.running()
     if running:
-        silent = ports.silent(running.host, running.port)
+        silent = addresses.silent(running.host, running.port)
         if silent:
             yield Finding("ports", WRONG, silent, "See `myriad logs --door`.")
         else:

@@ -2,22 +2,15 @@
 
 import ipaddress
 import socket
-import struct
-from contextlib import suppress
 from pathlib import Path
-
-import psutil
 
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home
+from myriad.machine.addresses import HIGHEST, bind, reason
 from myriad.settings import Settings
 
 TRIES = 200
-HIGHEST = 65535
-# Connections that wait while the door restarts; Linux cuts it to net.core.somaxconn (4096).
-BACKLOG = 8192
-SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL's protocol: answered S or N
 
 
 def listen(home: Home, settings: Settings) -> socket.socket:
@@ -66,9 +59,9 @@ def choose(settings: Settings, preferred: int) -> socket.socket:
     problems: list[str] = []
     for port in candidates:
         try:
-            return _bind(family, host, port)
+            return bind(family, host, port)
         except (OSError, OverflowError) as error:
-            problems.append(_reason(error, port))
+            problems.append(reason(error, port))
     others = "" if by_hand(settings) else f" or the next {TRIES}"
     raise StartFailed(
         f"cannot listen on {settings.host} port {settings.port}{others}: {problems[0]}",
@@ -104,63 +97,7 @@ def _address(settings: Settings) -> tuple[socket.AddressFamily, str]:
 def refused(settings: Settings, port: int) -> str | None:
     """Return why nobody can listen on that port now, None if one can."""
     try:
-        _bind(*_address(settings), port).close()
+        bind(*_address(settings), port).close()
     except (OSError, OverflowError) as error:
-        return _reason(error, port)
+        return reason(error, port)
     return None
-
-
-def taken(address: str, port: int) -> str | None:
-    """Return why nobody can listen on that port of an IP address now, None if one can."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        _bind(family, address, port).close()
-    except (OSError, OverflowError) as error:
-        return _reason(error, port)
-    return None
-
-
-def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family is socket.AF_INET6:  # `::` is every address, those of IPv4 too
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def _reason(error: Exception, port: int) -> str:
-    if not isinstance(error, OSError):
-        return f"ports end at {HIGHEST}"
-    return f"{error.strerror}{_holder(port)}"
-
-
-def _holder(port: int) -> str:
-    with suppress(psutil.Error, OSError):
-        for found in psutil.net_connections("tcp"):
-            if found.status == psutil.CONN_LISTEN and found.pid and found.laddr[1:] == (port,):
-                return f" (by process {found.pid}, {psutil.Process(found.pid).name()})"
-    return ""
-
-
-def silent(host: str, port: int, timeout: float = 2.0) -> str | None:
-    """Return why nothing speaks PostgreSQL's protocol there, None if something does.
-
-    That it can be connected to says nothing: the kernel takes connections for who listens.
-    """
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
-    try:
-        with socket.create_connection((near, port), timeout) as connection:
-            connection.settimeout(timeout)
-            connection.sendall(SSL_REQUEST)
-            answer = connection.recv(1)
-    except TimeoutError:
-        return f"no answer on {host} port {port} within {timeout:g} seconds"
-    except OSError as error:
-        return f"no answer on {host} port {port}: {error.strerror or error}"
-    return None if answer in {b"S", b"N"} else f"a strange answer on {host} port {port}: {answer!r}"

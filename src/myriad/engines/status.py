@@ -9,11 +9,13 @@ from pathlib import Path
 import psycopg
 
 from myriad import named_sql
-from myriad.engines import door, ports, process
-from myriad.engines.base import Server
+from myriad.engines import door
 from myriad.engines.cassandra import status as cassandra
 from myriad.engines.cassandra.status import ClusterStatus
+from myriad.engines.postgres import processes
+from myriad.engines.postgres.base import Server
 from myriad.home.home import Home, Running
+from myriad.machine import addresses
 
 _SQL = named_sql.load("myriad.engines", "status.sql")
 
@@ -96,7 +98,7 @@ def look(home: Home) -> Status:
     holder = home.holder()
     if holder:
         return Status(STARTING, home.folder, pid=holder)
-    left = process.postmaster(home.postgres)
+    left = processes.running(home.postgres)
     if left:
         problem = f"PostgreSQL runs as process {left.pid}, but the `myriad up` of it was killed"
         return Status(ABANDONED, home.folder, problem=problem)
@@ -117,7 +119,7 @@ def _answered(home: Home, running: Running) -> Status:
         "port": running.port,
         "pid": running.pid,
     }
-    silent = ports.silent(running.host, running.port)
+    silent = addresses.silent(running.host, running.port)
     if silent:
         problem = f"the door is down: {silent}" if guard is None else f"the door hangs: {silent}"
         return Status(BROKEN, home.folder, problem=problem, **known)  # type: ignore[arg-type]

@@ -12,15 +12,16 @@ from types import FrameType
 
 import psycopg
 
-from myriad.engines import door, logs, ports, process
-from myriad.engines.attached import AttachedPostgres
-from myriad.engines.base import PostgresEngine, Server
+from myriad.engines import door, ports
 from myriad.engines.cassandra import announcement, keeper
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.pauses import Pauses
-from myriad.engines.postgres import EmbeddedPostgres
+from myriad.engines.postgres.attached import AttachedPostgres
+from myriad.engines.postgres.base import PostgresEngine, Server
+from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import MyriadError, NotRunning
 from myriad.home.home import Home, Running
+from myriad.machine import logs, process
+from myriad.machine.pauses import Pauses
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks at the engine

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.people import asking
 from myriad.people.control import SQL, reading
 

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, NotRunning
 from myriad.people.control import SQL
 

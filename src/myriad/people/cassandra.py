@@ -10,11 +10,11 @@ import psycopg
 
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
-from myriad.engines import databases
-from myriad.engines.base import Server
 from myriad.engines.cassandra import clients
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.superuser import forget_everywhere, let_people_in
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan

@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 
 from myriad import named_sql
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import PeopleError
 from myriad.people.names import shown
 

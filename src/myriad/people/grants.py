@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import psycopg
 from psycopg import sql
 
-from myriad.engines.base import CONTROL_DATABASE, Server
-from myriad.engines.databases import MAINTENANCE
+from myriad.engines.postgres.base import CONTROL_DATABASE, Server
+from myriad.engines.postgres.databases import MAINTENANCE
 from myriad.errors import PeopleError
 from myriad.people.names import shown
 

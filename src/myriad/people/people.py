@@ -6,9 +6,9 @@ from datetime import datetime
 
 import psycopg
 
-from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.hardening import OWNERS
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.hardening import OWNERS
 from myriad.errors import PeopleError
 from myriad.people import (
     activity,

@@ -8,9 +8,9 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from myriad.engines.base import Server
-from myriad.engines.databases import MAINTENANCE
-from myriad.engines.hardening import OWNERS
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.databases import MAINTENANCE
+from myriad.engines.postgres.hardening import OWNERS
 from myriad.errors import PeopleError
 from myriad.people import asking
 from myriad.people.control import SQL, identifiers, is_superuser, run_all

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
-from myriad.engines.base import CONTROL_DATABASE, Server
+from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.errors import PeopleError
 from myriad.people.control import SQL, identifiers, is_superuser
 from myriad.people.names import shown

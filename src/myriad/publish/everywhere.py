@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from myriad.engines import databases
+from myriad.engines.postgres import databases
 from myriad.errors import HalfPublished, MyriadError, PublishError, UsageError
 from myriad.publish.cassandra import runs
 from myriad.publish.cassandra.changes import CassandraChanges, refuse_rename

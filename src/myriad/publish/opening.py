@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import SourceEmpty
 from myriad.publish import plan, published
 from myriad.publish.options import Options

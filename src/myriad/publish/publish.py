@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import (
     MyriadError,
     NotRunning,

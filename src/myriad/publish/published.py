@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, MyriadError
 from myriad.publish import naming
 from myriad.publish.cassandra import record as cassandra

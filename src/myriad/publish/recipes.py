@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import UsageError
 from myriad.migrations.migrations import CONTROL
 from myriad.model import Type

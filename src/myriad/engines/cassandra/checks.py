@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from myriad.engines import configuration as machine
 from myriad.engines.cassandra import announcement, configuration, jars, java, layout, status
-from myriad.engines.findings import GOOD, WARNING, WRONG, Finding
-from myriad.engines.process import EngineUser
 from myriad.home.home import Home
+from myriad.machine import resources
+from myriad.machine.findings import GOOD, WARNING, WRONG, Finding
+from myriad.machine.process import EngineUser
 from myriad.settings import Settings
 
 CHECK = "cassandra"
@@ -44,7 +44,7 @@ def _machine(
             f"{wanted - there} of its {wanted} jars are not in {folder}",
             "They are taken from ~/.m2 or fetched at the next start, which needs a network.",
         )
-    have = machine.machine(home.folder if home.folder.exists() else home.folder.parent)
+    have = resources.measure(home.folder if home.folder.exists() else home.folder.parent)
     heap = configuration.heap_mb(settings, count, have)
     need = count * (heap + configuration.BESIDES_HEAP_MB)
     text = f"{count} nodes with a heap of {heap:,} MB need about {need:,} of {have.memory_mb:,} MB"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from myriad.engines.cassandra.base import DATACENTER, OWN_BATCH
-from myriad.engines.configuration import Machine
+from myriad.machine.resources import Machine
 from myriad.settings import Settings
 
 TOKENS = 16  # of each node; Cassandra's default

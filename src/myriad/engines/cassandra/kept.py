@@ -3,14 +3,14 @@
 import logging
 import time
 
-from myriad.engines import logs
 from myriad.engines.cassandra import layout
 from myriad.engines.cassandra.announcement import DOWN, LOST, READY, STARTING, NodeState
 from myriad.engines.cassandra.embedded import EmbeddedCluster
 from myriad.engines.cassandra.node import Node
-from myriad.engines.pauses import Pauses
 from myriad.errors import MyriadError
 from myriad.home.home import Home
+from myriad.machine import logs
+from myriad.machine.pauses import Pauses
 from myriad.settings import Settings
 
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each new start; the last one repeats

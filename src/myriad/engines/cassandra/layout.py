@@ -5,11 +5,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from myriad.engines import ports
 from myriad.engines.cassandra.configuration import Layout
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home
+from myriad.machine.addresses import taken
 from myriad.settings import Settings
 
 FILE = "cluster.json"
@@ -105,7 +105,7 @@ def _refuse_taken(layout: Layout) -> None:
 
 def _refuse(addresses: tuple[str, ...], port: int, setting: str) -> None:
     for address in addresses:
-        problem = ports.taken(address, port)
+        problem = taken(address, port)
         if problem:
             other = f", or choose another with the setting `{setting}`" if setting else ""
             raise StartFailed(
@@ -117,7 +117,7 @@ def _refuse(addresses: tuple[str, ...], port: int, setting: str) -> None:
 def _first_free(addresses: tuple[str, ...], port: int) -> int:
     problem = ""
     for candidate in range(port, port + TRIES):
-        found = [ports.taken(address, candidate) for address in addresses]
+        found = [taken(address, candidate) for address in addresses]
         if not any(found):
             return candidate
         problem = problem or next(text for text in found if text)

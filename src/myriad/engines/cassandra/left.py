@@ -1,7 +1,7 @@
 """Whether killed publishes have left something in Cassandra that somebody has to finish."""
 
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 
 # A switch at which nobody is any more: who publishes a table holds a lock (`claim`, record.sql).
 # In the order of CASE: a lock that is taken here, until the connection ends, is one of those only.

@@ -24,9 +24,9 @@ from typing import Any
 import filelock
 import psutil
 
-from myriad.engines import process
 from myriad.engines.cassandra import jars, node
 from myriad.errors import EngineError, NotRunning
+from myriad.machine import process
 
 STORAGE = "org.apache.cassandra.db:type=StorageService"
 STARTS_YET = "javax.management.InstanceNotFoundException"  # its beans are not there

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 
-from myriad.engines import logs, process
 from myriad.engines.cassandra import commitlog, configuration
 from myriad.engines.cassandra.configuration import Layout
 from myriad.engines.cassandra.jars import Programs
@@ -22,6 +21,7 @@ from myriad.errors import HomeLocked, StartFailed
 from myriad.home import notes
 from myriad.home.files import write_private
 from myriad.home.home import Home
+from myriad.machine import logs, process
 from myriad.settings import Settings
 
 MAIN = "org.apache.cassandra.service.CassandraDaemon"

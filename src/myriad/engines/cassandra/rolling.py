@@ -5,11 +5,11 @@ from contextlib import closing
 from functools import partial
 
 from myriad.cql.connection import Connection, Consistency, Endpoint
-from myriad.engines import process
 from myriad.engines.cassandra import announcement, layout, node
 from myriad.engines.cassandra.announcement import READY, Announcement, NodeState
 from myriad.errors import CqlError, NotRunning, StartFailed, Unsupported, UsageError
 from myriad.home.home import Home
+from myriad.machine import process
 from myriad.settings import Settings
 
 BRINGS_WITHIN = 24 * 3600.0  # seconds that a new node may take to bring its rows from the others

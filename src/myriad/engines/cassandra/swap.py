@@ -16,11 +16,11 @@ import filelock
 import psutil
 
 from myriad.cql.connection import Connection
-from myriad.engines import process
 from myriad.engines.cassandra import management, node, sstables
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.management import Beans
 from myriad.errors import CqlError, EngineError, NotRunning, Unsupported
+from myriad.machine import process
 
 ALL_WITHIN = 300.0  # seconds
 FILES_WITHIN = 900.0  # seconds until all files are in place: more than a flush may take

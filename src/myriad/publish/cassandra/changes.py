@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from myriad.engines import databases
-from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, Unsupported, UsageError
 from myriad.publish.cassandra import describing, record, runs, versions
 from myriad.publish.cassandra.returning import Returning

@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.model import Reject
 from myriad.publish.report import TableReport

@@ -11,10 +11,10 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from myriad.cql.session import Session
-from myriad.engines import databases
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Kept, with_all_nodes
+from myriad.engines.postgres import databases
 from myriad.errors import PublishError, SchemaRefused
 from myriad.publish.cassandra import describing, existing, switch
 from myriad.publish.cassandra.record import Record

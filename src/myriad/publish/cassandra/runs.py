@@ -9,8 +9,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.publish.history import MOST_ERROR, Run, outcome, storable
 
 _SQL = named_sql.load("myriad.publish.cassandra", "runs.sql")

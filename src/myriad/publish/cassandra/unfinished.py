@@ -6,8 +6,8 @@ from collections.abc import Collection
 import psycopg
 
 from myriad.cql.session import Session
-from myriad.engines.base import Server
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError
 from myriad.publish.cassandra import record, switch
 from myriad.publish.cassandra.record import Record

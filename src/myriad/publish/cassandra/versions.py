@@ -18,10 +18,10 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
-from myriad.engines.base import Server
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
+from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, NotRunning
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Record

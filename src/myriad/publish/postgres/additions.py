@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import KeyRefused, SchemaRefused
 from myriad.model import Column, Table
 from myriad.people import asking

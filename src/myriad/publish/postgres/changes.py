@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
 from myriad.publish import history, naming, recipes

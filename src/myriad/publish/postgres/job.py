@@ -8,8 +8,8 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from myriad.engines import databases
-from myriad.engines.base import Server
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
 from myriad.people import asking

@@ -3,7 +3,7 @@
 import psycopg
 from psycopg import sql
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.people import asking
 from myriad.publish.postgres import ddl, existing, record, versions

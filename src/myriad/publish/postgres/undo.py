@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, PublishError
 from myriad.model import TEXT, Column, Table
 from myriad.people import asking

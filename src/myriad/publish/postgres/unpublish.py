@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Table
 from myriad.people import asking

@@ -16,12 +16,13 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from myriad.engines import configuration, databases, logs, process, programs
-from myriad.engines.base import Server
-from myriad.engines.sweep import sweep
+from myriad.engines.postgres import configuration, databases, processes, programs
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.sweep import sweep
 from myriad.errors import HomeError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home
+from myriad.machine import logs, process, resources
 from myriad.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class EmbeddedPostgres:
         Raises ProgramMissing, HomeError, or StartFailed with the engine's own log lines.
         """
         self._home.create()
-        process.clear(self._data, grace=self._settings.stop_timeout)
+        processes.clear(self._data, grace=self._settings.stop_timeout)
         self._user = process.engine_user(self._data)
         found = self._find_programs()
         self._check_reach()
@@ -84,7 +85,7 @@ class EmbeddedPostgres:
         if child is None:
             return
         if child.poll() is None:
-            process.end([psutil.Process(child.pid)], grace=self._settings.stop_timeout)
+            processes.end([psutil.Process(child.pid)], grace=self._settings.stop_timeout)
         child.wait()
         with suppress(OSError):
             self._home.socket_folder().rmdir()  # it may lie outside the home
@@ -184,7 +185,7 @@ class EmbeddedPostgres:
             shutil.rmtree(new, ignore_errors=True)
 
     def _configure(self, found: programs.Programs) -> None:
-        have = configuration.machine(self._home.folder)
+        have = resources.measure(self._home.folder)
         sockets = self._home.socket_folder()
         chosen = configuration.values(self._settings, sockets, have)
         for name, text in (

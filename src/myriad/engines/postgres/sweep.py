@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from myriad.engines.base import Server
+from myriad.engines.postgres.base import Server
 
 # 16384 and its kin: a relation's file, its forks (_fsm, _vm, _init) and segments of 1 GB (.1).
 RELATION_FILE = re.compile(r"(\d+)(?:_(?:fsm|vm|init))?(?:\.\d+)?")

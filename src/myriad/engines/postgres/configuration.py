@@ -1,44 +1,16 @@
 """The configuration of the embedded PostgreSQL, sized from the machine; rewritten at each start."""
 
-import os
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from myriad.machine.resources import Machine
 from myriad.settings import OWN_CONNECTIONS, Settings
 
 FILE = "myriad.conf"
 PORT = 5432  # only a part of the socket's name: nothing listens on it
 FIRST_MAP_TO_ALL = 16  # the version whose pg_ident.conf knows `all`
 GATHER_WORKERS = 2  # of one parallel query; PostgreSQL's own default
-MB = 1024 * 1024
 GB_IN_MB = 1024
 NOTE = "# Myriad writes this file at each start.\n"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the configuration is sized from: memory, cores and free disk space (MB)."""
-
-    memory_mb: int
-    cores: int
-    free_mb: int
-
-
-def machine(folder: Path) -> Machine:
-    """Measure the machine, or the container if that is smaller; `folder` tells which disk."""
-    memory = min(psutil.virtual_memory().total, _container_limit())
-    free = shutil.disk_usage(folder).free
-    return Machine(memory // MB, os.cpu_count() or 1, free // MB)
-
-
-def _container_limit() -> int:
-    try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):  # no cgroup v2, or "max"
-        return 1 << 62
 
 
 def values(settings: Settings, sockets: Path, have: Machine) -> dict[str, str | int]:

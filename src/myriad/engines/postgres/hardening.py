@@ -15,7 +15,7 @@ OWNERS = "myriad_owner"
 # Event triggers on login came with PostgreSQL 17.
 LOGIN_TRIGGERS = 170000
 
-_SQL = named_sql.load("myriad.engines", "hardening.sql")
+_SQL = named_sql.load("myriad.engines.postgres", "hardening.sql")
 # What a database was hardened with: another one, and it is hardened again.
 VERSION = hashlib.sha256("".join(_SQL.values()).encode()).hexdigest()[:16]
 

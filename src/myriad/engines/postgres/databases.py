@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from myriad.engines.base import CONTROL_DATABASE, Server
-from myriad.engines.hardening import OWNERS, VERSION, harden
+from myriad.engines.postgres.base import CONTROL_DATABASE, Server
+from myriad.engines.postgres.hardening import OWNERS, VERSION, harden
 from myriad.errors import MyriadError, NotOurs
 from myriad.migrations.migrations import CONTROL, RECORD
 

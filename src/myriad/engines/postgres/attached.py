@@ -6,9 +6,9 @@ from contextlib import closing
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from myriad.engines import databases
-from myriad.engines.base import Server
-from myriad.engines.programs import OLDEST
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
+from myriad.engines.postgres.programs import OLDEST
 from myriad.errors import StartFailed, Unsupported
 from myriad.settings import Settings
 

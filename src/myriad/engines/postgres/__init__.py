@@ -1,0 +1,1 @@
+"""PostgreSQL: run or attached, its programs, settings and databases; nothing of who uses it."""
