@@ -24,9 +24,9 @@ from psycopg.conninfo import make_conninfo
 import myriad
 from benchmarks import load_fleet, load_wire
 from myriad import Myriad
-from myriad.engines import door
 from myriad.engines.postgres.base import Server
 from myriad.home.home import Home
+from myriad.running import door
 from tests.harness import Up, reachable_folder, up
 
 PASSWORD = "everybody's secret"

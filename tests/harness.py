@@ -20,12 +20,12 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad import cli
-from myriad.engines import door
 from myriad.engines.cassandra import node
 from myriad.engines.postgres import processes
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.home.home import Home
 from myriad.machine import process
+from myriad.running import door
 from tests.leftovers import run_folder
 
 POLL = 0.01

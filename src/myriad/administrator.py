@@ -1,4 +1,4 @@
-"""How Myriad's own sessions begin: in `engines.base` by psycopg, in `door.control` by asyncpg.
+"""How Myriad's own sessions begin: `engines.postgres.base` by psycopg, `door.control` by asyncpg.
 
 Whoever owns a database decides, by ALTER DATABASE … SET, with which settings sessions in it begin,
 and what they make there may be called as PostgreSQL's own functions, operators and types are. In

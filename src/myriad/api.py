@@ -29,11 +29,10 @@ class Myriad:
     settings: Settings
 
     def up(self, *, postgres_at: str | None = None) -> None:
-        """Start the engines and stay until a signal; see `engines.supervisor.run`."""
-        from myriad.engines import supervisor  # noqa: PLC0415 - most commands never start engines
-        from myriad.people import cassandra  # noqa: PLC0415
+        """Start the engines and stay until a signal; see `running.supervisor.run`."""
+        from myriad.running import supervisor  # noqa: PLC0415 - most commands never start engines
 
-        supervisor.run(self.home, self.settings, cassandra.sync, _settle, postgres_at=postgres_at)
+        supervisor.run(self.home, self.settings, postgres_at=postgres_at)
 
     def up_detached(
         self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None
@@ -42,13 +41,13 @@ class Myriad:
 
         Raises StartFailed with the engine's own log lines, HomeLocked if it is up already.
         """
-        from myriad.engines import background  # noqa: PLC0415
+        from myriad.running import background  # noqa: PLC0415
 
         return background.run_detached(self.home, self.settings, postgres_at=postgres_at, tell=tell)
 
     def down(self) -> bool:
         """Stop what is up on this home; say whether there was anything. Returns when it is gone."""
-        from myriad.engines import background  # noqa: PLC0415
+        from myriad.running import background  # noqa: PLC0415
 
         return background.stop(self.home, self.settings)
 
@@ -171,7 +170,7 @@ class Myriad:
         second: int | None = None,
         database: str | None = None,
     ) -> dict[str, Any]:
-        """Return how a version of a table differs from another; see `publish.diff.diff`.
+        """Return how a version of a table differs from another; see `publish.postgres.diff.diff`.
 
         Raises PublishError if one is not kept, NotRunning.
         """
@@ -243,19 +242,6 @@ class Myriad:
             {part: text for part, text in said.items() if text != before.get(part)},
         )
         recipes.save(self.server(), (place[0], place[1]), {name: recipe})
-
-
-def _settle(server: Server, cluster: "Cluster") -> None:
-    """Finish in Cassandra what killed publishes have left; see `unfinished.settle`."""
-    from myriad.engines.cassandra import left, swap  # noqa: PLC0415
-
-    if cluster.kind != "embedded":
-        return  # what is loaded there is shown at once
-    swap.take_out_unused(cluster)
-    if left.anything(server):
-        from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
-
-        unfinished.settle(server, cluster)
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

@@ -15,10 +15,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import myriad
-from myriad.engines import door, ports
 from myriad.engines.postgres import processes
 from myriad.home.home import Home
 from myriad.machine import process
+from myriad.running import door, ports
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until

@@ -9,8 +9,8 @@ import pytest
 
 from myriad import Myriad
 from myriad.door import measures, values
-from myriad.engines import status
 from myriad.home.home import Home
+from myriad.running import status
 from tests.door_attackers import Scene, made_scene
 from tests.door_memory import memory
 from tests.door_script import Ended, Place, hold_log

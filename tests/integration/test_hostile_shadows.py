@@ -19,7 +19,6 @@ from psycopg.pq import ExecStatus
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.engines import status
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.sweep import sweep
@@ -27,6 +26,7 @@ from myriad.errors import KeyRefused, PublishError
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
 from myriad.publish import published
+from myriad.running import status
 from myriad.settings import Settings
 from tests import our_sql, shadows
 from tests.harness import as_admin

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from myriad.engines import ports
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.home import Home
 from myriad.machine import addresses
+from myriad.running import ports
 from myriad.settings import Settings
 
 BY_HAND = {"port": "flag"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from myriad.engines import tls
 from myriad.errors import SettingsError
 from myriad.home.home import Home
+from myriad.running import tls
 from myriad.settings import Settings
 
 
@@ -161,7 +161,7 @@ def test_an_expired_certificate_is_refused(
         def now(cls, tz: dt.tzinfo | None = None) -> "Later":
             return super().now(tz) + dt.timedelta(days=2)
 
-    monkeypatch.setattr("myriad.engines.tls.dt.datetime", Later)
+    monkeypatch.setattr("myriad.running.tls.dt.datetime", Later)
     assert "is valid from" in refused(made, settings).message
 
 

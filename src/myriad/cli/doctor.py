@@ -6,8 +6,8 @@ from dataclasses import asdict
 import click
 
 from myriad.cli.common import Session, common
-from myriad.engines import checks
 from myriad.machine.findings import WRONG, Finding
+from myriad.running import checks
 
 
 @click.command("doctor")

@@ -11,12 +11,12 @@ import click
 
 from myriad.api import Myriad
 from myriad.cli.common import Session, common
-from myriad.engines import background, door, status, supervisor
 from myriad.engines.cassandra import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.engines.postgres import embedded
 from myriad.errors import EngineError
 from myriad.machine import logs
+from myriad.running import background, door, status, supervisor
 
 MB = 1024 * 1024
 LINES = 50

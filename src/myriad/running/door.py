@@ -16,12 +16,12 @@ from typing import Any
 
 import psutil
 
-from myriad.engines import tls
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.errors import StartFailed
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.machine import logs, process
+from myriad.running import tls
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
 COMMAND = (sys.executable, "-P", "-m", "myriad.door")

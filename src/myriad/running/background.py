@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 
 from myriad import errors
-from myriad.engines import door
 from myriad.engines.cassandra import node
 from myriad.engines.postgres import processes
 from myriad.engines.postgres.base import Server
-from myriad.engines.supervisor import LOG
 from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
 from myriad.machine import logs, process
+from myriad.running import door
+from myriad.running.supervisor import LOG
 from myriad.settings import TABLE, Settings
 
 POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public

@@ -5,16 +5,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
 import psycopg
 
-from myriad.engines import door, ports
 from myriad.engines.cassandra import announcement, keeper
-from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.attached import AttachedPostgres
 from myriad.engines.postgres.base import PostgresEngine, Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
@@ -22,6 +20,7 @@ from myriad.errors import MyriadError, NotRunning
 from myriad.home.home import Home, Running
 from myriad.machine import logs, process
 from myriad.machine.pauses import Pauses
+from myriad.running import door, ports, serving
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks at the engine
@@ -37,19 +36,11 @@ LOG = "myriad.log"  # in the home's `logs`
 log = logging.getLogger("myriad.engines")
 
 
-def run(
-    home: Home,
-    settings: Settings,
-    serve: Callable[[Server, Cluster], object],
-    settle: Callable[[Server, Cluster], object],
-    *,
-    postgres_at: str | None = None,
-) -> None:
+def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> None:
     """Start the engines and the door, keep them up until SIGINT, SIGTERM or SIGHUP, and stop them.
 
-    `serve` gives people what is theirs in a Cassandra, whenever it is there again; `settle`
-    finishes there what killed commands have left. Raises HomeLocked, ProgramMissing, StartFailed,
-    TooNew, NotOurs, SettingsError; nothing is left running then.
+    Raises HomeLocked, ProgramMissing, StartFailed, TooNew, NotOurs, SettingsError; nothing is left
+    running then.
     """
     stop = threading.Event()
     with _on_signals(stop), home.locked(), _log_file(home):
@@ -61,8 +52,8 @@ def run(
             cassandra = keeper.keeper_for(
                 home,
                 settings,
-                lambda cluster: serve(ready.server(), cluster),
-                lambda cluster: settle(ready.server(), cluster),
+                lambda cluster: serving.serve(ready.server(), cluster),
+                lambda cluster: serving.settle(ready.server(), cluster),
             )
             kept = _Kept(home, settings, ready, cassandra, listening, stop)
             if not kept.begin():

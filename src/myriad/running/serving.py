@@ -1,5 +1,7 @@
-"""Whether killed publishes have left something in Cassandra that somebody has to finish."""
+"""What people and publishes get in a Cassandra whenever it is up again."""
 
+from myriad.engines.cassandra import swap
+from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 
@@ -16,8 +18,26 @@ OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
 """
 
 
-def anything(server: Server) -> bool:
-    """Say whether there is something; costs a question. Raises as `databases.control`."""
+def serve(server: Server, cluster: Cluster) -> None:
+    """Give people what is theirs there; see `people.cassandra.sync`."""
+    from myriad.people import cassandra  # noqa: PLC0415 - only who stays up needs it
+
+    cassandra.sync(server, cluster)
+
+
+def settle(server: Server, cluster: Cluster) -> None:
+    """Finish what killed publishes have left there; see `unfinished.settle`."""
+    if cluster.kind != "embedded":
+        return  # what is loaded there is shown at once
+    swap.take_out_unused(cluster)
+    if _anything(server):
+        from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
+
+        unfinished.settle(server, cluster)
+
+
+def _anything(server: Server) -> bool:
+    """Say whether somebody has to finish something; costs a question."""
     with databases.control(server, autocommit=True) as connection:
         found = connection.execute(_LEFT).fetchone()
     return bool(found and found[0])

@@ -9,15 +9,15 @@ from pathlib import Path
 import psycopg
 
 from myriad import named_sql
-from myriad.engines import door
 from myriad.engines.cassandra import status as cassandra
 from myriad.engines.cassandra.status import ClusterStatus
 from myriad.engines.postgres import processes
 from myriad.engines.postgres.base import Server
 from myriad.home.home import Home, Running
 from myriad.machine import addresses
+from myriad.running import door
 
-_SQL = named_sql.load("myriad.engines", "status.sql")
+_SQL = named_sql.load("myriad.running", "status.sql")
 
 _CLIENTS = re.compile(r"^myriad_door_sessions ([0-9.e+]+)", re.MULTILINE)
 _MEMORY = re.compile(

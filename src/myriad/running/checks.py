@@ -14,13 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from myriad.engines import door, ports, tls
 from myriad.engines.cassandra import checks as cassandra
 from myriad.engines.postgres import programs
 from myriad.errors import MyriadError
 from myriad.home.home import Home
 from myriad.machine import addresses, process, resources
 from myriad.machine.findings import GOOD, WARNING, WRONG, Finding
+from myriad.running import door, ports, tls
 from myriad.settings import Settings
 
 MB = 1024 * 1024

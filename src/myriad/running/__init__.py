@@ -1,0 +1,1 @@
+"""What `up` keeps: PostgreSQL, the door, Cassandra: started, watched, looked at; holds no data."""
