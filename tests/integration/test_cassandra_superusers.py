@@ -9,7 +9,7 @@ from myriad.cql.names import quoted
 from myriad.engines.cassandra import superuser
 from myriad.errors import EngineError
 from myriad.people import cassandra
-from myriad.people.control import SQL
+from myriad.people.tables import SQL
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
 from tests.harness import as_admin
 

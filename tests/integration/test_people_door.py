@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from myriad.control import asking
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import EngineError, NotRunning, PeopleError
 from myriad.home.home import Home
-from myriad.people import People, asking, roles
+from myriad.people import People, roles
 from myriad.settings import Settings
 from tests.harness import as_admin, reachable_folder, wait_until
 

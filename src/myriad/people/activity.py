@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
+from myriad.control import asking
+from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
-from myriad.people import asking
-from myriad.people.control import SQL, reading
+from myriad.people.tables import SQL
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,6 @@ def stop(server: Server, names: Sequence[str]) -> int:
 
 def ran(server: Server, name: str | None, last: int, since: datetime | None) -> list[Ran]:
     """Return what somebody ran, or everybody: the newest first."""
-    with reading(server) as connection:
+    with control_database(server) as connection:
         given = {"name": name, "since": since, "last": last}
         return [Ran(*row) for row in connection.execute(SQL["audit"], given)]

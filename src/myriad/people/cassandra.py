@@ -8,19 +8,19 @@ from uuid import uuid4
 
 import psycopg
 
+from myriad.control.connection import control_database
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines.cassandra import clients
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.superuser import forget_everywhere, let_people_in
-from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people import cassandra_state as state
 from myriad.people.cassandra_plan import Plan, plan
 from myriad.people.cassandra_state import keyspaces
-from myriad.people.control import SQL, reading
 from myriad.people.names import SHOWN, shown
+from myriad.people.tables import SQL
 
 __all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "sync"]
 
@@ -71,7 +71,7 @@ def sync(server: Server, cluster: Cluster) -> Changes:
     """
     if cluster.login == "open":
         return Changes()
-    with cluster.session() as session, databases.control(server, autocommit=True) as connection:
+    with cluster.session() as session, control_database(server, autocommit=True) as connection:
         _lock(connection)
         own = state.OWN if cluster.kind == "embedded" else state.NOTHING
         wanted = state.wanted(connection, own=own)
@@ -155,7 +155,7 @@ def refuse_taken(server: Server, cluster: Cluster, names: Sequence[str]) -> None
     session = _open(cluster)
     if session is None:
         return
-    with session, reading(server) as connection:
+    with session, control_database(server) as connection:
         roles = state.role_names(session, cluster.consistency)
         ours = _ours(connection, _known_mark(connection, roles))
     taken = [name for name in names if name in roles and name not in ours]

@@ -8,7 +8,7 @@ import psycopg
 
 from myriad.cql.connection import Consistency
 from myriad.cql.session import Session
-from myriad.people.control import SQL
+from myriad.people.tables import SQL
 
 Permissions = frozenset[str]
 ROOT = "data"  # all keyspaces, as `system_auth` names them

@@ -8,7 +8,7 @@ import psycopg
 
 from myriad.errors import PeopleError
 from myriad.limits import COUNTS, NAMES, merged
-from myriad.people.control import SQL
+from myriad.people.tables import SQL
 from myriad.settings import Settings
 
 MOST = 10**9  # as settings have it

@@ -6,25 +6,17 @@ from datetime import datetime
 
 import psycopg
 
+from myriad.control.connection import control_database
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.hardening import OWNERS
 from myriad.errors import PeopleError
-from myriad.people import (
-    activity,
-    cassandra,
-    control,
-    grants,
-    limiting,
-    passwords,
-    roles,
-    traces,
-)
+from myriad.people import activity, cassandra, grants, limiting, passwords, roles, tables, traces
 from myriad.people import names as naming
 from myriad.people.activity import Activity, Ran
-from myriad.people.control import SQL, changing, reading
 from myriad.people.limiting import LimitInForce
 from myriad.people.records import Grant, Group, NewPerson, Person, members
+from myriad.people.tables import SQL, changing
 from myriad.settings import Settings
 
 
@@ -78,7 +70,7 @@ class People:
         }
         self._refuse_taken([*known, *wanted])
         with self._change() as connection:
-            control.refuse_taken(connection, list(known))
+            tables.refuse_taken(connection, list(known))
             self._create(connection, people, _stored(connection, people, known))
             _create_groups(connection, _missing_groups(connection, wanted))
             for group, some in wanted.items():
@@ -106,7 +98,7 @@ class People:
 
     def list_people(self) -> list[Person]:
         """Return everybody by name."""
-        with reading(self._server) as connection:
+        with control_database(self._server) as connection:
             return [
                 Person(name, owner, created, hashed is not None, tuple(groups))
                 for name, owner, created, hashed, groups in connection.execute(SQL["people"])
@@ -114,8 +106,8 @@ class People:
 
     def check_login(self, name: str | None, database: str) -> None:
         """Raise PeopleError if there is no such person, or no such database for people."""
-        with reading(self._server) as connection:
-            control.require(connection, "person", [] if name is None else [name])
+        with control_database(self._server) as connection:
+            tables.require(connection, "person", [] if name is None else [name])
             grants.check_database(connection, database)
 
     def remove(self, names: Sequence[str]) -> None:
@@ -161,12 +153,12 @@ class People:
         naming.check(groups, "group")
         self._refuse_taken(groups)
         with self._change() as connection:
-            control.refuse_taken(connection, groups)
+            tables.refuse_taken(connection, groups)
             _create_groups(connection, groups)
 
     def list_groups(self) -> list[Group]:
         """Return every group by name."""
-        with reading(self._server) as connection:
+        with control_database(self._server) as connection:
             held = _grants(connection)
             return [
                 Group(name, members, tuple(grant for grant in held if grant.group == name), pool)
@@ -176,18 +168,18 @@ class People:
     def join(self, group: str, names: Sequence[str]) -> None:
         """Put people into a group; who is in it already stays."""
         with self._changing("group", [group]) as connection:
-            control.require(connection, "person", names)
+            tables.require(connection, "person", names)
             roles.put_into(connection, group, names)
 
     def leave(self, group: str, names: Sequence[str]) -> None:
         """Take people out of a group; who is not in it stays out."""
         with self._changing("group", [group]) as connection:
-            control.require(connection, "person", names)
+            tables.require(connection, "person", names)
             roles.take_out(connection, group, names)
 
     def list_grants(self) -> list[Grant]:
         """Return every grant by group, database and dataset."""
-        with reading(self._server) as connection:
+        with control_database(self._server) as connection:
             return _grants(connection)
 
     def grant(
@@ -243,13 +235,13 @@ class People:
         limiting.check(limits)
         some = [names] if isinstance(names, str) else list(dict.fromkeys(names))
         with changing(self._server) as connection:
-            control.require(connection, "person", some)
+            tables.require(connection, "person", some)
             limiting.change(connection, some, limits, reset=reset)
 
     def limits(self, name: str) -> tuple[LimitInForce, ...]:
         """Return the limits that hold for a person, and where each comes from."""
-        with reading(self._server) as connection:
-            control.require(connection, "person", [name])
+        with control_database(self._server) as connection:
+            tables.require(connection, "person", [name])
             return limiting.of_person(connection, name, self._settings)
 
     def set_group_limits(
@@ -268,15 +260,15 @@ class People:
         if pool not in (None, *limiting.POOLS):
             raise PeopleError(f"no way to pool: {pool!r}", hint="transaction or session.")
         with changing(self._server) as connection:
-            control.require(connection, "group", [group])
+            tables.require(connection, "group", [group])
             limiting.change(connection, [group], limits, reset=reset)
             if pool:
                 connection.execute("UPDATE public.grp SET pool = %s WHERE name = %s", [pool, group])
 
     def group_limits(self, group: str) -> tuple[LimitInForce, ...]:
         """Return the limits that a group gives to its people, and where each comes from."""
-        with reading(self._server) as connection:
-            control.require(connection, "group", [group])
+        with control_database(self._server) as connection:
+            tables.require(connection, "group", [group])
             return limiting.of_group(connection, group, self._settings)
 
     def activity(self, names: Sequence[str] = ()) -> list[Activity]:
@@ -299,8 +291,8 @@ class People:
         return activity.ran(self._server, name, last, since)
 
     def _require_people(self, names: Sequence[str]) -> None:
-        with reading(self._server) as connection:
-            control.require(connection, "person", names)
+        with control_database(self._server) as connection:
+            tables.require(connection, "person", names)
 
     def apply(self, database: str, dataset: str) -> None:
         """Make rights in a dataset what the grants say; call it when the dataset was made."""
@@ -324,7 +316,7 @@ class People:
 
     @contextmanager
     def _change(self) -> Iterator[psycopg.Connection]:
-        """As `control.changing`; Cassandra follows when it is committed."""
+        """As `tables.changing`; Cassandra follows when it is committed."""
         with changing(self._server) as connection:
             yield connection
         self.sync()
@@ -332,7 +324,7 @@ class People:
     @contextmanager
     def _changing(self, what: str, names: Sequence[str]) -> Iterator[psycopg.Connection]:
         with self._change() as connection:
-            control.require(connection, what, names)
+            tables.require(connection, what, names)
             yield connection
 
     def _check_password(self, typed: str | None) -> None:
@@ -361,7 +353,7 @@ def _stored(
 def _missing_groups(connection: psycopg.Connection, wanted: Mapping[str, object]) -> list[str]:
     there = {name for name, *_ in connection.execute(SQL["groups"])}
     missing = [name for name in wanted if name not in there]
-    control.refuse_taken(connection, missing)
+    tables.refuse_taken(connection, missing)
     return missing
 
 

@@ -8,14 +8,15 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from myriad.control import asking
+from myriad.control.connection import identifiers, is_superuser, run_all
 from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.databases import MAINTENANCE
 from myriad.engines.postgres.hardening import OWNERS
 from myriad.errors import PeopleError
-from myriad.people import asking
-from myriad.people.control import SQL, identifiers, is_superuser, run_all
 from myriad.people.names import SHOWN
 from myriad.people.passwords import Stored
+from myriad.people.tables import SQL
 from myriad.people.traces import become
 from myriad.wording import number_of
 

@@ -14,10 +14,11 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
+from myriad.control.connection import identifiers, is_superuser
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.errors import PeopleError
-from myriad.people.control import SQL, identifiers, is_superuser
 from myriad.people.names import shown
+from myriad.people.tables import SQL
 
 LOCKED_WITHIN = "30s"  # an open transaction of somebody's may hold what a right is on
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from myriad.engines.postgres import databases
+from myriad.control.connection import control_database
 from myriad.errors import HalfPublished, MyriadError, PublishError, UsageError
 from myriad.publish.cassandra import runs
 from myriad.publish.cassandra.changes import CassandraChanges, refuse_rename
@@ -280,7 +280,7 @@ class Everywhere:
         try:
             yield report
             report["seconds"] = round(time.monotonic() - began, 3)
-            with databases.control(server, autocommit=True) as connection:
+            with control_database(server, autocommit=True) as connection:
                 runs.done(connection, database, run, report, keep)
         except BaseException as error:
             runs.failed(server, database, run, error, keep)

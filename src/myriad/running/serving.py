@@ -1,8 +1,8 @@
 """What people and publishes get in a Cassandra whenever it is up again."""
 
+from myriad.control.connection import control_database
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 
 # A switch at which nobody is any more: who publishes a table holds a lock (`claim`, record.sql).
@@ -38,6 +38,6 @@ def settle(server: Server, cluster: Cluster) -> None:
 
 def _anything(server: Server) -> bool:
     """Say whether somebody has to finish something; costs a question."""
-    with databases.control(server, autocommit=True) as connection:
+    with control_database(server, autocommit=True) as connection:
         found = connection.execute(_LEFT).fetchone()
     return bool(found and found[0])

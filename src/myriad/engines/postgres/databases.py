@@ -3,8 +3,7 @@
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -113,21 +112,6 @@ def ours(control: psycopg.Connection) -> list[str]:
         [[MAINTENANCE, CONTROL_DATABASE]],
     )
     return [name for (name,) in rows]
-
-
-@contextmanager
-def control(server: Server, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-    """Connect to the control database, which is as this Myriad needs it.
-
-    Our own server's was brought up to date by `up`, and is not changed under one that runs; an
-    attached one's is by whoever comes first. Raises EngineError, TooNew, NotOurs.
-    """
-    with server.connect(autocommit=autocommit) as connection:
-        if server.kind == "embedded":
-            CONTROL.require(connection)
-        else:
-            CONTROL.bring_up_to_date(connection)
-        yield connection
 
 
 def exists(connection: psycopg.Connection, database: str) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from myriad.control.connection import control_database
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, Unsupported, UsageError
 from myriad.publish.cassandra import describing, record, runs, versions
@@ -36,7 +36,7 @@ class CassandraChanges:
 
     def place(self, table: str) -> tuple[str, str] | None:
         """Return dataset and name of what is, or can be had; None: there is nothing."""
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             for dataset, name in choices(self.database, self.settings.dataset, table):
                 place = {"database": self.database, "dataset": dataset, "name": name}
                 if versions.query(connection, "known", **place):
@@ -45,7 +45,7 @@ class CassandraChanges:
 
     def past(self, table: str) -> tuple[str, str] | None:
         """Return dataset and name of what some run was about; None: there was nothing."""
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             for dataset, name in choices(self.database, self.settings.dataset, table):
                 if runs.known(connection, (self.database, dataset), name):
                     return dataset, name
@@ -54,13 +54,13 @@ class CassandraChanges:
     def tables(self, dataset: str) -> list[str]:
         """Return the tables that are published in a dataset."""
         place = {"database": self.database, "dataset": dataset}
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             return [row["name"] for row in versions.query(connection, "published_in", **place)]
 
     def said(self, dataset: str, name: str) -> dict[str, str]:
         """Return what is said of a table, called "", if anything is."""
         place = {"database": self.database, "dataset": dataset, "name": name}
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             rows = versions.query(connection, "said", **place)
         return {"": rows[0]["text"]} if rows else {}
 
@@ -68,12 +68,12 @@ class CassandraChanges:
         """Return the newest runs, of one table (dataset, name), or of all: here, or anywhere."""
         dataset, name = place or (None, None)
         database = self.database if here else None
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             return runs.runs(connection, (database, dataset), name, limit)
 
     def of_run(self, run: str) -> tuple[str, list[str]] | None:
         """Return dataset and tables of a run that changed Cassandra."""
-        with databases.control(self.server, autocommit=True) as connection:
+        with control_database(self.server, autocommit=True) as connection:
             return runs.of(connection, run)
 
     @contextmanager

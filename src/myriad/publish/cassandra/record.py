@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.engines.postgres import databases
+from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.model import Reject
@@ -291,15 +291,15 @@ def _plain(reject: Reject) -> dict[str, Any]:
 
 @contextmanager
 def opened(server: Server) -> Iterator[Record]:
-    """Connect to the control database; raises as `databases.control`."""
-    with databases.control(server, autocommit=True) as connection:
+    """Connect to the control database; raises as `control_database`."""
+    with control_database(server, autocommit=True) as connection:
         yield Record(connection)
 
 
 def everywhere(server: Server) -> list[dict[str, Any]]:
     """Return a row for each published table: database, dataset, name, rows, bytes, source."""
     with (
-        databases.control(server, autocommit=True) as connection,
+        control_database(server, autocommit=True) as connection,
         connection.cursor(row_factory=dict_row) as cursor,
     ):
         return cursor.execute(_SQL["list"]).fetchall()
@@ -307,7 +307,7 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
 
 def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
     """Return the last report of one table and its first rejects, None if it is not published."""
-    with databases.control(server, autocommit=True) as connection:
+    with control_database(server, autocommit=True) as connection:
         row = connection.execute(_SQL["show"], [database, dataset, name]).fetchone()
     if row is None:
         return None

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
-from myriad.engines.postgres import databases
+from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.publish.history import MOST_ERROR, Run, outcome, storable
 
@@ -46,7 +46,7 @@ def failed(server: Server, database: str, run: Run, error: BaseException, keep: 
         "error": storable(str(error) or type(error).__name__)[:MOST_ERROR],
     }
     try:
-        with databases.control(server, autocommit=True) as connection:
+        with control_database(server, autocommit=True) as connection:
             connection.execute(_SQL["failed"], run.values() | result)
             connection.execute(_SQL["forget"], run.values() | {"database": database, "keep": keep})
     except Exception as hidden:  # noqa: BLE001 - what happened matters more than the note of it

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 
+from myriad.control import asking
 from myriad.engines.postgres.base import Server
 from myriad.errors import KeyRefused, SchemaRefused
 from myriad.model import Column, Table
-from myriad.people import asking
 from myriad.publish import contract
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change

@@ -8,11 +8,11 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
+from myriad.control import asking
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
 from myriad.model import Kind
-from myriad.people import asking
 from myriad.publish import naming, plan
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change

@@ -3,9 +3,9 @@
 import psycopg
 from psycopg import sql
 
+from myriad.control import asking
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
-from myriad.people import asking
 from myriad.publish.postgres import ddl, existing, record, versions
 from myriad.publish.postgres.swap import patiently
 from myriad.settings import Settings

@@ -7,10 +7,10 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from myriad.control import asking
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, PublishError
 from myriad.model import TEXT, Column, Table
-from myriad.people import asking
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.postgres import (

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import psycopg
 
+from myriad.control import asking
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Table
-from myriad.people import asking
 from myriad.publish.postgres import existing, record, versions
 from myriad.publish.postgres.existing import Existing
 from myriad.publish.postgres.swap import Replacement, swap

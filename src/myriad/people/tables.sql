@@ -161,22 +161,6 @@ JOIN public.grp ON grp.name = g.rolname
 WHERE m.rolname = %(name)s
 ORDER BY 1;
 
--- name: door_is_there
-SELECT EXISTS (
-    SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'myriad door'
-);
-
--- name: sweep_requests
--- Whose asker died.
-DELETE FROM public.request WHERE asked < now() - interval '1 hour';
-
--- name: ask
-INSERT INTO public.request (what, who) VALUES (%(what)s, %(who)s::text[]) RETURNING id;
-
--- name: answer
-SELECT answer FROM public.request WHERE id = %(id)s AND answer IS NOT NULL;
-
 -- name: audit
 SELECT at, person, database, address, seconds, rows, bytes, outcome, statement
 FROM public.audit

@@ -8,11 +8,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from myriad.engines.postgres import databases
+from myriad import named_sql
+from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, NotRunning
-from myriad.people.control import SQL
 
+_SQL = named_sql.load("myriad.control", "asking.sql")
 ANSWERS_WITHIN = 10.0  # seconds
 
 
@@ -30,7 +31,7 @@ def ask(
     `what` is `activity`, `stop` or `end`; without names, of everybody. Raises NotRunning if
     there is no door or no answer within that many seconds, EngineError if it refuses.
     """
-    with databases.control(server, autocommit=True) as connection:
+    with control_database(server, autocommit=True) as connection:
         if not _is_there(connection):
             raise NotRunning(
                 "the door is not up, so nobody is connected through it",
@@ -62,14 +63,14 @@ def by_process(server: Server) -> dict[int, str]:
 
 
 def _is_there(connection: psycopg.Connection) -> bool:
-    row = connection.execute(SQL["door_is_there"]).fetchone()
+    row = connection.execute(_SQL["door_is_there"]).fetchone()
     return bool(row and row[0])
 
 
 def _put(connection: psycopg.Connection, what: str, who: Sequence[str]) -> int:
-    connection.execute(SQL["sweep_requests"])
+    connection.execute(_SQL["sweep_requests"])
     with connection.transaction():
-        row = connection.execute(SQL["ask"], {"what": what, "who": list(who)}).fetchone()
+        row = connection.execute(_SQL["ask"], {"what": what, "who": list(who)}).fetchone()
         assert row is not None  # noqa: S101 - INSERT ... RETURNING
         number = int(row[0])
         connection.execute(sql.SQL("NOTIFY myriad_door, {}").format(str(number)))
@@ -79,7 +80,7 @@ def _put(connection: psycopg.Connection, what: str, who: Sequence[str]) -> int:
 def _await(connection: psycopg.Connection, number: int, deadline: float) -> Any:  # noqa: ANN401
     """Return the answer once it is there, None if it is not by the deadline."""
     while True:
-        row = connection.execute(SQL["answer"], {"id": number}).fetchone()
+        row = connection.execute(_SQL["answer"], {"id": number}).fetchone()
         left = deadline - time.monotonic()
         if row or left <= 0:
             return row[0] if row else None
