@@ -8,7 +8,7 @@ from myriad import Myriad
 from myriad.cql.names import quoted
 from myriad.engines.cassandra import superuser
 from myriad.errors import EngineError
-from myriad.people import cassandra
+from myriad.people.cassandra import sync as cassandra
 from myriad.people.tables import SQL
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
 from tests.harness import as_admin

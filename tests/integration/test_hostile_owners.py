@@ -19,7 +19,7 @@ from myriad.engines.postgres import databases
 from myriad.engines.postgres.databases import create_database
 from myriad.engines.postgres.hardening import LOGIN_TRIGGERS
 from myriad.errors import PeopleError, PublishError
-from myriad.people import grants
+from myriad.people.postgres import rights
 from myriad.publish import Options
 from tests.harness import as_admin
 from tests.hostile import Owner, add_owner
@@ -289,7 +289,7 @@ def test_what_would_reach_other_sessions_is_refused_to_an_owner(owner: Owner) ->
 def test_an_open_transaction_of_an_owner_holds_up_a_grant_for_a_while_only(
     owner: Owner, readers: Readers, installation: Myriad, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grants, "LOCKED_WITHIN", "200ms")
+    monkeypatch.setattr(rights, "LOCKED_WITHIN", "200ms")
     owner.run("CREATE TABLE t (a int)")
     with closing(owner.connect()) as connection:
         connection.execute("BEGIN; GRANT SELECT ON t TO PUBLIC")

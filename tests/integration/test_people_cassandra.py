@@ -13,7 +13,8 @@ from myriad import Myriad
 from myriad.connect import Target
 from myriad.cql.names import quoted
 from myriad.errors import CqlError, PeopleError
-from myriad.people import NewPerson, People, cassandra
+from myriad.people import NewPerson, People
+from myriad.people.cassandra import sync as cassandra
 from myriad.publish.cassandra import record
 from tests.cql_people import Login, as_administrator, cannot_log_in, refused
 from tests.harness import as_admin, wait_until

@@ -16,7 +16,8 @@ from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import EngineError, NotRunning, PeopleError
 from myriad.home.home import Home
-from myriad.people import People, roles
+from myriad.people import People
+from myriad.people.postgres import roles
 from myriad.settings import Settings
 from tests.harness import as_admin, reachable_folder, wait_until
 

@@ -9,7 +9,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from myriad.errors import PeopleError
-from myriad.people import People, traces
+from myriad.people import People
+from myriad.people.postgres import traces
 from myriad.settings import Settings
 from tests.harness import as_admin
 from tests.hostile import Owner, each_owner

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from myriad.people.cassandra_plan import MEMBERS_AT_ONCE, plan
-from myriad.people.cassandra_state import OWN, READ, ROOT, WRITE, Actual, Role, Wanted
+from myriad.people.cassandra.plan import MEMBERS_AT_ONCE, plan
+from myriad.people.cassandra.state import OWN, READ, ROOT, WRITE, Actual, Role, Wanted
 
 BORN = datetime(2030, 1, 1, tzinfo=UTC)
 LATER = datetime(2030, 1, 2, tzinfo=UTC)

@@ -8,7 +8,7 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
-from myriad.people.limiting import POOLS
+from myriad.people.limits import POOLS
 
 
 @click.group("group")

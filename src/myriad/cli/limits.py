@@ -9,7 +9,7 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session
 from myriad.limits import COUNTS, NAMES
 from myriad.people import LimitInForce, People
-from myriad.people.limiting import problem_of
+from myriad.people.limits import problem_of
 from myriad.settings import TABLE
 
 NONE = "none"  # and so is 0

@@ -1,7 +1,7 @@
-"""People, groups, grants and limits; what they become in each engine."""
+"""People, groups, grants and limits, and what they become in each engine; not what they read."""
 
 from myriad.people.activity import Activity, Ran
-from myriad.people.limiting import LimitInForce
+from myriad.people.limits import LimitInForce
 from myriad.people.people import People
 from myriad.people.records import Grant, Group, NewPerson, Person
 

@@ -19,10 +19,10 @@ OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
 
 
 def serve(server: Server, cluster: Cluster) -> None:
-    """Give people what is theirs there; see `people.cassandra.sync`."""
-    from myriad.people import cassandra  # noqa: PLC0415 - only who stays up needs it
+    """Give people what is theirs there; see `sync`."""
+    from myriad.people.cassandra.sync import sync  # noqa: PLC0415 - only who stays up needs it
 
-    cassandra.sync(server, cluster)
+    sync(server, cluster)
 
 
 def settle(server: Server, cluster: Cluster) -> None:

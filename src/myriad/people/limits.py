@@ -8,7 +8,8 @@ import psycopg
 
 from myriad.errors import PeopleError
 from myriad.limits import COUNTS, NAMES, merged
-from myriad.people.tables import SQL
+from myriad.people.register import Register
+from myriad.people.tables import SQL, changing, require
 from myriad.settings import Settings
 
 MOST = 10**9  # as settings have it
@@ -81,7 +82,7 @@ def forget(connection: psycopg.Connection, roles: Sequence[str]) -> None:
     connection.execute(SQL["forget_limits"], {"roles": list(roles)})
 
 
-def of_person(
+def _of_person(
     connection: psycopg.Connection, name: str, settings: Settings
 ) -> tuple[LimitInForce, ...]:
     """Return every limit of a person, with what it comes from."""
@@ -98,12 +99,55 @@ def of_person(
     return _in_force(overrides, origins, settings)
 
 
-def of_group(
+def _of_group(
     connection: psycopg.Connection, group: str, settings: Settings
 ) -> tuple[LimitInForce, ...]:
     """Return every limit that a group gives to people who have none of their own."""
     own = _set_by(connection, [group])[group]
     return _in_force(own, dict.fromkeys(own, OWN), settings)
+
+
+def set_people(
+    register: Register, names: Sequence[str], limits: Mapping[str, float | None], *, reset: bool
+) -> None:
+    """Set limits of people; see `change`. Raises PeopleError."""
+    check(limits)
+    with changing(register.server) as connection:
+        require(connection, "person", names)
+        change(connection, names, limits, reset=reset)
+
+
+def person(register: Register, name: str) -> tuple[LimitInForce, ...]:
+    """Return every limit of a person; raises PeopleError if there is no such one."""
+    with register.read() as connection:
+        require(connection, "person", [name])
+        return _of_person(connection, name, register.settings)
+
+
+def set_group(
+    register: Register,
+    group: str,
+    limits: Mapping[str, float | None],
+    *,
+    reset: bool,
+    pool: str | None,
+) -> None:
+    """Set limits of a group, and how its sessions are pooled. Raises PeopleError."""
+    check(limits)
+    if pool not in (None, *POOLS):
+        raise PeopleError(f"no way to pool: {pool!r}", hint="transaction or session.")
+    with changing(register.server) as connection:
+        require(connection, "group", [group])
+        change(connection, [group], limits, reset=reset)
+        if pool:
+            connection.execute("UPDATE public.grp SET pool = %s WHERE name = %s", [pool, group])
+
+
+def group(register: Register, name: str) -> tuple[LimitInForce, ...]:
+    """Return every limit of a group; raises PeopleError if there is no such one."""
+    with register.read() as connection:
+        require(connection, "group", [name])
+        return _of_group(connection, name, register.settings)
 
 
 def _set_by(connection: psycopg.Connection, roles: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -16,13 +16,10 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.superuser import forget_everywhere, let_people_in
 from myriad.engines.postgres.base import Server
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
-from myriad.people import cassandra_state as state
-from myriad.people.cassandra_plan import Plan, plan
-from myriad.people.cassandra_state import keyspaces
+from myriad.people.cassandra import state
+from myriad.people.cassandra.plan import Plan, plan
 from myriad.people.names import SHOWN, shown
 from myriad.people.tables import SQL
-
-__all__ = ["Changes", "follow", "keyspaces", "refuse_owners", "refuse_taken", "sync"]
 
 DROPPING = 120.0  # seconds; a node takes its time for a role that many are members of
 STARTING = (CqlError.BAD_CREDENTIALS,)  # so it answers before it knows Myriad

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from myriad.cql.names import quoted
-from myriad.people.cassandra_state import NOTHING, ROOT, Actual, Role, Wanted, keyspace_of
+from myriad.people.cassandra.state import NOTHING, ROOT, Actual, Role, Wanted, keyspace_of
 
 # Members of one group are one partition. 30 of the longest names stay below the 5 KiB at which a
 # stock cluster warns of a batch.

@@ -16,8 +16,8 @@ from myriad.engines.postgres.hardening import OWNERS
 from myriad.errors import PeopleError
 from myriad.people.names import SHOWN
 from myriad.people.passwords import Stored
+from myriad.people.postgres.traces import become, forget
 from myriad.people.tables import SQL
-from myriad.people.traces import become
 from myriad.wording import number_of
 
 SESSIONS_END_WITHIN = 20.0  # seconds; an ended session first rolls back
@@ -158,8 +158,9 @@ def _give_up_after(deadline: float, left: int) -> None:
         )
 
 
-def drop(connection: psycopg.Connection, names: Sequence[str]) -> None:
-    """Drop roles that nothing names any more; raises PeopleError if something does."""
+def drop(server: Server, connection: psycopg.Connection, names: Sequence[str]) -> None:
+    """Drop roles with every right that they hold; raises PeopleError if something names them."""
+    forget(server, names)
     try:
         run_all(
             connection, [sql.SQL("DROP ROLE {}").format(sql.Identifier(name)) for name in names]

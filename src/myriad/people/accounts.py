@@ -1,0 +1,109 @@
+"""Accounts of people: made, listed, given another password, removed."""
+
+from collections.abc import Mapping, Sequence
+
+import psycopg
+
+from myriad.engines.postgres.hardening import OWNERS
+from myriad.people import groups, limits, names, passwords, tables
+from myriad.people.postgres import rights, roles
+from myriad.people.records import NewPerson, Person, members
+from myriad.people.register import Register
+from myriad.people.tables import SQL
+
+
+def add(register: Register, people: Sequence[NewPerson]) -> list[tuple[str, str]]:
+    """Add people, and groups that are missing; return each name with its password."""
+    names.check([person.name for person in people], "person")
+    wanted = members(people)
+    names.check(list(wanted), "group")
+    for person in people:
+        register.check_password(person.password)
+    known = {
+        person.name: passwords.generate() if person.password is None else person.password
+        for person in people
+    }
+    register.refuse_taken([*known, *wanted])
+    with register.change() as connection:
+        tables.refuse_taken(connection, list(known))
+        _create(register, connection, people, _stored(connection, people, known))
+        groups.create(connection, groups.missing(connection, list(wanted)))
+        for group, some in wanted.items():
+            roles.put_into(connection, group, some)
+    return list(known.items())
+
+
+def _create(
+    register: Register,
+    connection: psycopg.Connection,
+    people: Sequence[NewPerson],
+    stored: dict[str, passwords.Stored],
+) -> None:
+    owners = [person.name for person in people if person.owner]
+    verifiers = {name: each.scram for name, each in stored.items()}
+    roles.create_people(connection, verifiers, set(owners))
+    limits.forget(connection, list(stored))
+    text = "COPY public.person (name, owner, verifier, cassandra) FROM STDIN"
+    with connection.cursor().copy(text) as copy:
+        for person in people:
+            each = stored[person.name]
+            copy.write_row((person.name, person.owner, each.scram, each.bcrypt))
+    if owners:
+        roles.open_to_owners(connection, register.server, register.settings.database)
+        roles.put_into(connection, OWNERS, owners)
+
+
+def _stored(
+    connection: psycopg.Connection, people: Sequence[NewPerson], known: Mapping[str, str]
+) -> dict[str, passwords.Stored]:
+    typed = [person.name for person in people if person.password is not None]
+    generated = [person.name for person in people if person.password is None]
+    quick = passwords.of_generated([known[name] for name in generated])
+    slow = passwords.of_typed(connection, [known[name] for name in typed])
+    return dict(zip([*generated, *typed], [*quick, *slow], strict=True))
+
+
+def listed(register: Register) -> list[Person]:
+    """Return everybody by name."""
+    with register.read() as connection:
+        return [
+            Person(name, owner, created, hashed is not None, tuple(of))
+            for name, owner, created, hashed, of in connection.execute(SQL["people"])
+        ]
+
+
+def require(register: Register, some: Sequence[str]) -> None:
+    """Raise PeopleError that lists which of `some` are no people."""
+    with register.read() as connection:
+        tables.require(connection, "person", some)
+
+
+def check_login(register: Register, name: str | None, database: str) -> None:
+    """Raise PeopleError if there is no such person, or no such database for people."""
+    with register.read() as connection:
+        tables.require(connection, "person", [] if name is None else [name])
+        rights.check_database(connection, database)
+
+
+def remove(register: Register, names: Sequence[str]) -> None:
+    """Remove people; returns when their sessions have ended. Raises PeopleError for owners."""
+    some = list(dict.fromkeys(names))
+    with register.change_of("person", some) as connection:
+        roles.refuse_owners(connection, some)
+        register.refuse_owners(some)
+        with roles.shut_out(register.server, some):
+            roles.refuse_owners(connection, some)  # what they made in the meantime
+            roles.drop(register.server, connection, some)
+            limits.forget(connection, some)
+            connection.execute("DELETE FROM public.person WHERE name = ANY(%s)", [some])
+            connection.commit()
+
+
+def set_password(register: Register, name: str, password: str | None) -> str:
+    """Give somebody a new password, generated if None; return it."""
+    register.check_password(password)
+    chosen = passwords.generate() if password is None else password
+    with register.change_of("person", [name]) as connection:
+        one = NewPerson(name, password=password)
+        roles.set_password(connection, name, _stored(connection, [one], {name: chosen})[name])
+    return chosen

@@ -1,0 +1,1 @@
+"""What people, groups and grants become in Cassandra, derived from the control database."""

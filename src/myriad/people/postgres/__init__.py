@@ -1,0 +1,1 @@
+"""What people, groups and grants become in PostgreSQL: roles and rights."""
