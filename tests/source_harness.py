@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from myriad.model import Kind, Reject, Type
-from myriad.sources.base import BATCH_ROWS, ReadOptions, TableSource, TypeMismatch, Workspace
+from myriad.sources.base import BATCH_ROWS, TableSource, TypeMismatch, Workspace
 
 Opener = Callable[..., list[TableSource]]
 
@@ -15,7 +15,7 @@ Opener = Callable[..., list[TableSource]]
 def opened(opener: Opener, path: Path, *, memory_mb: int = 100) -> list[TableSource]:
     """Open a file as the chooser does."""
     workspace = Workspace(path.parent, memory_mb)
-    return opener(path, str(path), ReadOptions(), workspace, name=path.stem)
+    return opener(path, str(path), workspace, name=path.stem)
 
 
 def rows(source: TableSource) -> list[tuple[Any, ...]]:

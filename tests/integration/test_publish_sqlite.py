@@ -12,7 +12,7 @@ import pytest
 
 from myriad.errors import SourceError
 from myriad.publish.contract import Change
-from myriad.sources import sqlite_file
+from myriad.sources.sqlite import file as sqlite_file
 from tests.catalog import not_null, rules
 from tests.publishing import Place
 

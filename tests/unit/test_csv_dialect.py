@@ -7,8 +7,8 @@ import pytest
 import zstandard
 
 from myriad.errors import SourceError
-from myriad.sources import csv_dialect
 from myriad.sources.base import ReadOptions
+from myriad.sources.csv import dialect as csv_dialect
 from tests.csv_source import Rejects, by_python, opened, sortable, texts
 
 WITH_HEADER = {

@@ -17,8 +17,8 @@ import pytest
 import zstandard
 
 from myriad.errors import SourceError, UsageError
-from myriad.sources import jsonl_records
 from myriad.sources.base import ReadOptions, TableSource, Workspace
+from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.open import open_sources
 from tests.csv_source import texts
 
@@ -139,7 +139,7 @@ def test_a_small_file_that_stands_for_much_is_refused_in_little_memory(
 def test_rows_that_do_not_fit_into_memory_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myriad.sources.parquet_bounds.MAX_ROW", MB)
+    monkeypatch.setattr("myriad.sources.parquet.bounds.MAX_ROW", MB)
     table = pa.table({"a": [b"x" * (2 * MB)]})
     pq.write_table(table, tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
     with pytest.raises(SourceError, match="its rows have about 2,097,"):
@@ -279,7 +279,7 @@ def test_a_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_foreign_keys_that_take_too_long_to_check_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myriad.sources.sqlite_schema.ORPHANS_SECONDS", 0.2)
+    monkeypatch.setattr("myriad.sources.sqlite.schema.ORPHANS_SECONDS", 0.2)
     with closing(sqlite3.connect(tmp_path / "t.db")) as con:
         con.execute("CREATE TABLE p (k TEXT PRIMARY KEY)")
         con.execute("CREATE TABLE c (k INTEGER REFERENCES p (k))")

@@ -8,7 +8,7 @@ import pytest
 from myriad.errors import SourceError
 from myriad.model import TEXT, Kind, Reject, Type
 from myriad.sources.base import TableSource, TypeMismatch
-from myriad.sources.jsonl import open_jsonl
+from myriad.sources.jsonl.source import open_jsonl
 from tests.source_harness import opened, read, rows, types, why
 
 

@@ -11,7 +11,7 @@ import pytest
 from myriad.errors import SourceError
 from myriad.model import TEXT, Kind, Reject, Type
 from myriad.sources.base import TableSource, TypeMismatch
-from myriad.sources.parquet import open_parquet
+from myriad.sources.parquet.source import open_parquet
 from tests.source_harness import opened, read, rows, types, why
 
 FAR = 8_000_000_000_000_000  # milliseconds: a year that Arrow itself cannot write

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from myriad.errors import SourceError
-from myriad.sources import jsonl_count, jsonl_records
 from myriad.sources.base import Changed, ReadOptions, TableSource, Workspace
+from myriad.sources.jsonl import count as jsonl_count
+from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.open import open_sources
 
 MB = 1 << 20

@@ -14,9 +14,9 @@ import pytest
 
 from myriad.errors import SourceError
 from myriad.model import Index, Kind, Reject, Type
-from myriad.sources import sqlite_file
 from myriad.sources.base import TableSource
-from myriad.sources.sqlite import open_sqlite
+from myriad.sources.sqlite import file as sqlite_file
+from myriad.sources.sqlite.source import open_sqlite
 from tests.source_harness import opened, read, rows, types, why
 
 UUID = "6f1e7f3e-8c5b-4a8e-9a67-0a1b2c3d4e5f"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from myriad.model import ForeignKey, Index, Kind, Table
-from myriad.sources import sqlite_types
 from myriad.sources.base import TableSource
-from myriad.sources.sqlite import open_sqlite
+from myriad.sources.sqlite import types as sqlite_types
+from myriad.sources.sqlite.source import open_sqlite
 from tests.source_harness import opened, rows
 
 

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from myriad.model import Kind, Type
-from myriad.sources import engine, text, text_sql
 from myriad.sources.base import Workspace
+from myriad.sources.typing import duck, text, text_sql
 
 YEARS = 60_000  # days, beginning in 1900
 NUL = r"\u0000"
@@ -132,7 +132,7 @@ CASES: dict[str, tuple[str, list[str | None]]] = {
 
 @pytest.fixture(scope="module")
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with engine.connect(Workspace(tmp_path_factory.mktemp("duck"), 150)) as connection:
+    with duck.connect(Workspace(tmp_path_factory.mktemp("duck"), 150)) as connection:
         yield connection
 
 

@@ -14,7 +14,7 @@ from myriad.publish.contract import Change, Level
 from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, size_text
 from myriad.sources.base import ReadOptions
-from myriad.sources.open import check
+from myriad.sources.places.names import check
 from myriad.wording import changed, number_of
 
 WOULD = {

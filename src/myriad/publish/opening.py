@@ -11,7 +11,8 @@ from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import ReadOptions, TableSource, Workspace
 from myriad.sources.nothing import Nothing
-from myriad.sources.open import called, open_sources
+from myriad.sources.open import open_sources
+from myriad.sources.places.names import called
 
 
 @dataclass(frozen=True)

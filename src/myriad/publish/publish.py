@@ -34,9 +34,9 @@ from myriad.publish.postgres import job as postgres
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
 from myriad.settings import Settings
-from myriad.sources import engine
 from myriad.sources.base import Workspace
-from myriad.sources.open import expand
+from myriad.sources.places.names import expand
+from myriad.sources.typing import duck
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
@@ -129,7 +129,7 @@ class _Place:
         history.tables = opening.tables(sources)  # until they were read
         run.meant = opening.engine(sources)
         try:
-            with _workspace(self.home, self.settings) as workspace, engine.heeding_signals():
+            with _workspace(self.home, self.settings) as workspace, duck.heeding_signals():
                 opened = opening.opened(sources, workspace)
                 try:
                     targets = plan.targets(opened, options, remembered)

@@ -1,1 +1,1 @@
-"""Open a source as tables of Arrow batches: one file per format."""
+"""What is read, opened as tables of Arrow batches: a room for each format; no engine."""

@@ -228,8 +228,3 @@ def too_wide(origin: str, columns: int) -> SourceError:
         f" {MAX_COLUMNS:,}",
         hint="Is it the right --delimiter? Split the file, or turn columns into rows.",
     )
-
-
-def missing(path: Path) -> SourceError:
-    """Return the error for a path that is not there."""
-    return SourceError(f"{path}: no such file", hint="Check the path; globs are expanded too.")

@@ -15,8 +15,8 @@ from typing import Any
 
 from myriad.cql.types import CqlType
 from myriad.publish import naming
-from myriad.sources.jsonl_records import Number
-from myriad.sources.jsonl_types import is_double
+from myriad.sources.jsonl.records import Number
+from myriad.sources.jsonl.types import is_double
 
 TEXT = CqlType("text")
 DEPTH = 16

@@ -11,7 +11,7 @@ from myriad.publish.cassandra.look.kinds import CqlColumn
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.rejects import SHOWN, Rejects
 from myriad.publish.report import size_text
-from myriad.sources.batches import RAW_LIMIT
+from myriad.sources.typing.batches import RAW_LIMIT
 from myriad.wording import number_of
 
 SHOWN_DUPLICATES = 5

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from myriad.model import Column, Kind, Table, Type
 from myriad.publish.reading import Reading
-from myriad.sources import engine
 from myriad.sources.base import Workspace, arrow_type
-from myriad.sources.text_sql import literal
+from myriad.sources.typing import duck
+from myriad.sources.typing.text_sql import literal
 
 # A row's `sum` of integers wraps in Cassandra without a word: a smallint's does at once.
 _WIDER = {Kind.SMALLINT: Type(Kind.INTEGER)}
@@ -42,7 +42,7 @@ class Spool:
     @property
     def _con(self) -> duckdb.DuckDBPyConnection:
         if self._opened is None:
-            self._opened = engine.connect(self._workspace)
+            self._opened = duck.connect(self._workspace)
             self._opened.execute(f"ATTACH {literal(str(self._file))} AS spool")
         return self._opened
 

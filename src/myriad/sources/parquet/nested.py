@@ -12,7 +12,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from myriad.sources.values import Values
+from myriad.sources.typing.values import Values
 
 Texts = list[str | None]
 _OUT_OF_RANGE = r"^<value out of range: (-?\d+)>$"  # years beyond 32,767 either way

@@ -10,19 +10,16 @@ import pyarrow.parquet as pq
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.model import TEXT, Column, Table, Type
-from myriad.sources import parquet_bounds
-from myriad.sources.base import ReadOptions, RejectSink, TableSource, Workspace
-from myriad.sources.batches import Sieve
-from myriad.sources.parquet_types import convert, may_not_fit, type_of
-from myriad.sources.values import encoder
+from myriad.sources.base import RejectSink, TableSource, Workspace
+from myriad.sources.parquet import bounds
+from myriad.sources.parquet.types import convert, may_not_fit, type_of
+from myriad.sources.typing.batches import Sieve
+from myriad.sources.typing.values import encoder
 from myriad.wording import number_of
 
 
-def open_parquet(
-    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
-) -> list[TableSource]:
+def open_parquet(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
     """Open a Parquet file; `name` is the table's. Raises SourceError if it cannot be read."""
-    del options  # Parquet leaves nothing open
     return [ParquetSource(path, origin, workspace, name)]
 
 
@@ -56,7 +53,7 @@ class ParquetSource(TableSource):
                 )
             self.records = self._counted(file)
             budget = workspace.memory_mb * 2**20 // 8
-            self._batch_rows = parquet_bounds.batch_rows(path, file, budget, origin)
+            self._batch_rows = bounds.batch_rows(path, file, budget, origin)
             self._types = [type_of(field.type) for field in self._schema]
             self._believe()
 
@@ -64,7 +61,7 @@ class ParquetSource(TableSource):
         return pq.ParquetFile(
             self._path,
             pre_buffer=False,
-            buffer_size=parquet_bounds.READ_BYTES,
+            buffer_size=bounds.READ_BYTES,
             page_checksum_verification=True,
             arrow_extensions_enabled=True,  # type: ignore[call-arg]  # newer than the stubs
         )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources.text_sql import literal
-from myriad.sources.values import NUMBERS
+from myriad.sources.typing.text_sql import literal
+from myriad.sources.typing.values import NUMBERS
 
 _EXACT = 2**53  # whole numbers up to here are exact in double precision
 _DECIMALS = ("DECIMAL", "NUMERIC", "DEC", "NUMBER")

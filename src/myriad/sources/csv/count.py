@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from myriad.sources.aside import Stopped
-from myriad.sources.bits import ALL, NONE, WORD, Bits, behind, bits, last, ones, within
-from myriad.sources.csv_dialect import Dialect
+from myriad.sources.counting.aside import Stopped
+from myriad.sources.counting.bits import ALL, NONE, WORD, Bits, behind, bits, last, ones, within
+from myriad.sources.csv.dialect import Dialect
 
 CHUNK = 1 << 20  # with less the calls cost more than the work
 BOM = b"\xef\xbb\xbf"

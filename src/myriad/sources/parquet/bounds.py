@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from myriad.errors import SourceError
-from myriad.sources import parquet_nested
 from myriad.sources.base import BATCH_ROWS
-from myriad.sources.spool import MOST_TIMES, SAFE_BYTES, trap
+from myriad.sources.parquet import nested
+from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
 READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
 MAX_ROW = 256 << 20  # as for records of text: what is made of it on the way takes several times it
@@ -76,4 +76,4 @@ def _varies(kind: pa.DataType) -> bool:
         return _varies(kind.value_type)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return True
-    return parquet_nested.is_bytes(kind) and not pa.types.is_fixed_size_binary(kind)
+    return nested.is_bytes(kind) and not pa.types.is_fixed_size_binary(kind)

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from myriad.sources import no_table, spool
 from myriad.sources.base import ReadOptions
+from myriad.sources.csv import no_table
+from myriad.sources.places import files, text_files
 
 
 def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Path:
@@ -11,11 +12,11 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Path:
 
     Raises SourceError if it is no table of text.
     """
-    spool.refuse_binary(path, origin)
-    encoding = options.encoding or spool.wide_encoding(spool.head(path))
+    text_files.refuse_binary(path, origin)
+    encoding = options.encoding or text_files.wide_encoding(files.head(path))
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-        path = spool.transcoded(path, encoding, folder, origin)
+        path = text_files.transcoded(path, encoding, folder, origin)
     if options.skip:
-        path = spool.blanked(path, options.skip, folder)
-    no_table.refuse(spool.head(path), origin, options)
+        path = text_files.blanked(path, options.skip, folder)
+    no_table.refuse(files.head(path), origin, options)
     return path

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from myriad.sources.aside import Stopped
-from myriad.sources.bits import ALL, NONE, WORD, bits, flags, last, within
+from myriad.sources.counting.aside import Stopped
+from myriad.sources.counting.bits import ALL, NONE, WORD, bits, flags, last, within
 
 CHUNK = 1 << 20
 BOM = b"\xef\xbb\xbf"

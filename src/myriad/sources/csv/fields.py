@@ -6,7 +6,7 @@ of it. Elsewhere a quote is a character like any other.
 
 import re
 
-from myriad.sources.csv_dialect import Dialect
+from myriad.sources.csv.dialect import Dialect
 from myriad.wording import number_of
 
 Line = bytes | bytearray

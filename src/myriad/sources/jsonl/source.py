@@ -8,21 +8,22 @@ import pyarrow as pa
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.model import Column, Table, Type
-from myriad.sources import jsonl_count, jsonl_records, spool
-from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
     MAX_COLUMNS,
-    ReadOptions,
     RejectSink,
     TableSource,
     TypeMismatch,
     Workspace,
 )
-from myriad.sources.batches import Sieve
-from myriad.sources.jsonl_records import Chunk
-from myriad.sources.jsonl_types import Evidence, encode
-from myriad.sources.values import encoder
+from myriad.sources.counting.aside import Aside, Stopped
+from myriad.sources.jsonl import count as jsonl_count
+from myriad.sources.jsonl import records as jsonl_records
+from myriad.sources.jsonl.records import Chunk
+from myriad.sources.jsonl.types import Evidence, encode
+from myriad.sources.places import text_files
+from myriad.sources.typing.batches import Sieve
+from myriad.sources.typing.values import encoder
 
 SAMPLE_CHUNKS = 4
 HOPELESS = 100_000  # so many broken records, and no sound one: there will be none
@@ -31,12 +32,9 @@ SAMPLE_PIECE = 64 << 10
 PROOF_ROWS = 16_384  # planning a test of texts costs as much as testing 10,000
 
 
-def open_jsonl(
-    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
-) -> list[TableSource]:
+def open_jsonl(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
     """Open a plain UTF-8 file of JSON records; `name` is the table's. Raises SourceError."""
-    del options  # JSON leaves nothing open
-    spool.refuse_binary(path, origin)
+    text_files.refuse_binary(path, origin)
     source = JsonlSource(path, origin, workspace, name)
     try:
         source.guess()

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources import parquet_nested
 from myriad.sources.base import arrow_type
-from myriad.sources.values import NUMBERS, Encoded, Encoder, Values, positions
+from myriad.sources.parquet import nested
+from myriad.sources.typing.values import NUMBERS, Encoded, Encoder, Values, positions
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
 _SIMPLE: dict[pa.DataType, Kind] = {
@@ -42,7 +42,7 @@ def type_of(kind: pa.DataType) -> tuple[Type, str]:
         return (Type(named), said) if named else type_of(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return type_of(kind.value_type)
-    if parquet_nested.is_nested(kind):
+    if nested.is_nested(kind):
         return Type(Kind.JSONB), said
     if pa.types.is_decimal(kind) and kind.precision > MAX_DIGITS:
         return TEXT, f"{said}: more than {MAX_DIGITS} digits are kept as text"
@@ -62,7 +62,7 @@ def _scalar(kind: pa.DataType) -> Type:
         return Type(Kind.TIMESTAMPTZ if kind.tz else Kind.TIMESTAMP)
     if pa.types.is_time(kind):
         return Type(Kind.TIME)
-    return Type(Kind.BYTEA) if parquet_nested.is_bytes(kind) else TEXT
+    return Type(Kind.BYTEA) if nested.is_bytes(kind) else TEXT
 
 
 def may_not_fit(kind: pa.DataType, chosen: Type) -> bool:
@@ -91,7 +91,7 @@ def _plain(array: Any) -> Values:  # noqa: ANN401 - the stubs have a class for e
         return _plain(array.dictionary_decode())
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _plain(array.cast(pa.string(), safe=False))
-    if parquet_nested.is_bytes(kind):
+    if nested.is_bytes(kind):
         return _plain_bytes(array)
     if pa.types.is_float16(kind):
         return _plain(array.cast(pa.float32()))
@@ -126,11 +126,11 @@ def _sound(array: Values) -> tuple[Values, Mapping[int, str]]:
 
 def _converted(array: Values, kind: Type, encoder: Encoder) -> Encoded:
     source = array.type
-    if parquet_nested.is_nested(source):
+    if nested.is_nested(source):
         return _nested(array, kind)
     if pa.types.is_string(source):
         return encoder.from_text(array, kind)
-    if parquet_nested.is_bytes(source):
+    if nested.is_bytes(source):
         return _bytes(array, kind)
     if _casts(source, kind):
         try:
@@ -201,7 +201,7 @@ def _texts(array: Values) -> Values:
     if pa.types.is_decimal(array.type):
         values = (None if v is None else format(v, "f") for v in array.to_pylist())
         return pa.array(values, pa.string())
-    return parquet_nested.plain_texts(array)
+    return nested.plain_texts(array)
 
 
 def _bytes(array: Values, kind: Type) -> Encoded:
@@ -217,10 +217,10 @@ def _nested(array: Values, kind: Type) -> Encoded:
     if kind.kind not in (Kind.JSONB, Kind.TEXT):
         return _none_fits(array, kind)
     try:
-        texts = parquet_nested.json_texts(array)
+        texts = nested.json_texts(array)
     except UnicodeDecodeError:
         return _nested_one_by_one(array, kind)
-    reasons = ((at, parquet_nested.problem(text)) for at, text in enumerate(texts) if text)
+    reasons = ((at, nested.problem(text)) for at, text in enumerate(texts) if text)
     broken = {at: why for at, why in reasons if why}
     if kind == TEXT:
         return Encoded(pa.array(texts, pa.string()), (), broken)
@@ -234,7 +234,7 @@ def _nested_one_by_one(array: Values, kind: Type) -> Encoded:
     broken: dict[int, str] = {}
     for at in range(len(array)):
         try:
-            parquet_nested.json_texts(array[at : at + 1])
+            nested.json_texts(array[at : at + 1])
             encoded = _nested(array[at : at + 1], kind)
             if encoded.broken:
                 broken[at] = encoded.broken[0]

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources.text_sql import ALL_TESTS, DATE_FORMATS, TESTS, quoted
+from myriad.sources.typing.text_sql import ALL_TESTS, DATE_FORMATS, TESTS, quoted
 
 BIG = 2**63  # values of text say nothing of those to come: whole numbers are bigint from the start
 # A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.

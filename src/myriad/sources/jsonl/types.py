@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources import text, text_sql
 from myriad.sources.base import arrow_type
-from myriad.sources.jsonl_records import Number
-from myriad.sources.values import Encoded, Encoder
+from myriad.sources.jsonl.records import Number
+from myriad.sources.typing import text, text_sql
+from myriad.sources.typing.values import Encoded, Encoder
 
 _FORMS = tuple(Type(kind) for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID))
 _WHY = {

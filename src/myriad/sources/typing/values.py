@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.model import TEXT, Kind, Type
-from myriad.sources import engine, text_sql
 from myriad.sources.base import Workspace, arrow_type
+from myriad.sources.typing import duck, text_sql
 
 # Classes of values that Arrow takes for a kind as they are; Arrow itself refuses overflow.
 # (It does not refuse fractions: 1.5 would become 1, so a float never goes to an integer here.)
@@ -65,7 +65,7 @@ class Encoder:
     @property
     def _con(self) -> duckdb.DuckDBPyConnection:
         if self._opened is None:  # most files have no text to convert
-            self._opened = engine.connect(self._workspace)
+            self._opened = duck.connect(self._workspace)
             # Results must come in the order of the batch, which is too small to share out.
             self._opened.execute("SET preserve_insertion_order = true; SET threads = 1")
         return self._opened

@@ -15,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 from myriad.errors import SourceError
 from myriad.model import Reject
 from myriad.sources.base import misfit_column
-from myriad.sources.csv_dialect import Dialect
-from myriad.sources.csv_fields import Fields
-from myriad.sources.spool import CHUNK
+from myriad.sources.csv.dialect import Dialect
+from myriad.sources.csv.fields import Fields
+from myriad.sources.places.files import CHUNK
 
 # PostgreSQL refuses fields of 1 GB; the copy in flight needs several times a record.
 MAX_RECORD = 256 << 20

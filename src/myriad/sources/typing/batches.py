@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from myriad.errors import SourceError
 from myriad.model import Reject, Table, Type
 from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit, misfit_column
-from myriad.sources.values import Encoded, Values, positions
+from myriad.sources.typing.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
 # PostgreSQL's text cannot; a source shall give the same rows in both.
@@ -107,6 +107,16 @@ def nuls(array: Values) -> list[int]:
     if data is None or b"\0" not in data.to_pybytes():
         return []
     return positions(pc.match_substring(array, "\0"))
+
+
+def has_nul(values: pa.RecordBatch) -> bool:
+    """Say whether a text in a batch holds a NUL."""
+    # PostgreSQL's text holds no NUL; looking at the buffers costs next to nothing.
+    return any(
+        (data := column.buffers()[2]) is not None and b"\0" in data.to_pybytes()
+        for column in values.columns
+        if pa.types.is_string(column.type)
+    )
 
 
 def _storable(raw: str) -> str:

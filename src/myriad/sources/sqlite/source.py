@@ -11,20 +11,21 @@ import pyarrow as pa
 
 from myriad.errors import SourceError
 from myriad.model import Column, ForeignKey, Table, Type
-from myriad.sources import sqlite_file, sqlite_schema, sqlite_types
 from myriad.sources.base import (
     BATCH_ROWS,
-    ReadOptions,
     RejectSink,
     TableSource,
     Watch,
     Workspace,
 )
-from myriad.sources.batches import Sieve
-from myriad.sources.sqlite_schema import DeclaredTable
-from myriad.sources.sqlite_types import Facts
-from myriad.sources.text_sql import quoted
-from myriad.sources.values import encoder
+from myriad.sources.sqlite import file as sqlite_file
+from myriad.sources.sqlite import schema as sqlite_schema
+from myriad.sources.sqlite import types as sqlite_types
+from myriad.sources.sqlite.schema import DeclaredTable
+from myriad.sources.sqlite.types import Facts
+from myriad.sources.typing.batches import Sieve
+from myriad.sources.typing.text_sql import quoted
+from myriad.sources.typing.values import encoder
 
 SAMPLE_ROWS = 10_000  # looked at on either end of a table for the first guess
 PROOF_ROWS = 32_768  # texts tested at once: planning the test costs as much as testing 10,000
@@ -32,14 +33,12 @@ PROOF_ROWS = 32_768  # texts tested at once: planning the test costs as much as 
 _Row = tuple[Any, ...]
 
 
-def open_sqlite(
-    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
-) -> list[TableSource]:
+def open_sqlite(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
     """Open every table of a SQLite file; they keep their own names, so `name` goes unused.
 
     Raises SourceError if it is no SQLite database, has no tables, or is locked.
     """
-    del options, name  # nothing about SQLite is open to interpretation
+    del name
     database = Database(path, origin, workspace)
     try:
         return database.open_tables()

@@ -16,8 +16,6 @@ import pyarrow.compute as pc
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
-from myriad.sources import csv_count, csv_dialect, csv_records, engine, plain, spool, text, text_sql
-from myriad.sources.aside import Aside, Stopped
 from myriad.sources.base import (
     BATCH_ROWS,
     MAX_READ,
@@ -29,8 +27,15 @@ from myriad.sources.base import (
     misfit,
     too_wide,
 )
-from myriad.sources.csv_count import Count
-from myriad.sources.csv_first import line_of
+from myriad.sources.counting.aside import Aside, Stopped
+from myriad.sources.csv import plain
+from myriad.sources.csv import records as csv_records
+from myriad.sources.csv.count import Count, count
+from myriad.sources.csv.dialect import detect
+from myriad.sources.csv.first import line_of
+from myriad.sources.places import files, text_files
+from myriad.sources.typing import duck, text, text_sql
+from myriad.sources.typing.batches import has_nul
 from myriad.wording import number_of
 
 # The first guess looks at the beginning and at pieces from all over the file.
@@ -47,7 +52,7 @@ BUFFER = f"buffer_size={2 * DEFAULT_LINE}"
 
 
 def open_csv(
-    path: Path, origin: str, options: ReadOptions, workspace: Workspace, *, name: str
+    path: Path, origin: str, workspace: Workspace, *, name: str, options: ReadOptions
 ) -> list[TableSource]:
     """Open a plain CSV file as the table `name`; raises SourceError if it is no table of text."""
     path = plain.text(path, origin, options, workspace.folder)
@@ -78,13 +83,13 @@ class CsvSource(TableSource):
     def _begin(self) -> None:
         """Look at the file's beginning and make the first guess."""
         self.size = self._path.stat().st_size
-        start, blank = spool.head(self._path, SAMPLE_HEAD), Counter[int]()
-        if not start.strip(spool.BOM + b"\r\n"):
-            begin, blank = spool.first_line(self._path)
-            start = spool.head(self._path, SAMPLE_HEAD, begin)
+        start, blank = files.head(self._path, SAMPLE_HEAD), Counter[int]()
+        if not start.strip(text_files.BOM + b"\r\n"):
+            begin, blank = text_files.first_line(self._path)
+            start = files.head(self._path, SAMPLE_HEAD, begin)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceEmpty(self.origin)
-        dialect = csv_dialect.detect(start, self._options, tabs=self._tabs)
+        dialect = detect(start, self._options, tabs=self._tabs)
         self._dialect = replace(dialect, blank=dialect.blank + blank[dialect.newline[0]])
         if len(self._dialect.names) > MAX_READ:
             raise too_wide(self.origin, len(self._dialect.names))
@@ -203,11 +208,11 @@ class CsvSource(TableSource):
     def _become_careful(self, error: Exception | None) -> None:
         self._stop_counting()
         if error and "unicode" in str(error) and not self._options.encoding:
-            encoding = spool.legacy_encoding(self._path)
+            encoding = text_files.legacy_encoding(self._path)
             if encoding:
                 self._numbered = None
                 self._notes = (f"not UTF-8: read as {encoding}; --encoding says otherwise",)
-                self._path = spool.transcoded(
+                self._path = text_files.transcoded(
                     self._path, encoding, self._workspace.folder, self.origin
                 )
                 (self._folder / "input.csv").unlink(missing_ok=True)
@@ -247,7 +252,7 @@ class CsvSource(TableSource):
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
                 values = batch.select(range(len(types)))
                 wrong = pc.max(batch.column(len(types))).as_py() or 0
-                if wrong or _has_nul(values):
+                if wrong or has_nul(values):
                     if reject is not None or not wrong:
                         self._become_careful(None)
                     raise TypeMismatch(self._dialect.names[wrong - 1])
@@ -266,17 +271,17 @@ class CsvSource(TableSource):
             raise TypeMismatch(self.origin)
 
     def _count(self, stopped: Stopped) -> Count:
-        return csv_count.count(self._path, self._dialect, stopped)
+        return count(self._path, self._dialect, stopped)
 
-    def _agrees(self, count: Count) -> bool:
+    def _agrees(self, counted: Count) -> bool:
         """Say whether DuckDB read what the plain reading counts, and set how many that is."""
         width, header = len(self._names), int(self._dialect.header)
-        records = count.lines - (count.blank if width > 1 else self._dialect.blank)
+        records = counted.lines - (counted.blank if width > 1 else self._dialect.blank)
         self.records = records - header
         return (
-            count.plain
+            counted.plain
             and self.records == self._rows_read
-            and count.delimiters == records * (width - 1)
+            and counted.delimiters == records * (width - 1)
         )
 
     def _read_careful(
@@ -359,9 +364,9 @@ class CsvSource(TableSource):
             longest = self._numbered.longest if self._numbered else 0
             extra_mb = max(0, longest - DEFAULT_LINE) * 8 >> 20
             self._connected = (
-                engine.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
-                if extra_mb or len(self._names) > engine.WIDE
-                else engine.shared(self._workspace)
+                duck.connect(self._workspace, extra_mb=extra_mb, columns=len(self._names))
+                if extra_mb or len(self._names) > duck.WIDE
+                else duck.shared(self._workspace)
             )
         return self._connected
 
@@ -379,15 +384,6 @@ class CsvSource(TableSource):
         if self._counting is not None:
             self._counting.stop()
             self._counting = None
-
-
-def _has_nul(values: pa.RecordBatch) -> bool:
-    # PostgreSQL's text holds no NUL; looking at the buffers costs next to nothing.
-    return any(
-        (data := column.buffers()[2]) is not None and b"\0" in data.to_pybytes()
-        for column in values.columns
-        if pa.types.is_string(column.type)
-    )
 
 
 def _raise_source_error(record: Reject) -> None:

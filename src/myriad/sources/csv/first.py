@@ -5,7 +5,7 @@ import mmap
 from contextlib import suppress
 from pathlib import Path
 
-from myriad.sources.csv_dialect import Dialect
+from myriad.sources.csv.dialect import Dialect
 
 MOST_TRIES = 10_000  # lines with a short value in another column: 20 ms
 CHUNK = 1 << 24  # bytes that are looked at for newlines at once

@@ -1,0 +1,1 @@
+"""CSV: one file of text becomes a table; other formats of text have their own rooms."""

@@ -1,0 +1,1 @@
+"""JSON: lines or elements become rows."""

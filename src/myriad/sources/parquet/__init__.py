@@ -1,0 +1,1 @@
+"""Parquet: what its own structure says becomes a table."""

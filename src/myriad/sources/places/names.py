@@ -1,0 +1,72 @@
+"""What a person names: files that are there, globs, and what their tables would be called."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from myriad.errors import SourceError
+
+STDIN = "-"
+COMPRESSED = (".gz", ".zst")
+
+
+def expand(name: str | Path) -> Iterator[Path]:
+    """Yield the files that a name stands for; raises SourceError if there is none."""
+    path = Path(name)
+    if str(name) == STDIN or os.path.lexists(path):
+        yield path
+        return
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - it may be absolute
+    if not found:
+        raise _missing(path)
+    yield from (Path(entry) for entry in found)
+
+
+def called(name: str | Path) -> Iterator[str]:
+    """Yield what the tables of a source are called, as far as names of files say; reads none."""
+    try:
+        paths = list(expand(name))
+    except SourceError:
+        paths = [Path(name)]
+    for path in paths:
+        yield "stdin" if str(path) == STDIN else readable(uncompressed(path).stem)
+
+
+def check(names: Sequence[str | Path]) -> None:
+    """Raise SourceError for the first that is missing, a folder or not to be read."""
+    for name in names:
+        for path in expand(name):
+            if str(path) != STDIN:
+                refuse_unreadable(path, readable(str(path)))
+
+
+def refuse_unreadable(path: Path, origin: str) -> None:
+    """Raise SourceError for what is missing, a folder, no regular file or not to be read."""
+    if path.is_dir():
+        raise SourceError(f"{origin} is a folder", hint=f"Name the files in it: '{origin}/*.csv'.")
+    if not path.exists():
+        raise _missing(path)
+    if not path.is_file():
+        raise SourceError(
+            f"{origin} is not a regular file", hint="Pipe it in: `… | myriad publish -`."
+        )
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{origin}: not allowed to read it", hint="Check the file's permissions.")
+
+
+def uncompressed(path: Path) -> Path:
+    """Return the path without the endings that say how it is compressed."""
+    while path.suffix.lower() in COMPRESSED:
+        path = path.with_suffix("")
+    return path
+
+
+def readable(name: str) -> str:
+    """Return a file's name as text: bytes that are no UTF-8, and what moves a terminal, escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _missing(path: Path) -> SourceError:
+    return SourceError(f"{path}: no such file", hint="Check the path; globs are expanded too.")

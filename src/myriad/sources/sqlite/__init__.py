@@ -1,0 +1,1 @@
+"""SQLite: each table of a database file becomes a table."""

@@ -1,0 +1,1 @@
+"""Types of values: guessed, proven, converted; knows no format of files."""
