@@ -1,0 +1,1 @@
+"""What Myriad keeps in databases, made and changed by numbered files; not what people publish."""

@@ -42,7 +42,7 @@ class Plan:
         clustering: the other columns of the key, likewise.
         names: column → what it is called while it is loaded.
         statements: make the target's types and, under its number, the table.
-        wanted: the target's signature (`present.signature`).
+        wanted: the target's signature (`existing.signature`).
         appends: the old rows stay.
         before: the number of the table that was there when the publish began, nothing if none was.
         table_id: the number of the table that gets the rows: `before`, or one that is ours to make.
