@@ -15,8 +15,9 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, S
 from cassandra.policies import ConstantSpeculativeExecutionPolicy, RoundRobinPolicy
 
 from myriad.cql.connection import Connection, Consistency
-from myriad.engines.cassandra import announcement, java, node
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
+from myriad.engines.cassandra.nodes import java, node
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
 from myriad.machine import process

@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 import myriad
 from myriad import cli
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra.nodes import node
 from myriad.engines.postgres import processes
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.home.home import Home

@@ -8,9 +8,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-from myriad.engines.cassandra import jars, java
+from myriad.engines.cassandra.nodes import jars, java
 
-FOLDER = Path(__file__).resolve().parents[1] / "src" / "myriad" / "engines" / "cassandra"
+FOLDER = Path(__file__).resolve().parents[1] / "src" / "myriad" / "engines" / "cassandra" / "nodes"
 COMPILER = "org.eclipse.jdt.internal.compiler.batch.Main"
 
 

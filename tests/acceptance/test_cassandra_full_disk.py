@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import myriad
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra.nodes import node
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
 from tests.harness import reachable_folder, run, small_disk, up, wait_until

@@ -11,8 +11,9 @@ import pytest
 
 import myriad
 from myriad.cql.connection import Consistency
-from myriad.engines.cassandra import announcement, node
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
+from myriad.engines.cassandra.nodes import node
 from myriad.home.home import Home
 from tests.cassandra_nodes import (
     Writer,

@@ -10,8 +10,9 @@ import pytest
 
 from myriad import Myriad
 from myriad.cql.connection import Connection, Endpoint
-from myriad.engines.cassandra import announcement, node
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
+from myriad.engines.cassandra.nodes import node
 from myriad.errors import CqlError
 from myriad.home.home import Home
 from tests.harness import run, up, wait_until

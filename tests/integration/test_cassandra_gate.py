@@ -11,7 +11,7 @@ from cassandra.query import BatchStatement
 from myriad import Myriad
 from myriad.cql.connection import Connection
 from myriad.cql.names import quoted
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra.nodes import node
 from myriad.errors import CqlError
 from myriad.people import NewPerson, People
 from tests.cql_people import Login, as_administrator, cannot_log_in, driver, refused
@@ -40,7 +40,7 @@ def owner(people: People, login: Login, tag: str) -> Iterator[Connection]:
 
 
 def test_our_classes_were_made_from_their_sources() -> None:
-    made, kept = classes.compiled(), importlib.resources.files("myriad.engines.cassandra")
+    made, kept = classes.compiled(), importlib.resources.files("myriad.engines.cassandra.nodes")
     assert {name: kept.joinpath(name).read_bytes() for name in node.CLASSES} == made
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.cql.names import quoted
-from myriad.engines.cassandra import superuser
+from myriad.engines.cassandra.nodes import superuser
 from myriad.errors import EngineError
 from myriad.people.cassandra import sync as cassandra
 from myriad.people.tables import SQL

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from myriad.engines.cassandra import management, node
+from myriad.engines.cassandra.nodes import management, node
 from myriad.errors import EngineError, PublishError
 from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import switch

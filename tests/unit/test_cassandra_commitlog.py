@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from myriad.engines.cassandra import commitlog
+from myriad.engines.cassandra.nodes import commitlog
 
 
 def test_only_segments_that_are_zero_throughout_are_unwritten(tmp_path: Path) -> None:

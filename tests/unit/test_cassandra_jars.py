@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines.cassandra import jars
-from myriad.engines.cassandra.jars import Jar
+from myriad.engines.cassandra.nodes import jars
+from myriad.engines.cassandra.nodes.jars import Jar
 from myriad.errors import ProgramMissing, StartFailed
 
 

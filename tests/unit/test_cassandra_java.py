@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines.cassandra import java
+from myriad.engines.cassandra.nodes import java
 from myriad.errors import ProgramMissing
 
 

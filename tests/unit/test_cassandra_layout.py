@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines.cassandra import configuration, layout
-from myriad.engines.cassandra.configuration import HEAP_MB, RING, Layout
+from myriad.engines.cassandra.nodes import configuration, layout
+from myriad.engines.cassandra.nodes.configuration import HEAP_MB, RING, Layout
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.home import Home
 from myriad.machine.resources import Machine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from myriad.engines.cassandra import sstables
+from myriad.engines.cassandra.nodes import sstables
 from myriad.errors import EngineError
 
 NEWEST = 1_795_856_499_601_247

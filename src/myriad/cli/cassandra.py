@@ -3,7 +3,7 @@
 import click
 
 from myriad.cli.common import Session, common
-from myriad.engines.cassandra import rolling as nodes
+from myriad.engines.cassandra.keep import rolling as nodes
 
 
 @click.group("cassandra")

@@ -11,7 +11,7 @@ import click
 
 from myriad.api import Myriad
 from myriad.cli.common import Session, common
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra.nodes import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.engines.postgres import embedded
 from myriad.errors import EngineError

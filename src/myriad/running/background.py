@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from myriad import errors
-from myriad.engines.cassandra import node
+from myriad.engines.cassandra.nodes import node
 from myriad.engines.postgres import processes
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, StartFailed

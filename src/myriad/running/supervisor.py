@@ -12,7 +12,8 @@ from types import FrameType
 
 import psycopg
 
-from myriad.engines.cassandra import announcement, keeper
+from myriad.engines.cassandra import announcement
+from myriad.engines.cassandra.keep import keeper
 from myriad.engines.postgres.attached import AttachedPostgres
 from myriad.engines.postgres.base import PostgresEngine, Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres

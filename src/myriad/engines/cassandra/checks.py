@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from myriad.engines.cassandra import announcement, configuration, jars, java, layout, status
+from myriad.engines.cassandra import announcement, status
+from myriad.engines.cassandra.nodes import configuration, jars, java, layout
 from myriad.home.home import Home
 from myriad.machine import resources
 from myriad.machine.findings import GOOD, WARNING, WRONG, Finding

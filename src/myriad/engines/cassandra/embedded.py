@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import replace
 
 from myriad.cql.connection import Connection, Endpoint
-from myriad.engines.cassandra import configuration, jars, java, layout, superuser
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.configuration import Layout
-from myriad.engines.cassandra.node import DRAINS_WITHIN, Machinery, Node, clear
+from myriad.engines.cassandra.nodes import configuration, jars, java, layout, superuser
+from myriad.engines.cassandra.nodes.configuration import Layout
+from myriad.engines.cassandra.nodes.node import DRAINS_WITHIN, Machinery, Node, clear
 from myriad.errors import CqlError, HomeError, MyriadError, NotRunning, StartFailed
 from myriad.home.home import Home
 from myriad.machine import process, resources

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from myriad.cql.connection import Connection, Endpoint
-from myriad.engines.cassandra import announcement, node
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY, NodeState
-from myriad.engines.cassandra.configuration import RING
+from myriad.engines.cassandra.nodes import node
+from myriad.engines.cassandra.nodes.configuration import RING
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
 

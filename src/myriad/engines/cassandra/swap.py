@@ -16,9 +16,9 @@ import filelock
 import psutil
 
 from myriad.cql.connection import Connection
-from myriad.engines.cassandra import management, node, sstables
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.management import Beans
+from myriad.engines.cassandra.nodes import management, node, sstables
+from myriad.engines.cassandra.nodes.management import Beans
 from myriad.errors import CqlError, EngineError, NotRunning, Unsupported
 from myriad.machine import process
 

@@ -11,9 +11,9 @@ import psycopg
 from myriad.control.connection import control_database
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
-from myriad.engines.cassandra import clients
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.superuser import forget_everywhere, let_people_in
+from myriad.engines.cassandra.nodes import clients
+from myriad.engines.cassandra.nodes.superuser import forget_everywhere, let_people_in
 from myriad.engines.postgres.base import Server
 from myriad.errors import CqlError, EngineError, NotRunning, PeopleError
 from myriad.people.cassandra import state

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.superuser import forget_everywhere
+from myriad.engines.cassandra.nodes.superuser import forget_everywhere
 
 _HELD = "SELECT role, resource FROM system_auth.role_permissions"
 _RULED = "SELECT role, resource, permissions FROM system_auth.role_permissions"

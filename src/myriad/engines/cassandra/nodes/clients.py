@@ -6,8 +6,8 @@ from pathlib import Path
 
 from myriad.cql.connection import Connection
 from myriad.cql.session import Session
-from myriad.engines.cassandra import node
 from myriad.engines.cassandra.base import Cluster
+from myriad.engines.cassandra.nodes import node
 from myriad.errors import EngineError
 
 ANSWERS_WITHIN = 5.0  # seconds

@@ -24,7 +24,7 @@ from typing import Any
 import filelock
 import psutil
 
-from myriad.engines.cassandra import jars, node
+from myriad.engines.cassandra.nodes import jars, node
 from myriad.errors import EngineError, NotRunning
 from myriad.machine import process
 

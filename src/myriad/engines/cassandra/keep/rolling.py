@@ -5,8 +5,9 @@ from contextlib import closing
 from functools import partial
 
 from myriad.cql.connection import Connection, Consistency, Endpoint
-from myriad.engines.cassandra import announcement, layout, node
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY, Announcement, NodeState
+from myriad.engines.cassandra.nodes import layout, node
 from myriad.errors import CqlError, NotRunning, StartFailed, Unsupported, UsageError
 from myriad.home.home import Home
 from myriad.machine import process

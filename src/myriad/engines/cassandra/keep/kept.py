@@ -3,10 +3,10 @@
 import logging
 import time
 
-from myriad.engines.cassandra import layout
 from myriad.engines.cassandra.announcement import DOWN, LOST, READY, STARTING, NodeState
 from myriad.engines.cassandra.embedded import EmbeddedCluster
-from myriad.engines.cassandra.node import Node
+from myriad.engines.cassandra.nodes import layout
+from myriad.engines.cassandra.nodes.node import Node
 from myriad.errors import MyriadError
 from myriad.home.home import Home
 from myriad.machine import logs

@@ -12,7 +12,7 @@ from myriad.cql.connection import Connection, Consistency, Endpoint
 from myriad.cql.names import quoted
 from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.clients import hosts
+from myriad.engines.cassandra.nodes.clients import hosts
 from myriad.errors import CqlError, EngineError
 from myriad.home.files import write_private
 from myriad.home.home import Home

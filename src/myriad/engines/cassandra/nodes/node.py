@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from myriad.engines.cassandra import commitlog, configuration
-from myriad.engines.cassandra.configuration import Layout
-from myriad.engines.cassandra.jars import Programs
-from myriad.engines.cassandra.java import Java
+from myriad.engines.cassandra.nodes import commitlog, configuration
+from myriad.engines.cassandra.nodes.configuration import Layout
+from myriad.engines.cassandra.nodes.jars import Programs
+from myriad.engines.cassandra.nodes.java import Java
 from myriad.errors import HomeLocked, StartFailed
 from myriad.home import notes
 from myriad.home.files import write_private

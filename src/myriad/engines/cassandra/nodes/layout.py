@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from myriad.engines.cassandra.configuration import Layout
+from myriad.engines.cassandra.nodes.configuration import Layout
 from myriad.errors import SettingsError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home

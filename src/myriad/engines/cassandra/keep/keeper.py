@@ -7,12 +7,13 @@ from typing import Protocol
 
 import psycopg
 
-from myriad.engines.cassandra import announcement, layout
+from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY, NodeState
 from myriad.engines.cassandra.attached import AttachedCluster
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.embedded import EmbeddedCluster
-from myriad.engines.cassandra.kept import Kept, is_lost, is_replaced
+from myriad.engines.cassandra.keep.kept import Kept, is_lost, is_replaced
+from myriad.engines.cassandra.nodes import layout
 from myriad.errors import MyriadError, SettingsError, StartFailed
 from myriad.home.home import Home
 from myriad.settings import Settings

@@ -1,0 +1,1 @@
+"""A cluster kept up: watched, started again, restarted one by one; how a node runs is elsewhere."""
