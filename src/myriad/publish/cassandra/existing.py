@@ -11,6 +11,7 @@ from myriad.cql.session import Session
 from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
 from myriad.model import Column, Key, Kind, Order, Type
+from myriad.publish.difference import of_columns
 
 _COLUMNS = (
     "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns"
@@ -245,16 +246,7 @@ def refuse_obstacles(session: Session, keyspace: str, name: str) -> None:
 
 def difference(there: Existing, columns: Mapping[str, CqlType], key: Key) -> list[str]:
     """Return how the new table differs from what is there, a line each; empty if not at all."""
-    before, after = there.columns, {name: written(kind) for name, kind in columns.items()}
-    lines = [
-        *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
-        *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
-        *(
-            f"~ {name} {before[name]} → {kind}"
-            for name, kind in after.items()
-            if name in before and before[name] != kind
-        ),
-    ]
+    lines = of_columns(there.columns, {name: written(kind) for name, kind in columns.items()})
     return lines if there.key == key else [*lines, f"- key {there.key}", f"+ key {key}"]
 
 

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from myriad.errors import PublishError
 from myriad.model import Kind
+from myriad.publish.difference import of_columns
 from myriad.publish.postgres import ddl, existing, states, versions
 from myriad.publish.postgres.states import State
 
@@ -101,23 +102,11 @@ class Diff:
             "table": self.before.name,
             "from": self.before.number,
             "to": self.after.number,
-            "columns": self._columns(),
+            "columns": of_columns(*self.types),
             "key": list(self.key),
             **counts,
             "examples": examples,
         }
-
-    def _columns(self) -> list[str]:
-        before, after = self.types
-        return [
-            *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
-            *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
-            *(
-                f"~ {name} {before[name]} → {after[name]}"
-                for name in self.common
-                if before[name] != after[name]
-            ),
-        ]
 
     def _side(self, state: State) -> sql.Composed:
         """Return a version's rows, each column as it can be compared, as part of a FROM."""

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 from myriad import named_sql
 from myriad.errors import SchemaRefused
 from myriad.model import Kind, Table, Type
+from myriad.publish.difference import of_columns
 
 _SQL = named_sql.load("myriad.publish.postgres", "existing.sql")
 Row = dict[str, Any]
@@ -136,16 +137,8 @@ def difference(existing: Existing, table: Table) -> list[str]:
     """Return how `table` differs from what is there, a line each; empty if not at all."""
     before = {column.name: column.type for column in existing.columns}
     after = {column.name: written(column.type) for column in table.columns}
-    return [
-        *(f"+ {name} {kind}" for name, kind in after.items() if name not in before),
-        *(f"- {name} {kind}" for name, kind in before.items() if name not in after),
-        *(
-            f"~ {name} {before[name]} → {kind}"
-            for name, kind in after.items()
-            if name in before and before[name] != kind
-        ),
-        *_key_difference(existing.key, table.primary_key),
-    ]
+    keys = _key_difference(existing.key, table.primary_key)
+    return [*of_columns(before, after), *keys]
 
 
 def _key_difference(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
