@@ -20,8 +20,8 @@ from psycopg import sql
 from myriad import Myriad
 from myriad.connect import Target
 from myriad.errors import ContractRefused, MyriadError
-from myriad.publish import history
 from myriad.publish.contract import Change
+from myriad.publish.postgres import runs
 from tests import nights
 from tests.harness import COMMAND, wait_until
 from tests.nights import Night, State
@@ -245,7 +245,7 @@ class Home:
             assert set(numbers) == set(self._kept(table))
 
     def _history(self, table: str) -> list[dict[str, Any]]:
-        return history.runs(self.look, "public", table, 1000)
+        return runs.runs(self.look, "public", table, 1000)
 
     def _kept(self, table: str) -> list[int]:
         """Return the number of what is shown, and those of the versions that can be had."""

@@ -24,13 +24,14 @@ from myriad.home import notes
 from myriad.home.home import Home
 from myriad.model import Reject
 from myriad.publish import naming, plan, recipes
-from myriad.publish.cassandra import runs
+from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
 from myriad.publish.options import Options, Progress, Step
 from myriad.publish.postgres import job as postgres
+from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
 from myriad.settings import Settings
@@ -210,9 +211,9 @@ class _Run:
         server, keep = self.engines.postgres, self.settings.history_runs
         to = self.options.to or self.meant
         if to != "cassandra":
-            self.history.failed(server, self.report.database, error, keep)
+            postgres_runs.failed(server, self.report.database, self.history, error, keep)
         if to != "postgres":
-            runs.failed(server, self.report.database, self.history, error, keep)
+            cassandra_runs.failed(server, self.report.database, self.history, error, keep)
 
     def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
         """Load into both before either shows what is new: what fails changes nothing."""
@@ -244,7 +245,7 @@ class _Run:
         }
         keep = self.settings.history_runs
         place = job.record.connection, self.report.database
-        runs.done(*place, self.history, report, keep)
+        cassandra_runs.done(*place, self.history, report, keep)
 
     def _rejects(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> Rejects:
         path = self.home.rejects / f"{self.report.run}.jsonl"
@@ -299,7 +300,7 @@ class _Run:
                 Versions(cluster, session, written, self._keeping(), self.engines.postgres),
             )
             if self.options.changes:
-                runs.begin(written.connection, self.report.database, self.history)
+                cassandra_runs.begin(written.connection, self.report.database, self.history)
             goes_on = False
             try:
                 job.prepare(targets, workspace)

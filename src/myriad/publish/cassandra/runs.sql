@@ -1,4 +1,4 @@
--- Runs that changed tables in Cassandra, or tried to, in the control database: as history.sql.
+-- Runs that changed tables in Cassandra, or tried to, in the control database: as postgres/runs.sql.
 
 -- name: begin
 INSERT INTO public.cassandra_run (run, started, database, dataset, sources, kind, outcome, account,

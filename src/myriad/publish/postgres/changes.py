@@ -13,10 +13,19 @@ from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import history, naming, recipes
+from myriad.publish import naming, recipes
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
-from myriad.publish.postgres import describing, diff, existing, record, renaming, states, versions
+from myriad.publish.postgres import (
+    describing,
+    diff,
+    existing,
+    record,
+    renaming,
+    runs,
+    states,
+    versions,
+)
 from myriad.publish.postgres.claims import claim
 from myriad.publish.postgres.states import State
 from myriad.publish.postgres.undo import Undo
@@ -270,10 +279,10 @@ class Changes:
         """
         if table is None:
             chosen = None if everywhere else self.database
-            return history.everywhere(self.server, chosen, limit)
+            return runs.everywhere(self.server, chosen, limit)
         with self._opened() as connection:
             dataset, name = self._place(connection, table)
-            found = history.runs(connection, dataset, name, limit)
+            found = runs.runs(connection, dataset, name, limit)
         return [{"database": self.database, **run} for run in found]
 
     @contextmanager
@@ -317,12 +326,12 @@ class Changes:
             "kind": run.kind,
         }
         try:
-            run.begin(connection)
+            runs.begin(connection, run)
             with connection.transaction():
                 claim(connection, run.dataset, run.tables)
                 yield report
                 report["seconds"] = round(time.monotonic() - began, 3)
-                run.done(connection, report, self.settings.history_runs)
+                runs.done(connection, run, report, self.settings.history_runs)
         except BaseException as error:
-            run.failed(self.server, self.database, error, self.settings.history_runs)
+            runs.failed(self.server, self.database, run, error, self.settings.history_runs)
             raise

@@ -27,6 +27,7 @@ from myriad.publish.postgres import (
     loading,
     rebuilding,
     record,
+    runs,
     shapes,
     versions,
 )
@@ -125,7 +126,7 @@ class Job:
             report.seconds = time.monotonic() - began
             return
         if self.options.changes:
-            self.history.begin(self.connection)
+            runs.begin(self.connection, self.history)
         with self.connection.transaction(force_rollback=self.options.check):
             names = [target.name for target in targets]
             claim(self.connection, self.dataset, names, self.options.wait)
@@ -145,7 +146,7 @@ class Job:
         report.rejects_file = self.rejects.save()
         record.save(self.connection, report, states)
         self._expire(report)
-        self.history.done(self.connection, report.as_data(), self.settings.history_runs)
+        runs.done(self.connection, self.history, report.as_data(), self.settings.history_runs)
 
     def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
         """Return the tables that are there; raises SchemaRefused for what must not be touched."""
@@ -327,7 +328,7 @@ class Job:
         return loader.create(target, old, made or [], keep, refused)
 
     def _mark(self) -> int:
-        return self.history.mark(self.connection) if self.options.changes else 0
+        return runs.mark(self.connection, self.history) if self.options.changes else 0
 
     def _swap(self, loaded: dict[str, loading.Loaded], report: Report) -> dict[str, versions.State]:
         """Swap in what was loaded; return how each table came to be what is shown."""

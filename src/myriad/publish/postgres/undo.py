@@ -20,6 +20,7 @@ from myriad.publish.postgres import (
     existing,
     loading,
     record,
+    runs,
     states,
     versions,
 )
@@ -179,7 +180,7 @@ class Undo:
         if state.later:
             self._take_out(back, name)
         if state.apart is not None:
-            xid = self.history.mark(self.connection)
+            xid = runs.mark(self.connection, self.history)
             columns = self._columns(state.oid)
             put_in = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}")
             source = ddl.qualified(versions.SCHEMA, state.apart)
