@@ -17,8 +17,8 @@ from psycopg.conninfo import make_conninfo
 import myriad
 from myriad.engines.postgres import processes
 from myriad.home.home import Home
-from myriad.machine import process
-from myriad.running import door, ports
+from myriad.machine import addresses, process
+from myriad.running import door
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
@@ -35,7 +35,7 @@ def of(home: Home) -> psutil.Process:
 
 def answers(home: Home) -> bool:
     running = home.running()
-    return running is not None and ports.silent(running.host, running.port) is None
+    return running is not None and addresses.silent(running.host, running.port) is None
 
 
 def status(home: Home) -> dict[str, object]:
@@ -89,7 +89,7 @@ def test_who_comes_while_the_door_is_down_waits_for_the_new_one(made_home: Home)
         old = of(made_home)
         old.kill()
         wait_until(lambda: process.gone(old))
-        assert ports.silent(running.host, running.port, RESTART) is None
+        assert addresses.silent(running.host, running.port, RESTART) is None
         assert of(made_home) != old
         assert "the door is down (ended by signal 9); starting it again in 0.1 s" in started.said()
         wait_until(lambda: started.said().count("ready on") == 2)
@@ -234,7 +234,7 @@ def test_who_is_in_a_transaction_may_end_it_before_all_stops(made_home: Home) ->
         session.execute("SELECT 1")
         started.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "stopping" in started.said())
-        wait_until(lambda: ports.silent(session.info.host, session.info.port, 0.1))
+        wait_until(lambda: addresses.silent(session.info.host, session.info.port, 0.1))
         assert session.execute("SELECT 2").fetchone() == (2,)
         session.commit()
         assert started.process.wait(30) == 0
