@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from myriad.door.dial import Address
+from myriad.door.server.dial import Address
 from myriad.engines.postgres.attached import AttachedPostgres
 from myriad.engines.postgres.base import Server
 from myriad.people import People

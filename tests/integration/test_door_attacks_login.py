@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from myriad import Myriad
-from myriad.door import throttle
+from myriad.door.login import throttle
 from myriad.pgwire import wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import Ended, Place, hold_log

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from myriad import Myriad
-from myriad.door import holding
+from myriad.door.session import holding
 from myriad.pgwire import wire
 from tests.door_attackers import Scene, made_scene
 from tests.door_memory import memory

@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad import Myriad
-from myriad.door import measures
+from myriad.door.ledger import measures
 from myriad.pgwire import wire
 from tests.door_players import MANNERS, Manner, Player
 from tests.door_plays import (

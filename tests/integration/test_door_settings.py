@@ -14,7 +14,7 @@ from psycopg.pq import DiagnosticField, Format
 from psycopg.pq.abc import PGresult
 
 from myriad import Myriad
-from myriad.door.values import HARMLESS
+from myriad.door.verdict.setting_changes import HARMLESS
 from tests.door_script import Place, shared
 
 DATABASE, ALICE, BOB = "door settings", "alice of settings", "bob of settings"

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from myriad import Myriad
-from myriad.door import told
+from myriad.door.verdict import reported
 from myriad.door.verdict.setting_changes import ENCODINGS
 from tests.door_attackers import Scene, made_scene
 from tests.door_script import SYNC, Ended, Place, bind, execute, hold_log, parse
@@ -93,8 +93,8 @@ def test_what_can_be_told_is_set(scene: Scene) -> None:
 def test_what_the_door_takes_for_sure_the_server_can_tell(scene: Scene) -> None:
     letters = "".join(map(chr, (*range(128, 0xD800), *range(0xE000, 0x10000))))
     with closing(scene.place.admin("postgres")) as admin:
-        for encoding in sorted(ENCODINGS - told.WIDE):
-            codec = told.CODECS.get(encoding, "ascii")
+        for encoding in sorted(ENCODINGS - reported.WIDE):
+            codec = reported.CODECS.get(encoding, "ascii")
             known = letters.encode(codec, "ignore").decode(codec)
-            sure = "".join(letter for letter in known if told.can_tell(encoding, letter))
+            sure = "".join(letter for letter in known if reported.can_tell(encoding, letter))
             admin.execute("SELECT convert_to(%s, %s)", [sure, encoding])

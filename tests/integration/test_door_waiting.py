@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from myriad import Myriad
-from myriad.door import peers
+from myriad.door.server import peers
 from myriad.pgwire import wire
 from tests.door_script import (
     COPY_DONE,

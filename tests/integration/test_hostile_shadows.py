@@ -55,7 +55,8 @@ STATEMENTS = (
 )  # fmt: skip
 # They are put together in code, and run as people: see the session of a guest below.
 PUT_TOGETHER = {
-    *(f"door/{name}.py" for name in ("values", "signals", "verdict/activity", "preparing")),
+    *(f"door/session/{name}.py" for name in ("signals", "preparing")),
+    *(f"door/{name}.py" for name in ("server/settings", "verdict/activity")),
     "publish/postgres/rebuilding.py",
 }
 READS = re.compile(r"\s*(SELECT|WITH (RECURSIVE|\w+ AS)|INSERT|UPDATE|DELETE)\b")
@@ -157,7 +158,7 @@ def test_it_would_be_found_on_another_path(trap: Trap, path: str, least: int) ->
         connection.execute(f"SET search_path = {path}".encode())
         found = _found_of_theirs(trap, connection)
     assert len(found) >= least, found
-    assert "door/catalog.sql facts" in found
+    assert "door/control/catalog.sql facts" in found
 
 
 def test_all_that_looks_like_sql_was_read() -> None:

@@ -3,15 +3,15 @@
 from types import SimpleNamespace
 from typing import Any
 
-from myriad.door.again import Again
-from myriad.door.answers import MANY, Answers
-from myriad.door.statements import (
+from myriad.door.server.settings import NONE
+from myriad.door.server.statements import (
     MOST_BYTES_ON_A_CONNECTION,
     MOST_ON_A_CONNECTION,
     Prepared,
     Statement,
 )
-from myriad.door.values import NONE
+from myriad.door.session.again import Again
+from myriad.door.session.answers import MANY, Answers
 from myriad.door.verdict.verdict import NOTHING
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault

@@ -8,7 +8,7 @@ import pytest
 MOST_SECONDS = 60  # each takes some milliseconds, or, should its time grow with the square, hours
 LOOK = """
 import sys
-from myriad.door import statements
+from myriad.door.server import statements
 from myriad.door.verdict import masking
 begin, piece, end = (part.encode() for part in sys.argv[1:])
 text = begin + piece * (1_000_000 // len(piece)) + end

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from myriad.door import frontend, peers
+from myriad.door.server import peers
+from myriad.door.session import frontend
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 MUCH = bytes(32 << 20)  # more than the sockets hold

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from myriad.door import throttle
-from myriad.door.throttle import (
+from myriad.door.login import throttle
+from myriad.door.login.throttle import (
     APART_SECONDS,
     FIRST_SECONDS,
     FORGOTTEN_SECONDS,

@@ -14,13 +14,13 @@ from typing import Any
 
 import uvloop
 
-from myriad.door import server, watch
-from myriad.door.capacity import capacity
-from myriad.door.control import Control
-from myriad.door.dial import Address, Dial
-from myriad.door.login import Login
-from myriad.door.measures import Measures
-from myriad.door.server import Door
+from myriad.door.control.capacity import capacity
+from myriad.door.control.control import Control
+from myriad.door.door import Door, secret_of
+from myriad.door.ledger import watch
+from myriad.door.ledger.measures import Measures
+from myriad.door.login.login import Login
+from myriad.door.server.dial import Address, Dial
 
 BACKLOG = 8192
 START_SECONDS = 30.0
@@ -49,7 +49,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     settings = configuration["settings"]
     door = await _make(configuration)
     home = Path(configuration["home"])
-    door.mock_secret = server.secret_of(home / "secrets")
+    door.mock_secret = secret_of(home / "secrets")
     _encrypt(door, configuration["tls"])
     measures = Measures(door, home / "metrics.prom")
     watch.start(door, measures)

@@ -21,7 +21,7 @@ from typing import Any
 
 from pglast import parser
 
-from myriad.door import told
+from myriad.door.verdict import reported
 from myriad.door.verdict.activity import read_from
 from myriad.door.verdict.effects import (
     LOAD,
@@ -233,7 +233,7 @@ def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
         return _too_deep()
     effects = Effects(source, harmless)
     walk(effects, tree)
-    if effects.prepares and any(told.is_delicate(change) for change in effects.told):
+    if effects.prepares and any(reported.is_delicate(change) for change in effects.told):
         effects.refuse("PREPARE of such a setting is not available here", "use SET or set_config()")
     processes = look(tree, source, signals=effects.signals) if effects.processes else None
     return _verdict(effects, processes, _first_word(tree))

@@ -1,0 +1,1 @@
+"""What the catalog says of people, databases and roles, asked as administrator."""

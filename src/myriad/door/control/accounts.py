@@ -1,0 +1,156 @@
+"""Who logs in: looked up in the server's own catalog each time, many at once in one question."""
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from myriad.door.control.control import SQL, Control
+from myriad.limits import Limits
+from myriad.pgwire import scram
+
+# Nobody logs in as one of ours, or as a role that PostgreSQL keeps for itself.
+OURS = ("myriad", "pg_")
+
+
+class Account:
+    """A person, as all their sessions share it.
+
+    Attributes:
+        limits: what they may use; `most_...` are the same, with infinity for none.
+        sessions: how many they have.
+        running: how many server connections they have.
+        pinned: how many of these stay with a session.
+        held: bytes of long messages that are held for them.
+    """
+
+    __slots__ = (
+        "held",
+        "limits",
+        "most_bytes",
+        "most_rows",
+        "most_running",
+        "most_sessions",
+        "name",
+        "pinned",
+        "running",
+        "sessions",
+    )
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = name
+        self.sessions = self.running = self.pinned = self.held = 0
+        self.limit(limits)
+
+    def limit(self, limits: Limits) -> None:
+        """Set new limits; they hold from the next statement on."""
+        self.limits = limits
+        self.most_rows = limits.rows or math.inf
+        self.most_bytes = limits.megabytes * 1_000_000 or math.inf
+        self.most_running = limits.concurrent or math.inf
+        self.most_sessions = limits.connections or math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalog says of a name and a database.
+
+    Attributes:
+        personal: has rights of an own, so must have server connections of an own.
+        groups: sorted.
+        database: its oid, 0 if there is no such database; `may_connect`: and they may use it.
+    """
+
+    name: str
+    may_log_in: bool
+    valid: bool
+    verifier: scram.Verifier | None
+    personal: bool
+    groups: tuple[str, ...]
+    whole_sessions: bool
+    limits: Limits
+    database: int
+    may_connect: bool
+
+
+class Accounts:
+    """Everybody who is logged in, and the way to look people up."""
+
+    def __init__(self, control: Control, settings: Mapping[str, Any], *, superuser: bool) -> None:
+        self._control = control
+        self._settings = settings
+        roles, verifier = (
+            ("pg_authid", "a.rolpassword") if superuser else ("pg_roles", "p.verifier")
+        )
+        self._sql = SQL["logins"].format(roles=roles, verifier=verifier)
+        self._known: dict[str, Account] = {}
+        self._asked: list[tuple[str, str, asyncio.Future[Entry | None]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    async def look_up(self, name: str, database: str) -> Entry | None:
+        """Return what is known of a name, None if nobody has it; it takes the same time for all."""
+        answer: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
+        self._asked.append((name, database, answer))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        entry = await answer
+        return None if name.lower().startswith(OURS) else entry
+
+    async def _ask(self) -> None:
+        """Ask for all who came while the question before was under way."""
+        while self._asked:
+            asked, self._asked = self._asked, []
+            try:
+                found = await self._find([(name, database) for name, database, _ in asked])
+            except Exception as error:
+                for _, _, answer in asked:
+                    if not answer.done():
+                        answer.set_exception(error)
+                raise
+            for number, (_, _, answer) in enumerate(asked):
+                if not answer.done():
+                    answer.set_result(found.get(number))
+
+    async def _find(self, asked: list[tuple[str, str]]) -> dict[int, Entry]:
+        rows = await self._control.fetch(
+            self._sql,
+            list(range(len(asked))),
+            [name.replace("\0", "") for name, _ in asked],
+            [database.replace("\0", "") for _, database in asked],
+        )
+        return {row["number"]: self._entry(row) for row in rows}
+
+    def _entry(self, row: Any) -> Entry:  # noqa: ANN401 - asyncpg's Record
+        limits = json.loads(row["group_limits"] or "{}") | json.loads(row["limits"] or "{}")
+        return Entry(
+            row["rolname"],
+            row["rolcanlogin"],
+            row["valid"],
+            scram.read_verifier(row["verifier"]),
+            row["personal"],
+            tuple(row["groups"]),
+            row["whole_sessions"],
+            Limits.of(self._settings, limits),
+            row["database"],
+            row["may_connect"],
+        )
+
+    def enter(self, entry: Entry) -> Account:
+        """Count one more session of a person, and return the account that all theirs share."""
+        account = self._known.get(entry.name)
+        if account is None:
+            account = self._known[entry.name] = Account(entry.name, entry.limits)
+        account.limit(entry.limits)
+        account.sessions += 1
+        return account
+
+    def leave(self, account: Account) -> None:
+        """Count one session less."""
+        account.sessions -= 1
+        if not account.sessions:
+            self._known.pop(account.name, None)

@@ -1,0 +1,53 @@
+"""The roles that pools log in as: each a member of exactly one set of groups."""
+
+import asyncio
+import secrets
+
+from myriad.door.control.control import SQL, Control
+from myriad.door.server.dial import Dial
+from myriad.verifiers import scram_sha_256
+
+
+class PoolRoles:
+    """Makes the roles of pools, and trusts only what it has checked since its start."""
+
+    def __init__(self, control: Control, dial: Dial) -> None:
+        self._control = control
+        self._dial = dial
+        self._right: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Check again: groups have changed."""
+        self._right.clear()
+
+    async def ensure(self, role: str, groups: tuple[str, ...]) -> None:
+        """Make a role that is a member of exactly these groups and has no other right."""
+        async with self._one_at_a_time:
+            if role in self._right:
+                return
+            rows = await self._control.fetch(SQL["pool_role"], role)
+            if not rows:
+                await self._control.execute(f"CREATE ROLE {_quoted(role)} LOGIN")
+            member_of = set(rows[0]["groups"]) if rows else set()
+            await self._change("GRANT {} TO {}", role, set(groups) - member_of)
+            await self._change("REVOKE {} FROM {}", role, member_of - set(groups))
+            if self._dial.wants_passwords:
+                await self._set_password(role)
+            self._right.add(role)
+
+    async def _change(self, statement: str, role: str, groups: set[str]) -> None:
+        if groups:
+            listed = ", ".join(_quoted(group) for group in sorted(groups))
+            await self._control.execute(statement.format(listed, _quoted(role)))
+
+    async def _set_password(self, role: str) -> None:
+        """Give it a new password that nobody but this process ever knows."""
+        password = secrets.token_urlsafe(32)
+        self._dial.secrets[role] = password
+        verifier = scram_sha_256(password)
+        await self._control.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier}'")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,155 @@
+"""What is done on time: limits are enforced, connections tended, audit and measures written."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from myriad.door.control import databases, defaults, strays
+from myriad.door.ledger import audit, measures
+from myriad.door.server import peers
+from myriad.door.server.backend import Backend
+from myriad.door.session import holding
+from myriad.door.session.session import Session
+from myriad.pgwire.faults import Fault
+
+if TYPE_CHECKING:
+    from myriad.door.door import Door
+
+LOOK_SECONDS = 0.1
+HANG_UP_SECONDS = 0.5  # the second look ends who has hung up
+TEND_SECONDS = 1.0
+PARTS = 10  # of all connections, one of which is asked each time how long it has been silent
+# A statement that was cancelled and goes on loses its connection, and so ends in the server.
+PATIENCE_SECONDS = 5.0
+
+_IDLE = Fault("57P05", "terminating connection due to idle-session timeout")
+_OVERDUE = Fault("57P01", "the server does not answer", "Run it again.")
+_HALF = Fault("08P01", "terminating connection: COPY data was begun and does not go on")
+
+log = logging.getLogger("myriad.door")
+
+
+def start(door: "Door", written: measures.Measures) -> None:
+    """Begin to look, each thing in a task of its own."""
+    seconds = itertools.count()
+
+    async def look() -> None:
+        enforce(door)
+        enforce_idle(door)
+
+    async def end_hung_up() -> None:
+        for client in door.hang_ups.gone():
+            client.transport.abort()
+
+    async def tend() -> None:
+        enforce_queue(door)
+        held = holding.enforce(door.sessions.values())
+        end_silent(door, next(seconds))
+        door.pools.tend(time.monotonic())
+        door.memory.look(len(door.sessions) + len(door.logins), held)
+
+    async def write() -> None:
+        written.write()
+
+    for pause, work in (
+        (LOOK_SECONDS, look),
+        (HANG_UP_SECONDS, end_hung_up),
+        (TEND_SECONDS, tend),
+        (audit.FLUSH_SECONDS, door.audit.flush),
+        (databases.LOOK_SECONDS, door.look_at_databases),
+        (defaults.LOOK_SECONDS, door.look_at_defaults),
+        (measures.WRITE_SECONDS, write),
+        (strays.LOOK_SECONDS, door.strays.look),
+    ):
+        door.spawn(_every(pause, work))
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            log.exception("in what is done every %g seconds", seconds)
+
+
+def enforce(door: "Door") -> None:
+    """End what is over a limit of time."""
+    now = time.monotonic()
+    for pool in door.pools.working:
+        for backend in list(pool.backends):
+            session = backend.session
+            if backend.is_overdue(now):
+                backend.abort(_OVERDUE)
+            elif isinstance(session, Session):
+                _enforce(door, session, backend, now)
+
+
+def enforce_idle(door: "Door") -> None:
+    """End sessions that do nothing for longer than they said themselves."""
+    now = time.monotonic()
+    for session, seconds in list(door.may_be_idle.items()):
+        works = session.busy or session.in_transaction or session.paused
+        if not works and now - max(session.changed_at, session.began) > seconds:
+            session.end(_IDLE)
+
+
+def enforce_queue(door: "Door") -> None:
+    """Answer those who have waited too long for a server connection."""
+    for pool in door.pools:
+        for waiter in pool.too_late(time.monotonic()):
+            waiter.queued_too_long()
+
+
+def end_silent(door: "Door", second: int) -> None:
+    """End connections whose other side answers no more, of a part of all that there are."""
+    part = second % PARTS
+    for session in list(door.sessions.values()):
+        if session.number % PARTS == part and peers.is_silent(session.transport):
+            session.transport.abort()
+    for pool in door.pools.working if not door.dial.address.is_socket and not part else ():
+        for backend in list(pool.backends):
+            if peers.is_silent(backend.transport):
+                backend.abort()
+
+
+def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> None:
+    limits = session.account.limits
+    if session.busy:  # without Sync too: nobody but the client knows whether more is to come
+        took = now - session.began
+        limit = limits.statement_seconds
+        if limit and took > limit and session.reason is None:
+            session.reason = _too_long(limit)
+            door.stop(session)
+        elif limit and took > limit + PATIENCE_SECONDS:
+            backend.abort(session.reason)
+    elif session.in_transaction:
+        limit = limits.idle_seconds
+        idle = now - max(session.changed_at, session.began)
+        if limit and idle > limit:
+            session.end(_idle(limit))
+        elif session.full:  # for its client, which does not read, the statement is not over
+            limit = limits.statement_seconds
+            if limit and idle > limit + PATIENCE_SECONDS:
+                backend.abort(_too_long(limit))
+    elif session.passing and now - session.began > PATIENCE_SECONDS:
+        session.end(_HALF)
+
+
+def _too_long(limit: float) -> Fault:
+    return Fault(
+        "57014",
+        f"canceling statement: it took longer than {limit:g} seconds",
+        "Ask for less, or have the limit raised: myriad person limit.",
+    )
+
+
+def _idle(limit: float) -> Fault:
+    return Fault(
+        "25P03",
+        f"terminating connection: it did nothing in a transaction for {limit:g} seconds",
+        "End transactions soon, or have the limit raised: myriad person limit.",
+    )

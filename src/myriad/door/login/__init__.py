@@ -1,0 +1,1 @@
+"""From the first byte of a client to a proven name. No session, no statement."""

@@ -1,0 +1,280 @@
+"""Server connections of one database for one set of groups, or one person; and who waits for them.
+
+Sessions wait in turn by person: somebody with a thousand sessions gets no more than somebody
+with one.
+"""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from myriad.door.server.asking import Lost
+from myriad.door.server.backend import Backend, Listener
+from myriad.door.server.settings import NONE, lifted
+from myriad.pgwire.faults import Fault, Refused
+
+if TYPE_CHECKING:
+    from myriad.door.control.accounts import Account
+    from myriad.door.pool.pools import Pools
+    from myriad.door.verdict.verdicts import Verdicts
+
+# What must be done with a server connection before somebody else gets it.
+CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
+
+
+class Waiter(Listener, Protocol):
+    """Who waits for a server connection: a session, or the door itself."""
+
+    account: "Account"
+    changed_at: float
+
+    def granted(self, backend: Backend) -> None:
+        """Take the server connection that was waited for."""
+
+    def queued_too_long(self) -> None:
+        """Hear that nobody could serve it in time."""
+
+    def end(self, fault: Fault) -> None:
+        """Hear that there will be no server connection."""
+
+
+class Place(NamedTuple):
+    """A database, by its name and its oid, and the role that logs in to it."""
+
+    database: str
+    oid: int
+    role: str
+
+
+class Pool:
+    """Server connections that log in as one role.
+
+    Attributes:
+        shared: several people use it, so each statement is guarded.
+        most: how many server connections it may have.
+        most_for_one: how many of them one person may use: others always find some.
+        pinned: how many of them stay with a session.
+        sessions: how many sessions use it.
+        reported: what the server said of its settings to the newest server connection.
+        oldest: server connections that were there before are not used again.
+        asked_for: when somebody last wanted to use it.
+        hides_activity: nobody may see there what others run.
+        lingers: its connections stay for a while after the last session; somebody else's database
+            must be free then, to be dropped.
+    """
+
+    def __init__(
+        self,
+        pools: "Pools",
+        place: Place,
+        verdicts: "Verdicts",
+        *,
+        shared: bool,
+        whole_sessions: bool,
+    ) -> None:
+        self.pools, self.verdicts = pools, verdicts
+        self.database, self.oid, self.role = place
+        self.loop = pools.loop
+        self.shared = shared
+        self.whole_sessions = whole_sessions
+        self.most = pools.most_in_one
+        self.most_for_one = self.most - self.most // 4 if shared else self.most
+        self.pinned = self.sessions = 0
+        self.lingers = True
+        self.hides_activity = shared
+        self.reported: dict[str, str] = {}
+        self.asked_for = self.oldest = 0.0
+        self.opening = 0
+        self.backends: set[Backend] = set()
+        self._idle: list[Backend] = []
+        self._waiting: OrderedDict[Account, deque[Waiter]] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        """How many server connections it has, or is opening."""
+        return len(self.backends) + self.opening
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a server connection of it."""
+        return bool(self._waiting)
+
+    def take(self, session: Waiter) -> Backend | None:
+        """Return a server connection for a session, or None: it is granted one later."""
+        account = session.account
+        if self._idle and not self._waiting and self._may_run(account):
+            return self._idle.pop()  # the one used last: its memory is still in the caches
+        waiting = self._waiting.get(account)
+        if waiting is None:
+            waiting = self._waiting[account] = deque()
+        waiting.append(session)
+        if self._idle and self._may_run(account):
+            self.loop.call_soon(self.dispatch)  # later: the session does not know that it waits
+        else:
+            self.grow()
+        return None
+
+    def _may_run(self, account: "Account") -> bool:
+        return account.running < min(account.most_running, self.most_for_one)
+
+    def give_up(self, session: Waiter) -> None:
+        """Forget a session that waits."""
+        waiting = self._waiting.get(session.account)
+        if waiting is not None and session in waiting:
+            waiting.remove(session)
+            if not waiting:
+                del self._waiting[session.account]
+
+    def leave(self) -> None:
+        """Count one session less."""
+        self.sessions -= 1
+        if not self.sessions and not self.lingers:
+            self.close_idle()
+
+    def grow(self) -> None:
+        """Open a server connection if somebody waits and one more is allowed."""
+        waiting = len(self._waiting)
+        if waiting and self.opening < waiting and self.size < self.most and self.pools.room(self):
+            self.opening += 1
+            self.pools.open(self)
+
+    def may_pin(self, account: "Account") -> bool:
+        """Say whether one more session of a person may keep a server connection for itself.
+
+        One of those that they may use at once is left for their other sessions.
+        """
+        all_may = not self.shared or self.whole_sessions
+        mine = max(1, min(account.most_running, self.most_for_one) - 1)
+        return self.pinned < (self.most if all_may else self.most // 2) and account.pinned < mine
+
+    def waiting(self) -> list[Waiter]:
+        """Return the sessions that wait for a server connection."""
+        return [session for some in self._waiting.values() for session in some]
+
+    def too_late(self, now: float) -> list[Waiter]:
+        """Return who waits longer than they may: of each person those who came first."""
+        return [
+            waiter
+            for account, some in self._waiting.items()
+            if account.limits.queue_seconds
+            for waiter in takewhile(_older(now - account.limits.queue_seconds), some)
+        ]
+
+    def opened(self, backend: Backend) -> None:
+        """Take a new server connection."""
+        self.opening -= 1
+        self.reported = dict(backend.parameters)
+        self.backends.add(backend)
+        self._put(backend)
+        self.grow()
+
+    def not_opened(self) -> None:
+        """Hear that a server connection could not be opened."""
+        self.opening -= 1
+
+    def release(self, backend: Backend, *, rollback: bool = False) -> None:
+        """Take a server connection back; what was left in it is reset first."""
+        if backend.dirt or rollback or backend.cancels or backend.closed:
+            self._clean(backend, rollback=rollback)
+        elif (
+            self._waiting or self.pools.starving or not self.sessions or backend.born < self.oldest
+        ):
+            self._put(backend)
+        else:
+            self._idle.append(backend)
+
+    def _clean(self, backend: Backend, *, rollback: bool) -> None:
+        if backend.closed:
+            return
+        if backend.dirt == CLOSE or self.pools.is_old(backend):
+            backend.close()
+            return
+        self.pools.spawn(self._reset(backend, rollback=rollback))
+
+    async def _reset(self, backend: Backend, *, rollback: bool) -> None:
+        try:
+            if backend.cancels:
+                await backend.outlive_cancel()
+            if rollback:
+                await backend.run("ROLLBACK")
+            if backend.dirt == SEQUENCES:
+                await backend.ask("DISCARD SEQUENCES")
+            if backend.dirt == EVERYTHING:
+                await backend.ask(lifted(backend.version))
+                await backend.run("DISCARD ALL")
+                backend.values = NONE
+                backend.prepared.clear()
+        except Lost:
+            return
+        except Refused:
+            backend.abort()
+            return
+        backend.unnamed = None
+        backend.dirt = CLEAN
+        self._put(backend)
+
+    def _put(self, backend: Backend) -> None:
+        """Give a clean server connection to who waits longest, or keep it."""
+        if self.pools.is_old(backend) or self.pools.is_wanted_elsewhere(self, backend):
+            backend.close()
+            return
+        session = self._next()
+        if session is not None:
+            session.granted(backend)
+            return
+        if not (self.sessions or self.lingers):
+            backend.close()
+            return
+        backend.idle_since = time.monotonic()
+        self._idle.append(backend)
+
+    def _next(self) -> Waiter | None:
+        """Return the session whose turn it is: people in turn, each one's sessions in order."""
+        for account in self._waiting:
+            if self._may_run(account):
+                break
+        else:
+            return None
+        waiting = self._waiting[account]
+        session = waiting.popleft()
+        if waiting:
+            self._waiting.move_to_end(account)
+        else:
+            del self._waiting[account]
+        return session
+
+    def dispatch(self) -> None:
+        """Give idle server connections to those who wait; people may be below a limit again."""
+        while self._idle and self._waiting:
+            session = self._next()
+            if session is None:
+                return
+            session.granted(self._idle.pop())
+        self.grow()
+
+    def forget(self, backend: Backend) -> None:
+        """Hear that a server connection has ended."""
+        self.backends.discard(backend)
+        if backend in self._idle:
+            self._idle.remove(backend)
+        self.pools.left(backend.number)
+        self.pools.freed(self)
+
+    def recycle(self) -> None:
+        """Replace its server connections by new ones, each as soon as it is free."""
+        self.oldest = time.monotonic()
+        self.close_idle()
+
+    def close_idle(self, *, before: float = float("inf"), most: int | None = None) -> int:
+        """Close server connections that were idle since `before`; return how many."""
+        some = [backend for backend in self._idle if backend.idle_since < before][:most]
+        for backend in some:
+            self._idle.remove(backend)
+            backend.close()
+        return len(some)
+
+
+def _older(moment: float) -> Callable[[Waiter], bool]:
+    return lambda waiter: waiter.changed_at < moment

@@ -1,0 +1,1 @@
+"""One client that is logged in: its statements, settings and answers."""

@@ -1,0 +1,84 @@
+"""DEALLOCATE and DISCARD ALL in a session's statements: they hold when the server has done them.
+
+To bind one of them does nothing yet, and it may fail. A statement of a client's has another name in
+the server, or none on this connection, so something of its name is made there, which DEALLOCATE
+then ends.
+"""
+
+from myriad.door.pool.pool import EVERYTHING
+from myriad.door.server.backend import Backend
+from myriad.door.server.settings import NONE
+from myriad.door.server.statements import Statement
+from myriad.door.session.answers import Answers
+from myriad.door.verdict.verdict import Verdict
+from myriad.pgwire import wire
+
+_STAND_IN = Statement(b"", b"\0\0", Verdict(), NONE, shared=False)
+PORTAL_BYTES = 400  # of a portal's name, twice; its verdict is kept by its text anyway
+
+
+class Ending:
+    """What ends statements among those that a session has bound, and executes.
+
+    Attributes:
+        portals: those whose statement ends others, and its verdict.
+        names: of the statements that are being ended.
+    """
+
+    __slots__ = ("_answers", "_new", "names", "portals")
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self.portals: dict[bytes, Verdict] = {}
+        self.names: list[bytes] = []
+        self._new: set[bytes] = set()  # portals of this unit
+
+    def bound(self, portal: bytes, statement: Statement) -> None:
+        """Note what a portal will do."""
+        verdict = statement.verdict
+        if verdict.deallocates or verdict.deallocates_all or verdict.discards:
+            self.portals[portal] = verdict
+            self._new.add(portal)
+        elif self.portals:
+            self.portals.pop(portal, None)
+
+    def unit_over(self, status: int, backend: Backend | None, *, failed: bool) -> None:
+        """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
+        if backend is not None and _STAND_IN.token in backend.prepared.standing.values():
+            backend.dirt = max(backend.dirt, EVERYTHING)
+        self.names.clear()
+        if status == wire.IDLE:
+            self.portals.clear()
+        for portal in self._new if failed else ():
+            self.portals.pop(portal, None)
+        self._new.clear()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it takes, about."""
+        return PORTAL_BYTES * len(self.portals)
+
+    def begin(self, backend: Backend, verdict: Verdict, named: dict[bytes, Statement]) -> None:
+        """Let the server have what DEALLOCATE is to end, if that is a statement of the client's."""
+        standing = backend.prepared.standing
+        for name in map(str.encode, verdict.deallocates):
+            self.names.append(name)
+            if name not in named or standing.get(name) in {named[name].token, _STAND_IN.token}:
+                continue
+            standing[name] = _STAND_IN.token
+            self._answers.completes(ours=True)
+            self._answers.completes(ours=True)
+            backend.transport.write(wire.close_statement(name) + wire.parse(name, b"", b"\0\0"))
+
+    def execute(self, backend: Backend, message: bytes) -> None:
+        """Execute it; what follows waits until it is known whether it did anything."""
+        backend.transport.write(message + wire.FLUSH)
+        self._answers.wait_for(self)
+
+    def executed(self) -> None:
+        """Hear that a command is complete."""
+        self._answers.come(self)
+
+    def ended(self) -> bytes | None:
+        """Return the name of the statement that DEALLOCATE has ended."""
+        return self.names.pop(0) if self.names else None

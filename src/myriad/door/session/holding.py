@@ -1,0 +1,85 @@
+"""What clients make the door hold: messages on their way, and prepared statements."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from myriad.door.session.frontend import MOST_MESSAGE_BYTES
+from myriad.door.session.room import Room
+from myriad.pgwire.faults import Fault
+
+if TYPE_CHECKING:
+    from myriad.door.control.accounts import Account
+    from myriad.door.session.session import Session
+
+MOST_OF_ONE = 4 * MOST_MESSAGE_BYTES  # of one person, in all sessions
+MOST_OF_ALL = 4 * MOST_OF_ONE
+
+_HELD = Fault(
+    "53200",
+    "terminating connection: your statements that are on their way, and those that you prepared,"
+    " are too long together",
+    "Send fewer long statements at once, or load data with COPY.",
+)
+
+
+def room(sessions: Mapping[int, "Session"], came: Callable[[int], None]) -> Room:
+    """Return the room for messages of all sessions: who holds too much makes some, at once.
+
+    `came` hears how many bytes there are, whenever there are more.
+    """
+    return Room(MOST_OF_ONE, MOST_OF_ALL, lambda: _make_room(sessions), came)
+
+
+def _make_room(sessions: Mapping[int, "Session"]) -> None:
+    enforce(sessions.values())
+
+
+def held(session: "Session") -> int:
+    """Return how many bytes a session makes the door hold."""
+    extended = session.extended
+    if extended is None:
+        return session.held_bytes
+    more = extended.answers.bytes + extended.ending.held_bytes
+    return session.held_bytes + extended.held_bytes + more
+
+
+def release(session: "Session") -> None:
+    """Let go of what a session holds that has ended; nothing waits for the collector."""
+    session.drop()
+    extended, session.extended = session.extended, None
+    if extended is not None:
+        extended.forget_all()
+        extended.unnamed.end()
+        extended.answers.leave()
+
+
+def enforce(sessions: Iterable["Session"]) -> int:
+    """End sessions of who holds too much, or most if all together hold too much; longest first.
+
+    Returns how many bytes are held, also by those who have ended and not gone.
+    """
+    sizes = {session: size for session in sessions if (size := held(session))}
+    whole = sum(sizes.values())
+    sizes = {each: size for each, size in sizes.items() if not each.transport.is_closing()}
+    people: Counter[Account] = Counter()
+    for session, size in sizes.items():
+        people[session.account] += size
+    total = people.total()
+    for account, theirs in people.most_common():
+        excess = max(theirs - MOST_OF_ONE, total - MOST_OF_ALL)
+        if excess <= 0:
+            break
+        total -= _end_some([each for each in sizes if each.account is account], sizes, excess)
+    return whole
+
+
+def _end_some(some: list["Session"], sizes: dict["Session", int], excess: int) -> int:
+    """End sessions until they hold that much less; return how much it is."""
+    freed = 0
+    for session in sorted(some, key=sizes.__getitem__, reverse=True):
+        if freed >= excess:
+            break
+        session.end(_HELD)
+        freed += sizes[session]
+    return freed
