@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from myriad.door.server.dial import Address
+from myriad.door.control.control import Administrator
+from myriad.door.server.address import Address
 from myriad.engines.postgres.attached import AttachedPostgres
 from myriad.engines.postgres.base import Server
 from myriad.people import People
@@ -121,16 +121,11 @@ def add_owner(server: Server) -> Owner:
     return owner
 
 
-def door_login(server: Server) -> tuple[Address, dict[str, Any]]:
+def door_login(server: Server) -> tuple[Address, Administrator]:
     """Return how a door would log in to a server."""
     with closing(server.connect()) as connection:
         info = connection.info
-        login = {
-            "user": info.user,
-            "password": info.password,
-            "database": info.dbname,
-            "version": info.server_version,
-        }
+        login = Administrator(info.user, info.password, info.dbname, info.server_version)
         return Address(info.host, info.port), login
 
 

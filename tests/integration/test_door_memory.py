@@ -9,7 +9,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.door.ledger import measures
-from myriad.door.server import settings
+from myriad.door.verdict.reported import MOST_BYTES
 from myriad.home.home import Home
 from myriad.running import status
 from tests.door_attackers import Scene, made_scene
@@ -54,7 +54,7 @@ LONG_SETTINGS = [
 
 
 @pytest.mark.parametrize("attack", LONG_SETTINGS)
-@pytest.mark.parametrize("size", [settings.MOST_BYTES, 3 * MB])
+@pytest.mark.parametrize("size", [MOST_BYTES, 3 * MB])
 def test_settings_that_are_too_long_to_be_kept_are_an_error(
     scene: Scene, attack: str, size: int
 ) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import uvloop
 
+from myriad.door import ports
 from myriad.door.server import peers
-from myriad.door.session import frontend
+from myriad.door.session import frontend, hang_ups
+from tests.door_nobody import Nobody
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 MUCH = bytes(32 << 20)  # more than the sockets hold
@@ -19,7 +21,7 @@ MUCH = bytes(32 << 20)  # more than the sockets hold
 class Client(frontend.Frontend):
     """A client of whom only the connection matters."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: ports.Client) -> None:
         super().__init__(transport)
         self.lost = asyncio.Event()
 
@@ -90,3 +92,11 @@ def test_a_connection_that_has_ended_is_neither_kept_alive_nor_silent() -> None:
         assert not peers.is_silent(transport)
 
     uvloop.run(test())
+
+
+def test_a_client_without_a_socket_neither_hangs_up_nor_is_silent() -> None:
+    client, watched = frontend.Frontend(Nobody()), hang_ups.HangUps()
+    watched.watch(client)
+    assert list(watched.gone()) == []
+    assert not peers.is_silent(client.transport)
+    watched.forget(client)

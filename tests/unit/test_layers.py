@@ -42,3 +42,18 @@ def test_functions_are_short_enough_to_be_seen_at_once() -> None:
         if (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
     ]
     assert too_long == []
+
+
+def test_the_doors_rooms_stay_few_and_far_apart() -> None:
+    """Twelve rooms, forty arrows between them: so many can be drawn on one page."""
+    door = SOURCE / "door"
+    arrows = {
+        (path.relative_to(door).parts[0].removesuffix(".py"), module.split(".")[2])
+        for path in door.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (module := node.module or "")
+        if module.startswith("myriad.door.")
+    }
+    rooms = {room for arrow in arrows for room in arrow}
+    assert len(rooms) <= 12
+    assert len([arrow for arrow in arrows if arrow[0] != arrow[1]]) <= 40

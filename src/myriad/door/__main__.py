@@ -1,4 +1,7 @@
-"""The door's process: `myriad up` starts it and writes its configuration to standard input."""
+"""The door's process: `myriad up` starts it and writes its configuration to standard input.
+
+Here its parts are made and handed to each other; nowhere else is anything made that all share.
+"""
 
 import asyncio
 import gc
@@ -9,18 +12,36 @@ import signal
 import socket
 import ssl
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from myriad.door.control.capacity import capacity
-from myriad.door.control.control import Control
-from myriad.door.door import Door, secret_of
+from myriad.door.control.accounts import Accounts
+from myriad.door.control.capacity import KNOWN_VERSION, Capacity, capacity
+from myriad.door.control.control import Administrator, Control
+from myriad.door.control.databases import Databases
+from myriad.door.control.defaults import Defaults
+from myriad.door.control.requests import Requests
+from myriad.door.control.roles import PoolRoles
+from myriad.door.control.strays import Strays
+from myriad.door.door import Door, Parts
 from myriad.door.ledger import watch
+from myriad.door.ledger.audit import Audit
+from myriad.door.ledger.background import Background
 from myriad.door.ledger.measures import Measures
-from myriad.door.login.login import Login
-from myriad.door.server.dial import Address, Dial
+from myriad.door.ledger.memory import Memory
+from myriad.door.ledger.troubles import Troubles
+from myriad.door.ledger.watch import Watch
+from myriad.door.login.gate import Gate, secret_of
+from myriad.door.login.login import Login, Logins, Tls
+from myriad.door.login.throttle import Throttle
+from myriad.door.pool.chooser import Chooser
+from myriad.door.pool.pools import Pools
+from myriad.door.server.address import Address
+from myriad.door.server.dial import Dial
+from myriad.settings import Settings
 
 BACKLOG = 8192
 START_SECONDS = 30.0
@@ -28,33 +49,49 @@ START_SECONDS = 30.0
 log = logging.getLogger("myriad.door")
 
 
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that a door is told at its start.
+
+    Attributes:
+        home: the installation's folder.
+        listening: the file descriptor of the socket that clients connect to.
+        address, administrator: where the server is, and who the door is there.
+        ours: it is our own: we may kill its processes.
+        tls: None: nothing is encrypted.
+    """
+
+    home: Path
+    listening: int
+    address: Address
+    administrator: Administrator
+    ours: bool
+    tls: Tls | None
+    settings: Settings
+
+
 def main() -> None:
     """Run until SIGTERM, or until whoever started it is gone."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    configuration = json.loads(sys.stdin.readline())
     try:
-        uvloop.run(serve(configuration))
+        uvloop.run(serve(_read(sys.stdin.readline())))
     except (OSError, TimeoutError, ssl.SSLError) as error:
         _tell({"error": f"the door cannot start: {error}", "hint": "See `myriad logs --door`."})
         sys.exit(1)
 
 
-async def serve(configuration: dict[str, Any]) -> None:
+async def serve(told: Configuration) -> None:
     """Serve the clients of one listening socket; raises OSError, TimeoutError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     _watch_parent(loop, stop)
-    settings = configuration["settings"]
-    door = await _make(configuration)
-    home = Path(configuration["home"])
-    door.mock_secret = secret_of(home / "secrets")
-    _encrypt(door, configuration["tls"])
-    measures = Measures(door, home / "metrics.prom")
-    watch.start(door, measures)
-    listener = socket.socket(fileno=configuration["fd"])
-    listening = await loop.create_server(lambda: Login(door), sock=listener, backlog=BACKLOG)
+    watched, logins = await _make(told)
+    door = watched.door
+    watch.start(watched)
+    listener = socket.socket(fileno=told.listening)
+    listening = await loop.create_server(lambda: Login(logins), sock=listener, backlog=BACKLOG)
     # What is there now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -64,41 +101,95 @@ async def serve(configuration: dict[str, Any]) -> None:
     await stop.wait()
     log.info("stopping")
     listening.close()
-    await door.drain(settings["drain_timeout"])
+    await door.drain(told.settings.drain_timeout)
     door.databases.reader.stop()
-    await door.audit.flush()
+    await watched.audit.flush()
     log.info("stopped")
 
 
-async def _make(configuration: dict[str, Any]) -> Door:
-    given = configuration["server"]
-    address = Address(
-        given["host"], int(given["port"]), given.get("sslmode") or "prefer",
-        given.get("sslrootcert") or "",
-    )  # fmt: skip
-    control = Control(address, given)
-    keeping = asyncio.get_running_loop().create_task(control.keep())
+async def _make(told: Configuration) -> tuple[Watch, Logins]:
+    """Make a door that hears of changes, and what its logins share; raises TimeoutError."""
+    background, control = Background(), Control(told.address, told.administrator)
+    background.spawn(control.keep())
     async with asyncio.timeout(START_SECONDS):
         await control.ready()
-        room = await capacity(control, configuration["settings"], os.cpu_count() or 1)
-    room["ours"] = given["kind"] == "embedded"
-    door = Door(configuration["settings"], Dial(address), control, capacity=room)
-    door.keep(keeping)
+        room = await capacity(control, told.settings, os.cpu_count() or 1)
+    audit = Audit(control, on=told.settings.audit == "on", most_rows=told.settings.audit_rows)
+    memory, strays = Memory(), Strays(control, ours=told.ours)
+    parts = _parts(told, control, room, background, strays)
+    door = Door(
+        parts,
+        audit,
+        Troubles(),
+        memory,
+        most_clients=told.settings.max_clients,
+        newer_grammar=room.version > KNOWN_VERSION,
+    )
+    requests = Requests(door, control)
     await control.listen(
-        {"myriad_people": door.people_changed, "myriad_door": door.requests.heard},
+        {"myriad_people": door.people_changed, "myriad_door": requests.notified},
         after_gap=door.people_changed,
     )
-    return door
+    throttle = Throttle(told.settings.max_clients)
+    gate = Gate(parts.accounts, throttle, parts.dial, secret_of(told.home / "secrets"))
+    logins = Logins(door, gate, told.settings, told.tls)
+    measures = Measures(door, logins, audit, throttle, told.home / "metrics.prom")
+    return Watch(door, logins, audit, memory, strays, measures), logins
 
 
-def _encrypt(door: Door, tls: dict[str, str]) -> None:
+def _parts(
+    told: Configuration, control: Control, room: Capacity, background: Background, strays: Strays
+) -> Parts:
+    dial, databases = Dial(told.address), Databases(control)
+    roles = PoolRoles(control, dial)
+    pools = Pools(
+        dial,
+        background.spawn,
+        databases.is_still,
+        strays.left,
+        most_in_one=room.in_one,
+        most=room.in_all,
+    )
+    return Parts(
+        spawn=background.spawn,
+        control=control,
+        dial=dial,
+        accounts=Accounts(control, told.settings, superuser=room.superuser),
+        databases=databases,
+        defaults=Defaults(control),
+        roles=roles,
+        pools=pools,
+        chooser=Chooser(databases, roles, pools),
+    )
+
+
+def _read(line: str) -> Configuration:
+    """Return what a line says, as `running.door` writes it; raises OSError, ssl.SSLError."""
+    given = json.loads(line)
+    server = given["server"]
+    return Configuration(
+        Path(given["home"]),
+        given["fd"],
+        _address(server),
+        Administrator(server["user"], server["password"], server["database"], server["version"]),
+        server["kind"] == "embedded",
+        _tls(given["tls"]),
+        Settings(**given["settings"]),
+    )
+
+
+def _address(server: dict[str, Any]) -> Address:
+    mode, roots = server.get("sslmode") or "prefer", server.get("sslrootcert") or ""
+    return Address(server["host"], int(server["port"]), mode, roots)
+
+
+def _tls(tls: dict[str, str]) -> Tls | None:
     if tls["mode"] == "off":
-        return
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls["certificate"], tls["key"])
-    door.tls = context
-    door.binding = bytes.fromhex(tls["binding"])
+    return Tls(context, bytes.fromhex(tls["binding"]))
 
 
 def _tell(answer: dict[str, object]) -> None:

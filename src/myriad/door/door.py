@@ -1,150 +1,123 @@
-"""The door itself: what all its clients share, and what happens to them from outside."""
+"""The door itself: the register of all sessions, and what happens to them from outside."""
 
 import asyncio
 import hmac
-import json
-import logging
 import secrets
 import time
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import asyncpg
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 from myriad.door.control.accounts import Account, Accounts, Entry
-from myriad.door.control.capacity import KNOWN_VERSION
 from myriad.door.control.control import Control
-from myriad.door.control.databases import Databases, pool_role
+from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
-from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
-from myriad.door.control.strays import Strays
-from myriad.door.ledger.audit import Audit
-from myriad.door.ledger.memory import Memory
-from myriad.door.ledger.troubles import Troubles
-from myriad.door.login.login import Login
-from myriad.door.login.throttle import Throttle
-from myriad.door.pool.internal import Guest
-from myriad.door.pool.pool import CLOSE, Place, Pool
+from myriad.door.pool.chooser import Chooser
+from myriad.door.pool.internal import InternalClient
+from myriad.door.pool.pool import Pool
 from myriad.door.pool.pools import Pools, replaced
+from myriad.door.ports import Client, Crowd, Ledger, Troubles
 from myriad.door.server.asking import Lost
-from myriad.door.server.backend import Backend
+from myriad.door.server.backend import CLOSE, Backend
 from myriad.door.server.dial import Dial
-from myriad.door.server.peers import HangUps
 from myriad.door.session import holding
+from myriad.door.session.activity import activity
+from myriad.door.session.hang_ups import HangUps
 from myriad.door.session.profiles import Profile, Profiles, objection
 from myriad.door.session.refusals import CANCELLED, end_unit, refuse_waiting
 from myriad.door.session.session import Session
+from myriad.door.session.state import SessionState, Whose
 from myriad.door.verdict.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.startup import Startup
 
-if TYPE_CHECKING:
-    import ssl
-
 SHORT_KEY, LONG_KEY = 4, 32  # bytes of a cancel key, before and since protocol 3.2
 LONG_SINCE = 2
+END_SECONDS = 10.0  # that sessions may take to end, before whoever wanted that hears of it
 _FULL = Fault("53300", "too many clients are connected already", "Try again later.")
 _DRAINING = Fault("57P01", "terminating connection: the server is stopping", "Connect again.")
 _RIGHTS = Fault("57P01", "terminating connection: your rights have changed", "Connect again.")
 
-log = logging.getLogger("myriad.door")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a door looks things up in, and gets its server connections from."""
+
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    control: Control
+    dial: Dial
+    accounts: Accounts
+    databases: Databases
+    defaults: Defaults
+    roles: PoolRoles
+    pools: Pools
+    chooser: Chooser
 
 
 class Door:
-    """Everything that sessions share.
+    """The register of sessions, and everything that they share.
 
     Attributes:
         sessions: by the number that their clients cancel with.
         may_be_idle: for how many seconds, of those sessions that say so themselves.
-        login_bytes: what those who log in now have sent.
         accepted: logins that succeeded.
         stopped: statements that were cancelled by a limit or by somebody.
         draining: no new sessions, and none goes on after its transaction.
     """
 
     def __init__(
-        self, settings: dict[str, Any], dial: Dial, control: Control, *, capacity: dict[str, Any]
+        self,
+        parts: Parts,
+        ledger: Ledger,
+        troubles: Troubles,
+        crowd: Crowd,
+        *,
+        most_clients: int,
+        newer_grammar: bool,
     ) -> None:
-        self.settings = settings
-        self.dial = dial
-        self.control = control
-        self.loop = asyncio.get_running_loop()
-        self.tls: ssl.SSLContext | None = None
-        self.binding: bytes | None = None
-        self.mock_secret = secrets.token_bytes(32)
-        self.accounts = Accounts(control, settings, superuser=capacity["superuser"])
-        self.databases = Databases(control)
-        self.defaults = Defaults(control)
-        self.roles = PoolRoles(control, dial)
-        self.throttle = Throttle(settings["max_clients"])
+        self.spawn, self.dial, self.pools = parts.spawn, parts.dial, parts.pools
+        self.accounts, self.databases = parts.accounts, parts.databases
+        self._control, self._roles = parts.control, parts.roles
+        self._defaults, self._chooser = parts.defaults, parts.chooser
+        self.ledger, self.troubles, self._crowd = ledger, troubles, crowd
+        self.most_clients = most_clients
+        self.newer_grammar = newer_grammar
         self.profiles = Profiles()
-        self.troubles = Troubles()
-        self.strays = Strays(control, ours=capacity["ours"])
-        self.audit = Audit(control, on=settings["audit"] == "on", most_rows=settings["audit_rows"])
-        self.pools = Pools(
-            dial,
-            self.spawn,
-            self.databases.is_still,
-            self.strays.left,
-            most_in_one=capacity["in_one"],
-            most=capacity["in_all"],
-        )
-        self.requests = Requests(self, control)
         self.sessions: dict[int, Session] = {}
-        self.logins: set[Login] = set()
-        self.memory = Memory()
-        self.room = holding.room(self.sessions, self.memory.held.came)
+        self.room = holding.room(self.sessions, crowd.bytes_came)
         self.hang_ups = HangUps()
-        self.may_be_idle: dict[Session, float] = {}
-        self.accepted = self.stopped = self.login_bytes = 0
+        self.may_be_idle: dict[SessionState, float] = {}
+        self.accepted = self.stopped = 0
         self.draining = False
-        self.newer_grammar = capacity["version"] > KNOWN_VERSION
-        self._tasks: set[asyncio.Task[None]] = set()
         self._stale = False
         self._looking: asyncio.Task[None] | None = None
 
-    def keep(self, task: asyncio.Task[None]) -> None:
-        """Hold on to a task that runs as long as the door."""
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that no client waits for by itself; a failure is logged."""
-        task = self.loop.create_task(work)
-        self.keep(task)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("in the background: %r", error, exc_info=error)
-
     # Clients come
 
-    def admit(self, login: Login) -> bool:
-        """Let a new client begin its login, or send it away."""
-        if len(self.sessions) + len(self.logins) >= self.settings["max_clients"]:
-            login.transport.write(_FULL.encode("FATAL"))
-            login.transport.close()
-            return False
-        self.logins.add(login)
-        self.memory.clients.came(len(self.sessions) + len(self.logins))
-        return True
+    def admit(self, logins: int) -> Fault | None:
+        """Return why there is no place for one more beside so many logins, None if there is."""
+        if len(self.sessions) + logins >= self.most_clients:
+            return _FULL
+        self._crowd.clients_came(len(self.sessions) + logins + 1)
+        return None
 
     def late(self) -> Fault:
         """Return why a login took too long."""
-        if self.pools.waits_for_server is not None or not self.control.is_ready:
+        if self.pools.waits_for_server is not None or not self._control.is_ready:
             return Fault("57P03", "PostgreSQL cannot be reached now", "Try again later.")
         return Fault("08006", "the login took too long", "See the setting login_timeout.")
 
-    async def begin_session(self, login: Login, startup: Startup, entry: Entry) -> None:
-        """Make a session of a client that has proven who it is; raises Refused."""
+    async def open(self, entry: Entry, startup: Startup, client: Client, address: str) -> Session:
+        """Make a session of a client that has proven who it is; raises Refused.
+
+        The caller lets it have what the client sends, and what becomes of the client, and begins
+        it.
+        """
         if self.draining:
             raise Refused(_DRAINING)
-        self._check_database(startup, entry)
-        pool = await self.pool_of(entry, startup.database)
+        _check_database(startup, entry)
+        pool = await self._chooser.pool_of(entry, startup.database)
         fault = objection(pool, startup)
         if fault:
             raise Refused(fault)
@@ -154,84 +127,51 @@ class Door:
             profile = self.profiles.known(pool, startup)
             if profile is None:
                 profile = await self._learn(pool, startup, account)
-            _check_there(login)
         except BaseException:
             self.accounts.leave(account)
             raise
-        session = Session(self, login.transport, account, pool, profile.values, login.address)
-        self._welcome(session, login, startup, profile.statuses)
-
-    def _check_database(self, startup: Startup, entry: Entry) -> None:
-        if not entry.database:
-            raise Refused(Fault("3D000", f'database "{startup.database}" does not exist'))
-        if not entry.may_connect:
-            raise Refused(
-                Fault(
-                    "42501",
-                    f'permission denied for database "{startup.database}"',
-                    "A group of yours must be granted something in it: myriad grant.",
-                )
-            )
-
-    async def pool_of(self, entry: Entry, database: str) -> Pool:
-        """Return where a person's statements run in a database; raises Refused."""
-        try:
-            facts = await self.databases.of(database, entry.database)
-        except asyncpg.PostgresError as error:
-            raise Refused(Fault(error.sqlstate or "08006", str(error))) from error
-        if facts.oid != entry.database:
-            raise Refused(replaced(database))
-        shared = facts.shared_by(entry)
-        role = pool_role(entry.groups) if shared else entry.name
-        if shared:
-            await self.roles.ensure(role, entry.groups)
-        place = Place(database, facts.oid, role)
-        pool = self.pools.of(
-            place, facts.verdicts, shared=shared, whole_sessions=entry.whole_sessions
-        )
-        pool.lingers, pool.hides_activity = facts.ours, facts.hides_activity
-        return pool
+        session = Session(client, self, Whose(account, pool, address), profile)
+        self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
+        return session
 
     async def _learn(self, pool: Pool, startup: Startup, account: Account) -> Profile:
-        guest = Guest(pool, account)
+        client = InternalClient(pool, account)
         try:
-            backend = await guest.server_connection()
+            backend = await client.server_connection()
             return await self.profiles.learn(pool, startup, backend)
         except Lost:
             raise Refused(Fault("57P03", "PostgreSQL ended; it is started again")) from None
         finally:
-            guest.leave()
+            client.leave()
 
-    def _welcome(self, session: Session, login: Login, startup: Startup, statuses: bytes) -> None:
+    def _register(self, session: Session, key_bytes: int) -> None:
         number = _new_number()
         while number in self.sessions:
             number = _new_number()
-        session.number = number
-        session.key = secrets.token_bytes(LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
+        session.number, session.key = number, secrets.token_bytes(key_bytes)
         self.sessions[number] = session
-        self.hang_ups.watch(session)
         self.note_settings(session)
         session.pool.sessions += 1
         self.accepted += 1
-        session.begin(statuses)
-        login.transport.set_protocol(session)
-        left = login.left_over()
-        if left:
-            session.data_received(left)
 
-    def note_settings(self, session: Session) -> None:
+    def watch(self, session: SessionState) -> None:
+        """Look from now on whether its client hangs up."""
+        self.hang_ups.watch(session)
+
+    def note_settings(self, session: SessionState) -> None:
         """Hear that a session may have got another idle_session_timeout."""
-        if session.values.idle_seconds:
-            self.may_be_idle[session] = session.values.idle_seconds
+        seconds = session.parameters.values.idle_seconds
+        if seconds:
+            self.may_be_idle[session] = seconds
         else:
             self.may_be_idle.pop(session, None)
 
     # Clients go, or are stopped
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: SessionState) -> None:
         """Hear that a session has ended."""
         self.hang_ups.forget(session)
-        holding.release(session)
+        session.release()
         self.may_be_idle.pop(session, None)
         if self.sessions.pop(session.number, None) is not None:
             self.accounts.leave(session.account)
@@ -245,23 +185,23 @@ class Door:
         if session is not None and hmac.compare_digest(session.key, key):
             self.stop(session)
 
-    def stop(self, session: Session) -> None:
+    def stop(self, session: SessionState) -> None:
         """Cancel what a session runs now; what it runs later is never hit."""
         self.stopped += 1
-        backend = session.backend
+        backend, reason = session.backend, session.unit.reason
         if backend is None:
             if session.paused:
-                refuse_waiting(session, session.reason or CANCELLED)
+                refuse_waiting(session, reason or CANCELLED)
         elif session.busy and not backend.closed:
-            if session.reason is not None:
-                end_unit(session, session.reason)
+            if reason is not None:
+                end_unit(session, reason)
             backend.cancels += 1
             self.spawn(self._cancel(backend))
 
     async def _cancel(self, backend: Backend) -> None:
         try:
             if not await self.dial.cancel(backend.number, backend.key):
-                backend.dirt = CLOSE  # it may still come, and hit who is there then
+                backend.reset_level = CLOSE  # it may still come, and hit who is there then
         finally:
             backend.cancels -= 1
 
@@ -274,6 +214,45 @@ class Door:
         backend.closed = True
         await self.dial.cancel(backend.number, backend.key)
         backend.abort()
+
+    def end(self, number: int, reason: Fault) -> bool:
+        """End the session of that number, and what it runs; False if there is none."""
+        session = self.sessions.get(number)
+        if session is None:
+            return False
+        session.end(reason)
+        if session.busy:
+            session.transport.abort()
+        return True
+
+    # Whoever asks about them
+
+    def _of(self, who: set[str]) -> list[Session]:
+        return [each for each in self.sessions.values() if each.account.name in who]
+
+    def activity(self, who: set[str]) -> list[dict[str, Any]]:
+        """Return what each of theirs does now; of everybody's if nobody is named."""
+        return [activity(each) for each in (self._of(who) if who else self.sessions.values())]
+
+    def stop_all(self, who: set[str], reason: Fault) -> int:
+        """Cancel what they run; return how many statements."""
+        working = [session for session in self._of(who) if session.busy or session.paused]
+        for session in working:
+            session.unit.explain(reason)
+            self.stop(session)
+        return len(working)
+
+    async def end_all(self, who: set[str], reason: Fault) -> int:
+        """End their sessions; return how many, when they have ended."""
+        numbers = [session.number for session in self._of(who)]
+        for number in numbers:
+            self.end(number, reason)
+        deadline = time.monotonic() + END_SECONDS
+        while any(number in self.sessions for number in numbers):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        return len(numbers)
 
     # What changes
 
@@ -289,7 +268,7 @@ class Door:
             await self._look_again()
 
     async def _look_again(self) -> None:
-        self.roles.forget()
+        self._roles.forget()
         seen = {(session.account.name, session.pool.database) for session in self.sessions.values()}
         entries = await asyncio.gather(*(self.accounts.look_up(*each) for each in seen))
         found = dict(zip(seen, entries, strict=True))
@@ -307,13 +286,13 @@ class Door:
             return
         session.account.limit(entry.limits)
         try:
-            pool = await self.pool_of(entry, session.pool.database)
+            pool = await self._chooser.pool_of(entry, session.pool.database)
         except Refused as refused:
             session.end(refused.fault)
             return
         if pool is session.pool:
             return
-        if session.pin:
+        if session.pin.reason:
             session.end(_RIGHTS)
             return
         session.move(pool)
@@ -326,9 +305,9 @@ class Door:
 
     async def look_at_defaults(self) -> None:
         """Replace server connections, and what was learnt of them, where new ones would differ."""
-        changed = await self.defaults.changed()
+        changed = await self._defaults.changed()
         for pool in self.pools if changed else ():
-            if concern(pool, changed):
+            if concern(pool.database, pool.role, changed):
                 self.profiles.forget(pool)
                 pool.recycle()
 
@@ -343,9 +322,8 @@ class Door:
                 if not (session.busy or session.in_transaction or session.paused):
                     session.end(_DRAINING)
             await asyncio.sleep(0.02)
-        for session in list(self.sessions.values()):
-            session.end(_DRAINING)
-            session.transport.abort() if session.busy else None
+        for number in list(self.sessions):
+            self.end(number, _DRAINING)
         for pool in self.pools:
             pool.close_idle()
 
@@ -354,10 +332,17 @@ def _new_number() -> int:
     return FIRST_NUMBER + secrets.randbelow(LAST_NUMBER + 1 - FIRST_NUMBER)
 
 
-def _check_there(login: Login) -> None:
-    """Make no session of a client that has gone meanwhile: nobody would ever end it."""
-    if login.lost:
-        raise ConnectionResetError
+def _check_database(startup: Startup, entry: Entry) -> None:
+    if not entry.database:
+        raise Refused(Fault("3D000", f'database "{startup.database}" does not exist'))
+    if not entry.may_connect:
+        raise Refused(
+            Fault(
+                "42501",
+                f'permission denied for database "{startup.database}"',
+                "A group of yours must be granted something in it: myriad grant.",
+            )
+        )
 
 
 def _check_room(account: Account) -> None:
@@ -370,15 +355,3 @@ def _check_room(account: Account) -> None:
                 "Close some, or have the limit raised: myriad person limit.",
             )
         )
-
-
-def secret_of(folder: Path) -> bytes:
-    """Return the secret behind the salts of unknown names: the same after each start."""
-    file = folder / "mock.json"
-    try:
-        return bytes.fromhex(json.loads(file.read_text())["secret"])
-    except (OSError, ValueError, KeyError):
-        secret = secrets.token_bytes(32)
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({"secret": secret.hex()}))
-        return secret

@@ -1,1 +1,1 @@
-"""What the catalog says of people, databases and roles, asked as administrator."""
+"""What the catalog says of people and databases, asked as administrator. Nothing of a person's."""

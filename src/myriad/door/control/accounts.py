@@ -3,13 +3,13 @@
 import asyncio
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from myriad.door.control.control import SQL, Control
 from myriad.limits import Limits
 from myriad.pgwire import scram
+from myriad.settings import Settings
 
 # Nobody logs in as one of ours, or as a role that PostgreSQL keeps for itself.
 OURS = ("myriad", "pg_")
@@ -78,9 +78,9 @@ class Entry:
 class Accounts:
     """Everybody who is logged in, and the way to look people up."""
 
-    def __init__(self, control: Control, settings: Mapping[str, Any], *, superuser: bool) -> None:
+    def __init__(self, control: Control, settings: Settings, *, superuser: bool) -> None:
         self._control = control
-        self._settings = settings
+        self._settings = asdict(settings)
         roles, verifier = (
             ("pg_authid", "a.rolpassword") if superuser else ("pg_roles", "p.verifier")
         )

@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from myriad import administrator, named_sql
-from myriad.door.server.dial import Address
+from myriad.door.server.address import Address
 
 SQL = named_sql.load("myriad.door.control", "catalog.sql")
 APPLICATION = "myriad door"
@@ -27,7 +28,17 @@ GONE = (
 )
 
 log = logging.getLogger("myriad.door")
-Heard = Callable[[str], object]
+Notified = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """Who the door itself is in the server, in which database, and the server's version."""
+
+    user: str
+    password: str
+    database: str
+    version: int
 
 
 class Control:
@@ -37,24 +48,24 @@ class Control:
         role: the oid of the administrator's role.
     """
 
-    def __init__(self, address: Address, login: dict[str, Any]) -> None:
+    def __init__(self, address: Address, login: Administrator) -> None:
         self.role = 0
         self._address = address
         self._login = login
-        self._channels: dict[str, Heard] = {}
+        self._channels: dict[str, Notified] = {}
         self._after_gap: Callable[[], object] | None = None
         self._connection: asyncpg.Connection | None = None
         self._ready = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
 
-    async def listen(self, channels: dict[str, Heard], after_gap: Callable[[], object]) -> None:
+    async def listen(self, channels: dict[str, Notified], after_gap: Callable[[], object]) -> None:
         """Hear notifications from now on; `after_gap` is called when some may have been missed."""
         self._channels, self._after_gap = channels, after_gap
         await self._do(self._add_listeners)
 
     async def _add_listeners(self, connection: asyncpg.Connection) -> None:
-        for channel, heard in self._channels.items():
-            await connection.add_listener(channel, _listener(heard))
+        for channel, notified in self._channels.items():
+            await connection.add_listener(channel, _listener(notified))
 
     async def keep(self) -> None:
         """Connect, and connect again whenever the connection is lost; runs until cancelled."""
@@ -67,7 +78,7 @@ class Control:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _begin(self, ended: asyncio.Event) -> None:
-        connection = await self.enter(self._login["database"])
+        connection = await self.enter(self._login.database)
         connection.add_termination_listener(lambda _: ended.set())
         await self._add_listeners(connection)
         self.role = await connection.fetchval(SQL["role"])
@@ -90,12 +101,12 @@ class Control:
 
         Whatever its owner made or set there: see `administrator`.
         """
-        settings = administrator.settings(self._login["version"])
+        settings = administrator.settings(self._login.version)
         connection = await asyncpg.connect(
             host=self._address.host,
             port=self._address.port,
-            user=self._login["user"],
-            password=self._login.get("password") or None,
+            user=self._login.user,
+            password=self._login.password or None,
             database=database,
             timeout=ASK_SECONDS,
             ssl=False if self._address.is_socket else self._address.sslmode,
@@ -144,8 +155,8 @@ class Control:
         )
 
 
-def _listener(heard: Heard) -> Callable[..., None]:
+def _listener(notified: Notified) -> Callable[..., None]:
     def listener(_connection: object, _pid: int, _channel: str, payload: object) -> None:
-        heard(str(payload))
+        notified(str(payload))
 
     return listener

@@ -24,7 +24,7 @@ LOOK_SECONDS = 2.0
 # In somebody's own only which functions change nothing is of interest: they come by extensions.
 THEIRS_SECONDS = 60.0
 # Volatile functions that views and defaults may call: what they leave behind is known.
-CALM = sorted(OWN | {"nextval", "setval"})
+HARMLESS = sorted(OWN | {"nextval", "setval"})
 
 # In somebody's own nobody shares anything, whatever there is in it.
 NOT_SHARED = {"opaque": True, "soft": True, "creators": (), "schemas": ()}
@@ -140,7 +140,7 @@ class Databases:
             harmless = await connection.fetchval(SQL["harmless"], timeout=ASK_SECONDS)
             row: Mapping[str, Any] = NOT_SHARED
             if here["ours"]:
-                row = await connection.fetchrow(SQL["facts"], CALM, timeout=ASK_SECONDS)
+                row = await connection.fetchrow(SQL["facts"], HARMLESS, timeout=ASK_SECONDS)
         finally:
             await connection.close()
         return Facts(

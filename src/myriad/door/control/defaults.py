@@ -6,7 +6,6 @@ The catalog says whether that has happened, and to whom it matters: no statement
 import asyncio
 
 from myriad.door.control.control import SQL, Control
-from myriad.door.pool.pool import Pool
 
 LOOK_SECONDS = 2.0
 Default = tuple[str, str, str]  # database and role, each "" for all; and what stands for the values
@@ -29,7 +28,7 @@ class Defaults:
         return {each[:2] for each in now ^ before} if before is not None else set()
 
 
-def concern(pool: Pool, changed: set[tuple[str, str]]) -> bool:
-    """Say whether connections of a pool would begin with other settings."""
-    databases, roles = ("", pool.database), ("", pool.role)
-    return any(not changed.isdisjoint((database, role) for role in roles) for database in databases)
+def concern(database: str, role: str, changed: set[tuple[str, str]]) -> bool:
+    """Say whether connections of a role to a database would begin with other settings."""
+    databases, roles = ("", database), ("", role)
+    return any((one, other) in changed for one in databases for other in roles)

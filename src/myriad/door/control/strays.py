@@ -1,7 +1,7 @@
 """Server processes that do not end although the door has left them, and never will.
 
-One that cannot tell a setting (see `told`) is deaf, and whoever makes or drops a database waits for
-it. In our own server it is killed; PostgreSQL then starts anew, which takes a second or two and
+One that cannot tell a setting (see `reported`) is deaf, and whoever makes or drops a database waits
+for it. In our own server it is killed; PostgreSQL then starts anew, which takes a second or two and
 ends everybody's statements, so everything else is tried, and looked at, first.
 """
 

@@ -1,1 +1,1 @@
-"""What is counted, written down and enforced on time, seen from above all sessions."""
+"""What is counted, written down and ended on time, from above: nothing below knows of it."""

@@ -8,14 +8,11 @@ import asyncio
 import time
 from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from myriad.door.control.control import Control
 from myriad.door.control.copy_text import escaped
+from myriad.door.ports import SUCCESS, Ended
 from myriad.door.verdict.masking import masked
-
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
 
 FLUSH_SECONDS = 1.0
 MOST_WAITING_BYTES = 32 << 20
@@ -25,9 +22,6 @@ COLUMNS = [
     "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
 ]  # fmt: skip
 TABLES = ("audit_0", "audit_1")
-SUCCESS = "00000"  # SQLSTATE successful_completion
-
-_Entry = tuple[float, bytes, float, int, int, str, bytes]
 
 
 class Audit:
@@ -45,35 +39,27 @@ class Audit:
         self._control = control
         self._on = on
         self._most_in_one = max(1, most_rows // 2)
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Ended] = deque()
         self.waiting_bytes = 0
         self._table = 0
         self._rows: int | None = None
         self.statements = self.errors = self.rows = self.bytes = self.dropped = 0
         self.seconds = 0.0
 
-    def add(self, session: "Session") -> None:
+    def add(self, ended: Ended) -> None:
         """Note a unit that has ended."""
-        self.waiting_bytes += len(session.text) + ENTRY_BYTES
-        self._waiting.append(
-            (
-                time.time(),
-                session.who,
-                time.monotonic() - session.began,
-                session.rows - session.rows_before,
-                session.bytes - session.bytes_before,
-                session.errors or SUCCESS,
-                session.text,
-            )
-        )
+        self.waiting_bytes += len(ended.statement) + ENTRY_BYTES
+        self._waiting.append(ended)
         while self.waiting_bytes > self.most_waiting_bytes:
             self._take(1)
             self.dropped += 1
 
-    def _take(self, most: int) -> list[_Entry]:
+    def _take(self, most: int) -> list[Ended]:
         """Return those that have waited longest."""
         some = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        self.waiting_bytes -= sum([len(entry[-1]) for entry in some]) + len(some) * ENTRY_BYTES
+        self.waiting_bytes -= (
+            sum([len(ended.statement) for ended in some]) + len(some) * ENTRY_BYTES
+        )
         return some
 
     async def flush(self) -> None:
@@ -85,15 +71,15 @@ class Audit:
                 await self._write(some)
             await asyncio.sleep(0)  # let others have a turn
 
-    def _count(self, some: list[_Entry]) -> None:
+    def _count(self, some: list[Ended]) -> None:
         self.statements += len(some)
-        for entry in some:
-            self.seconds += entry[2]
-            self.rows += entry[3]
-            self.bytes += entry[4]
-            self.errors += entry[5] != SUCCESS
+        for ended in some:
+            self.seconds += ended.seconds
+            self.rows += ended.rows
+            self.bytes += ended.size
+            self.errors += ended.outcome != SUCCESS
 
-    async def _write(self, some: list[_Entry]) -> None:
+    async def _write(self, some: list[Ended]) -> None:
         if self._rows is None:
             self._rows = await self._find_table()
         await self._control.copy(TABLES[self._table], COLUMNS, _lines(some))
@@ -120,7 +106,7 @@ class Audit:
         self._rows = 0
 
 
-def _lines(entries: list[_Entry]) -> bytes:
+def _lines(entries: list[Ended]) -> bytes:
     """Return entries in COPY's text format: a third of the time that binary rows take here."""
     lines = []
     second, shown = -1, b""

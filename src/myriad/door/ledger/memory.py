@@ -29,20 +29,23 @@ class Peak:
 
 
 class Memory:
-    """Looks whether there is memory to give back.
-
-    Attributes:
-        clients: how many there are.
-        held: how many bytes of long messages.
-    """
+    """Looks whether there is memory to give back."""
 
     def __init__(self) -> None:
-        self.clients, self.held = Peak(MANY_CLIENTS), Peak(MUCH_BYTES)
+        self._clients, self._held = Peak(MANY_CLIENTS), Peak(MUCH_BYTES)
         self._looks = 0  # until memory is given back; 0: there is none to give
+
+    def clients_came(self, now: int) -> None:
+        """Hear how many clients there are."""
+        self._clients.came(now)
+
+    def bytes_came(self, now: int) -> None:
+        """Hear how many bytes of long messages are held."""
+        self._held.came(now)
 
     def look(self, clients: int, held: int) -> None:
         """Give memory back some looks after most of much has gone."""
-        if self.clients.has_gone(clients) | self.held.has_gone(held):
+        if self._clients.has_gone(clients) | self._held.has_gone(held):
             self._looks = CALM_LOOKS
         elif self._looks:
             self._looks -= 1

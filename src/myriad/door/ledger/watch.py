@@ -5,22 +5,25 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from myriad.door.control import databases, defaults, strays
+from myriad.door.control.strays import Strays
+from myriad.door.door import Door
 from myriad.door.ledger import audit, measures
+from myriad.door.ledger.audit import Audit
+from myriad.door.ledger.measures import Measures
+from myriad.door.ledger.memory import Memory
+from myriad.door.login.login import Logins
 from myriad.door.server import peers
 from myriad.door.server.backend import Backend
 from myriad.door.session import holding
 from myriad.door.session.session import Session
 from myriad.pgwire.faults import Fault
 
-if TYPE_CHECKING:
-    from myriad.door.door import Door
-
 LOOK_SECONDS = 0.1
 HANG_UP_SECONDS = 0.5  # the second look ends who has hung up
-TEND_SECONDS = 1.0
+MAINTAIN_SECONDS = 1.0
 PARTS = 10  # of all connections, one of which is asked each time how long it has been silent
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
@@ -32,9 +35,21 @@ _HALF = Fault("08P01", "terminating connection: COPY data was begun and does not
 log = logging.getLogger("myriad.door")
 
 
-def start(door: "Door", written: measures.Measures) -> None:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is looked after."""
+
+    door: Door
+    logins: Logins
+    audit: Audit
+    memory: Memory
+    strays: Strays
+    measures: Measures
+
+
+def start(watched: Watch) -> None:
     """Begin to look, each thing in a task of its own."""
-    seconds = itertools.count()
+    door, seconds = watched.door, itertools.count()
 
     async def look() -> None:
         enforce(door)
@@ -44,25 +59,25 @@ def start(door: "Door", written: measures.Measures) -> None:
         for client in door.hang_ups.gone():
             client.transport.abort()
 
-    async def tend() -> None:
+    async def maintain() -> None:
         enforce_queue(door)
         held = holding.enforce(door.sessions.values())
         end_silent(door, next(seconds))
-        door.pools.tend(time.monotonic())
-        door.memory.look(len(door.sessions) + len(door.logins), held)
+        door.pools.maintain(time.monotonic())
+        watched.memory.look(len(door.sessions) + len(watched.logins.under_way), held)
 
     async def write() -> None:
-        written.write()
+        watched.measures.write()
 
     for pause, work in (
         (LOOK_SECONDS, look),
         (HANG_UP_SECONDS, end_hung_up),
-        (TEND_SECONDS, tend),
-        (audit.FLUSH_SECONDS, door.audit.flush),
+        (MAINTAIN_SECONDS, maintain),
+        (audit.FLUSH_SECONDS, watched.audit.flush),
         (databases.LOOK_SECONDS, door.look_at_databases),
         (defaults.LOOK_SECONDS, door.look_at_defaults),
         (measures.WRITE_SECONDS, write),
-        (strays.LOOK_SECONDS, door.strays.look),
+        (strays.LOOK_SECONDS, watched.strays.look),
     ):
         door.spawn(_every(pause, work))
 
@@ -76,7 +91,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             log.exception("in what is done every %g seconds", seconds)
 
 
-def enforce(door: "Door") -> None:
+def enforce(door: Door) -> None:
     """End what is over a limit of time."""
     now = time.monotonic()
     for pool in door.pools.working:
@@ -88,23 +103,23 @@ def enforce(door: "Door") -> None:
                 _enforce(door, session, backend, now)
 
 
-def enforce_idle(door: "Door") -> None:
+def enforce_idle(door: Door) -> None:
     """End sessions that do nothing for longer than they said themselves."""
     now = time.monotonic()
     for session, seconds in list(door.may_be_idle.items()):
         works = session.busy or session.in_transaction or session.paused
-        if not works and now - max(session.changed_at, session.began) > seconds:
+        if not works and now - max(session.changed_at, session.unit.began) > seconds:
             session.end(_IDLE)
 
 
-def enforce_queue(door: "Door") -> None:
+def enforce_queue(door: Door) -> None:
     """Answer those who have waited too long for a server connection."""
     for pool in door.pools:
         for waiter in pool.too_late(time.monotonic()):
             waiter.queued_too_long()
 
 
-def end_silent(door: "Door", second: int) -> None:
+def end_silent(door: Door, second: int) -> None:
     """End connections whose other side answers no more, of a part of all that there are."""
     part = second % PARTS
     for session in list(door.sessions.values()):
@@ -116,26 +131,26 @@ def end_silent(door: "Door", second: int) -> None:
                 backend.abort()
 
 
-def _enforce(door: "Door", session: Session, backend: Backend, now: float) -> None:
+def _enforce(door: Door, session: Session, backend: Backend, now: float) -> None:
     limits = session.account.limits
     if session.busy:  # without Sync too: nobody but the client knows whether more is to come
-        took = now - session.began
+        took = now - session.unit.began
         limit = limits.statement_seconds
-        if limit and took > limit and session.reason is None:
-            session.reason = _too_long(limit)
+        if limit and took > limit and session.unit.reason is None:
+            session.unit.explain(_too_long(limit))
             door.stop(session)
         elif limit and took > limit + PATIENCE_SECONDS:
-            backend.abort(session.reason)
+            backend.abort(session.unit.reason)
     elif session.in_transaction:
         limit = limits.idle_seconds
-        idle = now - max(session.changed_at, session.began)
+        idle = now - max(session.changed_at, session.unit.began)
         if limit and idle > limit:
             session.end(_idle(limit))
         elif session.full:  # for its client, which does not read, the statement is not over
             limit = limits.statement_seconds
             if limit and idle > limit + PATIENCE_SECONDS:
                 backend.abort(_too_long(limit))
-    elif session.passing and now - session.began > PATIENCE_SECONDS:
+    elif session.passing and now - session.unit.began > PATIENCE_SECONDS:
         session.end(_HALF)
 
 

@@ -2,19 +2,21 @@
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from myriad.door.control.accounts import Entry
+from myriad.door.login.gate import Gate
+from myriad.door.ports import Client
 from myriad.door.server import peers
 from myriad.pgwire import scram, wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.kinds import PASSWORD
 from myriad.pgwire.startup import Startup, read_startup
 from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, header
-
-if TYPE_CHECKING:
-    from myriad.door.control.accounts import Entry
-    from myriad.door.door import Door
+from myriad.settings import Settings
 
 MOST_MESSAGE_BYTES = 8192  # of a login: a SCRAM message has some 200
 # Of all logins together, beyond which only those go on that have sent no more than most ever do.
@@ -30,44 +32,97 @@ def most_bytes(clients: int) -> int:
     return MOST_OF_ALL_BYTES + clients * USUAL_BYTES + MOST_OF_ONE_BYTES
 
 
-class Login(asyncio.Protocol):
-    """A client that is not logged in yet.
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How clients' connections are encrypted; `binding` is the certificate's hash (RFC 5929)."""
+
+    context: ssl.SSLContext
+    binding: bytes
+
+
+class Opened(Protocol):
+    """A session that was opened for a client, and not begun."""
+
+    def begin(self) -> None:
+        """Tell the client that it is logged in."""
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what the client sent."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hear that the client has gone."""
+
+
+class Hall(Protocol):
+    """Where a login leads: the door, as a login sees it."""
+
+    def admit(self, logins: int) -> Fault | None:
+        """Return why there is no place for one more beside so many logins, None if there is."""
+
+    def late(self) -> Fault:
+        """Return why a login took too long."""
+
+    def cancel(self, number: int, key: bytes) -> None:
+        """Cancel what a session runs now, if the key is its own."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], /) -> asyncio.Task[None]:
+        """Run something that no client waits for by itself."""
+
+    async def open(self, entry: Entry, startup: Startup, client: Client, address: str) -> Opened:
+        """Make a session of a client that has proven who it is; raises Refused."""
+
+
+class Logins:
+    """Those that are under way, and what they share.
 
     Attributes:
-        lost: it has gone.
-        received: how many bytes it has sent.
+        under_way: all; `bytes`: what they have sent.
     """
 
-    def __init__(self, door: "Door") -> None:
-        self._door = door
+    def __init__(self, hall: Hall, gate: Gate, settings: Settings, tls: Tls | None) -> None:
+        self.hall, self.gate, self.tls = hall, gate, tls
+        self.seconds, self.wants_tls = settings.login_timeout, settings.tls == "require"
+        self.under_way: set[Login] = set()
+        self.bytes = 0
+
+
+class Login(asyncio.Protocol):
+    """A client that is not logged in yet; to its Gate, the proof of who it is."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
         self._buffer = b""
         self._more: asyncio.Future[None] | None = None
-        self.lost = self._asked_for_gss = False
-        self.received = 0
-        self._encrypted = False
-        self.transport: Any = None
-        self.address = ""
+        self._lost = self._asked_for_gss = self._encrypted = False
+        self._received = 0
+        self._transport: Any = None
+        self._address = ""
         self._deadline = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self.transport = transport
+        self._transport = transport
         peers.keep_alive(transport)
         peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
-        if self._door.admit(self):
-            self._task = self._door.spawn(self._run())
+        self._address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        full = self._logins.hall.admit(len(self._logins.under_way))
+        if full is not None:
+            self._transport.write(full.encode("FATAL"))
+            self._transport.close()
+            return
+        self._logins.under_way.add(self)
+        self._task = self._logins.hall.spawn(self._run())
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for whoever waits for it."""
-        door = self._door
-        self.received += len(data)
-        door.login_bytes += len(data)
+        logins = self._logins
+        self._received += len(data)
+        logins.bytes += len(data)
         if len(self._buffer) + len(data) > MOST_OF_ONE_BYTES:
-            self.transport.abort()
+            self._transport.abort()
             return
-        if self.received > USUAL_BYTES and door.login_bytes > MOST_OF_ALL_BYTES:
+        if self._received > USUAL_BYTES and logins.bytes > MOST_OF_ALL_BYTES:
             self._refuse(_TOO_LONG)
             return
         self._buffer += data
@@ -76,14 +131,14 @@ class Login(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """End what waits."""
-        self.lost = True
+        self._lost = True
         self._over()
         if self._more is not None and not self._more.done():
             self._more.set_exception(ConnectionResetError())
 
     async def _run(self) -> None:
         try:
-            async with asyncio.timeout(self._door.settings["login_timeout"]) as timeout:
+            async with asyncio.timeout(self._logins.seconds) as timeout:
                 self._deadline = timeout.when() or 0.0
                 await self._log_in()
         except Refused as refused:
@@ -93,44 +148,58 @@ class Login(asyncio.Protocol):
         except scram.Malformed as problem:
             self._refuse(Fault("08P01", str(problem)))
         except TimeoutError:
-            self._refuse(self._door.late())
+            self._refuse(self._logins.hall.late())
         except (OSError, ssl.SSLError):
-            self.transport.abort()
+            self._transport.abort()
         except RuntimeError:  # uvloop's for writing to a connection that is closed
-            if not self.lost:
+            if not self._lost:
                 raise
         finally:
             self._over()
 
     def _over(self) -> None:
         """Be a login no more, and hold nothing of it."""
-        self._door.logins.discard(self)
-        self._door.login_bytes -= self.received
-        self.received, self._buffer = 0, b""
+        self._logins.under_way.discard(self)
+        self._logins.bytes -= self._received
+        self._received, self._buffer = 0, b""
 
     def _refuse(self, fault: Fault) -> None:
-        if not self.lost:
+        if not self._lost:
             with suppress(RuntimeError, OSError):
-                self.transport.write(fault.encode("FATAL"))
-                self.transport.close()
+                self._transport.write(fault.encode("FATAL"))
+                self._transport.close()
 
     async def _log_in(self) -> None:
         packet = await self._first_packet()
         if packet is None:
             return
         startup = read_startup(packet)
-        if self._door.settings["tls"] == "require" and not self._encrypted:
+        if self._logins.wants_tls and not self._encrypted:
             raise Refused(Fault("28000", "this server wants TLS", "Connect with sslmode=require."))
         if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
-            self.transport.write(wire.negotiate(startup.minor, startup.unknown))
-        entry = await self._authenticate(startup)
-        self.transport.write(wire.AUTHENTICATION_OK)
-        await self._door.begin_session(self, startup, entry)
+            self._transport.write(wire.negotiate(startup.minor, startup.unknown))
+        proof = ScramProof(self, self._binding)
+        gate, address = self._logins.gate, self._address
+        entry = await gate.prove(startup.user, startup.database, address, proof)
+        self._transport.write(wire.AUTHENTICATION_OK)
+        session = await self._logins.hall.open(entry, startup, self._transport, address)
+        self._hand_over(session)
 
-    def left_over(self) -> bytes:
-        """Return what the client sent already behind its login."""
+    @property
+    def _binding(self) -> bytes | None:
+        tls = self._logins.tls
+        return tls.binding if tls is not None and self._encrypted else None
+
+    def _hand_over(self, session: Opened) -> None:
+        """Let a session have the client, and what it has sent already behind its login."""
+        if self._lost:  # nobody else would tell it
+            session.connection_lost(None)
+            raise ConnectionResetError
+        self._transport.set_protocol(session)
+        session.begin()
         data, self._buffer = self._buffer, b""
-        return data
+        if data:
+            session.data_received(data)
 
     async def _first_packet(self) -> bytes | None:
         """Return the startup message, with TLS if asked for; None if it was another request."""
@@ -141,72 +210,58 @@ class Login(asyncio.Protocol):
             packet = await self._take(size - 4)
             code = wire.integer(packet)
             if code == wire.CANCEL_REQUEST:
-                self._door.cancel(wire.integer(packet, 4) if size >= 16 else 0, packet[8:])  # noqa: PLR2004
-                self.transport.close()
+                self._logins.hall.cancel(wire.integer(packet, 4) if size >= 16 else 0, packet[8:])  # noqa: PLR2004
+                self._transport.close()
                 return None
             if code == wire.GSS_REQUEST and not self._asked_for_gss:
                 self._asked_for_gss = True
-                self.transport.write(_DENIED)
+                self._transport.write(_DENIED)
             elif code == wire.SSL_REQUEST and not self._encrypted:
                 await self._start_tls()
             else:
                 return packet
 
     async def _start_tls(self) -> None:
-        context = self._door.tls
-        if context is None:
-            self.transport.write(_DENIED)
+        tls = self._logins.tls
+        if tls is None:
+            self._transport.write(_DENIED)
             return
         if self._buffer:  # sent in the clear, to be taken for something sent encrypted
             raise ProtocolViolation("received unencrypted data after SSL request")
-        self.transport.write(_ACCEPTED)
+        self._transport.write(_ACCEPTED)
         loop = asyncio.get_running_loop()
         encrypted = await loop.start_tls(
-            self.transport, self, context, server_side=True, ssl_shutdown_timeout=SHUTDOWN_SECONDS
+            self._transport,
+            self,
+            tls.context,
+            server_side=True,
+            ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
         if encrypted is None:
             raise ConnectionResetError
-        self.transport, self._encrypted = encrypted, True
+        self._transport, self._encrypted = encrypted, True
 
     async def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            if self.lost:
+            if self._lost:
                 raise ConnectionResetError
             self._more = asyncio.get_running_loop().create_future()
             await self._more
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data
 
-    async def _message(self) -> bytes:
+    async def message(self) -> bytes:
+        """Return the next message of a proof; raises ProtocolViolation, ConnectionResetError."""
         kind, size = header(await self._take(HEADER_BYTES), 0)
         if kind != PASSWORD or not 4 <= size <= MOST_MESSAGE_BYTES:  # noqa: PLR2004
             raise ProtocolViolation("expected SASL response")
         return await self._take(size - 4)
 
-    async def _authenticate(self, startup: Startup) -> "Entry":
-        """Return who it is; raises Refused, the same for unknown names and bad passwords."""
-        door, name = self._door, startup.user
-        entry = await door.accounts.look_up(name, startup.database)
-        verifier = entry.verifier if entry else None
-        exchange = await self._exchange(verifier or scram.mock_verifier(door.mock_secret, name))
-        proof = await self._message()
-        with door.throttle.attempt(name, self.address) as seconds:
-            final = exchange.finish(proof)
-            if final is None or entry is None or verifier is None or not entry.valid:
-                door.throttle.failed(name, self.address)
-                final = None
-            await self._wait(seconds)
-        if final is None or entry is None or verifier is None:
-            raise Refused(Fault("28P01", f'password authentication failed for user "{name}"'))
-        door.throttle.passed(name, self.address)
-        self.transport.write(wire.authentication(12, final))
-        if not entry.may_log_in:
-            raise Refused(Fault("28000", f'role "{name}" is not permitted to log in'))
-        if door.dial.wants_passwords:
-            door.dial.secrets[name] = scram.Keys(exchange.client_key, verifier.server_key)
-        return entry
+    def send(self, data: bytes) -> None:
+        """Send a message to the client."""
+        self._transport.write(data)
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """Give the answer later, but in time for a client that took long itself."""
         loop = asyncio.get_running_loop()
         end = min(loop.time() + seconds, (loop.time() + self._deadline) / 2)
@@ -217,18 +272,43 @@ class Login(asyncio.Protocol):
                 self._more.result()  # raises if the client has gone
             self._more = None
 
-    async def _exchange(self, verifier: scram.Verifier) -> scram.Exchange:
-        """Begin SCRAM; the client's next message is its proof."""
-        binding = self._door.binding if self._encrypted else None
-        offered = [scram.PLUS, scram.PLAIN] if binding else [scram.PLAIN]
-        self.transport.write(
-            wire.authentication(10, b"".join(wire.text(each) for each in offered) + b"\0")
-        )
-        message = await self._message()
+
+class ScramProof:
+    """A SCRAM exchange with a client that logs in: it is a Proof for the Gate."""
+
+    def __init__(self, login: Login, binding: bytes | None) -> None:
+        self._login, self._binding = login, binding
+        self._exchange: scram.Exchange | None = None
+        self._server_key = self._proof = self._final = b""
+
+    async def take(self, verifier: scram.Verifier) -> None:
+        """Let the client send its two messages; raises ProtocolViolation, scram.Malformed."""
+        offered = [scram.PLUS, scram.PLAIN] if self._binding else [scram.PLAIN]
+        names = b"".join(wire.text(each) for each in offered)
+        self._login.send(wire.authentication(10, names + b"\0"))
+        message = await self._login.message()
         mechanism, position = wire.cut(message)
         if mechanism.decode(errors="replace") not in offered:
             raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
-        exchange = scram.Exchange(verifier, mechanism.decode(), binding)
-        first = exchange.begin(message[position + 4 :])
-        self.transport.write(wire.authentication(11, first))
-        return exchange
+        self._server_key = verifier.server_key
+        self._exchange = scram.Exchange(verifier, mechanism.decode(), self._binding)
+        first = self._exchange.begin(message[position + 4 :])
+        self._login.send(wire.authentication(11, first))
+        self._proof = await self._login.message()
+
+    def check(self) -> scram.Keys | None:
+        """Return the keys that log in to a server, too, if the proof holds; raises Malformed."""
+        exchange = self._exchange
+        final = exchange.finish(self._proof) if exchange is not None else None
+        if exchange is None or final is None:
+            return None
+        self._final = final
+        return scram.Keys(exchange.client_key, self._server_key)
+
+    async def wait(self, seconds: float) -> None:
+        """Let so much time go by; raises ConnectionResetError if the client goes meanwhile."""
+        await self._login.wait(seconds)
+
+    def accept(self) -> None:
+        """Send what proves to the client who the server is."""
+        self._login.send(wire.authentication(12, self._final))

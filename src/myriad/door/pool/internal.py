@@ -2,23 +2,20 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
+from myriad.door.control.accounts import Account
+from myriad.door.pool.pool import Pool
 from myriad.door.server.backend import Backend
 from myriad.pgwire.faults import Fault, Refused
 
-if TYPE_CHECKING:
-    from myriad.door.control.accounts import Account
-    from myriad.door.pool.pool import Pool
 
-
-class Guest:
+class InternalClient:
     """Waits in a pool's queue as a session does."""
 
     special = False
     acked = 0
 
-    def __init__(self, pool: "Pool", account: "Account") -> None:
+    def __init__(self, pool: Pool, account: Account) -> None:
         self.pool, self.account = pool, account
         self.backend: Backend | None = None
         self.changed_at = time.monotonic()

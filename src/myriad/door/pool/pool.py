@@ -4,30 +4,25 @@ Sessions wait in turn by person: somebody with a thousand sessions gets no more 
 with one.
 """
 
+import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from myriad.door.control.accounts import Account
+from myriad.door.ports import Listener
 from myriad.door.server.asking import Lost
-from myriad.door.server.backend import Backend, Listener
-from myriad.door.server.settings import NONE, lifted
+from myriad.door.server.backend import CLOSE, Backend
+from myriad.door.verdict.verdicts import Verdicts
 from myriad.pgwire.faults import Fault, Refused
-
-if TYPE_CHECKING:
-    from myriad.door.control.accounts import Account
-    from myriad.door.pool.pools import Pools
-    from myriad.door.verdict.verdicts import Verdicts
-
-# What must be done with a server connection before somebody else gets it.
-CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
 
 
 class Waiter(Listener, Protocol):
     """Who waits for a server connection: a session, or the door itself."""
 
-    account: "Account"
+    account: Account
     changed_at: float
 
     def granted(self, backend: Backend) -> None:
@@ -38,6 +33,35 @@ class Waiter(Listener, Protocol):
 
     def end(self, fault: Fault) -> None:
         """Hear that there will be no server connection."""
+
+
+class Budget(Protocol):
+    """What all pools have together: so many server connections, and who must give one up.
+
+    Attributes:
+        most_in_one: server connections of one pool.
+        starving: pools that wait and have none.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    most_in_one: int
+    starving: dict["Pool", None]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+
+    def room(self, pool: "Pool") -> bool:
+        """Say whether a pool may open one more."""
+
+    def open(self, pool: "Pool") -> None:
+        """Open a server connection for a pool in the background."""
+
+    def ended(self, pool: "Pool", backend: Backend) -> None:
+        """Hear that a server connection of a pool has ended."""
+
+    def is_old(self, pool: "Pool", backend: Backend) -> bool:
+        """Say whether a server connection must not be used again."""
+
+    def is_wanted_elsewhere(self, pool: "Pool", backend: Backend) -> bool:
+        """Say whether a pool should give one up to one that has none."""
 
 
 class Place(NamedTuple):
@@ -67,9 +91,9 @@ class Pool:
 
     def __init__(
         self,
-        pools: "Pools",
+        pools: Budget,
         place: Place,
-        verdicts: "Verdicts",
+        verdicts: Verdicts,
         *,
         shared: bool,
         whole_sessions: bool,
@@ -116,7 +140,7 @@ class Pool:
             self.grow()
         return None
 
-    def _may_run(self, account: "Account") -> bool:
+    def _may_run(self, account: Account) -> bool:
         return account.running < min(account.most_running, self.most_for_one)
 
     def give_up(self, session: Waiter) -> None:
@@ -140,7 +164,7 @@ class Pool:
             self.opening += 1
             self.pools.open(self)
 
-    def may_pin(self, account: "Account") -> bool:
+    def may_pin(self, account: Account) -> bool:
         """Say whether one more session of a person may keep a server connection for itself.
 
         One of those that they may use at once is left for their other sessions.
@@ -176,7 +200,7 @@ class Pool:
 
     def release(self, backend: Backend, *, rollback: bool = False) -> None:
         """Take a server connection back; what was left in it is reset first."""
-        if backend.dirt or rollback or backend.cancels or backend.closed:
+        if backend.reset_level or rollback or backend.cancels or backend.closed:
             self._clean(backend, rollback=rollback)
         elif (
             self._waiting or self.pools.starving or not self.sessions or backend.born < self.oldest
@@ -188,36 +212,24 @@ class Pool:
     def _clean(self, backend: Backend, *, rollback: bool) -> None:
         if backend.closed:
             return
-        if backend.dirt == CLOSE or self.pools.is_old(backend):
+        if backend.reset_level == CLOSE or self.pools.is_old(self, backend):
             backend.close()
             return
         self.pools.spawn(self._reset(backend, rollback=rollback))
 
     async def _reset(self, backend: Backend, *, rollback: bool) -> None:
         try:
-            if backend.cancels:
-                await backend.outlive_cancel()
-            if rollback:
-                await backend.run("ROLLBACK")
-            if backend.dirt == SEQUENCES:
-                await backend.ask("DISCARD SEQUENCES")
-            if backend.dirt == EVERYTHING:
-                await backend.ask(lifted(backend.version))
-                await backend.run("DISCARD ALL")
-                backend.values = NONE
-                backend.prepared.clear()
+            await backend.reset(rollback=rollback)
         except Lost:
             return
         except Refused:
             backend.abort()
             return
-        backend.unnamed = None
-        backend.dirt = CLEAN
         self._put(backend)
 
     def _put(self, backend: Backend) -> None:
         """Give a clean server connection to who waits longest, or keep it."""
-        if self.pools.is_old(backend) or self.pools.is_wanted_elsewhere(self, backend):
+        if self.pools.is_old(self, backend) or self.pools.is_wanted_elsewhere(self, backend):
             backend.close()
             return
         session = self._next()
@@ -259,8 +271,7 @@ class Pool:
         self.backends.discard(backend)
         if backend in self._idle:
             self._idle.remove(backend)
-        self.pools.left(backend.number)
-        self.pools.freed(self)
+        self.pools.ended(self, backend)
 
     def recycle(self) -> None:
         """Replace its server connections by new ones, each as soon as it is free."""

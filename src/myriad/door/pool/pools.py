@@ -4,17 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
 from myriad.door.pool.pool import Place, Pool
 from myriad.door.server.backend import Backend
 from myriad.door.server.dial import Dial, NoServer
+from myriad.door.verdict.verdicts import Verdicts
 from myriad.pgwire.faults import Fault, Refused
-
-if TYPE_CHECKING:
-    from myriad.door.verdict.verdicts import Verdicts
 
 IDLE_SECONDS = 60.0  # then a server connection is closed: it holds memory in the server
 OLDEST_SECONDS = 3600.0  # then it is replaced: a server process's caches only grow
@@ -33,12 +31,11 @@ def replaced(database: str) -> Fault:
 
 
 class Pools:
-    """The pools by database and role.
+    """The pools by database and role; `left` hears of each process whose connection has ended.
 
     Attributes:
         most_in_one: server connections of one pool.
         most: server connections of all pools.
-        left: is to hear of each server process whose connection has ended.
         waits_for_server: since when the server cannot be reached, None while it can.
     """
 
@@ -56,7 +53,7 @@ class Pools:
         self.spawn = spawn
         self.most_in_one, self.most = most_in_one, most
         self.waits_for_server: float | None = None
-        self._dial, self._is_still, self.left = dial, is_still, left
+        self._dial, self._is_still, self._left = dial, is_still, left
         self._pools: dict[Place, Pool] = {}
         self._oldest = 0.0
         self._open: set[Pool] = set()  # those with server connections: few, where pools are many
@@ -65,7 +62,7 @@ class Pools:
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
 
-    def of(self, place: Place, verdicts: "Verdicts", *, shared: bool, whole_sessions: bool) -> Pool:
+    def of(self, place: Place, verdicts: Verdicts, *, shared: bool, whole_sessions: bool) -> Pool:
         """Return the pool of that database and role."""
         pool = self._pools.get(place)
         if pool is None:
@@ -92,7 +89,7 @@ class Pools:
             return True
         if not pool.size:
             self.starving.setdefault(pool)
-        # As soon as it is closed, `freed` lets the pool grow.
+        # As soon as it is closed, `ended` lets the pool grow.
         others = sorted(self._open - {pool}, key=lambda other: -other.size)
         any(other.close_idle(most=1) for other in others)
         return False
@@ -107,8 +104,9 @@ class Pools:
         turn_is_over = time.monotonic() - backend.born > TURN_SECONDS
         return pool.size > 1 or not pool.is_wanted or turn_is_over
 
-    def freed(self, pool: Pool) -> None:
+    def ended(self, pool: Pool, backend: Backend) -> None:
         """Let those grow that wait: a server connection of a pool has ended."""
+        self._left(backend.number)
         if not pool.size:
             self._open.discard(pool)
             if pool.is_wanted:
@@ -120,12 +118,12 @@ class Pools:
         for other in sorted(self._open, key=lambda other: other.size):
             other.grow()
 
-    def is_old(self, backend: Backend) -> bool:
+    def is_old(self, pool: Pool, backend: Backend) -> bool:
         """Say whether a server connection must not be used again."""
         born = backend.born
-        return backend.closed or born < self._oldest or born < backend.pool.oldest
+        return backend.closed or born < self._oldest or born < pool.oldest
 
-    def tend(self, now: float) -> None:
+    def maintain(self, now: float) -> None:
         """Close what is idle for long or old, and give to who may have something again."""
         self.starving = {pool: None for pool in self.starving if pool.is_wanted and not pool.size}
         for pool in self:
@@ -145,9 +143,9 @@ class Pools:
         self.spawn(self._connect(pool))
 
     async def _connect(self, pool: Pool) -> None:
-        backend = Backend(pool)
         try:
-            await self._dial.connect(backend, pool.database, pool.role)
+            given = await self._dial.connect(pool.database, pool.role, shared=pool.shared)
+            backend = Backend(given, pool.forget)
             await self._check(pool, backend)
         except NoServer as problem:
             pool.not_opened()

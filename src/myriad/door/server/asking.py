@@ -241,7 +241,7 @@ class Asker(asyncio.Protocol):
             if kind == READY and job.is_over:
                 self._jobs.popleft()
                 self.regulate()
-                self._settle(job)
+                self._finish(job)
                 return position
         self.held = data[position:]
         return end
@@ -265,7 +265,7 @@ class Asker(asyncio.Protocol):
             if job.tell:
                 job.tell(message)
 
-    def _settle(self, job: _Job) -> None:
+    def _finish(self, job: _Job) -> None:
         if job.done.done():  # nobody waits for it any more
             return
         if job.fault:

@@ -1,13 +1,16 @@
 """One connection to the server: passes answers on, and runs what the door itself asks."""
 
 import struct
-from typing import TYPE_CHECKING, Protocol
+import time
+from collections.abc import Callable
 
+from myriad.door.ports import Listener
 from myriad.door.server import settings
 from myriad.door.server.asking import Asker
-from myriad.door.server.settings import NONE, Values
+from myriad.door.server.dial import Connected
+from myriad.door.server.settings import NONE, UNKNOWN, Values
 from myriad.door.server.statements import MOST_ON_A_CONNECTION, Prepared
-from myriad.door.verdict.reported import MOST_REPEATS, STUCK
+from myriad.door.verdict.reported import ENCODING, MOST_REPEATS, STUCK
 from myriad.pgwire import faults, wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import (
@@ -29,15 +32,12 @@ from myriad.pgwire.kinds import (
 )
 from myriad.pgwire.wire import HEADER_BYTES, header
 
-if TYPE_CHECKING:
-    from myriad.door.pool.pool import Pool
-
 # Messages that are passed on as they are, whole or in parts.
 QUIET = DESCRIPTIONS | {BIND_COMPLETE, COMMAND_COMPLETE, EMPTY_QUERY, PORTAL_SUSPENDED, COPY_DONE}
 ROWS = frozenset((DATA_ROW, COPY_DATA))
 COMPLETE = frozenset((PARSE_COMPLETE, CLOSE_COMPLETE))
 # Of the quiet ones, those at which no session looks, whatever it waits for.
-CALM = QUIET - DESCRIPTIONS - {COMMAND_COMPLETE}
+UNSEEN = QUIET - DESCRIPTIONS - {COMMAND_COMPLETE}
 # What we must see whole is short; only an error or a notice can quote what somebody sent.
 MOST_HELD_BYTES = 1 << 20
 MOST_PARAMETER_BYTES = 16 << 10
@@ -48,32 +48,9 @@ INSTANCE_BYTES = 600
 MOST_BYTES = (
     2 * MOST_HELD_BYTES + REPORTED * MOST_PARAMETER_BYTES + MOST_ON_A_CONNECTION * INSTANCE_BYTES
 )
+# What must be reset before somebody else gets a connection, by the highest level that it needs.
+CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
-
-
-class Listener(Protocol):
-    """Whose answers a server connection passes on: the session that holds it."""
-
-    special: bool
-    acked: int
-
-    def deliver(self, data: bytes, rows: int, begin: int = 0) -> None:
-        """Take a part of the answer that needs no look; its first message starts at `begin`."""
-
-    def notable(self, kind: int, message: bytes) -> None:
-        """Take a whole message that may need a look."""
-
-    def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
-        """Take the last part of an answer, which ends with ReadyForQuery."""
-
-    def lost(self, fault: Fault, *, within: bool) -> None:
-        """Hear that the server connection is gone; `within` a message that was begun."""
-
-    def takes_more(self) -> bool:
-        """Say whether answers may come now."""
-
-    def regulate(self) -> None:
-        """Hear that the server takes no more for now, or takes more again."""
 
 
 class Backend(Asker):
@@ -85,44 +62,46 @@ class Backend(Asker):
         prepared: what is prepared here.
         aims: what the unit here cancels or ends: functions, and numbers of other sessions.
         speaker: the number of the session that did last what may notify others.
-        dirt: what must be reset before somebody else gets it.
+        reset_level: what must be reset before somebody else gets it.
         repeats: how often it has told one error again.
         full: the server does not read as fast as we send.
     """
 
     __slots__ = (
         "_last_fault",
+        "_lost",
         "_rest",
         "_skip",
         "aims",
         "born",
-        "dirt",
         "full",
         "idle_since",
         "key",
         "number",
-        "pool",
         "prepared",
         "repeats",
+        "reset_level",
         "session",
         "speaker",
         "values",
     )
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, given: Connected, lost: Callable[["Backend"], None]) -> None:
+        """Take a connection that is logged in; `lost` hears when it has ended."""
         super().__init__()
-        self.pool = pool
+        self.transport, self.number, self.key, self.parameters = given
+        self._lost = lost
         self.session: Listener | None = None
-        self.number, self.key = 0, b""
         self.values: Values = NONE
         self.prepared = Prepared()
         self.aims: set[tuple[str, int]] = set()
         self.speaker = 0
-        self.dirt = self.repeats = 0
-        self.born = self.idle_since = 0.0
+        self.reset_level, self.repeats = CLEAN, 0
+        self.born, self.idle_since = time.monotonic(), 0.0
         self.full = False
         self._rest = self._skip = 0
         self._last_fault = LOST
+        self.transport.set_protocol(self)
 
     # What the server sends
 
@@ -148,7 +127,7 @@ class Backend(Asker):
         begin = self._rest
         position = start + begin
         rows = 0
-        quiet = CALM if session.special else QUIET
+        quiet = UNSEEN if session.special else QUIET
         try:
             while True:  # until no header is left: an exception costs less than a look each time
                 kind, size = header(data, position)
@@ -219,7 +198,7 @@ class Backend(Asker):
         return True
 
     def note_error(self, code: str, before: str) -> None:
-        """Hear of an error, and of the one `before` it in the same unit: see `told`."""
+        """Hear of an error, and of the one `before` it in the same unit: see `reported`."""
         self.repeats = self.repeats + 1 if code == before == STUCK.code else 0
         if self.repeats == MOST_REPEATS:
             self.abort(STUCK)
@@ -253,6 +232,53 @@ class Backend(Asker):
         told = settings.size(self.parameters)
         return len(self.held) + told + INSTANCE_BYTES * len(self.prepared)
 
+    # For whom it works
+
+    async def apply(self, wanted: Values) -> None:
+        """Replace the settings that are in force by those; raises Refused, Lost.
+
+        The encoding is the last, in a message of its own: a server that cannot tell in it what has
+        changed in the same message tries that for ever (ReportChangedGUCOptions in guc.c).
+        """
+        old, new = self.values.named, wanted.named
+        self.values = UNKNOWN  # should this be interrupted
+        if wanted.custom:
+            self.reset_level = CLOSE
+        sql = ""
+        if ENCODING in old or any(name not in new for name in old):
+            sql, old = f"RESET ALL; {settings.undisturbed(self.version)}", {}
+        different = {name: value for name, value in new.items() if old.get(name) != value}
+        encoding = different.pop(ENCODING, None)
+        if different:
+            sql += settings.setting(different)
+        if sql:
+            await self.ask(sql)
+        if encoding is not None:
+            await self.ask(settings.setting({ENCODING: encoding}))
+        self.note_values(wanted)
+
+    def note_values(self, found: Values) -> None:
+        """Hear which settings are in force now."""
+        self.values = found
+        if found.idle_seconds:  # it would end the connection while nobody has it
+            self.reset_level = max(self.reset_level, EVERYTHING)
+
+    async def reset(self, *, rollback: bool) -> None:
+        """Make it as new for whoever gets it next; raises Refused, Lost."""
+        if self.cancels:
+            await self.outlive_cancel()
+        if rollback:
+            await self.run("ROLLBACK")
+        if self.reset_level == SEQUENCES:
+            await self.ask("DISCARD SEQUENCES")
+        if self.reset_level == EVERYTHING:
+            await self.ask(settings.lifted(self.version))
+            await self.run("DISCARD ALL")
+            self.values = NONE
+            self.prepared.clear()
+        self.unnamed = None
+        self.reset_level = CLEAN
+
     # Its end, and its flow
 
     @property
@@ -265,7 +291,7 @@ class Backend(Asker):
         self.closed = True
         self.end_jobs()
         session, self.session = self.session, None
-        self.pool.forget(self)
+        self._lost(self)
         if session is not None:
             session.lost(self._last_fault, within=self.within)
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import ssl
-import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from myriad.door.server import peers
-from myriad.door.server.backend import Backend
+from myriad.door.server.address import Address
 from myriad.pgwire import scram, wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.kinds import AUTHENTICATION, ERROR, KEY, PARAMETER_STATUS, READY
@@ -23,24 +22,18 @@ class NoServer(Exception):
     """The server does not answer now; it may later."""
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the server is: a folder with its Unix socket, or a host; and how TLS is used."""
+class Connected(NamedTuple):
+    """A connection that is logged in; whoever takes it becomes its transport's protocol at once.
 
-    host: str
-    port: int
-    sslmode: str = "prefer"
-    sslrootcert: str = ""
+    Attributes:
+        number, key: what cancels its statement.
+        parameters: what the server reported of its settings.
+    """
 
-    @property
-    def is_socket(self) -> bool:
-        """Whether it is a folder with a Unix socket."""
-        return self.host.startswith("/")
-
-    @property
-    def path(self) -> str:
-        """The Unix socket."""
-        return f"{self.host}/.s.PGSQL.{self.port}"
+    transport: Any
+    number: int
+    key: bytes
+    parameters: dict[str, str]
 
 
 @dataclass
@@ -59,24 +52,23 @@ class Dial:
         """Whether roles log in with a secret: over a Unix socket the system says who we are."""
         return not self.address.is_socket
 
-    async def connect(self, backend: Backend, database: str, role: str) -> None:
-        """Log in as `role` and hand the connection over; raises NoServer, Refused."""
+    async def connect(self, database: str, role: str, *, shared: bool) -> Connected:
+        """Log in as `role`, whose connection several people have if `shared`.
+
+        Raises NoServer, Refused.
+        """
         login = _Login(self.secrets.get(role))
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 transport = await self._open(login)
                 named = {"user": role, "database": database, "client_encoding": "UTF8"}
-                if backend.pool.shared:  # whatever the database says: see `verdict`
+                if shared:  # whatever the database says: see `verdict`
                     named["standard_conforming_strings"] = "on"
                 transport.write(wire.startup(named))
                 await login.done
         except (OSError, TimeoutError) as error:
             raise NoServer(str(error) or "it does not answer in time") from error
-        backend.transport = transport
-        backend.number, backend.key = login.number, login.key
-        backend.parameters = login.parameters
-        backend.born = time.monotonic()
-        transport.set_protocol(backend)
+        return Connected(transport, login.number, login.key, login.parameters)
 
     async def cancel(self, number: int, key: bytes) -> bool:
         """Ask the server to cancel what a connection runs; returns when it has been told.

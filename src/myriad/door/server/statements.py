@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from myriad.door.server.settings import Values
 from myriad.door.verdict.verdict import Verdict
+from myriad.pgwire.faults import Fault
 from myriad.pgwire.wire import HEADER_BYTES, cut
 
 # Nobody can guess it, so no client's own name is ever one of ours.
@@ -30,6 +31,13 @@ MOST_BYTES_ON_A_CONNECTION = 16 << 20  # of their texts, or one that is longer
 MOST_SHARED_BYTES = 32 << 10  # longer texts are seldom sent by many
 # Literals that mean another moment whenever they are parsed.
 _MOMENTS = re.compile(rb"(?i)\b(?:now|today|tomorrow|yesterday)\b(?!\s*\()")
+
+CHANGED = Fault(
+    "0A000",
+    "cached plan must not change result type",
+    "A table, type or setting has changed since the statement was prepared. Prepare it again.",
+    routine="RevalidateCachedQuery",  # by which drivers know that preparing again helps
+)
 
 _numbers = itertools.count(1)
 Key = int | tuple[bytes, Values]

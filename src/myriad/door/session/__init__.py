@@ -1,1 +1,1 @@
-"""One client that is logged in: its statements, settings and answers."""
+"""One client that is logged in: its statements, settings and answers. No other client's."""

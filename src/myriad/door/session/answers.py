@@ -7,7 +7,7 @@ come to, because of an error before it, is undone.
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from myriad.door.server.statements import (
     CLOCK,
@@ -17,11 +17,10 @@ from myriad.door.server.statements import (
     columns_of,
     parameters_of,
 )
+from myriad.door.session.frontend import Frontend
+from myriad.door.session.unit import Unit
 from myriad.pgwire.kinds import CLOSE_COMPLETE, DESCRIPTIONS, PARAMETER_DESCRIPTION, PARSE_COMPLETE
 from myriad.pgwire.wire import FLUSH
-
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
 
 MANY = 1000  # answers that are awaited, before those that have come are looked for
 # Of statements that are kept until the server has answered: then it is to answer at once, which it
@@ -63,15 +62,16 @@ class Answers:
     __slots__ = (
         "_completions",
         "_descriptions",
+        "_frontend",
         "_parameters",
-        "_session",
+        "_unit",
         "awaited",
         "bytes",
         "unit",
     )
 
-    def __init__(self, session: "Session") -> None:
-        self._session = session
+    def __init__(self, frontend: Frontend, unit: Unit) -> None:
+        self._frontend, self._unit = frontend, unit
         self._completions: list[_Completion] = []
         self._descriptions: deque[_Description] = deque()
         self._parameters: bytes | None = None
@@ -98,12 +98,12 @@ class Answers:
         self.bytes += size
         if len(self._completions) >= MANY or self.bytes > MUCH_BYTES:
             self._note_parsed()
-            backend = self._session.backend
+            backend = self._frontend.backend
             if self.bytes > MUCH_BYTES and backend is not None:
                 backend.transport.write(FLUSH)
         self._completions.append(_Completion(ours, statement, size, undo))
         if ours:
-            self._session.special = True
+            self._frontend.special = True
 
     def describes(
         self,
@@ -114,12 +114,12 @@ class Answers:
     ) -> None:
         """Expect ParameterDescription, and RowDescription or NoData."""
         self._descriptions.append(_Description(ours, instance, statement))
-        self._session.special = True
+        self._frontend.special = True
 
     def wait_for(self, what: object) -> None:
         """Hold the client back until that has been answered, or an error has come."""
         self.awaited = what
-        self._session.paused = True
+        self._frontend.paused = True
 
     def come(self, what: object) -> None:
         """Let the client go on, if it is that for which it was held back."""
@@ -128,14 +128,14 @@ class Answers:
 
     def failed(self) -> None:
         """Pass over what the client sends up to Sync, as the server does from now on."""
-        session = self._session
-        session.skipping = session.skipping or (session.unit and not session.awaiting)
+        if self._unit.open and not self._frontend.awaiting:
+            self._unit.skip(skipping=True)
         self._go_on()
 
     def _go_on(self) -> None:
         if self.awaited is not None:
             self.awaited = None
-            self._session.resume()
+            self._frontend.resume()
 
     def seen(self, kind: int, message: bytes) -> bytes:
         """Return what the client shall see of an answer: not of what it did not ask for."""
@@ -144,11 +144,11 @@ class Answers:
         return self._described(kind, message) if kind in DESCRIPTIONS else message
 
     def _completed(self, message: bytes) -> bytes:
-        session = self._session
-        if session.acked >= len(self._completions):
+        frontend = self._frontend
+        if frontend.acked >= len(self._completions):
             return message
-        expected = self._completions[session.acked]
-        session.acked += 1
+        expected = self._completions[frontend.acked]
+        frontend.acked += 1
         return b"" if expected.ours else message
 
     def _described(self, kind: int, message: bytes) -> bytes:
@@ -186,10 +186,11 @@ class Answers:
         self._descriptions.clear()
         self.unit = object()
         self._parameters = self.awaited = None
+        self._frontend.acked, self._frontend.special = 0, False
 
     def _note_parsed(self) -> None:
         """Let go of what the server has answered: a unit has no end but its client's."""
-        acked, self._session.acked = self._session.acked, 0
+        acked, self._frontend.acked = self._frontend.acked, 0
         for expected in self._completions[:acked]:
             self.bytes -= expected.size
             if expected.statement is not None:

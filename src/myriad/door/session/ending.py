@@ -5,8 +5,7 @@ the server, or none on this connection, so something of its name is made there, 
 then ends.
 """
 
-from myriad.door.pool.pool import EVERYTHING
-from myriad.door.server.backend import Backend
+from myriad.door.server.backend import EVERYTHING, Backend
 from myriad.door.server.settings import NONE
 from myriad.door.server.statements import Statement
 from myriad.door.session.answers import Answers
@@ -45,7 +44,7 @@ class Ending:
     def unit_over(self, status: int, backend: Backend | None, *, failed: bool) -> None:
         """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
         if backend is not None and _STAND_IN.token in backend.prepared.standing.values():
-            backend.dirt = max(backend.dirt, EVERYTHING)
+            backend.reset_level = max(backend.reset_level, EVERYTHING)
         self.names.clear()
         if status == wire.IDLE:
             self.portals.clear()

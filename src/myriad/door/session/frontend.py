@@ -1,14 +1,14 @@
 """The messages of one client, one after the other, each as soon as its turn has come."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import Any
 
+from myriad.door.ports import Client
+from myriad.door.server.backend import Backend
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import CLIENT_KINDS, COPY_DATA, COPY_ENDS, FUNCTION_CALL, QUERY
 from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, header
-
-if TYPE_CHECKING:
-    from myriad.door.server.backend import Backend
 
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
 LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
@@ -24,6 +24,8 @@ class Frontend(asyncio.Protocol):
 
     Attributes:
         backend: the server connection that the session has now.
+        special: each of its answers is to be looked at; `acked`: how many ParseComplete and
+            CloseComplete have passed without a look, in this unit.
         awaiting: a unit was sent whole, and its ReadyForQuery has not come.
         paused: something must come first: a server connection, or the door's own query.
         descriptor: of the client's socket; -1: it is not looked after.
@@ -39,6 +41,7 @@ class Frontend(asyncio.Protocol):
         "_buffer",
         "_counted",
         "_wanted",
+        "acked",
         "awaiting",
         "backend",
         "blocked",
@@ -48,22 +51,30 @@ class Frontend(asyncio.Protocol):
         "paused",
         "reading",
         "rest",
+        "special",
         "study",
         "transport",
     )
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: Client) -> None:
         self.transport = transport
         self.backend: Backend | None = None
         self.awaiting = self.paused = self.full = self.blocked = self.passing = False
-        self.reading = True
-        self.rest, self.descriptor = 0, -1
+        self.reading, self.special = True, False
+        self.acked, self.rest, self.descriptor = 0, 0, -1
         self.study: asyncio.Task[None] | None = None
         self._buffer: bytes | bytearray = b""
         self._wanted = self._counted = 0
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
-        """Handle one message; False if it must wait for a server connection."""
+        """Handle one message; False if it must wait, such as for a server connection.
+
+        It comes again then, the same bytes: nothing may have been done for it yet.
+        """
+        raise NotImplementedError
+
+    def wait_for(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Hold the client back until `work` lets it go on; where that fails, the session ends."""
         raise NotImplementedError
 
     def copies(self) -> bool:
@@ -115,6 +126,13 @@ class Frontend(asyncio.Protocol):
     def _may_pass(self, kind: int) -> bool:
         """Say whether a message need not wait until the server has answered those before it."""
         return not self.blocked and (kind in COPY_KINDS or self.goes_ahead(kind))
+
+    @property
+    def server(self) -> Backend:
+        """The server connection; raises ProtocolViolation where there must be one, and is none."""
+        if self.backend is None:
+            raise ProtocolViolation("no server connection")
+        return self.backend
 
     @property
     def unread(self) -> bool:
@@ -287,7 +305,7 @@ class Frontend(asyncio.Protocol):
             self.backend.regulate()
         self.regulate()
 
-    def take(self, backend: "Backend") -> None:
+    def take(self, backend: Backend) -> None:
         """Have a server connection from now on."""
         self.backend = backend
         if self.full:
@@ -295,7 +313,7 @@ class Frontend(asyncio.Protocol):
         if backend.full:
             self.regulate()
 
-    def let_go(self) -> "Backend | None":
+    def let_go(self) -> Backend | None:
         """Have a server connection no longer; what was held up on either side goes on."""
         backend, self.backend = self.backend, None
         if backend is not None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from myriad.door.session.frontend import MOST_MESSAGE_BYTES
 from myriad.door.session.room import Room
+from myriad.door.session.state import SessionState
 from myriad.pgwire.faults import Fault
 
 if TYPE_CHECKING:
     from myriad.door.control.accounts import Account
-    from myriad.door.session.session import Session
 
 MOST_OF_ONE = 4 * MOST_MESSAGE_BYTES  # of one person, in all sessions
 MOST_OF_ALL = 4 * MOST_OF_ONE
@@ -23,7 +23,7 @@ _HELD = Fault(
 )
 
 
-def room(sessions: Mapping[int, "Session"], came: Callable[[int], None]) -> Room:
+def room(sessions: Mapping[int, SessionState], came: Callable[[int], None]) -> Room:
     """Return the room for messages of all sessions: who holds too much makes some, at once.
 
     `came` hears how many bytes there are, whenever there are more.
@@ -31,30 +31,17 @@ def room(sessions: Mapping[int, "Session"], came: Callable[[int], None]) -> Room
     return Room(MOST_OF_ONE, MOST_OF_ALL, lambda: _make_room(sessions), came)
 
 
-def _make_room(sessions: Mapping[int, "Session"]) -> None:
+def _make_room(sessions: Mapping[int, SessionState]) -> None:
     enforce(sessions.values())
 
 
-def held(session: "Session") -> int:
+def held(session: SessionState) -> int:
     """Return how many bytes a session makes the door hold."""
-    extended = session.extended
-    if extended is None:
-        return session.held_bytes
-    more = extended.answers.bytes + extended.ending.held_bytes
-    return session.held_bytes + extended.held_bytes + more
+    statements = session.statements
+    return session.held_bytes + (statements.held_bytes if statements is not None else 0)
 
 
-def release(session: "Session") -> None:
-    """Let go of what a session holds that has ended; nothing waits for the collector."""
-    session.drop()
-    extended, session.extended = session.extended, None
-    if extended is not None:
-        extended.forget_all()
-        extended.unnamed.end()
-        extended.answers.leave()
-
-
-def enforce(sessions: Iterable["Session"]) -> int:
+def enforce(sessions: Iterable[SessionState]) -> int:
     """End sessions of who holds too much, or most if all together hold too much; longest first.
 
     Returns how many bytes are held, also by those who have ended and not gone.
@@ -74,7 +61,7 @@ def enforce(sessions: Iterable["Session"]) -> int:
     return whole
 
 
-def _end_some(some: list["Session"], sizes: dict["Session", int], excess: int) -> int:
+def _end_some(some: list[SessionState], sizes: dict[SessionState, int], excess: int) -> int:
     """End sessions until they hold that much less; return how much it is."""
     freed = 0
     for session in sorted(some, key=sizes.__getitem__, reverse=True):

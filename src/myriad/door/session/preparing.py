@@ -2,29 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from myriad.door.server import settings
 from myriad.door.server.asking import BACK, SAVE
 from myriad.door.server.backend import Backend
 from myriad.door.server.settings import UNKNOWN, Values
-from myriad.door.server.statements import ANYTHING, Instance, Key, Statement
+from myriad.door.server.statements import ANYTHING, CHANGED, Instance, Key, Statement
 from myriad.door.session.answers import Answers
+from myriad.door.session.state import SessionState
 from myriad.door.verdict.reported import ENCODING
-from myriad.door.verdict.setting_changes import HARMLESS
 from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
 
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
-
-CHANGED = Fault(
-    "0A000",
-    "cached plan must not change result type",
-    "A table, type or setting has changed since the statement was prepared. Prepare it again.",
-    routine="RevalidateCachedQuery",  # by which drivers know that preparing again helps
-)
 # PostgreSQL itself parses a prepared statement again when it has changed (plancache.c).
 _REPARSED = "search_path"
 # Commands that the server only reads when they are parsed, and by these settings alone. They take
@@ -40,16 +30,9 @@ _UNSETTLED = "statement prepared amid changed settings"
 Undo = Callable[[], object]
 
 
-def unsettled(session: "Session") -> frozenset[str]:
-    """Return the settings that may have another value in this transaction, as far as it matters."""
-    if not (session.touched or session.local):
-        return frozenset()
-    return (session.touched | session.local) - HARMLESS
-
-
-def may_share(session: "Session") -> bool:
+def may_share(session: SessionState) -> bool:
     """Say whether what is parsed now can be what others parse, too."""
-    return not (session.pin or session.wants_pin or unsettled(session))
+    return not (session.pin.reason or session.pin.wanted or session.parameters.unsettled)
 
 
 class Preparing:
@@ -57,7 +40,7 @@ class Preparing:
 
     __slots__ = ("_answers", "_read", "_refused", "_session")
 
-    def __init__(self, session: "Session", answers: Answers) -> None:
+    def __init__(self, session: SessionState, answers: Answers) -> None:
         self._session = session
         self._answers = answers
         self._refused: dict[int, Fault] = {}
@@ -85,7 +68,8 @@ class Preparing:
         if fault:
             return fault
         session = self._session
-        shared = session.values.parsing is statement.values.parsing and may_share(session)
+        values = session.parameters.values
+        shared = values.parsing is statement.values.parsing and may_share(session)
         instance = backend.prepared.find(statement, shared=shared)
         if instance is None:
             names = self._differences(statement)
@@ -154,17 +138,17 @@ class Preparing:
         `alone`: nothing was sent in this unit yet.
         """
         session = self._session
-        names = self._that_count(unsettled(session), verdict)
-        if not names or session.pin:
-            return session.values, may_share(session)
+        names = self._that_count(session.parameters.unsettled, verdict)
+        if not names or session.pin.reason:
+            return session.parameters.values, may_share(session)
         if self._read is not None:
             found, self._read = self._read, None
             return found, False
         if not alone or ANYTHING in names:
             if not session.pool.may_pin(session.account):
                 return UNKNOWN, False  # it works on this server connection alone
-            session.wants_pin = session.wants_pin or _UNSETTLED
-            return session.values, False
+            session.pin.want(_UNSETTLED)
+            return session.parameters.values, False
         session.wait_for(self._read_settings(backend, names))
         return None
 
@@ -179,15 +163,16 @@ class Preparing:
 
     def _differences(self, statement: Statement) -> frozenset[str]:
         """Return the settings that were others when the client's Parse was parsed, or may be."""
-        now, then = self._session.values.parsing.named, statement.values.parsing.named
+        parameters = self._session.parameters
+        now, then = parameters.values.parsing.named, statement.values.parsing.named
         names = {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
-        names |= unsettled(self._session) - {ANYTHING}
+        names |= parameters.unsettled - {ANYTHING}
         named = (name for name in names if name != _REPARSED and "." not in name)
         return self._that_count(frozenset(named), statement.verdict)
 
     def _that_count(self, names: frozenset[str], verdict: Verdict) -> frozenset[str]:
         """Return those of some settings by which a text is parsed now."""
-        if self._session.status == wire.FAILED:
+        if self._session.unit.status == wire.FAILED:
             return frozenset()  # only what ends the transaction is parsed, and no query of ours
         return names & _READ_BY if verdict.words in _ONLY_READ else names
 
@@ -217,7 +202,7 @@ class Preparing:
             session.resume()
 
 
-def _block(session: "Session") -> tuple[str, str]:
+def _block(session: SessionState) -> tuple[str, str]:
     """Return what begins and ends a moment that leaves nothing behind."""
     if session.in_transaction:
         return SAVE, BACK
@@ -234,10 +219,10 @@ def _setting(named: dict[str, str | None]) -> str:
     return f"SELECT {', '.join(calls)}"
 
 
-async def settings_now(session: "Session", backend: Backend, names: frozenset[str]) -> Values:
+async def settings_now(session: SessionState, backend: Backend, names: frozenset[str]) -> Values:
     """Return the settings as a transaction has them that may have changed some; raises Lost."""
     found = await backend.settings(names, within=session.in_transaction)
     now = {name: value for name, value, _, _ in found if value is not None}
     if settings.is_too_much(now):
         raise Refused(settings.TOO_LONG)
-    return settings.of({**session.values.named, **now})
+    return settings.of({**session.parameters.values.named, **now})

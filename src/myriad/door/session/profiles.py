@@ -1,25 +1,21 @@
 """What a new session is told of its settings, learnt from the server once for equal sessions."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from myriad.door.cache import Cache
+from myriad.door.pool.pool import Pool
 from myriad.door.server import settings
+from myriad.door.server.backend import Backend
 from myriad.door.server.settings import Values
-from myriad.door.session import settle
 from myriad.door.verdict import reported
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.startup import Startup
 
-if TYPE_CHECKING:
-    from myriad.door.pool.pool import Pool
-    from myriad.door.server.backend import Backend
-
 MOST_BYTES = 8 << 20
 PROFILE_BYTES = 2000  # of a pool that has gone otherwise, of the small objects of a profile
 SETTING_BYTES = 150  # of the small objects around a name and its value, twice
-Key = tuple["Pool", frozenset[tuple[str, str]]]
+Key = tuple[Pool, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +32,16 @@ class Profiles:
     def __init__(self) -> None:
         self.cache: Cache[Key, Profile] = Cache(MOST_BYTES, _weigh)
 
-    def known(self, pool: "Pool", startup: Startup) -> Profile | None:
+    def known(self, pool: Pool, startup: Startup) -> Profile | None:
         """Return the profile if the server was asked before."""
         return self.cache.get((pool, frozenset(startup.named.items())))
 
-    def forget(self, pool: "Pool") -> None:
+    def forget(self, pool: Pool) -> None:
         """Ask again: a pool's connections begin with other settings now."""
         for key in [key for key in self.cache if key[0] is pool]:
             self.cache.pop(key)
 
-    async def learn(self, pool: "Pool", startup: Startup, backend: "Backend") -> Profile:
+    async def learn(self, pool: Pool, startup: Startup, backend: Backend) -> Profile:
         """Make the settings on a server connection and see what comes of it.
 
         Raises Refused with the server's error, Lost.
@@ -53,7 +49,7 @@ class Profiles:
         wanted = settings.of({name.lower(): value for name, value in startup.named.items()})
         if not reported.fits(wanted.named, pool.reported):
             raise Refused(reported.UNTOLD)
-        await settle.become(backend, wanted)
+        await backend.apply(wanted)
         statuses = b"".join(
             wire.parameter_status(name, value)
             for name, value in backend.parameters.items()
@@ -65,11 +61,11 @@ class Profiles:
 
 
 def _weigh(key: Key, profile: Profile) -> int:
-    settings = sum(2 * (len(name) + len(value)) + SETTING_BYTES for name, value in key[1])
-    return PROFILE_BYTES + settings + len(profile.statuses)
+    named = sum(2 * (len(name) + len(value)) + SETTING_BYTES for name, value in key[1])
+    return PROFILE_BYTES + named + len(profile.statuses)
 
 
-def objection(pool: "Pool", startup: Startup) -> Fault | None:
+def objection(pool: Pool, startup: Startup) -> Fault | None:
     """Return why a shared connection cannot have such settings, None if it can."""
     if not startup.named or not pool.shared:
         return None

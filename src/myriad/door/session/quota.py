@@ -1,48 +1,76 @@
 """What a transaction may return: rows and bytes."""
 
-from typing import TYPE_CHECKING
-
+from myriad.door.control.accounts import Account
 from myriad.door.server.backend import ROWS
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import COMMAND_COMPLETE, READY
 from myriad.pgwire.wire import HEADER_BYTES, header
 
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
-
 SMALL_BYTES = 4096  # an answer without rows, such as that of ROLLBACK, is never too much
 ENDS = frozenset((COMMAND_COMPLETE, READY))
 
 
-def within_limits(session: "Session", data: bytes, rows: int, begin: int) -> bytes:
-    """Return what of an answer may still be passed on; if that is not all, end the statement.
+class Quota:
+    """What a transaction has returned.
 
-    A row that was begun is passed on to its end.
+    Attributes:
+        rows, bytes: of it.
+        muted: it is over a limit, so no more is passed on until the server has ended it.
     """
-    if begin >= len(data) or not (rows or len(data) > SMALL_BYTES):
-        return data
-    session.reason = too_much(session)
-    _mute(session, muted=True)
-    account = session.account
-    most = account.most_rows - (session.rows - rows) if session.rows > account.most_rows else 0
-    session.rows = min(session.rows, account.limits.rows or session.rows)
-    session.door.stop(session)
-    return first_rows(data, begin, most)
+
+    __slots__ = ("_account", "bytes", "muted", "rows")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.rows = self.bytes = 0
+        self.muted = False
+
+    def count(self, rows: int, size: int) -> bool:
+        """Count what is passed on; say whether it is over a limit."""
+        self.rows += rows
+        self.bytes += size
+        account = self._account
+        return self.rows > account.most_rows or self.bytes > account.most_bytes
+
+    def renew(self) -> None:
+        """Begin anew: the transaction is over."""
+        self.rows = self.bytes = 0
+
+    def cut(self, data: bytes, rows: int, begin: int) -> bytes:
+        """Return what of an answer that is over a limit may still be passed on, and be mute.
+
+        `rows` of it were counted. A row that was begun is passed on to its end, at `begin`.
+        """
+        self.muted = True
+        account = self._account
+        most = account.most_rows - (self.rows - rows) if self.rows > account.most_rows else 0
+        self.rows = min(self.rows, account.limits.rows or self.rows)
+        return first_rows(data, begin, most)
+
+    def unmute(self) -> None:
+        """Let answers be passed on again."""
+        self.muted = False
+
+    def too_much(self) -> Fault:
+        """Return the error about a result that is over a limit."""
+        account = self._account
+        if self.rows > account.most_rows:
+            what = f"more than {account.limits.rows:,} rows"
+        else:
+            what = f"more than {account.limits.megabytes:g} MB"
+        return Fault(
+            "54000",
+            f"the result has {what}, which is the limit in one transaction",
+            "Ask for less (WHERE, LIMIT, count), or have the limit raised: myriad person limit.",
+        )
 
 
-def ended(session: "Session") -> bytes:
-    """Return the error about a limit, now that the server has ended what was over it."""
-    _mute(session, muted=False)
-    fault = session.reason or too_much(session)
-    session.errors = fault.code
-    return fault.encode()
+def counts(data: bytes, rows: int, begin: int) -> bool:
+    """Say whether a limit matters for a part of an answer: it does not for its end, without rows.
 
-
-def _mute(session: "Session", *, muted: bool) -> None:
-    """Pass no answers on, but read them, whether the client reads or not."""
-    session.muted = muted
-    if session.backend is not None:
-        session.backend.regulate()
+    Its first message begins at `begin`.
+    """
+    return begin < len(data) and bool(rows or len(data) > SMALL_BYTES)
 
 
 def first_rows(data: bytes, position: int, rows: float) -> bytes:
@@ -57,25 +85,11 @@ def first_rows(data: bytes, position: int, rows: float) -> bytes:
     return data[:position]
 
 
-def queued(session: "Session") -> Fault:
+def queued(account: Account) -> Fault:
     """Return the error about a statement that nobody could serve in time."""
-    limit = session.account.limits.queue_seconds
+    limit = account.limits.queue_seconds
     return Fault(
         "53300",
         f"the statement waited longer than {limit:g} seconds for its turn",
         "All server connections are busy, or yours are: run less at once, or later.",
-    )
-
-
-def too_much(session: "Session") -> Fault:
-    """Return the error about a result that is over a limit."""
-    account = session.account
-    if session.rows > account.most_rows:
-        what = f"more than {account.limits.rows:,} rows"
-    else:
-        what = f"more than {account.limits.megabytes:g} MB"
-    return Fault(
-        "54000",
-        f"the result has {what}, which is the limit in one transaction",
-        "Ask for less (WHERE, LIMIT, count), or have the limit raised: myriad person limit.",
     )

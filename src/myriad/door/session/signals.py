@@ -4,17 +4,14 @@ Only sessions of the same person are ever meant: any other number stays what it 
 """
 
 import struct
-from typing import TYPE_CHECKING
 
+from myriad.door.server.backend import Backend
+from myriad.door.session.state import SessionState
 from myriad.door.verdict.processes import FIRST_NUMBER, LAST_NUMBER, Processes, Signal
 from myriad.door.verdict.writing import Place
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.wire import HEADER_BYTES, header
-
-if TYPE_CHECKING:
-    from myriad.door.server.backend import Backend
-    from myriad.door.session.session import Session
 
 TERMINATE = "pg_terminate_backend"
 TERMINATED = Fault("57P01", "terminating connection due to administrator command")
@@ -27,16 +24,16 @@ _NUMBERS = {4: struct.Struct("!i"), 8: struct.Struct("!q")}  # int4 and int8 in 
 _LONGEST = 10  # digits of a number as text
 
 
-def meant(session: "Session", number: int) -> "Session | None":
+def meant(session: SessionState, number: int) -> SessionState | None:
     """Return the session of the same person that has this number."""
-    found = session.door.sessions.get(number)
+    found = session.shared.sessions.get(number)
     return found if found is not None and found.account is session.account else None
 
 
 # In a text
 
 
-def whole(session: "Session", signal: Signal) -> str | None:
+def whole(session: SessionState, signal: Signal) -> str | None:
     """Return what to send for a statement that only signals; None: what its writer wrote."""
     alias = signal.alias.replace('"', '""')
     if signal.parameter:
@@ -50,7 +47,7 @@ def whole(session: "Session", signal: Signal) -> str | None:
     return None if target in {None, session} else f'SELECT true AS "{alias}"'
 
 
-def places(session: "Session", processes: Processes, *, now: bool) -> list[Place]:
+def places(session: SessionState, processes: Processes, *, now: bool) -> list[Place]:
     """Return what to write for numbers in a text.
 
     With `now` it runs at once, so the process that serves another session at the moment can stand
@@ -72,7 +69,7 @@ def places(session: "Session", processes: Processes, *, now: bool) -> list[Place
 # In parameters
 
 
-def bound(session: "Session", backend: "Backend", processes: Processes, body: bytes) -> bytes:
+def bound(session: SessionState, backend: Backend, processes: Processes, body: bytes) -> bytes:
     """Return what follows the names in a Bind, with processes for numbers of sessions.
 
     `backend` is where it runs; whom it cancels or ends is noted there.
@@ -115,7 +112,7 @@ def _parameters(body: bytes) -> tuple[int, list[bytes | None], int]:
     return start, values, position
 
 
-def _process_of(session: "Session", target: "Session", processes: Processes) -> int:
+def _process_of(session: SessionState, target: SessionState, processes: Processes) -> int:
     """Return the process that serves a session now; 0 for none, or one to be left alone."""
     if target.backend is None or (processes.signals and target is not session):
         return 0
@@ -140,7 +137,7 @@ def _as(old: bytes, number: int) -> bytes:
 # When it runs
 
 
-def aim(session: "Session", backend: "Backend", processes: Processes) -> None:
+def aim(session: SessionState, backend: Backend, processes: Processes) -> None:
     """Note whom a statement that is sent now shall cancel or end, if the door must do it."""
     signal = processes.signal
     if signal is None or signal.parameter:
@@ -150,27 +147,27 @@ def aim(session: "Session", backend: "Backend", processes: Processes) -> None:
         backend.aims.add((signal.function, target.number))
 
 
-def act(session: "Session", backend: "Backend") -> None:
+def act(session: SessionState, backend: Backend) -> None:
     """Cancel or end the sessions that a unit named, unless it failed."""
     aims, backend.aims = backend.aims, set()
-    for function, number in () if session.errors else aims:
+    for function, number in () if session.unit.errors else aims:
         target = meant(session, number)
         if target is None:
             continue
         if function != TERMINATE:
-            session.door.stop(target)
+            session.shared.stop(target)
         elif target.backend is not None and target.backend.within:
             target.transport.abort()  # it would take an error for the rest of a row
         else:
             target.end(TERMINATED)
 
 
-def is_end(session: "Session", fault: Fault) -> bool:
+def is_end(session: SessionState, fault: Fault) -> bool:
     """Say whether a lost server connection ends the session, too: somebody terminated it."""
     return fault.code == TERMINATED.code and not session.pool.shared
 
 
-def notified(session: "Session", messages: bytes) -> bytes:
+def notified(session: SessionState, messages: bytes) -> bytes:
     """Return NotificationResponses that name their senders by the numbers that clients know."""
     named, position = bytearray(messages), 0
     while position < len(named):
@@ -182,7 +179,7 @@ def notified(session: "Session", messages: bytes) -> bytes:
     return bytes(named)
 
 
-def _sender(session: "Session", process: int) -> int:
+def _sender(session: SessionState, process: int) -> int:
     """Return the session that had a process when it notified; 0: not one of this person's."""
     backend = session.backend
     if backend is not None and backend.number == process:

@@ -6,33 +6,29 @@ else meets that name: whoever gets the connection next gets it without any state
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
-from myriad.door.pool.pool import EVERYTHING
+from myriad.door.server.backend import EVERYTHING, Backend
+from myriad.door.server.statements import Statement
+from myriad.door.session.client_statements import ClientStatements
 from myriad.door.session.refusals import refuse_waiting
+from myriad.door.session.state import SessionState
+from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Refused
 
-if TYPE_CHECKING:
-    from myriad.door.server.backend import Backend
-    from myriad.door.server.statements import Statement
-    from myriad.door.session.extended import Extended
-    from myriad.door.session.session import Session
-    from myriad.door.verdict.verdict import Verdict
-
 
 def _missing(
-    extended: "Extended | None", backend: "Backend", verdict: "Verdict"
-) -> dict[bytes, "Statement"]:
+    statements: ClientStatements | None, backend: Backend, verdict: Verdict
+) -> dict[bytes, Statement]:
     """Return what a text names and that has not got its name on a connection yet."""
-    if extended is None:
+    if statements is None:
         return {}
-    named, there = extended.named, backend.prepared.standing
+    named, there = statements.named, backend.prepared.standing
     known = [name for name in map(str.encode, verdict.executes) if name in named]
     return {name: named[name] for name in known if there.get(name) != named[name].token}
 
 
-def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
+def stand(statements: ClientStatements, backend: Backend, verdict: Verdict) -> bool:
     """Have in the server what a text of the extended protocol executes, in this very unit.
 
     Returns whether something was sent.
@@ -40,40 +36,42 @@ def stand(extended: "Extended", backend: "Backend", verdict: "Verdict") -> bool:
     if not verdict.executes:  # nearly always
         return False
     standing = backend.prepared.standing
-    missing = _missing(extended, backend, verdict)
+    missing = _missing(statements, backend, verdict)
     for name, statement in missing.items():
-        backend.dirt = max(backend.dirt, EVERYTHING)
-        extended.answers.completes(ours=True)
-        extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
+        backend.reset_level = max(backend.reset_level, EVERYTHING)
+        statements.answers.completes(ours=True)
+        statements.answers.completes(ours=True, undo=partial(standing.pop, name, None))
         standing[name] = statement.token
         parse = wire.parse(name, statement.sql, statement.types)
         backend.transport.write(wire.close_statement(name) + parse)
     return bool(missing)
 
 
-def claim(extended: "Extended", backend: "Backend", name: bytes, statement: "Statement") -> None:
+def claim(
+    statements: ClientStatements, backend: Backend, name: bytes, statement: Statement
+) -> None:
     """Let a fresh statement have its name where SQL may have given it already: an error then."""
     if not backend.prepared.by_sql:
         return
     standing = backend.prepared.standing
-    extended.answers.completes(ours=True, undo=partial(standing.pop, name, None))
+    statements.answers.completes(ours=True, undo=partial(standing.pop, name, None))
     standing[name] = statement.token
     backend.transport.write(wire.parse(name, statement.sql, statement.types))
 
 
-def stands(session: "Session", backend: "Backend", verdict: "Verdict") -> bool:
+def stands(session: SessionState, backend: Backend, verdict: Verdict) -> bool:
     """Say whether a simple query may be sent; else it waits until what it names is there."""
     if not verdict.executes:
         return True
-    missing = _missing(session.extended, backend, verdict)
+    missing = _missing(session.statements, backend, verdict)
     if missing:
         session.wait_for(_stand(session, backend, missing))
     return not missing
 
 
-async def _stand(session: "Session", backend: "Backend", missing: dict[bytes, "Statement"]) -> None:
+async def _stand(session: SessionState, backend: Backend, missing: dict[bytes, Statement]) -> None:
     standing = backend.prepared.standing
-    backend.dirt = max(backend.dirt, EVERYTHING)
+    backend.reset_level = max(backend.reset_level, EVERYTHING)
     try:
         for name, statement in missing.items():
             standing.pop(name, None)

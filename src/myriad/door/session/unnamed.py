@@ -5,15 +5,12 @@ A Parse ends it also where it fails, but not where an error before it has the se
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from myriad.door.server.backend import Backend
 from myriad.door.server.statements import NOBODY, Statement
 from myriad.door.session.answers import Answers
+from myriad.door.session.frontend import Frontend
 from myriad.pgwire import wire
-
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
 
 
 class Unnamed:
@@ -23,10 +20,10 @@ class Unnamed:
         in_doubt: a unit has failed, and only the server knows whether it is there yet.
     """
 
-    __slots__ = ("_answers", "_session", "in_doubt", "statement")
+    __slots__ = ("_answers", "_frontend", "in_doubt", "statement")
 
-    def __init__(self, session: "Session", answers: Answers) -> None:
-        self._session, self._answers = session, answers
+    def __init__(self, frontend: Frontend, answers: Answers) -> None:
+        self._frontend, self._answers = frontend, answers
         self.statement: Statement | None = None
         self.in_doubt = False
 
@@ -38,12 +35,12 @@ class Unnamed:
     def end(self) -> None:
         """Forget it."""
         self.statement, self.in_doubt = None, False
-        if self._session.backend is not None:
-            self._session.backend.unnamed = None
+        if self._frontend.backend is not None:
+            self._frontend.backend.unnamed = None
 
     def end_by_close(self) -> Callable[[], object]:
         """Forget it for what is sent now; return what undoes that, should it be passed over."""
-        old, backend = self.statement, self._session.backend
+        old, backend = self.statement, self._frontend.backend
         there = backend if backend is not None and backend.unnamed == _token(old) else None
         self.end()
         return partial(self._keep, old, there)
@@ -53,7 +50,7 @@ class Unnamed:
 
         Returns what is to be done if that Parse fails, or is passed over.
         """
-        old, backend = self.statement, self._session.backend
+        old, backend = self.statement, self._frontend.backend
         if old is None or alone or backend is None:
             self.end()
             return self.end
@@ -75,7 +72,7 @@ class Unnamed:
 
     def end_by_refusal(self, *, alone: bool) -> None:
         """Forget it for a Parse that the door refuses, if the server comes to its place."""
-        backend = self._session.backend
+        backend = self._frontend.backend
         if self.statement is None or alone or backend is None:
             self.end()
             return
@@ -86,7 +83,7 @@ class Unnamed:
         """Ask the server whether it is there; raises Lost."""
         old = self.statement
         there = await backend.has_unnamed()
-        if self._session.backend is not backend:
+        if self._frontend.backend is not backend:
             return
         self.end()
         if there:
@@ -96,7 +93,7 @@ class Unnamed:
         self, old: Statement | None, backend: Backend | None, *, in_doubt: bool = False
     ) -> None:
         self.statement, self.in_doubt = old, in_doubt
-        if backend is not None and backend is self._session.backend:
+        if backend is not None and backend is self._frontend.backend:
             backend.unnamed = _token(old)
 
 

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from myriad.door.server.asking import Lost
-from myriad.door.session.refusals import CANCELLED, refuse_waiting
+from myriad.door.server.backend import Backend
+from myriad.door.session import pin
+from myriad.door.session.refusals import CANCELLED, MOST_TRIES, refuse_waiting
+from myriad.door.session.state import SessionState
 from myriad.pgwire.faults import Fault, Refused
-
-if TYPE_CHECKING:
-    from myriad.door.server.backend import Backend
-    from myriad.door.session.session import Session
 
 _OURS = Fault("XX000", "terminating connection: the door has failed", "See `myriad logs --door`.")
 
@@ -18,7 +17,7 @@ log = logging.getLogger("myriad.door")
 
 
 async def guarded(
-    session: "Session", backend: "Backend | None", work: Coroutine[Any, Any, None]
+    session: SessionState, backend: Backend | None, work: Coroutine[Any, Any, None]
 ) -> None:
     """Do something; the session would wait for ever if that failed, so it ends then.
 
@@ -32,7 +31,7 @@ async def guarded(
     except Refused as error:
         cancelled = error.fault.code == CANCELLED.code and session.backend is backend
         if cancelled and session.in_transaction and not session.awaiting:
-            refuse_waiting(session, session.reason or CANCELLED)
+            refuse_waiting(session, session.unit.reason or CANCELLED)
         elif backend is not None:
             backend.abort(error.fault)
     except Exception:
@@ -40,7 +39,7 @@ async def guarded(
         session.end(_OURS)
 
 
-async def study(session: "Session", text: bytes) -> None:
+async def study(session: SessionState, text: bytes) -> None:
     """Have a long text looked at, then go on with it."""
     try:
         await session.pool.verdicts.study(text, session.account.name)
@@ -50,3 +49,29 @@ async def study(session: "Session", text: bytes) -> None:
         return
     session.study = None
     session.resume()
+
+
+async def apply_settings(session: SessionState, backend: Backend) -> None:
+    """Give a server connection the session's settings, then go on with its statement."""
+    values = session.parameters.values
+    if values.custom and not session.pin.reason and not _keep_custom(session, values.custom):
+        return
+    try:
+        await backend.apply(values)
+    except Refused as error:
+        if error.fault.code != CANCELLED.code:  # not a limit of who was here before
+            session.tries = MOST_TRIES
+        raise
+    if session.backend is backend:
+        session.resume()
+
+
+def _keep_custom(session: SessionState, name: str) -> bool:
+    """Keep a server connection for custom settings from the login, as SET would; say whether."""
+    pins = f"custom setting {name}"
+    if session.pool.may_pin(session.account):
+        session.pin.keep(session.account, session.pool, pins)
+        return True
+    session.copied()
+    refuse_waiting(session, pin.too_many(pins))
+    return False

@@ -57,7 +57,7 @@ class Effects:
     settings: set[str] = field(default_factory=set)
     local: set[str] = field(default_factory=set)
     restores: set[str] = field(default_factory=set)
-    told: set[tuple[str, str | None]] = field(default_factory=set)
+    reported: set[tuple[str, str | None]] = field(default_factory=set)
     resets: bool = False
     discards: bool = False
     sequences: bool = False

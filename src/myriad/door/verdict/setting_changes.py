@@ -114,7 +114,7 @@ def _note_change(effects: Effects, name: str, values: list[Value], *, local: boo
         return
     _check_value(effects, name, values)
     if (change := reported.change(name, values)) is not None:
-        effects.told.add(change)
+        effects.reported.add(change)
     if name == "seed":
         effects.pin("SET SEED", closes=True)
     elif "." in name:

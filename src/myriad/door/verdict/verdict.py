@@ -53,7 +53,9 @@ class Verdict:
     settings: frozenset[str] = frozenset()  # ordinary settings it may change for the session
     local: frozenset[str] = frozenset()  # those that it may change for the transaction
     restores: frozenset[str] = frozenset()  # those of them that return to their default
-    told: frozenset[tuple[str, str | None]] = frozenset()  # what `told` needs to know of them
+    reported: frozenset[tuple[str, str | None]] = (
+        frozenset()
+    )  # what `reported` needs to know of them
     resets: bool = False  # RESET ALL or DISCARD ALL
     discards: bool = False  # DISCARD ALL
     sequences: bool = False  # may call nextval or setval: currval and lastval change
@@ -233,7 +235,7 @@ def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
         return _too_deep()
     effects = Effects(source, harmless)
     walk(effects, tree)
-    if effects.prepares and any(reported.is_delicate(change) for change in effects.told):
+    if effects.prepares and any(reported.is_delicate(change) for change in effects.reported):
         effects.refuse("PREPARE of such a setting is not available here", "use SET or set_config()")
     processes = look(tree, source, signals=effects.signals) if effects.processes else None
     return _verdict(effects, processes, _first_word(tree))
@@ -270,7 +272,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         settings=frozenset(effects.settings),
         local=frozenset(effects.local),
         restores=frozenset(effects.restores),
-        told=frozenset(effects.told),
+        reported=frozenset(effects.reported),
         resets=effects.resets,
         discards=effects.discards,
         sequences=effects.sequences,

@@ -30,8 +30,8 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
     sets = (verdict.settings, verdict.local, verdict.restores)
     written = (*verdict.executes, *verdict.deallocates)
     names = NAME_BYTES * (sum(map(len, sets)) + len(written)) + len("".join(written))
-    told = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.told)
-    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + told
+    texts = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.reported)
+    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + texts
 
 
 class Verdicts:

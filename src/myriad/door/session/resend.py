@@ -6,16 +6,14 @@ Where it cannot be, its client hears that it must prepare again, as drivers unde
 import math
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from myriad.door.server.backend import Backend
-from myriad.door.server.statements import PREFIX, Statement, is_too_much
+from myriad.door.server.statements import CHANGED, PREFIX, Statement, is_too_much
 from myriad.door.session.answers import Answers
-from myriad.door.session.preparing import CHANGED
+from myriad.door.session.frontend import Frontend
+from myriad.door.session.quota import Quota
+from myriad.door.session.unit import Unit
 from myriad.pgwire import wire
-
-if TYPE_CHECKING:
-    from myriad.door.session.session import Session
 
 MOST_BYTES = 256 << 10  # of such a unit: it is kept until it is answered
 # What the server says of a statement whose table or type is another one now: RevalidateCachedQuery
@@ -29,7 +27,7 @@ _STALE = re.compile(
 )
 
 
-class Again:
+class Resend:
     """The unit of one session that is under way, as its client sent it.
 
     Attributes:
@@ -37,10 +35,20 @@ class Again:
         due: it has failed, and is to be sent again.
     """
 
-    __slots__ = ("_answers", "_bytes", "_sent", "_session", "_tried", "bound", "due")
+    __slots__ = (
+        "_answers",
+        "_bytes",
+        "_frontend",
+        "_quota",
+        "_sent",
+        "_tried",
+        "_unit",
+        "bound",
+        "due",
+    )
 
-    def __init__(self, session: "Session", answers: Answers) -> None:
-        self._session = session
+    def __init__(self, frontend: Frontend, unit: Unit, quota: Quota, answers: Answers) -> None:
+        self._frontend, self._unit, self._quota = frontend, unit, quota
         self._answers = answers
         self._sent: tuple[bytes, int, int] | None = None
         self._tried = False
@@ -92,7 +100,7 @@ class Again:
 
         What is out of date in the server is not used any more in any case.
         """
-        backend = self._session.backend
+        backend = self._frontend.backend
         if not self.bound or backend is None or not _STALE.search(message):
             return message
         was_there = any(self._was_there(backend, statement) for statement in self.bound.values())
@@ -117,15 +125,14 @@ class Again:
                 backend.prepared.drop(statement.key)
 
     def _can_be_sent_again(self) -> bool:
-        session, sent = self._session, self._sent
-        nothing_passed_on = session.bytes == session.bytes_before
+        frontend, unit, sent = self._frontend, self._unit, self._sent
         return (
-            nothing_passed_on
-            and session.awaiting
-            and session.status == wire.IDLE
+            not unit.has_returned(self._quota)
+            and frontend.awaiting
+            and unit.status == wire.IDLE
             and sent is not None
             and sent[2] - sent[1] <= MOST_BYTES
-            and not (self._tried or session.reason or session.bridged or session.rest)
+            and not (self._tried or unit.reason or unit.bridged or frontend.rest)
         )
 
     def take(self) -> bytes:

@@ -1,0 +1,124 @@
+"""How the parts of the door see each other, where neither may know the other."""
+
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, Protocol
+
+from myriad.pgwire.faults import Fault
+
+SUCCESS = "00000"  # SQLSTATE successful_completion
+
+
+class Client(Protocol):
+    """What a session writes to: what it uses of a transport, whether a socket is behind it or not.
+
+    It calls the session's data_received, pause_writing, resume_writing and connection_lost.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Send that, as soon as it can be."""
+
+    def close(self) -> None:
+        """End when what was written is sent."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+    def is_closing(self) -> bool:
+        """Say whether it has ended, or is about to."""
+
+    def pause_reading(self) -> None:
+        """Call data_received no more."""
+
+    def resume_reading(self) -> None:
+        """Call it again."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes are written and not sent."""
+
+    def get_extra_info(self, name: str) -> Any:  # noqa: ANN401 - asyncio's signature
+        """Return its "socket", None if it has none."""
+
+
+class Listener(Protocol):
+    """Whose answers a server connection passes on: the session that holds it."""
+
+    special: bool
+    acked: int
+
+    def deliver(self, data: bytes, rows: int, begin: int = 0) -> None:
+        """Take a part of the answer that needs no look; its first message starts at `begin`."""
+
+    def notable(self, kind: int, message: bytes) -> None:
+        """Take a whole message that may need a look."""
+
+    def finished(self, status: int, data: bytes, rows: int, begin: int = 0) -> None:
+        """Take the last part of an answer, which ends with ReadyForQuery."""
+
+    def lost(self, fault: Fault, *, within: bool) -> None:
+        """Hear that the server connection is gone; `within` a message that was begun."""
+
+    def takes_more(self) -> bool:
+        """Say whether answers may come now."""
+
+    def regulate(self) -> None:
+        """Hear that the server takes no more for now, or takes more again."""
+
+
+class Ended(NamedTuple):
+    """A unit that has ended: what the audit keeps of it.
+
+    Attributes:
+        at: when, in seconds since 1970; `seconds`: how long it took.
+        who: the person, the database and the address, as COPY has these columns.
+        rows, size: what was returned, the latter in bytes.
+        outcome: an SQLSTATE.
+        statement: as it was sent, or its begin.
+    """
+
+    at: float
+    who: bytes
+    seconds: float
+    rows: int
+    size: int
+    outcome: str
+    statement: bytes
+
+
+class Sessions(Protocol):
+    """All sessions, for who asks about those of some people, or ends them."""
+
+    def spawn(self, work: Coroutine[Any, Any, None], /) -> object:
+        """Run something that no client waits for by itself."""
+
+    def activity(self, who: set[str]) -> list[dict[str, Any]]:
+        """Return what each of theirs does now; of everybody's if nobody is named."""
+
+    def stop_all(self, who: set[str], reason: Fault) -> int:
+        """Cancel what they run; return how many statements."""
+
+    async def end_all(self, who: set[str], reason: Fault) -> int:
+        """End their sessions; return how many, when they have ended."""
+
+
+class Ledger(Protocol):
+    """Who is told what has happened."""
+
+    def add(self, ended: Ended) -> None:
+        """Note a unit that has ended."""
+
+
+class Crowd(Protocol):
+    """Who is told how much there is, to give memory back when it has gone."""
+
+    def clients_came(self, now: int) -> None:
+        """Hear how many clients there are."""
+
+    def bytes_came(self, now: int) -> None:
+        """Hear how many bytes of long messages are held."""
+
+
+class Troubles(Protocol):
+    """Who is told of errors."""
+
+    def note(self, code: str, message: str, database: str) -> None:
+        """Hear of an error, and write it down if it is one of the server itself."""

@@ -1,0 +1,137 @@
+"""Before a statement is sent: why it cannot be, what it leaves behind, and how it is rewritten.
+
+What is here runs for few statements: those that change settings, pin a connection, or name a person
+or a process.
+"""
+
+from myriad.door.server.backend import CLOSE, EVERYTHING, SEQUENCES
+from myriad.door.session import pin, signals
+from myriad.door.session.state import SessionState
+from myriad.door.verdict import activity, identity, reported
+from myriad.door.verdict.effects import MOST_SETTINGS
+from myriad.door.verdict.verdict import Verdict
+from myriad.door.verdict.writing import Place, write
+from myriad.pgwire import wire
+from myriad.pgwire.faults import Fault
+
+_ANYTHING = "a statement that may do anything"
+_SEQUENCES = Fault(
+    "0A000",
+    "currval and lastval are known here only in the transaction that used the sequence",
+    "Use INSERT ... RETURNING, or do both in one transaction.",
+)
+_TOO_MANY = Fault("54000", "a transaction cannot change so many settings")
+_UNREADABLE = Fault(
+    "42601",
+    "the door cannot read this statement, and the server may be newer than it",
+    "It reads what PostgreSQL 18 reads.",
+)
+
+
+def objection(session: SessionState, verdict: Verdict) -> Fault | None:
+    """Return why a statement cannot run in this session, None if it can."""
+    if session.pool.shared and verdict.syntax_error and session.shared.newer_grammar:
+        return _UNREADABLE
+    untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
+    if verdict.refusal and (session.pool.shared or untold):
+        refused = verdict.refusal
+        return Fault(refused.sqlstate, refused.message, refused.hint)
+    uses_sequences = session.unit.sequences or verdict.sequences or session.pin.reason
+    if verdict.reads_sequences and not uses_sequences:
+        return _SEQUENCES
+    if len(session.parameters.touched | verdict.settings) > MOST_SETTINGS:
+        return _TOO_MANY
+    if (verdict.reported or verdict.resets or verdict.executes) and (
+        fault := _unreportable(session, verdict)
+    ):
+        return fault
+    if (
+        verdict.pins
+        and not (session.pin.reason or session.pin.wanted)
+        and not session.pool.may_pin(session.account)
+    ):
+        return pin.too_many(verdict.pins)
+    return None
+
+
+def _unreportable(session: SessionState, verdict: Verdict) -> Fault | None:
+    """Return why the server could not tell what a setting becomes: see `reported`."""
+    named = session.statements.named if session.statements is not None else {}
+    run = (named[name] for name in map(str.encode, verdict.executes) if name in named)
+    if any(reported.is_delicate(change) for each in run for change in each.verdict.reported):
+        return reported.UNTOLD  # nobody reads the settings behind EXECUTE
+    changes = verdict.reported | reported.RESET_ALL if verdict.resets else verdict.reported
+    mine = session.parameters
+    earlier = mine.touched | mine.local | mine.restored
+    known = reported.Known(mine.values.named, mine.initial.named, session.pool.reported, earlier)
+    return reported.objection(changes, known)
+
+
+def leave_behind(session: SessionState, verdict: Verdict) -> None:
+    """Note what a statement that is sent now leaves behind."""
+    backend = session.backend
+    if backend is None:
+        return
+    backend.speaker = session.number
+    if verdict.processes is not None:
+        signals.aim(session, backend, verdict.processes)
+    hidden = verdict.opaque and session.pool.shared  # what it did, no reset may undo
+    backend.reset_level = CLOSE if hidden else max(backend.reset_level, _reset_level(verdict))
+    session.pin.want(verdict.pins or (_ANYTHING if verdict.opaque and not hidden else ""))
+    if verdict.sequences:
+        session.unit.uses_sequences()
+    session.parameters.change(verdict)
+    if verdict.deallocates_all or verdict.discards or verdict.deallocates or verdict.prepares:
+        session.special = True  # see `finishing.completed`
+    backend.prepared.by_sql = backend.prepared.by_sql or verdict.prepares
+
+
+def _reset_level(verdict: Verdict) -> int:
+    if verdict.closes:
+        return CLOSE
+    if verdict.stateful or verdict.discards:
+        return EVERYTHING
+    # What is secret: so that something else is the last that the server shows.
+    return SEQUENCES if verdict.sequences or verdict.secret else 0
+
+
+# Rewritten
+
+
+def rewritten(session: SessionState, text: bytes, verdict: Verdict) -> bytes:
+    """Return the simple Query of a text, as the server shall run it now."""
+    if verdict.deallocates and session.statements is not None:
+        session.statements.deallocates(verdict)
+    return wire.message(b"Q", rewritten_text(session, text, verdict, now=True) + b"\0")
+
+
+def rewritten_text(
+    session: SessionState, text: bytes, verdict: Verdict, *, now: bool = False
+) -> bytes:
+    """Return a text with the person's name, numbers and own row of activity in it."""
+    processes = verdict.processes
+    if processes is not None and processes.signal is not None and not session.pool.shared:
+        whole = signals.whole(session, processes.signal)
+        if whole is not None:
+            return whole.encode()
+    places = _places(session, text, verdict, now=now)
+    if places:
+        return _written(text, places)
+    return text
+
+
+def _places(session: SessionState, text: bytes, verdict: Verdict, *, now: bool) -> list[Place]:
+    pool, person = session.pool, session.account.name
+    places = identity.places(verdict.identity, person) if pool.shared else []
+    if verdict.processes is not None:
+        places += signals.places(session, verdict.processes, now=now)
+    if verdict.activity and pool.hides_activity:
+        places += activity.places(verdict.activity, person, text)
+    return places
+
+
+def _written(text: bytes, places: list[Place]) -> bytes:
+    try:
+        return write(text.decode(), places).encode()
+    except UnicodeDecodeError:  # another encoding of the client's: see `reader.decoded`
+        return write(text.decode("latin-1"), places).encode("latin-1", "replace")
