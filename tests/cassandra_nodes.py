@@ -5,7 +5,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any, Self, cast
 
 import psutil
@@ -17,15 +16,15 @@ from cassandra.policies import ConstantSpeculativeExecutionPolicy, RoundRobinPol
 from myriad.cql.connection import Connection, Consistency
 from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
-from myriad.engines.cassandra.nodes import java, node
+from myriad.engines.cassandra.nodes import node
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
-from myriad.machine import process
 from tests.harness import COMMAND, wait_until
 
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"
 NODE_LOCAL = 11  # org.apache.cassandra.db.ConsistencyLevel; no part of the protocol
 PACE = 0.005  # seconds between two writes: the nodes share the machine with everybody
+READS_ALONE = "-Dcassandra.enable_nodelocal_queries=true"  # Java's flag, for `read_alone`
 STARTS_WITHIN = 120.0  # seconds, on a busy machine
 
 
@@ -154,20 +153,6 @@ def await_hints_sent(home: Home, *numbers: int) -> None:
     """Return when those nodes keep no writes any more for others."""
     folders = [node.folder(home, number) / "data" / "hints" for number in numbers]
     wait_until(lambda: not any(list(folder.glob("*.hints")) for folder in folders), 90)
-
-
-def java_that_reads_alone(folder: Path) -> Path:
-    """Make a Java in `folder` under which a node can be asked for what it has itself."""
-    user = process.engine_user(folder)
-    found = java.find("", folder / "programs", user)
-    program = folder / "bin" / "java"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nexec {found.program} -Dcassandra.enable_nodelocal_queries=true "$@"\n'
-    )
-    for path in (program.parent, program):
-        path.chmod(0o755)
-    return folder
 
 
 def read_alone(home: Home, number: int, text: str) -> list[tuple[Any, ...]]:

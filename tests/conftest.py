@@ -20,6 +20,7 @@ from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home
 from myriad.machine import logs
 from myriad.settings import Settings
+from tests import quick_java
 from tests.harness import reachable_folder
 
 pytest_plugins = ("tests.selection",)
@@ -82,7 +83,14 @@ def installation() -> Iterator[Myriad]:
 
 
 @pytest.fixture(scope="session")
-def clustered() -> Iterator[Myriad]:
+def java() -> Iterator[Path]:
+    """The folder of a Java that Cassandra starts quickly with, for the setting `java`."""
+    with reachable_folder() as path:
+        yield quick_java.make(path / "java")
+
+
+@pytest.fixture(scope="session")
+def clustered(java: Path) -> Iterator[Myriad]:
     """Up for the whole run with one Cassandra node too, on an address that others leave alone."""
     with reachable_folder() as path:
         installed = myriad.open(
@@ -90,6 +98,7 @@ def clustered() -> Iterator[Myriad]:
             cassandra=1,
             cassandra_address=f"127.1.{os.getpid() % 250}.1",  # of two runs, each its own
             cassandra_heap_mb=512,
+            java=str(java),
         )
         installed.up_detached()
         yield installed

@@ -41,14 +41,17 @@ def _rows(home: Home) -> list[tuple[int, str]]:
     daily="tests/integration/test_publish_cassandra_interrupted.py"
     "::test_a_killed_load_goes_on_where_it_was"
 )
-def test_a_full_disk_costs_no_row_and_is_over_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_row_and_is_over_when_there_is_room(
+    tmp_path: Path, java: Path
+) -> None:
+    place = {**PLACE, "MYRIAD_JAVA": str(java)}
     with reachable_folder() as folder:
         home = Home(folder / "home")
         home.create()
         disk = node.folder(home, 1)
         publish = ("publish", "--to", "cassandra", "--key", "k", "--table", "t")
         disk.mkdir(parents=True)
-        with small_disk(disk, DISK_MB * MB), up(home, "--cassandra", "1", **PLACE) as started:
+        with small_disk(disk, DISK_MB * MB), up(home, "--cassandra", "1", **place) as started:
             started.wait_ready(120)
             done = run(home, *publish, str(_table(tmp_path / "old.csv", 1000, "old")))
             assert done.returncode == 0, done.stderr

@@ -15,13 +15,14 @@ from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
 from myriad.engines.cassandra.nodes import node
 from myriad.home.home import Home
+from tests import quick_java
 from tests.cassandra_nodes import (
+    READS_ALONE,
     Writer,
     ask,
     await_hints_sent,
     await_ready,
     connected,
-    java_that_reads_alone,
     kill,
     paused,
     process_of,
@@ -50,8 +51,7 @@ def cluster() -> Iterator[Up]:
     """Three nodes that are up, with a table of three replicas."""
     with reachable_folder() as folder:
         home = Home(folder / "home")
-        (folder / "java").mkdir(mode=0o755)
-        place = {**PLACE, "MYRIAD_JAVA": str(java_that_reads_alone(folder / "java"))}
+        place = {**PLACE, "MYRIAD_JAVA": str(quick_java.make(folder / "java", READS_ALONE))}
         with up(home, "--cassandra", "3", **place) as started:
             started.wait_ready(180)
             with connected(home) as session:
@@ -105,7 +105,7 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     home: Home, tmp_path: Path
 ) -> None:
     file = tmp_path / "many.csv"
-    rows = 30_000
+    rows = 10_000
     file.write_text("k,v\n" + "".join(f"{number},value {number}\n" for number in range(rows)))
     command = ("publish", str(file), "--to", "cassandra", "--key", "k", "--dataset", "killed")
     for name in ("many", "other"):
@@ -122,13 +122,9 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     assert read_alone(home, 3, "SELECT count(*) FROM killed.many") == [(rows,)]
 
 
+@nightly
 @pytest.mark.parametrize(
-    ("at", "number"),
-    [
-        ("after the links", 2),
-        pytest.param("when it switches", 1, marks=nightly),
-        pytest.param("after the swap", 3, marks=nightly),
-    ],
+    ("at", "number"), [("after the links", 2), ("when it switches", 1), ("after the swap", 3)]
 )
 def test_a_switch_whose_publish_and_a_node_were_killed_is_finished_by_who_keeps_them(
     home: Home, tmp_path: Path, at: str, number: int
@@ -256,7 +252,7 @@ def test_a_node_that_cannot_start_does_not_keep_the_others_down(cluster: Up, tab
     log = node.folder(home, 3) / "data" / "commitlog"  # empty, since it ended gracefully
     away = log.rename(log.with_name("away"))
     log.touch()  # no folder
-    with up(home, **PLACE) as again:
+    with up(home, **PLACE, MYRIAD_JAVA=str(home.folder.parent / "java")) as again:
         again.wait_ready(180)
         said = announcement.read(home)
         assert said is not None

@@ -5,6 +5,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized
@@ -29,7 +30,7 @@ def free_address() -> str:
 
 
 @pytest.fixture(scope="module")
-def classroom() -> Iterator[str]:
+def classroom(java: Path) -> Iterator[str]:
     """An address where anybody on this machine may do anything."""
     with reachable_folder() as folder:
         address = free_address()
@@ -38,6 +39,7 @@ def classroom() -> Iterator[str]:
             "MYRIAD_CASSANDRA_LOGIN": "open",
             "MYRIAD_CASSANDRA_ADDRESS": address,
             "MYRIAD_CASSANDRA_HEAP_MB": "512",
+            "MYRIAD_JAVA": str(java),
         }
         started = run(home, "up", "--detach", "--cassandra", "1", environment=options)
         assert started.returncode == 0, started.stderr

@@ -137,14 +137,17 @@ def test_own_nodes_and_an_attached_cluster_exclude_each_other(home: Home) -> Non
     assert "Give --cassandra or --cassandra-at." in said
 
 
-def test_an_up_that_was_killed_leaves_a_node_that_the_next_one_takes_over(home: Home) -> None:
-    with up(home, "--cassandra", "1", **PLACE) as it:
+def test_an_up_that_was_killed_leaves_a_node_that_the_next_one_takes_over(
+    home: Home, java: Path
+) -> None:
+    place = {**PLACE, "MYRIAD_JAVA": str(java)}
+    with up(home, "--cassandra", "1", **place) as it:
         it.wait_ready(STARTS_WITHIN)
         left = node.running(node.folder(home, 1))
         assert left is not None
         it.end(signal.SIGKILL)
         assert left.is_running()
-        with up(home) as again:
+        with up(home, MYRIAD_JAVA=str(java)) as again:
             again.wait_ready(STARTS_WITHIN)
             assert not left.is_running()
             shutil.rmtree(node.folder(home, 1) / "data")
