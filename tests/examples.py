@@ -11,8 +11,8 @@ _SAME = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-for _profile in ("daily", "nightly"):
-    settings.register_profile(_profile, _SAME)
+for _profile, _number in {"daily": 50, "nightly": 500}.items():
+    settings.register_profile(_profile, _SAME, max_examples=_number)
 
 
 def load(*, nightly: bool) -> None:

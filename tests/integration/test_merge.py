@@ -7,12 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad.errors import ContractRefused, KeyRefused, SchemaRefused, UsageError
 from myriad.publish.contract import Change
 from myriad.publish.options import Options, Step
+from tests.examples import examples
 from tests.publishing import Place
 
 
@@ -211,8 +212,8 @@ CELL = st.one_of(st.none(), st.sampled_from(["", "x", "y"]))
 STATE = st.dictionaries(st.integers(1, 6), st.tuples(CELL, CELL), min_size=1, max_size=6)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=STATE, steps=st.lists(st.tuples(STATE, st.booleans()), min_size=1, max_size=2))
+@examples(daily=5, nightly=60)
 def test_a_merge_is_what_a_dict_says(
     place: Place,
     first: dict[int, tuple[Any, Any]],

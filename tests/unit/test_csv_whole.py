@@ -109,7 +109,7 @@ def _is_text(table: Written) -> bool:
 
 
 @given(table=st.one_of(tables(), damaged()))
-@examples(daily=600, nightly=20_000)
+@examples(daily=300, nightly=20_000)
 def test_every_record_is_in_the_copy_or_named_and_the_copy_reads_in_one_way(table: Written) -> None:
     if not _is_text(table):
         return
@@ -138,7 +138,7 @@ def test_every_record_is_in_the_copy_or_named_and_the_copy_reads_in_one_way(tabl
 
 
 @given(table=st.one_of(tables(), damaged()))
-@examples(daily=600, nightly=20_000)
+@examples(daily=300, nightly=20_000)
 def test_the_count_is_that_of_a_plain_reader_or_knows_that_it_may_not_be(table: Written) -> None:
     if not _is_text(table):
         return
@@ -159,7 +159,7 @@ def test_the_count_is_that_of_a_plain_reader_or_knows_that_it_may_not_be(table: 
 
 
 @given(table=tables())
-@examples(daily=200, nightly=5_000)
+@examples(daily=100, nightly=5_000)
 def test_a_sound_file_is_plain_to_the_count(table: Written) -> None:
     if not _is_text(table):
         return
@@ -195,7 +195,7 @@ def _loaded(table: Written, ending: str) -> tuple[Counter[plain_csv.Values], lis
 
 
 @given(table=damaged(), ending=st.sampled_from(list(COMPRESSED)))
-@examples(daily=60, nightly=3_000)
+@examples(daily=30, nightly=3_000)
 def test_a_damaged_file_gives_the_truth_rejects_with_lines_or_a_refusal(
     table: Written, ending: str
 ) -> None:
@@ -246,7 +246,7 @@ def test_a_header_whose_quote_never_ends_is_refused() -> None:
 
 
 @given(table=tables(), ending=st.sampled_from(list(COMPRESSED)))
-@examples(daily=40, nightly=1_000)
+@examples(daily=20, nightly=1_000)
 def test_a_sound_file_is_read_whole(table: Written, ending: str) -> None:
     if not _is_text(table):
         return
