@@ -1,0 +1,83 @@
+"""CSV files that are wide or large, or whose types only a look at the whole file tells."""
+
+import pytest
+
+from myriad.errors import PublishError
+from myriad.publish.options import Step
+from tests.publishing import Place, csv_checksums
+
+PAD = "p" * 90  # 40,000 such lines are more than all samples that types are guessed from
+
+
+def test_1600_columns_are_published(place: Place) -> None:
+    line = ",".join(str(n % 10) for n in range(1600))
+    names = ",".join(f"c{n}" for n in range(1600))
+    place.publish(place.write("t.csv", f"{names}\n{line}\n{line}\n"))
+    assert place.ask("SELECT count(*), sum(c9), sum(c1599) FROM t") == [(2, 18, 18)]
+
+
+def test_1601_columns_are_refused(place: Place) -> None:
+    names = ",".join(f"c{n}" for n in range(1601))
+    with pytest.raises(PublishError, match="1,601 columns, PostgreSQL's tables have at most 1,600"):
+        place.publish(place.write("t.csv", f"{names}\n"))
+
+
+def test_a_record_wider_than_a_page_is_refused_in_words(place: Place) -> None:
+    names = ",".join(f"c{n}" for n in range(1050))
+    line = ",".join(str(10**15 + n) for n in range(1050))  # of 8 bytes each
+    with pytest.raises(PublishError, match="row is too big"):
+        place.publish(place.write("t.csv", f"{names}\n{line}\n"))
+    assert place.relations() == set()
+
+
+@pytest.mark.parametrize(
+    "megabytes",
+    [
+        20,
+        pytest.param(
+            100,
+            marks=pytest.mark.nightly(
+                daily="tests/integration/test_publish_csv_large.py"
+                "::test_a_field_of_many_megabytes_is_loaded[20]"
+            ),
+        ),
+    ],
+)
+def test_a_field_of_many_megabytes_is_loaded(place: Place, megabytes: int) -> None:
+    path = place.folder / "t.csv"
+    with path.open("wb") as file:
+        file.write(b'id,t\n1,"')
+        for _ in range(megabytes):
+            file.write(b'line of text\n""q"" ' * 50_000)
+        file.write(b'"\n2,x\n')
+    size = path.stat().st_size
+    report = place.publish(path)
+    assert report.rows == 2
+    assert place.ask("SELECT id, length(t) FROM t ORDER BY id") == [
+        (1, size - len(b'id,t\n1,""\n2,x\n') - megabytes * 50_000 * 2), (2, 1),
+    ]  # fmt: skip
+
+
+def test_a_type_that_only_the_last_line_contradicts_is_widened(place: Place) -> None:
+    lines = [f"{n},{n % 1000},{PAD}\n" for n in range(40_000)]
+    path = place.write("t.csv", "id,v,pad\n" + "".join(lines) + f"40000,n/a,{PAD}\n")
+    phases: list[str] = []
+
+    def note(step: Step) -> None:
+        if step.phase not in phases[-1:]:
+            phases.append(step.phase)
+
+    place.publish(path, progress=note)
+    assert place.columns("t") == {"id": "bigint", "v": "text", "pad": "text"}
+    assert place.checksums("t") == csv_checksums(path)
+
+
+def test_a_type_that_only_the_middle_contradicts_is_proven_again(place: Place) -> None:
+    lines = [f"{n},1,{PAD}\n" for n in range(40_000)]
+    lines[14_001] = f"14001,99999999999999999999,{PAD}\n"
+    path = place.write("t.csv", "id,v,pad\n" + "".join(lines))
+    phases: list[str] = []
+    place.publish(path, progress=lambda step: phases.append(step.phase))
+    assert "proving types" in phases
+    assert place.columns("t")["v"] == "numeric"
+    assert place.checksums("t") == csv_checksums(path)
