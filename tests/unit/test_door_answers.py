@@ -25,7 +25,7 @@ PARSED, CLOSED = b"1\0\0\0\4", b"3\0\0\0\4"
 def answers() -> Answers:
     """Those of a client that has begun a unit, and has no server connection."""
     unit = Unit()
-    unit.send_on(is_open=True)
+    unit.reopen()
     return Answers(Frontend(Nobody()), unit)
 
 

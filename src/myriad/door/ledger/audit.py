@@ -48,7 +48,7 @@ class Audit:
 
     def add(self, ended: Ended) -> None:
         """Note a unit that has ended."""
-        self.waiting_bytes += len(ended.statement) + ENTRY_BYTES
+        self.waiting_bytes += len(ended[-1]) + ENTRY_BYTES
         self._waiting.append(ended)
         while self.waiting_bytes > self.most_waiting_bytes:
             self._take(1)
@@ -57,9 +57,7 @@ class Audit:
     def _take(self, most: int) -> list[Ended]:
         """Return those that have waited longest."""
         some = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        self.waiting_bytes -= (
-            sum([len(ended.statement) for ended in some]) + len(some) * ENTRY_BYTES
-        )
+        self.waiting_bytes -= sum([len(ended[-1]) for ended in some]) + len(some) * ENTRY_BYTES
         return some
 
     async def flush(self) -> None:
@@ -74,10 +72,10 @@ class Audit:
     def _count(self, some: list[Ended]) -> None:
         self.statements += len(some)
         for ended in some:
-            self.seconds += ended.seconds
-            self.rows += ended.rows
-            self.bytes += ended.size
-            self.errors += ended.outcome != SUCCESS
+            self.seconds += ended[2]
+            self.rows += ended[3]
+            self.bytes += ended[4]
+            self.errors += ended[5] != SUCCESS
 
     async def _write(self, some: list[Ended]) -> None:
         if self._rows is None:

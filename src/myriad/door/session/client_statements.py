@@ -106,7 +106,6 @@ class ClientStatements:
         unit, backend = self._unit, self._frontend.backend
         self.answers.unit_over()
         self.resend.unit_over()
-        unit.is_extended(extended=False)
         if unit.errors and backend is not None:
             backend.bound = False  # its Bind may be what failed
         if self.ending.portals or self.ending.names:

@@ -50,7 +50,7 @@ def takes_sync(session: SessionState) -> bool:
     copy.doubtful = True
     if not session.awaiting:
         session.awaiting = True
-        session.unit.send_on(is_open=False)
+        session.unit.close()
     backend.transport.write(wire.SYNC)
     return True
 
@@ -131,7 +131,7 @@ def completed(session: SessionState) -> None:
     if not copy.early:
         session.unit.copies(None)
     session.awaiting = False
-    session.unit.send_on(is_open=True)
+    session.unit.reopen()
     _go_on(session)
 
 
@@ -155,7 +155,7 @@ def failed(session: SessionState, copy: Copy, message: bytes) -> bytes:
         # It answers no Sync that it passed over, and so this one.
         copy.statuses = backend.statuses(wire.SYNC)
         session.awaiting = True
-        unit.send_on(is_open=False)
+        unit.close()
         session.wait_for(_catch_up(session, backend, copy))
     copy.state = NONE
     return message

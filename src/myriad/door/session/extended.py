@@ -108,11 +108,13 @@ class Extended:
         session = self._session
         if session.backend is None and session.acquire() is None:
             return False
-        if not session.unit.open:
-            session.unit.open_for(text, session.quota)
+        unit = session.unit
+        if not unit.open:
+            unit.start(text, session.quota)
+            unit.reopen()
             self._resend.begins(data, position)
-        if not session.unit.extended:
-            session.unit.is_extended(extended=True)
+        if not unit.extended:
+            unit.extend()
         return True
 
     def _send(self, message: bytes) -> bool:
@@ -314,5 +316,5 @@ class Extended:
         session.pin.want("function call")
         backend.transport.write(message)
         session.awaiting = True
-        session.unit.send_on(is_open=False)
+        session.unit.close()
         return True

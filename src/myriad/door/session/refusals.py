@@ -34,7 +34,7 @@ def refuse_rest(session: SessionState, fault: Fault) -> None:
         session.transport.write(fault.encode())
         session.note_ended()
         return
-    session.unit.send_on(is_open=True)
+    session.unit.reopen()
     _poison(session, fault)
 
 

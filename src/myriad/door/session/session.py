@@ -119,7 +119,7 @@ class Session(SessionState):
         if self.backend is None or (self.pin.reason and not unit.open and not self.in_transaction):
             self.transport.write(wire.READY[unit.status])
             return True
-        unit.send_on(is_open=False)
+        unit.close()
         self.awaiting = True
         self.backend.transport.write(wire.SYNC)
         return True
@@ -225,7 +225,7 @@ class Session(SessionState):
         if statements is not None:
             if statements.resend.due:
                 self.awaiting = False
-                unit.send_on(is_open=False)
+                unit.close()
                 statements.send_again()
                 return
             statements.unit_over()
@@ -251,11 +251,12 @@ class Session(SessionState):
 
     def ready(self, status: int) -> None:
         """End the unit: the client has been told, or is told by the caller."""
+        unit = self.unit
         self.awaiting = False
-        self.unit.end(status)
         self.tries = 0
-        self.changed_at = time.monotonic()
-        self.note_ended()
+        self.changed_at = now = time.monotonic()
+        self.shared.ledger.add(unit.ended(now, self.who, self.quota))
+        unit.end(status)
         if self.backend is not None and self.backend.aims:
             signals.act(self, self.backend)
         if status == wire.IDLE:
@@ -276,8 +277,9 @@ class Session(SessionState):
             self.quota.renew()
         if pinned:
             return
-        backend = self.detach()
+        backend = self.let_go()
         if backend is not None:
+            self.account.running -= 1
             self.pool.release(backend)
 
     def notable(self, kind: int, message: bytes) -> None:

@@ -151,7 +151,7 @@ class SessionState(Frontend):
 
     def note_ended(self) -> None:
         """Have the unit that has ended written down."""
-        self.shared.ledger.add(self.unit.ended(self.who, self.quota))
+        self.shared.ledger.add(self.unit.ended(time.monotonic(), self.who, self.quota))
 
     def start_unit(self, text: bytes) -> None:
         """Note what begins now, for limits and audit."""

@@ -93,18 +93,17 @@ class Unit:
         """Say whether anything of its answer was passed on."""
         return quota.bytes != self._bytes_before
 
-    def open_for(self, text: bytes, quota: Quota) -> None:
-        """Begin with a message that Sync is to follow."""
+    def reopen(self) -> None:
+        """Expect Sync, or expect it once more."""
         self.open = True
-        self.start(text, quota)
 
-    def send_on(self, *, is_open: bool) -> None:
-        """Hear whether more of it is to come before Sync."""
-        self.open = is_open
+    def close(self) -> None:
+        """Hear that Sync was sent, or what needs none."""
+        self.open = False
 
-    def is_extended(self, *, extended: bool) -> None:
-        """Hear whether it has messages of the extended protocol."""
-        self.extended = extended
+    def extend(self) -> None:
+        """Hear that a message of the extended protocol is sent."""
+        self.extended = True
 
     def fail(self, code: str) -> None:
         """Note an error."""
@@ -136,19 +135,19 @@ class Unit:
 
     def end(self, status: int) -> None:
         """End with ReadyForQuery, and that status."""
-        self.open = self.bridged = False
+        self.open = self.extended = self.bridged = False
         self.copy = None
         self.status = status
         self.reason = None  # a statement that is cancelled later has a reason of its own
         if status == wire.IDLE:
             self.sequences = False
 
-    def ended(self, who: bytes, quota: Quota) -> Ended:
-        """Return what the audit keeps of it."""
-        return Ended(
+    def ended(self, now: float, who: bytes, quota: Quota) -> Ended:
+        """Return what the audit keeps of it, which ended `now` by time.monotonic()."""
+        return (
             time.time(),
             who,
-            time.monotonic() - self.began,
+            now - self.began,
             quota.rows - self._rows_before,
             quota.bytes - self._bytes_before,
             self.errors or SUCCESS,
