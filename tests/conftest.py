@@ -26,6 +26,7 @@ from tests.harness import reachable_folder
 pytest_plugins = ("tests.selection",)
 
 LOG_LINES = 60
+PAGE_CACHE_MB = 128  # PostgreSQL looks through all of it whenever a table or a database goes
 # A copy does not have the rights on its pattern.
 RIGHTS = """
     UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = %s)
@@ -76,7 +77,7 @@ def made_home(made: Path, home: Home) -> Home:
 def installation() -> Iterator[Myriad]:
     """Up for the whole run, started as `myriad up --detach` does."""
     with reachable_folder() as path:
-        installed = myriad.open(path / "home")
+        installed = myriad.open(path / "home", shared_buffers_mb=PAGE_CACHE_MB)
         installed.up_detached()
         yield installed
         installed.down()
@@ -98,6 +99,7 @@ def clustered(java: Path) -> Iterator[Myriad]:
             cassandra=1,
             cassandra_address=f"127.1.{os.getpid() % 250}.1",  # of two runs, each its own
             cassandra_heap_mb=512,
+            shared_buffers_mb=PAGE_CACHE_MB,
             java=str(java),
         )
         installed.up_detached()

@@ -116,7 +116,18 @@ def _staying(home: Home, file: Path) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(
+            signal.SIGTERM,
+            marks=pytest.mark.nightly(
+                daily="tests/acceptance/test_demo.py::test_a_file_is_served_until_a_signal[2]"
+            ),
+        ),
+    ],
+)
 def test_a_file_is_served_until_a_signal(home: Home, folder: Path, number: signal.Signals) -> None:
     file = folder / "Sales 2024.csv"
     file.write_text("day,amount\n2024-01-01,1.50\n2024-01-02,2.25\n")

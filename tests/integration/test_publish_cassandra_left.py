@@ -18,6 +18,8 @@ OLD, NEW = "id,v\n1,1\n2,2\n3,3\n", "id,v\n1,10\n2,20\n"
 WIDER = "id,v,w\n1,10,1\n2,20,1\n"  # the table stays, and gets a column
 OTHER = "id,v\n1,a\n2,b\n"  # the table is made anew: a type cannot change
 
+FORGOT = f"{FILE}::test_a_node_that_forgot_rows_or_deletions_gets_them_again"
+
 every_point = pytest.mark.nightly(
     daily=f"{FILE}::test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
 )
@@ -194,8 +196,15 @@ def _killed_and_back(space: Space) -> None:
     wait_until(is_back, 120)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(False, id="deletions"),
+        pytest.param(True, id="both", marks=pytest.mark.nightly(daily=f"{FORGOT}[deletions]")),
+    ],
+)
 def test_a_node_that_forgot_rows_or_deletions_gets_them_again(
-    space: Space, monkeypatch: pytest.MonkeyPatch
+    space: Space, monkeypatch: pytest.MonkeyPatch, *, rows: bool
 ) -> None:
     path = space.write("t.csv", OLD)
     space.publish(path, "id")
@@ -212,12 +221,13 @@ def test_a_node_that_forgot_rows_or_deletions_gets_them_again(
     def tell(step: Step) -> None:
         if step.phase == "proving the counts" and step.phase not in phases:
             phases.append(step.phase)
-            _killed_and_back(space)
+            if rows:
+                _killed_and_back(space)
         elif step.phase == "proving the counts":
             phases.append(step.phase)
 
     monkeypatch.setattr(switch, "_hide_old", hide)
     space.publish(path, progress=tell)
-    assert (len(phases), len(hidden)) == (2, 2)
+    assert (len(phases), len(hidden)) == (1 + rows, 2)
     assert _rows(space) == {1: 10, 2: 20}
     assert (space.loads(), space.tables("myriad_next")) == ([], set())

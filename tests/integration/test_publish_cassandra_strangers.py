@@ -194,7 +194,19 @@ def test_what_others_write_while_a_table_is_published_stays_and_is_named(space: 
     assert "missing: id = 3" in note
 
 
-@pytest.mark.parametrize("at", ["loading", "before the swap"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "loading",
+        pytest.param(
+            "before the swap",
+            marks=pytest.mark.nightly(
+                daily="tests/integration/test_publish_cassandra_strangers.py"
+                "::test_what_others_wrote_before_a_load_goes_on_is_replaced_by_it[loading]"
+            ),
+        ),
+    ],
+)
 def test_what_others_wrote_before_a_load_goes_on_is_replaced_by_it(space: Space, at: str) -> None:
     space.publish(space.write("pay.csv", PAY), "id")
     path = space.write("pay.csv", PAY.replace("0\n", "5\n"))

@@ -82,20 +82,6 @@ def test_undo_to_what_rows_were_added_to_before_the_table_was_put_away(place: Pl
         assert place.checksums("t") == sums[goal]
 
 
-@pytest.mark.parametrize("order", [(2, 1, 3, 2, 3, 1, 2), (1, 3, 1, 2, 3), (2, 3, 1, 2, 1, 3)])
-def test_undo_keeps_every_version_that_rows_were_added_to(
-    place: Place, order: tuple[int, ...]
-) -> None:
-    published(place, "a")
-    sums = {1: place.checksums("t")}
-    for number in (2, 3):
-        place.publish(place.write("t.csv", f"id,v\n{number},b\n{number}0,c\n"), append=True)
-        sums[number] = place.checksums("t")
-    for goal in order:
-        undo(place, to=goal)
-        assert place.checksums("t") == sums[goal]
-
-
 def test_the_history_of_a_table_has_what_could_not_even_be_read(place: Place) -> None:
     published(place, "a")
     for count, name in enumerate(("t.csv.gz", "t.parquet"), 1):

@@ -59,3 +59,30 @@ def test_what_people_wrote_is_known_when_their_rights_and_the_counters_are_gone(
     with pytest.raises(ContractRefused, match="it would undo 1 row that people added or changed"):
         published(place, "a", "b", contract="safe")
     assert values(place) == ["a", "theirs"]
+
+
+other_orders = pytest.mark.nightly(
+    daily="tests/integration/test_versions_kept.py"
+    "::test_undo_keeps_every_version_that_rows_were_added_to[order0]"
+)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (2, 1, 3, 2, 3, 1, 2),
+        pytest.param((1, 3, 1, 2, 3), marks=other_orders),
+        pytest.param((2, 3, 1, 2, 1, 3), marks=other_orders),
+    ],
+)
+def test_undo_keeps_every_version_that_rows_were_added_to(
+    place: Place, order: tuple[int, ...]
+) -> None:
+    published(place, "a")
+    sums = {1: place.checksums("t")}
+    for number in (2, 3):
+        place.publish(place.write("t.csv", f"id,v\n{number},b\n{number}0,c\n"), append=True)
+        sums[number] = place.checksums("t")
+    for goal in order:
+        undo(place, to=goal)
+        assert place.checksums("t") == sums[goal]
