@@ -1,7 +1,30 @@
 """Words for people."""
 
 import difflib
+import os
 from collections.abc import Iterable
+
+# What a terminal obeys: control characters, but for tab and newline, and those that turn the
+# direction of what follows.
+OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
+OBEYED |= {0x200E, 0x200F, *range(0x2066, 0x206A)}
+_SHOWN = {mark: ascii(chr(mark))[1:-1] for mark in OBEYED}
+
+
+def harmless(text: str) -> str:
+    """Return text, in which anybody's may be, as a terminal shows it and does not obey it."""
+    return text.translate(_SHOWN)
+
+
+def obeyed(text: str) -> str:
+    """Return the first mark in `text` that a terminal would obey, as `harmless` shows it."""
+    return next((_SHOWN[ord(mark)] for mark in text if ord(mark) in _SHOWN), "")
+
+
+def readable(name: str) -> str:
+    """Return a file's name as one line of text: bytes that are no UTF-8, and marks, escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def number_of(number: int, noun: str) -> str:

@@ -9,14 +9,15 @@ from click.testing import CliRunner
 
 import myriad.cli
 from myriad.cli import columns, main
+from myriad.wording import harmless
 
 HOSTILE = "\x1b]0;title\x07 \x1b[2J \x9b31m \r \b \u202e \u2066"
 PLAIN = "a\tb\nŁucja 山 👩\u200d🔬 \u0645\u06cc\u200c\u062e"
 
 
 def test_what_a_terminal_would_obey_is_replaced_and_all_else_stays() -> None:
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]", columns.harmless(HOSTILE))
-    assert columns.harmless(PLAIN) == PLAIN
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u2066]", harmless(HOSTILE))
+    assert harmless(PLAIN) == PLAIN
 
 
 def test_json_keeps_every_character_and_is_not_obeyed_either(
@@ -25,7 +26,7 @@ def test_json_keeps_every_character_and_is_not_obeyed_either(
     columns.echo_json({"text": HOSTILE + PLAIN})
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"text": HOSTILE + PLAIN}
-    assert columns.harmless(printed) == printed
+    assert harmless(printed) == printed
 
 
 def test_an_error_shows_what_somebody_wrote_and_does_not_obey_it() -> None:

@@ -1,9 +1,13 @@
 """The files of rejected records: kept for a time, and no longer."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from myriad.errors import TooManyRejects
@@ -55,18 +59,48 @@ def test_a_fault_that_takes_many_records_along_is_shown_once(tmp_path: Path) -> 
 
 
 WIDE = "a long text before, and it goes on and on for longer than anybody wants to read it"
-CONTENTS = {
-    "t.csv": f'"n,o",q\n"{WIDE}",1\n"{WIDE}",n/a\n',
-    "t.jsonl": f'{{"n,o": "{WIDE}", "q": 1}}\n{{"n,o": "{WIDE}", "q": "n/a"}}\n',
+ROWS = [(WIDE, "1"), (WIDE, "n/a")]
+
+
+def as_csv(path: Path) -> None:
+    path.write_text(f'"n,o",q\n"{WIDE}",1\n"{WIDE}",n/a\n')
+
+
+def as_lines(path: Path) -> None:
+    path.write_text(f'{{"n,o": "{WIDE}", "q": 1}}\n{{"n,o": "{WIDE}", "q": "n/a"}}\n')
+
+
+def as_array(path: Path) -> None:
+    path.write_text(f'[{{"n,o": "{WIDE}", "q": 1}},\n{{"n,o": "{WIDE}", "q": "n/a"}}]\n')
+
+
+def as_sqlite(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        file.execute('CREATE TABLE t ("n,o" TEXT, q)')
+        file.executemany("INSERT INTO t VALUES (?, ?)", [(WIDE, 1), (WIDE, "n/a")])
+        file.commit()
+
+
+def as_parquet(path: Path) -> None:
+    columns = zip(*ROWS, strict=True)
+    pq.write_table(pa.table(dict(zip(("n,o", "q"), columns, strict=True))), path)
+
+
+FORMATS = {
+    "t.csv": (as_csv, 3),
+    "t.jsonl": (as_lines, 2),
+    "t.json": (as_array, 2),
+    "t.sqlite": (as_sqlite, 2),
+    "t.parquet": (as_parquet, 2),
 }
 
 
-@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_reject_shows_the_value_that_does_not_fit_and_not_the_whole_record(
     tmp_path: Path, name: str
 ) -> None:
-    path = tmp_path / name
-    path.write_text(CONTENTS[name])
+    path, (write, line) = tmp_path / name, FORMATS[name]
+    write(path)
     (source,) = open_sources([path], lambda _: ReadOptions(), Workspace(tmp_path, 150))
     kept: list[Reject] = []
     for _ in range(3):
@@ -76,7 +110,6 @@ def test_a_reject_shows_the_value_that_does_not_fit_and_not_the_whole_record(
         except TypeMismatch:
             source.prove()
     source.close()
-    line = 3 if name == "t.csv" else 2
     shown = f"{path}, line {line}: q: the value does not fit bigint: 'n/a'"
     assert [str(reject) for reject in kept] == [shown]
     assert WIDE in kept[0].raw

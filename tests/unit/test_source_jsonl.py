@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ import pytest
 
 from myriad.errors import SourceError
 from myriad.model import TEXT, Kind, Reject, Type
-from myriad.sources.base import TableSource, TypeMismatch
-from myriad.sources.jsonl.source import open_jsonl
+from myriad.sources.base import BATCH_ROWS, TableSource, TypeMismatch
+from myriad.sources.jsonl.source import SAMPLE_CHUNKS, open_jsonl
 from tests.source_harness import opened, read, rows, types, why
 
 
@@ -224,5 +225,49 @@ def test_too_many_keys_are_refused_before_they_fill_the_memory(tmp_path: Path) -
 
 def test_the_report_says_why(tmp_path: Path) -> None:
     source = source_of(tmp_path, '{"a": 1, "b": 1.5}\n{"a": "x", "b": 2}\n')
-    assert why(source, "a") == "mixed: 1 whole numbers, 1 texts"
+    assert why(source, "a") == "mixed: 1 whole number, 1 text; first text: 'x' in line 2"
     assert why(source, "b") == "decimals with up to 1 places, exact"
+
+
+LONE: Mapping[str, tuple[list[str], str]] = {
+    "a text among numbers": (
+        ["1", "2", '"n/a"', '"n/a"', "3"],
+        "mixed: 3 whole numbers, 2 texts; first text: 'n/a' in line 3",
+    ),
+    "an object among texts": (
+        ['"a"', '{"b": 1}', '"c"'],
+        "2 texts, 1 object; first object: '{\"b\":1}' in line 2",
+    ),
+    "a word among dates": (
+        ['"2024-01-01"', '"2024-01-02"', '"soon"', '"later"', '"2024-01-03"'],
+        "text; dates (ISO 8601) but for the first 'soon' in line 3",
+    ),
+    "words, and one is a date": (['"a"', '"2024-01-01"', '"b"'], "text"),
+    "a long value": (
+        ["1", f'"{"x" * 100}"'],
+        f"mixed: 1 whole number, 1 text; first text: '{'x' * 40}' in line 2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "said"), LONE.values(), ids=LONE)
+@pytest.mark.parametrize("name", ["data.jsonl", "data.json"])
+def test_the_reason_names_the_first_value_that_is_of_another_kind_and_its_line(
+    tmp_path: Path, values: list[str], said: str, name: str
+) -> None:
+    records = [f'{{"a": {value}}}' for value in values]
+    text = "\n".join(records) if name == "data.jsonl" else "[" + ",\n".join(records) + "]"
+    source = source_of(tmp_path, text, name)
+    assert why(source, "a") == said
+    source.prove()
+    assert why(source, "a") == said
+
+
+def test_a_line_that_nobody_counted_is_not_named(tmp_path: Path) -> None:
+    """Pieces from all over a large file say what is there, and not where; the proof does."""
+    before, long = BATCH_ROWS * SAMPLE_CHUNKS, "x" * 1000
+    lines = ['{"a": 1}'] * before + [f'{{"a": "late", "b": "{long}"}}'] * 4000
+    source = source_of(tmp_path, "\n".join(lines))
+    assert why(source, "a").endswith("; first text: 'late'")
+    source.prove()
+    assert why(source, "a").endswith(f"; first text: 'late' in line {before + 1}")

@@ -6,15 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-# Control characters, but for tab and newline, and those that turn the direction of what follows.
-_OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
-_OBEYED |= {0x200E, 0x200F, *range(0x2066, 0x206A)}
-_SHOWN = dict.fromkeys(_OBEYED, "\N{REPLACEMENT CHARACTER}")
-
-
-def harmless(text: str) -> str:
-    """Return text, in which anybody's may be, as a terminal shows it and does not obey it."""
-    return text.translate(_SHOWN)
+from myriad.wording import OBEYED, harmless
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -25,7 +17,7 @@ def echo(text: str, *, err: bool = False) -> None:
 def echo_json(data: object, *, err: bool = False) -> None:
     """Print data as JSON, which keeps every character."""
     text = json.dumps(data, default=str, ensure_ascii=False)
-    click.echo(text.translate({mark: f"\\u{mark:04x}" for mark in _OBEYED}), err=err)
+    click.echo(text.translate({mark: f"\\u{mark:04x}" for mark in OBEYED}), err=err)
 
 
 def cell(text: str) -> Text:
@@ -45,5 +37,5 @@ def print_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def plain(text: str, most: int) -> str:
     """Return text of anybody's as one line that a terminal shows and does not obey, cut."""
     line = " ".join(text.split())
-    shown = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line)
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in line)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from myriad.errors import PeopleError
+from myriad.wording import obeyed
 
 # NAMEDATALEN - 1: PostgreSQL would cut a longer name without a word.
 MAX_BYTES = 63
@@ -33,7 +34,7 @@ def _problem(name: str) -> str | None:
         return "it is empty"
     if name != name.strip():
         return "it begins or ends with a space"
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if obeyed(name) or any(unicodedata.category(mark) in {"Cc", "Cs"} for mark in name):
         return "it has control characters, or is not UTF-8"
     if len(name.encode()) > MAX_BYTES:
         return f"it has {len(name.encode())} bytes"

@@ -8,7 +8,8 @@ from myriad.errors import SourceEmpty, SourceError
 from myriad.sources import formats
 from myriad.sources.base import ReadOptions, TableSource, Watch, Workspace
 from myriad.sources.places import files
-from myriad.sources.places.names import STDIN, expand, readable, refuse_unreadable, uncompressed
+from myriad.sources.places.names import STDIN, expand, refuse_unreadable, uncompressed
+from myriad.wording import readable
 
 STANDARD_INPUT = "standard input"
 

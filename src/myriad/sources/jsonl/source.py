@@ -1,6 +1,7 @@
 """JSON Lines, or one array of objects: a column for each key, in order of first appearance."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from myriad.sources.counting.aside import Aside, Stopped
 from myriad.sources.jsonl import count as jsonl_count
 from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.jsonl.records import Chunk
-from myriad.sources.jsonl.types import Evidence, encode
+from myriad.sources.jsonl.types import Evidence, encode, said
 from myriad.sources.places import text_files
 from myriad.sources.typing.batches import Sieve
 from myriad.sources.typing.values import encoder
@@ -76,7 +77,9 @@ class JsonlSource(TableSource):
             for piece in range(SAMPLE_PIECES):
                 file.seek(begin + piece * step)
                 lines = file.read(SAMPLE_PIECE).split(b"\n")[1:-1]
-                yield jsonl_records.parsed(lines)
+                found = jsonl_records.parsed(lines)
+                found.lines = [0] * len(found.lines)  # nobody counted those before
+                yield found
 
     def _chunks(self, rows: int) -> Iterator[Chunk]:
         return jsonl_records.chunks(self._path, self.origin, rows, self._longest)
@@ -121,7 +124,8 @@ class JsonlSource(TableSource):
                     hint="A table has no more columns. Nest what is keyed by name or number.",
                 )
         for key, evidence in self._keys.items():
-            evidence.look([record.get(key) for record in chunk.records], self._encoder)
+            values = [record.get(key) for record in chunk.records]
+            evidence.look(values, chunk.lines, self._encoder)
 
     def _believe(self) -> None:
         columns = tuple(
@@ -148,7 +152,7 @@ class JsonlSource(TableSource):
                     encode(values, kind, self._encoder)
                     for values, kind in zip(columns, types, strict=True)
                 ]
-                yield sieve.batch(encoded, _places(chunk))
+                yield sieve.batch(encoded, _Records(chunk, keys))
             self._position = chunk.position
         self.records = counting.result()
 
@@ -167,5 +171,17 @@ class JsonlSource(TableSource):
         self._encoder.close()
 
 
-def _places(chunk: Chunk) -> Callable[[int], tuple[int, str]]:
-    return lambda at: (chunk.lines[at], chunk.raws[at])
+@dataclass(frozen=True)
+class _Records:
+    """The records of a chunk, for those who refuse some; see `batches.Records`."""
+
+    chunk: Chunk
+    keys: Sequence[str]
+
+    def record(self, at: int) -> tuple[int, str]:
+        """Return line and text of a record."""
+        return self.chunk.lines[at], self.chunk.raws[at]
+
+    def value(self, at: int, column: int) -> str:
+        """Return one of its values."""
+        return said(self.chunk.records[at].get(self.keys[column]))

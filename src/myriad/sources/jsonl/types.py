@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from myriad.sources.base import arrow_type
 from myriad.sources.jsonl.records import Number
 from myriad.sources.typing import text, text_sql
 from myriad.sources.typing.values import Encoded, Encoder
+from myriad.wording import number_of
 
 _FORMS = tuple(Type(kind) for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID))
 _WHY = {
@@ -23,13 +24,14 @@ _WHY = {
     Kind.UUID: "UUIDs",
 }
 _LABELS: dict[type, str] = {
-    bool: "true or false",
-    int: "whole numbers",
-    Number: "decimals",
-    str: "texts",
-    dict: "objects",
-    list: "arrays",
+    bool: "boolean",
+    int: "whole number",
+    Number: "decimal",
+    str: "text",
+    dict: "object",
+    list: "array",
 }
+SHOWN = 40  # characters of a value that is an example
 JSONB_VERSION = b"\x01"
 # `json.dumps` with its C speed; it writes text as it is, not as ASCII.
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
@@ -44,6 +46,8 @@ class Evidence:
         exponents: a number has one, or is a negative zero, which only a double keeps.
         doubles: every number is the shortest or exact text of a double.
         forms: types that all texts fit.
+        first: the first value of each class, and its line, 0 if that is not known.
+        but: what most texts were until the first that is not.
     """
 
     counts: Counter[type] = field(default_factory=Counter)
@@ -54,11 +58,19 @@ class Evidence:
     exponents: bool = False
     doubles: bool = True
     forms: list[Type] = field(default_factory=lambda: list(_FORMS))
+    first: dict[type, tuple[Any, int]] = field(default_factory=dict)
+    but: str = ""
 
-    def look(self, values: Sequence[Any], encoder: Encoder) -> None:
-        """Take in more values."""
+    def look(self, values: Sequence[Any], lines: Sequence[int], encoder: Encoder) -> None:
+        """Take in more values, and the lines that they stand in."""
         classes = Counter(map(type, values))
         del classes[type(None)]
+        for new in classes.keys() - self.counts.keys():
+            self.first[new] = next(
+                (value, line)
+                for value, line in zip(values, lines, strict=True)
+                if type(value) is new
+            )
         self.counts += classes
         if int in classes:
             self._look_at_whole([value for value in values if type(value) is int])
@@ -68,8 +80,10 @@ class Evidence:
                     self._look_at_decimal(value)
         if str in classes and self.forms:
             texts = pa.array([v if type(v) is str else None for v in values], pa.string())
-            fitting = encoder.fitting(texts, self.forms)
-            self.forms = [form for form in self.forms if form in fitting]
+            misfits = encoder.misfits(texts, self.forms)
+            self.forms = [form for form in self.forms if form not in misfits]
+            if not self.forms:
+                self.but = _but(misfits, values, lines)
 
     def _look_at_whole(self, values: Sequence[int]) -> None:
         self.low, self.high = min(self.low, *values), max(self.high, *values)
@@ -99,13 +113,18 @@ class Evidence:
             return self._number()
         if kinds == {str}:
             form = self.forms[0] if self.forms else TEXT
-            return form, _WHY.get(form.kind, "text")
+            return form, _WHY.get(form.kind, "text") + self.but
         return TEXT, f"mixed: {self._named()}"
 
     def _named(self) -> str:
+        """Say of which classes how many values are, and where the first of the rarest is."""
         if len(self.counts) == 1:
-            return _LABELS[next(iter(self.counts))]
-        return ", ".join(f"{count} {_LABELS[kind]}" for kind, count in self.counts.most_common())
+            return f"{_LABELS[next(iter(self.counts))]}s"
+        kinds = self.counts.most_common()
+        rare = kinds[-1][0]
+        value, line = self.first[rare]
+        named = ", ".join(number_of(count, _LABELS[kind]) for kind, count in kinds)
+        return f"{named}; first {_LABELS[rare]}: {_example(value, line)}"
 
     def _number(self) -> tuple[Type, str]:
         if set(self.counts) == {int}:
@@ -127,6 +146,25 @@ class Evidence:
         if self.digits <= MAX_DIGITS:
             return Type(Kind.NUMERIC, MAX_DIGITS, 0), why
         return TEXT, why
+
+
+def _example(value: object, line: int) -> str:
+    return repr(said(value)[:SHOWN]) + (f" in line {line}" if line else "")
+
+
+def _but(
+    misfits: Mapping[Type, tuple[int, int]], values: Sequence[Any], lines: Sequence[int]
+) -> str:
+    """Say which form most texts have, and where the first is that has not; else nothing."""
+    form, (count, at) = min(misfits.items(), key=lambda found: found[1][0])
+    if 2 * count > sum(type(value) is str for value in values):
+        return ""
+    return f"; {_WHY[form.kind]} but for the first {_example(values[at], lines[at])}"
+
+
+def said(value: object) -> str:
+    """Return a parsed value as people read it: text as it is, the rest as JSON."""
+    return value if type(value) is str else dumps(value)
 
 
 def is_double(value: str) -> bool:

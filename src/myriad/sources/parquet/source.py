@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class ParquetSource(TableSource):
                     convert(column, kind, self._encoder)
                     for column, kind in zip(batch.columns, types, strict=True)
                 ]
-            yield sieve.batch(encoded, _places(batch, self._rows_read + 1))
+            yield sieve.batch(encoded, _Rows(batch, self._rows_read + 1))
             self._rows_read += batch.num_rows
 
     def progress(self) -> float:
@@ -137,16 +138,25 @@ class ParquetSource(TableSource):
         self._encoder.close()
 
 
-def _places(batch: pa.RecordBatch, first: int) -> Callable[[int], tuple[int, str]]:
-    def place(at: int) -> tuple[int, str]:
-        values = (_shown(column[at : at + 1]) for column in batch.columns)
-        return first + at, f"({', '.join(values)})"
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a batch, for those who refuse some; see `batches.Records`."""
 
-    return place
+    batch: pa.RecordBatch
+    first: int
+
+    def record(self, at: int) -> tuple[int, str]:
+        """Return number and values of a row."""
+        values = (_shown(column, at, repr) for column in self.batch.columns)
+        return self.first + at, f"({', '.join(values)})"
+
+    def value(self, at: int, column: int) -> str:
+        """Return one of its values."""
+        return _shown(self.batch.column(column), at, str)
 
 
-def _shown(value: "pa.Array[Any]") -> str:
+def _shown(column: "pa.Array[Any]", at: int, shown: Callable[[object], str]) -> str:
     try:
-        return repr(value.to_pylist()[0])
+        return shown(column[at : at + 1].to_pylist()[0])
     except (ValueError, UnicodeDecodeError):  # nanoseconds, or text that is not UTF-8
         return "…"

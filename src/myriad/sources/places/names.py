@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from myriad.errors import SourceError
+from myriad.wording import readable
 
 STDIN = "-"
 COMPRESSED = (".gz", ".zst")
@@ -62,11 +63,6 @@ def uncompressed(path: Path) -> Path:
     return path
 
 
-def readable(name: str) -> str:
-    """Return a file's name as text: bytes that are no UTF-8, and what moves a terminal, escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def _missing(path: Path) -> SourceError:
-    return SourceError(f"{path}: no such file", hint="Check the path; globs are expanded too.")
+    name = readable(str(path))
+    return SourceError(f"{name}: no such file", hint="Check the path; globs are expanded too.")

@@ -1,8 +1,8 @@
 """SQLite: every table, with keys; types are the declared ones where all values are such."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,22 @@ SAMPLE_ROWS = 10_000  # looked at on either end of a table for the first guess
 PROOF_ROWS = 32_768  # texts tested at once: planning the test costs as much as testing 10,000
 
 _Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows, for those who refuse some; see `batches.Records`."""
+
+    rows: Sequence[_Row]
+
+    def record(self, at: int) -> tuple[int, str]:
+        """Return number and values of a row."""
+        number, *values = self.rows[at]
+        return number, repr(tuple(values))
+
+    def value(self, at: int, column: int) -> str:
+        """Return one of its values."""
+        return str(self.rows[at][column + 1])
 
 
 def open_sqlite(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
@@ -196,8 +212,8 @@ class SqliteSource(TableSource):
         query = f"SELECT {quoted(column)} FROM {relation} WHERE {quoted(column)} IS NOT NULL"
         for rows in self._chunks(query, PROOF_ROWS):
             texts = [value.encode("utf-8", "replace").decode() for (value,) in rows]
-            fitting = self._database.encoder.fitting(pa.array(texts, pa.string()), forms)
-            forms = [form for form in forms if form in fitting]
+            misfits = self._database.encoder.misfits(pa.array(texts, pa.string()), forms)
+            forms = [form for form in forms if form not in misfits]
             if not forms:
                 break
         return replace(facts, forms=tuple(forms))
@@ -286,11 +302,8 @@ class SqliteSource(TableSource):
             if rows:
                 _, *columns = zip(*rows, strict=True)
                 encoded = [encode(*pair) for pair in zip(columns, types, strict=True)]
-                yield sieve.batch(encoded, self._places(rows))
+                yield sieve.batch(encoded, _Rows(rows))
             self._rows_read += len(chunk)
-
-    def _places(self, rows: Sequence[_Row]) -> Callable[[int], tuple[int, str]]:
-        return lambda at: (rows[at][0], repr(rows[at][1:]))
 
     def _with_sound_text(self, rows: list[_Row], sieve: Sieve) -> list[_Row]:
         """Refuse rows with text that is not UTF-8; return the others."""

@@ -1,24 +1,30 @@
 """Columns to record batches: records with a value that does not fit are taken out and named."""
 
-import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from myriad.errors import SourceError
 from myriad.model import Reject, Table, Type
-from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit, misfit_column
+from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit
 from myriad.sources.typing.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
 # PostgreSQL's text cannot; a source shall give the same rows in both.
 NUL = "holds a NUL character, which Myriad takes into neither engine"
 
-# Where a record of the batch stands in the source (1-based), and what it says.
-Place = Callable[[int], tuple[int, str]]
+
+class Records(Protocol):
+    """The records of a batch as the source has them."""
+
+    def record(self, at: int) -> tuple[int, str]:
+        """Return where a record of the batch stands in the source (1-based), and what it says."""
+
+    def value(self, at: int, column: int) -> str:
+        """Return one of its values as people read it."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +41,25 @@ class Sieve:
     reject: RejectSink | None
     unit: str = "row"
 
-    def batch(self, columns: Sequence[Encoded], place: Place) -> pa.RecordBatch:
+    def batch(self, columns: Sequence[Encoded], records: Records) -> pa.RecordBatch:
         """Return the records that fit.
 
         Raises TypeMismatch or SourceError for the first of the others if nobody takes rejects.
         """
-        broken = self._broken(columns, place)
-        bad = self._misfits(columns) | broken
+        broken = self._broken(columns, records)
+        misfits = self._misfits(columns)
+        bad = misfits.keys() | broken.keys()
         batch = pa.RecordBatch.from_arrays([column.array for column in columns], schema=self.schema)
         if not bad:
             return batch
         for position in sorted(bad):
-            self.refuse(*place(position), bad[position])
+            if position in broken:
+                self.refuse(*records.record(position), broken[position])
+            else:
+                column = misfits[position]
+                reason = misfit(self.table.columns[column].original, self.types[column])
+                value = records.value(position, column)
+                self.refuse(*records.record(position), reason, value)
         keep = pa.array([position not in bad for position in range(batch.num_rows)], pa.bool_())
         return batch.filter(keep)
 
@@ -56,46 +69,38 @@ class Sieve:
         pairs = zip(self.table.columns, self.types, strict=True)
         return pa.schema([pa.field(column.name, arrow_type(kind)) for column, kind in pairs])
 
-    def refuse(self, number: int, raw: str, reason: str) -> None:
-        """Give a broken record to `reject`; raises SourceError if there is none."""
+    def refuse(self, number: int, raw: str, reason: str, value: str | None = None) -> None:
+        """Give a broken record to `reject`; raises SourceError if there is none.
+
+        `value`: the one that is the reason.
+        """
         raw = _storable(raw)
         if self.reject is None:
             raise SourceError(
                 f"{self.origin}, {self.table.original}, {self.unit} {number}: {reason}",
                 hint=f"Mend the record, or set it aside with --max-rejects: {raw[:200]}",
             )
-        reject = Reject(self.origin, self.table.name, number, raw, reason)
-        self.reject(replace(reject, value=_value(reject)))
+        value = None if value is None else _storable(value)
+        self.reject(Reject(self.origin, self.table.name, number, raw, reason, value))
 
-    def _broken(self, columns: Sequence[Encoded], place: Place) -> dict[int, str]:
+    def _broken(self, columns: Sequence[Encoded], records: Records) -> dict[int, str]:
         bad: dict[int, str] = {}
         for column, encoded in zip(self.table.columns, columns, strict=True):
             reasons = dict.fromkeys(nuls(encoded.array), NUL) | dict(encoded.broken)
             bad |= {position: f"{column.original} {why}" for position, why in reasons.items()}
         if bad and self.reject is None:
             first = min(bad)
-            self.refuse(*place(first), bad[first])
+            self.refuse(*records.record(first), bad[first])
         return bad
 
-    def _misfits(self, columns: Sequence[Encoded]) -> dict[int, str]:
-        bad: dict[int, str] = {}
-        for column, kind, encoded in zip(self.table.columns, self.types, columns, strict=True):
+    def _misfits(self, columns: Sequence[Encoded]) -> dict[int, int]:
+        """Return which column's type a record does not fit, by its position."""
+        bad: dict[int, int] = {}
+        for at, (column, encoded) in enumerate(zip(self.table.columns, columns, strict=True)):
             if encoded.misfits and self.reject is None:
                 raise TypeMismatch(column.name)
-            reason = misfit(column.original, kind)
-            bad |= dict.fromkeys(encoded.misfits, reason)
+            bad |= dict.fromkeys(encoded.misfits, at)
         return bad
-
-
-def _value(reject: Reject) -> str | None:
-    """Return the value that does not fit its column, of a record that stands there as JSON."""
-    column = misfit_column(reject)
-    if column is None or not reject.raw.startswith("{"):
-        return None
-    with suppress(ValueError, RecursionError):  # it was cut
-        found = json.loads(reject.raw)
-        return found[column] if isinstance(found.get(column), str) else json.dumps(found[column])
-    return None
 
 
 def nuls(array: Values) -> list[int]:

@@ -121,14 +121,21 @@ class Encoder:
         lost = pc.or_(wrong, pc.and_(pc.is_null(made), pc.is_valid(array)))
         return Encoded(made, positions(lost))
 
-    def fitting(self, array: Values, kinds: Iterable[Type]) -> set[Type]:
-        """Return those of `kinds` that every value of `array` fits."""
+    def misfits(self, array: Values, kinds: Iterable[Type]) -> dict[Type, tuple[int, int]]:
+        """Return those of `kinds` that not every value of `array` fits.
+
+        Each with the number of values that do not, and the position of the first.
+        """
         asked = list(kinds)
         if not asked or array.null_count == len(array):
-            return set(asked)
-        tests = (f"coalesce(bool_or({text_sql.mismatch('v', kind)}), false)" for kind in asked)
-        wrong = self._ask(f"SELECT {', '.join(tests)} FROM b", v=array)
-        return {kind for kind, flag in zip(asked, wrong, strict=True) if not flag[0].as_py()}
+            return {}
+        tests = (text_sql.mismatch("v", kind) for kind in asked)
+        counted = (f"count_if({test}), min(CASE WHEN {test} THEN n END)" for test in tests)
+        places = pa.array(range(len(array)), pa.int64())
+        found = self._ask(f"SELECT {', '.join(counted)} FROM b", v=array, n=places)
+        numbers = iter(column[0].as_py() for column in found)
+        pairs = zip(asked, zip(numbers, numbers, strict=True), strict=True)
+        return {kind: (int(count), int(first)) for kind, (count, first) in pairs if count}
 
     def _ask(self, query: str, **columns: Values) -> list[Values]:
         self._con.register("b", pa.table(columns))
