@@ -59,6 +59,7 @@ switch.make_target = dying(switch.make_target)
 switch._hide_old = dying_after("after the hiding", switch._hide_old)
 switch.prepare = dying_after("after the flush", switch.prepare)
 Record.switching = dying_after("when it switches", Record.switching)
+Record.publish = dying_after("when it is written down", Record.publish)
 swapping._link = dying_after("after the links", swapping._link)
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()

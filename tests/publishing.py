@@ -4,7 +4,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ class Place:
         """Publish into this database."""
         chosen = Options(**{"database": self.database, **options})
         return self.installation.publish(sources, chosen, progress)
+
+    def within(self, **settings: Any) -> "Place":
+        """Return the same place with other settings for commands."""
+        own = replace(self.installation.settings, **settings)
+        return replace(self, installation=Myriad(self.installation.home, own))
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file to publish."""

@@ -148,20 +148,31 @@ class Myriad:
         to: int | None = None,
         database: str | None = None,
         engine: str | None = None,
+        *,
+        for_good: bool = False,
+        progress: "Progress | None" = None,
     ) -> dict[str, Any]:
         """Show an older version of a table again: the one before, or version `to`.
 
-        In all engines that have the table, or in one. Raises PublishError if it is not kept,
-        SchemaRefused, SwapBlocked, HalfPublished, Unsupported, NotRunning.
+        In all engines that have the table, or in one. `for_good`: also where what is shown now
+        could not be had back. `progress` hears whom it waits for. Raises PublishError if it is not
+        kept, WouldBeLost, SchemaRefused, SwapBlocked, HalfPublished, Unsupported, NotRunning.
         """
-        return self.changes(database).undo(table, to, engine)
+        return self.changes(database, progress).undo(table, to, engine, for_good=for_good)
 
-    def undo_run(self, run: str, database: str | None = None) -> dict[str, Any]:
+    def undo_run(
+        self,
+        run: str,
+        database: str | None = None,
+        *,
+        for_good: bool = False,
+        progress: "Progress | None" = None,
+    ) -> dict[str, Any]:
         """Show again, of all tables of a run, what was shown before it.
 
         Raises as `undo` does, and PublishError if one was changed again since.
         """
-        return self.changes(database).undo_run(run)
+        return self.changes(database, progress).undo_run(run, for_good=for_good)
 
     def diff(
         self,
@@ -183,6 +194,7 @@ class Myriad:
         database: str | None = None,
         purge: bool = False,
         engine: str | None = None,
+        progress: "Progress | None" = None,
     ) -> dict[str, Any]:
         """Take tables away, or all that are published in a dataset; a table without is looked for.
 
@@ -190,14 +202,21 @@ class Myriad:
         In all engines that have them, or in one. Raises SchemaRefused that names what depends on
         them, PublishError, HalfPublished, Unsupported, NotRunning.
         """
-        return self.changes(database).unpublish(tables, dataset, purge=purge, engine=engine)
+        changes = self.changes(database, progress)
+        return changes.unpublish(tables, dataset, purge=purge, engine=engine)
 
-    def rename(self, table: str, new: str, database: str | None = None) -> dict[str, Any]:
+    def rename(
+        self,
+        table: str,
+        new: str,
+        database: str | None = None,
+        progress: "Progress | None" = None,
+    ) -> dict[str, Any]:
         """Give a published table another name; raises PublishError if it is taken, NotRunning.
 
         UsageError if it is in Cassandra.
         """
-        return self.changes(database).rename(table, new)
+        return self.changes(database, progress).rename(table, new)
 
     def say(self, target: str, text: str, database: str | None = None) -> dict[str, Any]:
         """Say what a table, or TABLE.COLUMN, is: its comment from now on.
@@ -206,8 +225,11 @@ class Myriad:
         """
         return self.changes(database).describe(target, text)
 
-    def changes(self, database: str | None = None) -> "Everywhere":
+    def changes(
+        self, database: str | None = None, progress: "Progress | None" = None
+    ) -> "Everywhere":
         """Return what changes published tables without a source; raises NotRunning."""
+        from myriad.publish import silent  # noqa: PLC0415
         from myriad.publish.cassandra.changes import CassandraChanges  # noqa: PLC0415
         from myriad.publish.everywhere import Everywhere  # noqa: PLC0415
         from myriad.publish.postgres.changes import Changes  # noqa: PLC0415
@@ -215,7 +237,7 @@ class Myriad:
         server, name = self.server(), database or self.settings.database
         folder = self.home.folder if server.kind == "embedded" else None
         return Everywhere(
-            Changes(server, self.settings, folder, name),
+            Changes(server, self.settings, folder, name, progress or silent),
             CassandraChanges(server, self.settings, self.cluster, self.home.folder, name),
         )
 
@@ -224,15 +246,15 @@ class Myriad:
 
         An empty one if nothing is. Raises NotRunning, UsageError.
         """
-        from myriad.publish import recipes  # noqa: PLC0415
+        from myriad.publish import recipes, remembered  # noqa: PLC0415
 
         place = recipes.place(self.settings, table, database)
-        found = recipes.of_dataset(self.server(), *place[:2]).get(place[2], recipes.Recipe())
+        found = remembered.of_dataset(self.server(), *place[:2]).get(place[2], recipes.Recipe())
         return found.describing(self.changes(database).descriptions(place[1], place[2]))
 
     def set_recipe(self, table: str, recipe: "Recipe", database: str | None = None) -> None:
         """Remember how `table` is published; an empty recipe is forgotten. Raises NotRunning."""
-        from myriad.publish import recipes  # noqa: PLC0415
+        from myriad.publish import recipes, remembered  # noqa: PLC0415
 
         *place, name = recipes.place(self.settings, table, database)
         before = self.recipe(table, database).said_of
@@ -241,7 +263,7 @@ class Myriad:
             (place[1], name),
             {part: text for part, text in said.items() if text != before.get(part)},
         )
-        recipes.save(self.server(), (place[0], place[1]), {name: recipe})
+        remembered.save(self.server(), (place[0], place[1]), {name: recipe})
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

@@ -21,6 +21,7 @@ MyriadError
 │   ├── TooManyRejects    more records did not fit than allowed
 │   ├── SchemaRefused     the table that is there does not fit
 │   ├── SwapBlocked       somebody holds the old table
+│   ├── WouldBeLost       nothing would be kept of what is shown
 │   └── HalfPublished     one part is shown, and the rest is not yet
 └── PeopleError           people, groups and grants
 """
@@ -174,6 +175,17 @@ class SwapBlocked(PublishError):
     """Somebody held the old table for longer than we wait."""
 
     retryable = True
+
+
+class WouldBeLost(PublishError):
+    """What a table shows could not be had back; nothing was changed."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"what {table} shows now is not kept, by the settings `versions`, `versions_megabytes`"
+            " and `versions_disk_percent`: it would be gone for good",
+            hint="Nothing was changed. Say it with --yes, or raise the settings.",
+        )
 
 
 class HalfPublished(PublishError):

@@ -140,7 +140,9 @@ class Settings:
     start_timeout: float = _setting(30.0, "seconds an engine may take to become ready", low=1)
     stop_timeout: float = _setting(30.0, "seconds an engine may take to stop", low=1)
     swap_timeout: float = _setting(
-        300.0, "seconds that `publish` waits for readers of the old table before it gives up", low=1
+        300.0,
+        "seconds that `publish`, `undo` and others wait for readers of a table",
+        low=1,
     )
     publish_wait: float = _setting(
         600.0, "seconds that `publish --wait` waits for a publish of the same table"

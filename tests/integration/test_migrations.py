@@ -113,7 +113,8 @@ def test_nothing_that_is_set_on_the_database_counts(
     with closing(server.connect(database)) as connection:
         RECORD.bring_up_to_date(connection)
     assert _tables(admin) == [
-        "description", "kept", "migration", "numbered", "published", "reject", "run", "version",
+        "description", "kept", "migration", "numbered", "published", "recipe", "reject", "run",
+        "version",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from myriad.errors import NotRunning, UsageError
-from myriad.publish import recipes
+from myriad.publish import recipes, remembered
 from tests.harness import run
 from tests.publishing import Place
 
@@ -51,7 +51,9 @@ def test_descriptions_go_out_with_the_recipe_and_come_back_with_it(place: Place)
 def test_descriptions_of_before_recipes_had_them_are_in_it(place: Place) -> None:
     place.publish(place.write("t.csv", "id,v\n1,a\n"))
     place.installation.say("t", "What we sold.", place.database)
-    recipes.save(place.installation.server(), (place.database, "public"), {"t": recipes.Recipe()})
+    remembered.save(
+        place.installation.server(), (place.database, "public"), {"t": recipes.Recipe()}
+    )
     assert place.installation.recipe("t", place.database).description == "What we sold."
 
 

@@ -6,7 +6,9 @@ import click
 from rich.table import Table
 
 from myriad.cli.columns import cell
-from myriad.cli.common import Session, common, console, in_engine, of_engine
+from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
+from myriad.cli.progress import progress
+from myriad.errors import WouldBeLost
 from myriad.publish.report import size_text
 from myriad.wording import changed, number_of
 
@@ -90,8 +92,9 @@ def _lines(run: dict[str, Any]) -> list[str]:
 @click.option("--run", help="Take back all tables of this run, by the `run` of `history --json`.")
 @click.option("--database", help="Database, if it is not the default.")
 @in_engine
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @common
-def undo_command(
+def undo_command(  # noqa: PLR0913 - its options
     session: Session,
     *,
     table: str | None,
@@ -99,19 +102,29 @@ def undo_command(
     run: str | None,
     database: str | None,
     engine: str | None,
+    yes: bool,
 ) -> None:
     """Show an older version of TABLE (or DATASET.TABLE) again: the one before, or --to another.
 
-    What is shown now becomes a version itself, so that an undo can be undone. Tables of one run
-    with foreign keys between them go back together.
+    What is shown now becomes a version itself, so that an undo can be undone; where it cannot be
+    kept, `undo` asks. Tables of one run with foreign keys between them go back together.
     """
     installation = session.open()
     if (table is None) == (run is None) or (run and (to is not None or engine)):
         raise click.UsageError("Give a TABLE, with --to and --engine or without, or a --run.")
-    if run is not None:
-        report = installation.undo_run(run, database)
-    else:
-        report = installation.undo(str(table), to, database, engine)
+
+    def undo(*, for_good: bool) -> dict[str, Any]:
+        with progress(session) as tell:
+            if run is not None:
+                return installation.undo_run(run, database, for_good=for_good, progress=tell)
+            place = str(table), to, database, engine
+            return installation.undo(*place, for_good=for_good, progress=tell)
+
+    try:
+        report = undo(for_good=yes)
+    except WouldBeLost as error:
+        confirm(f"{error.message[0].upper()}{error.message[1:]}. Go back nevertheless?")
+        report = undo(for_good=True)
     place = f"{report['database']}.{report['dataset']}"
     lines = [_back(report, one) for one in report["tables"]]
     lines += [f"{place}.{name}: gone, as before the run" for name in report["gone"]]

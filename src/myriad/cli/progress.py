@@ -1,11 +1,12 @@
-"""How far a publish is, on standard error."""
+"""How far a command is, and whom it waits for, on standard error."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from myriad.cli.columns import cell
 from myriad.cli.common import Session
 from myriad.publish import Progress as Callback
 from myriad.publish import Step
@@ -14,11 +15,17 @@ MEGABYTE = 1_000_000
 
 
 @contextmanager
-def progress(session: Session) -> Iterator[Callback | None]:
-    """Show how far it is on standard error, where that is a terminal."""
+def progress(session: Session) -> Iterator[Callback]:
+    """Say on standard error whom it waits for; where that is a terminal, show how far it is."""
     console = Console(stderr=True)
     if session.quiet or session.as_json or not console.is_terminal:
-        yield None
+
+        def warn(step: Step) -> None:
+            if step.notice:
+                with suppress(OSError):  # nobody reads it: that is no reason to stop
+                    session.warn(step.notice)
+
+        yield warn
         return
     columns = (
         TextColumn("{task.description}", markup=False),  # a table may be called [red]
@@ -30,6 +37,9 @@ def progress(session: Session) -> Iterator[Callback | None]:
         tasks = {}
 
         def show(step: Step) -> None:
+            if step.notice:
+                bars.console.print(cell(step.notice), soft_wrap=True)
+                return
             if step.table not in tasks:
                 tasks[step.table] = bars.add_task(step.table, total=1.0, speed="")
             task = bars.tasks[tasks[step.table]]

@@ -10,6 +10,7 @@ from myriad.cli.common import Session, common
 from myriad.errors import UsageError
 from myriad.publish import recipes
 from myriad.publish.recipes import Recipe
+from myriad.wording import readable
 
 
 @click.command("recipe")
@@ -61,6 +62,8 @@ def _read(path: Path) -> Recipe:
 def _text(table: str, recipe: Recipe) -> str:
     if recipe == Recipe():
         return f"{table} has no recipe: it is published with what is said each time."
-    sources = f"  from {', '.join(recipe.sources)}" if recipe.sources else ""
-    said = [f"  {name or table}: {text}" for name, text in recipe.said_of.items()]
+    named = ", ".join(map(readable, recipe.sources))
+    sources = f"  from {named}" if recipe.sources else ""
+    texts = {name: text.replace("\n", "\n    ") for name, text in recipe.said_of.items()}
+    said = [f"  {name or table}: {text}" for name, text in texts.items()]
     return "\n".join(filter(None, [f"{table}: {recipe.written() or 'no options'}", sources, *said]))

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from myriad.cli.columns import cell
 from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
+from myriad.cli.progress import progress
 from myriad.model import reject_place
 from myriad.wording import number_of
 
@@ -55,11 +56,11 @@ def _text(found: dict[str, Any]) -> str:
     where = "in Cassandra, " if found["engine"] == "cassandra" else ""
     rows = number_of(found["rows"], "row")
     lines = [f"{name}: {where}{rows}, from {found['source']}, published {when}"]
-    lines += [f"  {found['description']}"] if found.get("description") else []
+    lines += _said(found, "  ")
     for column in found["columns"]:
         renamed = "" if column["name"] == column["original"] else f" (was {column['original']!r})"
         lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
-        lines += [f"    {column['description']}"] if column.get("description") else []
+        lines += _said(column, "    ")
     lines.append(f"  key: {found.get('key') or ', '.join(found['primary_key']) or 'none'}")
     if found.get("asks"):
         lines += ["  can be asked:", *(f"    {line}" for line in found["asks"])]
@@ -69,6 +70,11 @@ def _text(found: dict[str, Any]) -> str:
         for r in found["first_rejects"]
     ]
     return "\n".join([*lines, *([_text(found["cassandra"])] if "cassandra" in found else [])])
+
+
+def _said(thing: dict[str, Any], margin: str) -> list[str]:
+    """Return what somebody said of a thing, each line behind a margin: none looks like ours."""
+    return [f"{margin}{line}" for line in (thing.get("description") or "").split("\n") if line]
 
 
 @click.command("unpublish")
@@ -102,10 +108,11 @@ def unpublish_command(  # noqa: PLR0913 - its options
     listed = ", ".join(f"{place}.{name}" for name in names)
     where = ", also in Cassandra" if inside and outside else ""
     if not yes:
-        last = " for good" if purge else ""
+        last = " for good" if purge or not installation.settings.unpublished_days else ""
         confirm(f"Take {listed} away{last}{where}?")
     options: dict[str, Any] = {"database": database, "purge": purge, "engine": engine}
-    report = installation.unpublish(*names, dataset=place, **options)
+    with progress(session) as tell:
+        report = installation.unpublish(*names, dataset=place, progress=tell, **options)
     lines = []
     for table in report["tables"]:
         name = f"{report['database']}.{place}.{table['table']}{of_engine(table)}"
@@ -122,7 +129,8 @@ def unpublish_command(  # noqa: PLR0913 - its options
 @common
 def rename_command(session: Session, *, table: str, new: str, database: str | None) -> None:
     """Give a published TABLE (or DATASET.TABLE) the name NEW; versions, rights and views stay."""
-    report = session.open().rename(table, new, database)
+    with progress(session) as tell:
+        report = session.open().rename(table, new, database, tell)
     session.done(report, f"{report['database']}.{report['dataset']}.{new}: was {table}")
 
 
@@ -138,5 +146,6 @@ def describe_command(session: Session, *, target: str, text: str, database: str 
     """
     found = session.open().say(target, text, database)
     column = f".{found['column']}" if found["column"] else ""
-    said = f"{found['dataset']}.{found['table']}{column}: {text or 'nothing is said of it'}"
+    shown = text.replace("\n", "\n  ") or "nothing is said of it"
+    said = f"{found['dataset']}.{found['table']}{column}: {shown}"
     session.done(found, said)

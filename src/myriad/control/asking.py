@@ -11,7 +11,7 @@ from psycopg import sql
 from myriad import named_sql
 from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
-from myriad.errors import EngineError, NotRunning
+from myriad.errors import EngineError, MyriadError, NotRunning
 
 _SQL = named_sql.load("myriad.control", "asking.sql")
 ANSWERS_WITHIN = 10.0  # seconds
@@ -57,7 +57,7 @@ def by_process(server: Server) -> dict[int, str]:
     """Return who uses which process of the server now; empty if the door does not say."""
     try:
         sessions = ask(server, "activity")
-    except EngineError:
+    except (MyriadError, psycopg.Error):
         return {}
     return {entry["process"]: entry["person"] for entry in sessions if entry["process"]}
 

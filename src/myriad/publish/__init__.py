@@ -1,7 +1,7 @@
 """Sources become tables: what both engines share; each one's own is in its folder."""
 
 from myriad.publish.keys import parse_keys
-from myriad.publish.options import Options, Progress, Step
+from myriad.publish.options import Options, Progress, Step, silent
 from myriad.publish.publish import Engines, publish
 from myriad.publish.report import Report, TableReport
 
@@ -14,4 +14,5 @@ __all__ = [
     "TableReport",
     "parse_keys",
     "publish",
+    "silent",
 ]

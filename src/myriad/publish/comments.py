@@ -5,9 +5,21 @@ from datetime import UTC
 from pathlib import PurePath
 from typing import Any
 
-from myriad.wording import number_of
+from myriad.errors import UsageError
+from myriad.wording import number_of, obeyed
 
 MOST_SOURCE = 200  # characters of a source's name
+
+
+def check(text: str) -> None:
+    """Raise UsageError for a description that a terminal would obey; lines and tabs are fine."""
+    mark = obeyed(text)
+    if mark:
+        raise UsageError(
+            f"a description cannot have the control character {mark}",
+            hint="It is shown on terminals, which would obey that. Leave it out; lines and tabs are"
+            " fine.",
+        )
 
 
 def comment(facts: Mapping[str, Any]) -> str:

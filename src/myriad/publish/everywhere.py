@@ -10,6 +10,8 @@ import psycopg
 
 from myriad.control.connection import control_database
 from myriad.errors import HalfPublished, MyriadError, PublishError, UsageError
+from myriad.named_sql import Row
+from myriad.publish import comments
 from myriad.publish.cassandra import runs
 from myriad.publish.cassandra.changes import CassandraChanges, refuse_rename
 from myriad.publish.cassandra.returning import Back, Returning
@@ -31,7 +33,14 @@ class Everywhere:
     postgres: Changes
     cassandra: CassandraChanges
 
-    def undo(self, table: str, to: int | None = None, engine: str | None = None) -> Report:
+    def undo(
+        self,
+        table: str,
+        to: int | None = None,
+        engine: str | None = None,
+        *,
+        for_good: bool = False,
+    ) -> Report:
         """Show an older version of a table again; see `Changes.undo`.
 
         A table that is in both goes back to the same run in both, or in neither. A return that
@@ -40,7 +49,7 @@ class Everywhere:
         """
         inside, outside = self._places(table, engine)
         if outside is None:
-            return self.postgres.undo(table, to)
+            return self.postgres.undo(table, to, for_good=for_good)
         self.cassandra.refuse_attached(
             f"{table} cannot go back in Cassandra",
             "Publish what it was again under another name, or go back in PostgreSQL alone, where it"
@@ -50,28 +59,31 @@ class Everywhere:
         with self._noted(run) as report, self._opened(run, outside) as one:
             back = _settled(one)
             if back is None or to not in (None, back.version["number"]):
-                back = self._undo(one, run, table, to, both=inside is not None, report=report)
+                goal = one.chosen(to)
+                if inside is not None:
+                    wanted = table, to
+                    back, done = self._in_both(one, goal, run.id, wanted, for_good=for_good)
+                    report["tables"] = done["tables"]
+                else:
+                    back = one.begin(goal, run.id, for_good=for_good)
+                    one.finish(back)
             one.versions.expire(one.keyspace, one.name)
             report["rows"] = back.version["published"]["rows"]
             report["tables"] = [*report.get("tables", []), back.as_data(one.name)]
             report["gone"] = []
         return report
 
-    def _undo(
+    def _in_both(
         self,
         one: Returning,
-        run: Run,
-        table: str,
-        to: int | None,
+        goal: Row,
+        run: str,
+        wanted: tuple[str, int | None],
         *,
-        both: bool,
-        report: Report,
-    ) -> Back:
-        goal = one.chosen(to)
-        if not both:
-            back = one.begin(goal, run.id)
-            one.finish(back)
-            return back
+        for_good: bool,
+    ) -> tuple[Back, Report]:
+        """Let a table (name, version) go back in both engines; return that in each."""
+        table, to = wanted
         goals = self.postgres.goals(table, to)
         if [each.name for each in goals] != [one.name]:
             raise PublishError(
@@ -85,23 +97,22 @@ class Everywhere:
                 " Cassandra are not of the same publish",
                 hint="Go back in each by itself: --engine postgres, --engine cassandra, with --to.",
             )
-        back = one.begin(goal, run.id, awaits=True)
+        back = one.begin(goal, run, awaits=True, for_good=for_good)
         try:
-            done = self.postgres.undo(table, to, run.id)
+            done = self.postgres.undo(table, to, run, for_good=for_good)
         except BaseException:
-            if not one.is_done(run.id):  # else it is finished, by whoever keeps Cassandra
+            if not one.is_done(run):  # else it is finished, by whoever keeps Cassandra
                 one.withdraw(goal)
             raise
-        report["tables"] = done["tables"]
         hint = (
             "Myriad itself finishes it within seconds; the same command could go back once more."
             f" `myriad history {table}` says what came of it."
         )
         with _half(f"{table} is back in PostgreSQL, and not yet in Cassandra", hint=hint):
             one.finish(back)
-        return back
+        return back, done
 
-    def undo_run(self, run: str) -> Report:
+    def undo_run(self, run: str, *, for_good: bool = False) -> Report:
         """Show again what was shown before a run; see `Changes.undo_run`.
 
         Raises PublishError for a run that changed Cassandra: there tables go back one by one.
@@ -114,7 +125,7 @@ class Everywhere:
                 "that run changed Cassandra, where tables go back one by one",
                 hint=f"{commands}.",
             )
-        return self.postgres.undo_run(run)
+        return self.postgres.undo_run(run, for_good=for_good)
 
     def meant(
         self, tables: Sequence[str], dataset: str | None, engine: str | None = None
@@ -180,7 +191,8 @@ class Everywhere:
                 left = ", ".join(each.name for each in found[number:])
                 begun = bool(inside) or number > 0
                 with _half(f"not yet taken away in Cassandra: {left}", begun=begun):
-                    version = one.take_away(purge=purge)
+                    alone = self.postgres.place(f"{place}.{one.name}") is None
+                    version = one.take_away(purge=purge, forget=purge and alone)
                 gone = {"engine": "cassandra", "table": one.name, "version": version}
                 report["tables"].append(gone)
         return report
@@ -196,6 +208,7 @@ class Everywhere:
 
         In Cassandra columns have no comments. Raises besides HalfPublished, UsageError.
         """
+        comments.check(text)
         outside = self.cassandra.place(target)
         if outside is None:
             table, _, column = target.rpartition(".")
@@ -221,7 +234,12 @@ class Everywhere:
         return outside | self.postgres.descriptions(dataset, name)
 
     def describe_all(self, place: Place, texts: Mapping[str, str]) -> None:
-        """Say these texts of a table (dataset, name) and its columns, if it is there already."""
+        """Say these texts of a table (dataset, name) and its columns, if it is there already.
+
+        Raises UsageError, also where it is not there, for what no description may have.
+        """
+        for text in texts.values():
+            comments.check(text)
         self.postgres.describe_all(place, texts)
         if "" in texts and place[1] in self.cassandra.tables(place[0]):
             self.cassandra.describe(*place, texts[""])

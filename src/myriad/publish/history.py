@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from myriad.errors import ContractRefused
+from myriad.errors import ContractRefused, WouldBeLost
 
 MOST_ERROR = 2000  # characters of an error that are kept
 
@@ -51,5 +51,5 @@ def storable(text: str) -> str:
 
 
 def outcome(error: BaseException) -> str:
-    """Say whether an error is the no of a contract, or of anything else."""
-    return "refused" if isinstance(error, ContractRefused) else "failed"
+    """Say whether an error is a no that can be overruled, or anything else."""
+    return "refused" if isinstance(error, (ContractRefused, WouldBeLost)) else "failed"

@@ -5,9 +5,15 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from myriad.errors import PublishError, UsageError
-from myriad.wording import meant
+from myriad.wording import OBEYED, meant, obeyed
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
+FORBIDDEN_DATABASES = ("postgres", "myriad", "template0", "template1")  # the server's, and ours
+FORBIDDEN_DATASETS = ("myriad", "information_schema")
+SHOWN = 10  # names in a note
+_NOTHING = dict.fromkeys(OBEYED)
+# https://www.postgresql.org/docs/18/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
+_PLAIN = re.compile("[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 
 
 def snake(name: str) -> str:
@@ -29,12 +35,12 @@ def says_nothing(name: str) -> bool:
 def unique(names: Sequence[str], *, keep: bool) -> list[str]:
     """Return a name for each of `names`, in order: no two equal, none over 63 bytes.
 
-    `keep` leaves names as they are but for what PostgreSQL cannot hold.
+    `keep` leaves names as they are but for what PostgreSQL cannot hold, or a terminal would obey.
     """
     taken: set[str] = set()
     result = []
     for name in names:
-        base = (name.replace("\0", "") or "column") if keep else snake(name)
+        base = (name.translate(_NOTHING) or "column") if keep else snake(name)
         chosen, number = shorten(base), 1
         while chosen in taken:
             number += 1
@@ -50,12 +56,42 @@ def shorten(name: str, suffix: str = "") -> str:
     return name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + suffix
 
 
+def is_plain(name: str) -> bool:
+    """Say whether SQL takes a name without quotes, unless it is one of its words."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def in_quotes(language: str, quoted: Sequence[str]) -> list[str]:
+    """Return the note on names, given in quotes, that a language takes only so."""
+    if not quoted:
+        return []
+    more = f" and {len(quoted) - SHOWN} more" if len(quoted) > SHOWN else ""
+    return [f"in {language} write in quotes: {', '.join(quoted[:SHOWN])}{more}"]
+
+
 def check(what: str, name: str) -> None:
     """Raise UsageError if PostgreSQL cannot name a database, dataset or table so."""
-    if not name or "\0" in name or shorten(name) != name:
+    if not name or obeyed(name) or shorten(name) != name:
         raise UsageError(
             f"a {what} cannot be called {name!r}",
-            hint=f"Names have 1 to {MAX_BYTES} bytes and no NUL.",
+            hint=f"Names have 1 to {MAX_BYTES} bytes and no control characters.",
+        )
+
+
+def check_database(database: str) -> None:
+    """Raise UsageError if nobody can publish into a database of that name."""
+    check("database", database)
+    if database in FORBIDDEN_DATABASES:
+        raise UsageError(f"{database} is not for data", hint="Choose another with --database.")
+
+
+def check_dataset(dataset: str) -> None:
+    """Raise UsageError if nobody can publish into a dataset of that name."""
+    check("dataset", dataset)
+    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_"):
+        raise UsageError(
+            f"a dataset cannot be called {dataset!r}: that is what the server itself has",
+            hint="Choose another with --dataset.",
         )
 
 

@@ -10,6 +10,10 @@ from myriad.publish.contract import Change
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import ReadOptions
 
+# What can be done where somebody else has the table: only `publish` can wait for that.
+AGAIN = "Try again when that has ended."
+PUBLISH_AGAIN = "Publish when that has ended, or with --wait."
+
 
 @dataclass(frozen=True)
 class Options:
@@ -141,10 +145,11 @@ class Step:
     """How far a publish is.
 
     Attributes:
-        phase: `reading`, `proving types`, `loading`, `building keys`, `replacing`.
+        phase: `reading`, `proving types`, `loading`, `building keys`, `waiting`, `replacing`.
         rows: loaded so far of this table.
         share: of the source that was read, 0 to 1.
         size: bytes of the source.
+        notice: what a person should know at once, such as for whom is waited.
     """
 
     table: str
@@ -152,6 +157,11 @@ class Step:
     rows: int = 0
     share: float = 0.0
     size: int = 0
+    notice: str = ""
 
 
 Progress = Callable[[Step], None]
+
+
+def silent(step: Step) -> None:
+    """Tell nobody."""

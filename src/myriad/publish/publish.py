@@ -23,13 +23,13 @@ from myriad.errors import (
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.model import Reject
-from myriad.publish import naming, plan, recipes
+from myriad.publish import naming, plan, remembered
 from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.checks import Checks
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
-from myriad.publish.options import Options, Progress, Step
+from myriad.publish.options import Options, Progress, silent
 from myriad.publish.postgres import job as postgres
 from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
@@ -38,6 +38,7 @@ from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.places.names import expand
 from myriad.sources.typing import duck
+from myriad.wording import readable
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
@@ -67,7 +68,7 @@ def publish(
     Raises SourceError, PublishError and its kinds, UsageError, psycopg.OperationalError, and for
     Cassandra EngineError.
     """
-    place = _Place(engines, home, settings, progress or _silent)
+    place = _Place(engines, home, settings, progress or silent)
     if not options.keep_going:
         return place.publish(sources, options)
     began = time.monotonic()
@@ -85,17 +86,19 @@ def _one_by_one(place: "_Place", source: str | Path, options: Options, whole: Re
     try:
         paths = list(expand(source))
     except SourceError as error:
-        whole.failed.append(Failure(str(source), error))
+        whole.failed.append(Failure(readable(str(source)), error))
         return
     for path in paths:
         taken = frozenset(table.table.name for table in whole.tables)
         try:
             whole.take(place.publish([path], options, frozenset() if options.adds else taken))
         except MyriadError as error:
-            whole.failed.append(Failure(str(path), error))
+            whole.failed.append(Failure(readable(str(path)), error))
         except (psycopg.Error, OSError) as error:
             hint = "See `myriad status` and `myriad logs`."
-            whole.failed.append(Failure(str(path), PublishError(str(error).strip(), hint=hint)))
+            whole.failed.append(
+                Failure(readable(str(path)), PublishError(str(error).strip(), hint=hint))
+            )
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ class _Place:
         """Return database and dataset; raises UsageError if PostgreSQL cannot name them so."""
         database = options.database or self.settings.database
         dataset = options.dataset or self.settings.dataset
-        naming.check("database", database)
-        naming.check("dataset", dataset)
+        naming.check_database(database)
+        naming.check_dataset(dataset)
         return database, dataset
 
     def publish(
@@ -121,22 +124,21 @@ class _Place:
         """Publish all of `sources` at once, as no table of `taken`; see `publish`."""
         began = time.monotonic()
         database, dataset = self.names(options)
-        history = Run(dataset, sources=[str(source) for source in sources])
+        history = Run(dataset, sources=[readable(str(source)) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
-        remembered = recipes.of_dataset(self.engines.postgres, database, dataset)
+        known = remembered.of_dataset(self.engines.postgres, database, dataset)
         run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
 
-        opening = Opening(self.engines.postgres, database, dataset, options, remembered)
+        opening = Opening(self.engines.postgres, database, dataset, options, known)
         history.tables = opening.tables(sources)  # until they were read
         run.meant = opening.engine(sources)
         try:
             with _workspace(self.home, self.settings) as workspace, duck.heeding_signals():
                 opened = opening.opened(sources, workspace)
                 try:
-                    targets = plan.targets(opened, options, remembered)
+                    targets = plan.targets(opened, options, known)
                     _refuse_taken(targets, taken)
-                    if run.choose(plan.engine(targets)) != "cassandra":
-                        postgres.check_dataset(dataset)
+                    run.choose(plan.engine(targets))
                     run.all(targets, workspace)
                 finally:
                     for source in opened:
@@ -145,8 +147,7 @@ class _Place:
             run.failed(error)
             raise
         if options.changes:
-            made = {target.name: target.recipe for target in targets}
-            recipes.save(self.engines.postgres, (database, dataset), made)
+            remembered.settle(self.engines.postgres, database)
         report.seconds = time.monotonic() - began
         return report
 
@@ -159,10 +160,6 @@ def _refuse_taken(targets: Sequence[plan.Target], taken: frozenset[str]) -> None
                 f"another file of this command is table {target.name} already",
                 hint="Publish it by itself, under another name with --table.",
             )
-
-
-def _silent(step: Step) -> None:
-    """Tell nobody."""
 
 
 @contextmanager
@@ -198,11 +195,10 @@ class _Run:
     def __post_init__(self) -> None:
         self._began = time.monotonic()
 
-    def choose(self, engine: str) -> str:
-        """Take the engine of the recipes unless one was said; return which it is."""
+    def choose(self, engine: str) -> None:
+        """Take the engine of the recipes unless one was said."""
         if self.options.to is None:
             self.options = replace(self.options, to=engine, to_is_remembered=True)
-        return str(self.options.to)
 
     def failed(self, error: BaseException) -> None:
         """Let the history tell of it."""

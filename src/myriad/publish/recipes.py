@@ -1,25 +1,17 @@
 """Recipes: what is remembered of how a table is published; the next publish uses it."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from myriad import named_sql
-from myriad.engines.postgres.base import Server
 from myriad.errors import UsageError
-from myriad.migrations.migrations import CONTROL
 from myriad.model import Type
 from myriad.publish import keys
 from myriad.publish.contract import Level
 from myriad.settings import Settings
 from myriad.sources.base import ReadOptions
 
-_SQL = named_sql.load("myriad.publish", "recipes.sql")
 ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
 
@@ -259,26 +251,3 @@ def place(settings: Settings, table: str, database: str | None) -> tuple[str, st
     table = table.removeprefix(f"{chosen}.")
     dataset, dot, name = table.partition(".")
     return (chosen, dataset, name) if dot else (chosen, settings.dataset, table)
-
-
-def of_dataset(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
-    """Return the recipes of all tables of a dataset, by table."""
-    with closing(server.connect(autocommit=True)) as control:
-        CONTROL.require(control)
-        rows = control.execute(_SQL["of_dataset"], [database, dataset]).fetchall()
-    return {name: from_data(data) for name, data in rows}
-
-
-def save(server: Server, place: tuple[str, str], recipes: Mapping[str, Recipe]) -> None:
-    """Write the recipes of tables of `place` (database, dataset); an empty one is forgotten."""
-    rows = []
-    for name, recipe in recipes.items():
-        data = recipe.as_data()
-        if len(json.dumps(data)) > MOST_BYTES:
-            raise UsageError("a recipe cannot have more than 1 MB", hint="Say less of it.")
-        rows.append({"database": place[0], "dataset": place[1], "name": name, "recipe": data})
-    with closing(server.connect()) as control:
-        for row in rows:
-            statement = _SQL["save" if row["recipe"] else "forget"]
-            control.execute(statement, row | {"recipe": Jsonb(row["recipe"])})
-        control.commit()

@@ -4,10 +4,11 @@ from myriad import named_sql
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.errors import EngineError
+from myriad.publish import remembered
 from myriad.publish.cassandra.record import Record
 from myriad.publish.comments import comment
 
-_SQL = named_sql.load("myriad.publish.cassandra", "describing.sql")
+query = named_sql.load("myriad.publish.cassandra", "describing.sql").query
 _SAID = "SELECT comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?"
 
 
@@ -16,17 +17,17 @@ def freshen(session: Session, record: Record, keyspace: str, name: str) -> list[
 
     One that somebody wrote by hand stays. Returns a note where Cassandra does not take it.
     """
-    facts = record.one(_SQL["facts"], {"keyspace": keyspace, "name": name})
+    place = {"keyspace": keyspace, "name": name}
+    facts = query(record.connection, "facts", **place)
     said = session.query(_SAID, [keyspace, name])
-    if facts is None or not said or said[0][0] not in (None, "", facts["written"]):
+    if not facts or not said or said[0][0] not in (None, "", facts[0]["written"]):
         return []
-    text = comment(facts)
+    text = comment(facts[0])
     try:
         _say(session, keyspace, name, text)
     except EngineError as error:
         return [f"its comment in Cassandra is not up to date: {error}"]
-    values = {"keyspace": keyspace, "name": name, "comment": text}
-    record.connection.execute(_SQL["written"], values)
+    query(record.connection, "written", comment=text, **place)
     return []
 
 
@@ -35,15 +36,19 @@ def describe(session: Session, record: Record, keyspace: str, name: str, text: s
 
     Whatever was said before goes, also what somebody wrote by hand.
     """
-    values = {"keyspace": keyspace, "name": name, "text": text or None}
-    record.connection.execute(_SQL["describe"], values)
+    place = record.keyspace(keyspace)
+    with record.connection.transaction():
+        query(record.connection, "describe", keyspace=keyspace, name=name, text=text or None)
+        if place is not None:
+            said = remembered.one(record.connection, place[:2], name).describing({"": text})
+            remembered.write(record.connection, place[:2], name, said.as_data())
     _say(session, keyspace, name, "")
     freshen(session, record, keyspace, name)
 
 
 def forget(record: Record, keyspace: str, name: str) -> None:
     """Forget what was said of a table."""
-    record.connection.execute(_SQL["forget"], {"keyspace": keyspace, "name": name})
+    query(record.connection, "forget", keyspace=keyspace, name=name)
 
 
 def _say(session: Session, keyspace: str, name: str, text: str) -> None:

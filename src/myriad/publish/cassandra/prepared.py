@@ -16,6 +16,7 @@ from myriad.cql.names import qualified
 from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.model import Key, Table
+from myriad.publish import naming
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.look import asks
@@ -140,12 +141,18 @@ class Prepared:
                 report.difference = existing.difference(self.there, kinds, self.key)
         report.contract = self.recipe.contract or report.contract
         report.recipe, report.used, report.allowed = self.recipe, self.used, list(self.allowed)
-        report.key, report.notes = str(self.key), self.notes
+        report.key, report.notes = str(self.key), [*self.notes, *self._in_quotes()]
         report.partitions = self.partitions.as_data()
         report.ddl = "".join(f"{statement};\n" for statement in self._statements())
         place = self.keyspace, self.name
         report.asks = asks.explain(place, self.key, kinds, self.example, self.partitions)
         return report
+
+    def _in_quotes(self) -> list[str]:
+        """Return the note on names that nobody can write without quotes."""
+        names = [self.keyspace, self.name, *self.kinds]
+        shown = {name: text.readable(name) for name in names}
+        return naming.in_quotes("CQL", [quoted for name, quoted in shown.items() if quoted != name])
 
     def _table(self) -> Table:
         """Return the table without what only PostgreSQL has."""

@@ -17,6 +17,9 @@ from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.model import Reject
+from myriad.publish import remembered
+from myriad.publish.cassandra import runs
+from myriad.publish.options import PUBLISH_AGAIN
 from myriad.publish.report import TableReport
 
 SWITCHED_WITHIN = 60.0  # seconds
@@ -125,11 +128,6 @@ class Record:
         """Its connection to the control database."""
         return self._connection
 
-    def one(self, statement: str, values: Mapping[str, object]) -> dict[str, Any] | None:
-        """Return the first row that a statement of another file gives."""
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statement, values).fetchone()
-
     def _one(self, statement: str, *values: object) -> dict[str, Any] | None:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL[statement], values).fetchone()
@@ -137,7 +135,9 @@ class Record:
     def _run(self, statement: str, *values: object) -> None:
         self._connection.execute(_SQL[statement], values)
 
-    def claim(self, keyspace: str, name: str, wait: float = 0.0) -> None:
+    def claim(
+        self, keyspace: str, name: str, wait: float = 0.0, *, hint: str = PUBLISH_AGAIN
+    ) -> None:
         """Let nobody else publish that table as long as the connection lives.
 
         Waits up to `wait` seconds for somebody else who does. Raises PublishError.
@@ -151,7 +151,7 @@ class Record:
             if time.monotonic() >= until:
                 raise PublishError(
                     f"{keyspace}.{name} is being published by somebody else right now",
-                    hint="Publish when that has ended, or with --wait.",
+                    hint=hint,
                 )
             time.sleep(CLAIM_PAUSE)
 
@@ -250,8 +250,7 @@ class Record:
 
         And whether it is a switch that can be finished by anybody (`unfinished`).
         """
-        with self._connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(_SQL["staged"]).fetchall()
+        return _SQL.query(self._connection, "staged")
 
     def published(self, keyspace: str, name: str) -> Published | None:
         """Return what is known of a published table, None if it is not."""
@@ -276,6 +275,17 @@ class Record:
             statement = "append" if made.adds else "publish"
             self._connection.execute(_SQL[statement], values)
             self._run("shown" if by_another else "end_load", keyspace, name)
+            self._remember(keyspace, name, made, made.started if by_another else None)
+            runs.published(self._connection, made.run, made.report, by_another=by_another)
+
+    def _remember(self, keyspace: str, name: str, made: Publication, began: str | None) -> None:
+        """Write the recipe of what is published, and take from it what the table is."""
+        recipe, place = made.report.get("recipe", {}), self.keyspace(keyspace)
+        if place is not None:
+            remembered.write(self._connection, place[:2], name, recipe, began)
+        if recipe.get("description"):
+            values = {"keyspace": keyspace, "name": name, "text": recipe["description"]}
+            self._connection.execute(_SQL["take_description"], values)
 
 
 def _claimed(keyspace: str, name: str) -> str:
@@ -298,11 +308,8 @@ def opened(server: Server) -> Iterator[Record]:
 
 def everywhere(server: Server) -> list[dict[str, Any]]:
     """Return a row for each published table: database, dataset, name, rows, bytes, source."""
-    with (
-        control_database(server, autocommit=True) as connection,
-        connection.cursor(row_factory=dict_row) as cursor,
-    ):
-        return cursor.execute(_SQL["list"]).fetchall()
+    with control_database(server, autocommit=True) as connection:
+        return _SQL.query(connection, "list")
 
 
 def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:

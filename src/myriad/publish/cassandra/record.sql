@@ -93,6 +93,13 @@ UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, fini
         'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
+-- name: take_description
+-- What its recipe says of a table; what is said stays.
+INSERT INTO public.cassandra_description (keyspace, name, text)
+VALUES (%(keyspace)s, %(name)s, %(text)s)
+ON CONFLICT (keyspace, name) DO UPDATE SET text = excluded.text
+WHERE cassandra_description.text IS NULL;
+
 -- name: published
 SELECT stamp, table_id, rows, report FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
 

@@ -15,11 +15,13 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Kept, with_all_nodes
 from myriad.engines.postgres import databases
-from myriad.errors import PublishError, SchemaRefused
+from myriad.errors import PublishError, SchemaRefused, WouldBeLost
+from myriad.publish import remembered
 from myriad.publish.cassandra import describing, existing, switch
 from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import Plan
 from myriad.publish.cassandra.versions import NOT_KEPT, Versions
+from myriad.publish.options import AGAIN
 
 _DONE = "SELECT FROM myriad.run WHERE run = %s AND outcome = 'done'"
 CUT_SHORT = "an undo that was cut short wanted this version: it is finished now"
@@ -83,7 +85,7 @@ class Returning:
 
         Raises PublishError if somebody does, or a publish that was killed is to be finished first.
         """
-        self.record.claim(self.keyspace, self.name, wait)
+        self.record.claim(self.keyspace, self.name, wait, hint=AGAIN)
         load = self.record.load(self.keyspace, self.name)
         if load is not None and load.state == "switching":
             raise PublishError(
@@ -119,11 +121,12 @@ class Returning:
             hint=f"There are: {numbers}. `myriad history {self.name}` says which is which.",
         )
 
-    def begin(self, goal: Row, run: str, *, awaits: bool = False) -> Back:
+    def begin(self, goal: Row, run: str, *, awaits: bool = False, for_good: bool = False) -> Back:
         """Keep what is shown, and write down that `goal` is shown again from here on.
 
-        `awaits`: only if the run is done in PostgreSQL. Raises PublishError, SchemaRefused, Taken,
-        EngineError; nothing is changed then.
+        `awaits`: only if the run is done in PostgreSQL. `for_good`: also where what is shown cannot
+        be kept. Raises WouldBeLost, PublishError, SchemaRefused, Taken, EngineError; nothing is
+        changed then.
         """
         there = self.refuse_foreign()
         self._refuse_dependents(there)
@@ -137,24 +140,32 @@ class Returning:
                 hint=f"Nothing was changed. {self._see_history}",
             )
         try:
-            return self._begin(goal, there, wanted, run, awaits=awaits)
+            number, notes = self._kept(there, for_good=for_good)
+            if there and goal["made"]["columns"] != self._columns():
+                notes.append("its columns are others than those of what was shown")
+            back = self._begin(goal, there, wanted, run, awaits=awaits)
+            return Back({**goal, "back": back}, number or None, notes)
         except BaseException:
             self.withdraw(goal)
             raise
 
-    def _begin(self, goal: Row, there: str, wanted: Row, run: str, *, awaits: bool) -> Back:
-        made, new = goal["made"], str(uuid4())
+    def _kept(self, there: str, *, for_good: bool) -> tuple[int, list[str]]:
+        """Keep what is shown; return its number, 0 if it is not kept, and notes."""
         number, notes = self.versions.keep(self.keyspace, self.name)
-        if there and not number and not notes:
-            notes = [NOT_KEPT.split(":", maxsplit=1)[0]]
-        if there and made["columns"] != self._columns():
-            notes.append("its columns are others than those of what was shown")
+        if there and not number:
+            if not for_good:
+                raise WouldBeLost(f"{self._full} in Cassandra")
+            notes = notes or [NOT_KEPT.split(":", maxsplit=1)[0]]
+        return number, notes
+
+    def _begin(self, goal: Row, there: str, wanted: Row, run: str, *, awaits: bool) -> Row:
+        made, new = goal["made"], str(uuid4())
         statements = [*made["types"], f"{made['table']} AND id = {new}"]
         plan = Plan(self.keyspace, self.name, [], [], {}, statements, wanted, False, there, new)  # noqa: FBT003 - it appends nothing
         back = {**plan.as_data(), "run": run}
         place = {**self._place, "number": goal["number"]}
         self.versions.query("return", plan=Jsonb(back), awaits=run if awaits else None, **place)
-        return Back({**goal, "back": back}, number or None, notes)
+        return back
 
     @property
     def _see_history(self) -> str:
@@ -318,16 +329,19 @@ class Returning:
             )
         return number
 
-    def take_away(self, *, purge: bool) -> int | None:
+    def take_away(self, *, purge: bool, forget: bool = False) -> int | None:
         """Drop the table; return the version that it is then, None if nothing is kept.
 
-        May be repeated. Raises SchemaRefused, EngineError.
+        `forget`: its recipe too. May be repeated. Raises SchemaRefused, EngineError.
         """
+        place = self.record.keyspace(self.keyspace)
         self.refuse_removal(purge=purge)
         shown = self.record.published(self.keyspace, self.name) is not None
         number = self._keep() if shown and not purge else None
         switch.drop(self.session, self.keyspace, self.name)
         with self.record.connection.transaction():
+            if forget and place is not None:
+                remembered.write(self.record.connection, place[:2], self.name, {})
             if purge:
                 self.versions.query("purge", **self._place)
                 describing.forget(self.record, self.keyspace, self.name)

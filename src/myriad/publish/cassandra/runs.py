@@ -1,11 +1,11 @@
 """The history of what is in Cassandra: every run that changed tables there, or tried to."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
@@ -36,6 +36,17 @@ def done(
     connection.execute(_SQL["forget"], values)
 
 
+def published(
+    connection: psycopg.Connection, run: str, report: Mapping[str, Any], *, by_another: bool
+) -> None:
+    """Write down that a table of a run is published, should the run be killed before its end.
+
+    `by_another`: it was, and somebody else finishes it; with the last table the run is done.
+    """
+    values = {"run": run, "rows": report["rows"], "table": Jsonb([report])}
+    _SQL.query(connection, "published", by_another=by_another, **values)
+
+
 def failed(server: Server, database: str, run: Run, error: BaseException, keep: int) -> None:
     """Write down that nothing came of it, and why; never hides the error itself."""
     passed = (datetime.now(UTC) - run.started).total_seconds()
@@ -61,8 +72,7 @@ def runs(
 ) -> list[dict[str, Any]]:
     """Return the newest runs first, of a `place` (database, dataset), of a table, or of all."""
     values = {"database": place[0], "dataset": place[1], "table": table, "limit": limit}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["runs"], values).fetchall()
+    return _SQL.query(connection, "runs", **values)
 
 
 def known(connection: psycopg.Connection, place: tuple[str, str], table: str) -> bool:

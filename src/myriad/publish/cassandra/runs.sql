@@ -20,6 +20,25 @@ UPDATE public.cassandra_run r SET finished = clock_timestamp(), outcome = 'done'
     )
 WHERE run = %(run)s;
 
+-- name: published
+WITH report AS (
+    SELECT run, coalesce(report -> 'tables', '[]') || %(table)s AS tables
+    FROM public.cassandra_run WHERE run = %(run)s
+)
+UPDATE public.cassandra_run r SET
+    report = r.report || jsonb_build_object('tables', p.tables),
+    rows = coalesce(r.rows, 0) + %(rows)s,
+    bytes = (
+        SELECT sum(c.bytes)
+        FROM public.cassandra_published c JOIN public.cassandra_keyspace k USING (keyspace)
+        WHERE k.database = r.database AND k.dataset = r.dataset AND c.name = ANY(r.tables)
+    ),
+    seconds = extract(epoch FROM clock_timestamp() - r.started),
+    finished = clock_timestamp(),
+    outcome = CASE WHEN %(by_another)s AND jsonb_array_length(p.tables) >= cardinality(r.tables)
+                   THEN 'done' ELSE r.outcome END
+FROM report p WHERE r.run = p.run AND r.outcome = 'running';
+
 -- name: failed
 INSERT INTO public.cassandra_run (run, started, finished, database, dataset, sources, kind, outcome,
                                   account, tables, seconds, error)

@@ -8,7 +8,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
-from myriad.publish.cassandra import existing, shown, switch
+from myriad.publish.cassandra import describing, existing, shown, switch
 from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.switch import STAGING, Left, Plan, Taken
 
@@ -49,6 +49,7 @@ class Showing:
             made = Publication(**{**load.published, "table_id": plan.table_id})
             made.report["notes"] = [*made.report["notes"], *notes]
             self.record.publish(self.keyspace, name, made, by_another=True)
+            describing.freshen(self.session, self.record, self.keyspace, name)
 
     def _load(self, name: str) -> Load:
         load = self.record.load(self.keyspace, name)

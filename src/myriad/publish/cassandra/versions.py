@@ -11,8 +11,6 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
@@ -23,11 +21,12 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
 from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, NotRunning
+from myriad.named_sql import Row
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.record import Record
 from myriad.publish.keeping import DAY, Keeping
 
-_SQL = named_sql.load("myriad.publish.cassandra", "versions.sql")
+query = named_sql.load("myriad.publish.cassandra", "versions.sql").query
 _DROPPED = (
     "SELECT column_name, kind, type FROM system_schema.dropped_columns"
     " WHERE keyspace_name = ? AND table_name = ?"
@@ -36,14 +35,6 @@ NOT_KEPT = (
     "in Cassandra the version before is not kept: it is larger than the settings"
     " `versions_megabytes` and `versions_disk_percent` allow"
 )
-Row = dict[str, Any]
-
-
-def query(connection: psycopg.Connection, statement: str, /, **values: object) -> list[Row]:
-    """Run one of the statements in `versions.sql`."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_SQL[statement], values)
-        return cursor.fetchall() if cursor.description else []
 
 
 @dataclass(frozen=True)

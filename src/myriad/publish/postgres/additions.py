@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 
-from myriad.control import asking
 from myriad.engines.postgres.base import Server
 from myriad.errors import KeyRefused, SchemaRefused
 from myriad.model import Column, Table
@@ -20,10 +19,10 @@ from myriad.publish.plan import Target
 from myriad.publish.postgres import adding, ddl, existing, rebuilding, record, shapes, versions
 from myriad.publish.postgres.existing import Existing
 from myriad.publish.postgres.loading import Loaded, Loader
+from myriad.publish.postgres.patience import Patience
 from myriad.publish.postgres.rebuilding import Rebuild
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.report import Counts, TableReport
-from myriad.settings import Settings
 
 
 @dataclass
@@ -34,7 +33,7 @@ class Additions:
     connection: psycopg.Connection
     dataset: str
     options: Options
-    settings: Settings
+    patience: Patience
     checks: Checks
     keeping: Keeping
     _made: dict[str, list[str]] = field(default_factory=dict)
@@ -92,11 +91,9 @@ class Additions:
                     self._known(target, loader.fingerprints(target))
                 raise
         with closing(self._reader()) as reader, reader.transaction():
-            people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if needed
             key = target.table.primary_key if self.options.merge else ()
             missing = self.options.delete_missing
-            wait = self.settings.swap_timeout
-            job = Rebuild(loader, reader, target, there, key, missing, wait, people)
+            job = Rebuild(loader, reader, target, there, key, missing, self.patience)
             return self._rebuilt(job)
 
     def _reader(self) -> psycopg.Connection:

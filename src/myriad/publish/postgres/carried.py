@@ -3,8 +3,9 @@
 import psycopg
 from psycopg import sql
 
+from myriad.named_sql import Row
 from myriad.publish.postgres import ddl
-from myriad.publish.postgres.existing import Row, query
+from myriad.publish.postgres.existing import query
 
 
 def kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:

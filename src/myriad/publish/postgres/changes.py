@@ -13,9 +13,10 @@ from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import naming, recipes
+from myriad.publish import naming, recipes, remembered
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
+from myriad.publish.options import Progress, silent
 from myriad.publish.postgres import (
     describing,
     diff,
@@ -27,10 +28,13 @@ from myriad.publish.postgres import (
     versions,
 )
 from myriad.publish.postgres.claims import claim
+from myriad.publish.postgres.patience import Patience
 from myriad.publish.postgres.states import State
 from myriad.publish.postgres.undo import Undo
 from myriad.publish.postgres.unpublish import Removal
 from myriad.settings import Settings
+
+_Chosen = tuple[list[State], list[str]]  # versions to show, and tables to take away
 
 
 class _NothingYet(PublishError):
@@ -41,13 +45,20 @@ class _NothingYet(PublishError):
 class Changes:
     """Changes to what is published in one database.
 
-    `folder` lies on the disk of the data; None: that is not known.
+    Attributes:
+        folder: on the disk of the data; None: that is not known.
+        progress: hears whom is waited for.
     """
 
     server: Server
     settings: Settings
     folder: Path | None
     database: str
+    progress: Progress = silent
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience.of(self.server, self.settings.swap_timeout, self.progress)
 
     def place(self, table: str) -> tuple[str, str] | None:
         """Return dataset and name of what is published, or can be had; None: there is nothing."""
@@ -80,25 +91,35 @@ class Changes:
         with self._opened() as connection:
             return states.chosen(connection, *self._place(connection, table), to)
 
-    def undo(self, table: str, to: int | None = None, run: str | None = None) -> dict[str, Any]:
+    def undo(
+        self,
+        table: str,
+        to: int | None = None,
+        run: str | None = None,
+        *,
+        for_good: bool = False,
+    ) -> dict[str, Any]:
         """Show an older version of a table again; return what came of it, in a run of that number.
 
         `to` is its number; None: the newest that is not shown. Tables of the same run with foreign
-        keys between them go together. Raises PublishError and its kinds, psycopg.Error.
+        keys between them go together. `for_good`: also where what is shown cannot be kept.
+        Raises PublishError and its kinds, psycopg.Error.
         """
         with self._opened() as connection:
             dataset, name = self._place(connection, table)
-            return self._undo(
-                connection,
-                dataset,
-                lambda: (states.chosen(connection, dataset, name, to), []),
-                run,
-            )
 
-    def undo_run(self, run: str) -> dict[str, Any]:
+            def choose() -> _Chosen:
+                return states.chosen(connection, dataset, name, to), []
+
+            noted = Run(dataset, "undo")
+            noted.id = run or noted.id
+            return self._undo(connection, noted, choose, for_good=for_good)
+
+    def undo_run(self, run: str, *, for_good: bool = False) -> dict[str, Any]:
         """Show again what was shown before a run, of all its tables; return what came of it.
 
-        Tables that the run made are taken away. Raises PublishError and its kinds, psycopg.Error.
+        Tables that the run made are taken away. `for_good`: see `undo`.
+        Raises PublishError and its kinds, psycopg.Error.
         """
         with self._opened() as connection:
             found = states.query(connection, "run", run=run)
@@ -108,27 +129,30 @@ class Changes:
                     hint="`myriad history --json` shows the runs.",
                 )
             dataset = found[0]["dataset"]
-            return self._undo(
-                connection, dataset, lambda: states.before_run(connection, dataset, run)
-            )
+
+            def choose() -> _Chosen:
+                return states.before_run(connection, dataset, run)
+
+            return self._undo(connection, Run(dataset, "undo"), choose, for_good=for_good)
 
     def _undo(
         self,
         connection: psycopg.Connection,
-        dataset: str,
-        choose: Callable[[], tuple[list[State], list[str]]],
-        number: str | None = None,
+        run: Run,
+        choose: Callable[[], "_Chosen"],
+        *,
+        for_good: bool,
     ) -> dict[str, Any]:
         goals, gone = choose()
-        run = Run(dataset, "undo", [*(goal.name for goal in goals), *gone])
-        run.id = number or run.id
+        run.tables = [*(goal.name for goal in goals), *gone]
         with self._noted(connection, run) as report:
             if choose() != (goals, gone):  # until it was claimed
                 raise PublishError(
                     "the tables were published again at this moment", hint="Nothing was changed."
                 )
             keeping = Keeping.of(self.settings, self.folder)
-            undo = Undo(self.server, connection, dataset, self.settings, keeping, run)
+            place = connection, run.dataset, self._patience
+            undo = Undo(*place, keeping, run, for_good=for_good)
             backs = undo.go(goals, gone)
             report["rows"] = sum(back.state.rows for back in backs)
             report["tables"] = [back.as_data() for back in backs]
@@ -165,15 +189,14 @@ class Changes:
             noted = Run(place, "unpublish", names)
             noted.id = run or noted.id
             with self._noted(connection, noted) as report:
-                timeout = self.settings.swap_timeout
-                removal = Removal(self.server, connection, place, names, timeout)
+                removal = Removal(connection, place, names, self._patience)
                 kept = removal.take_away(purge=purge)
                 report["tables"] = [
                     {"table": name, "version": number} for name, number in kept.items()
                 ]
-        if purge:
-            forgotten = dict.fromkeys(names, recipes.Recipe())
-            recipes.save(self.server, (self.database, place), forgotten)
+                if purge:
+                    remembered.note(connection, place, dict.fromkeys(names, recipes.Recipe()))
+        remembered.settle(self.server, self.database)
         return report
 
     def meant(self, tables: Sequence[str], dataset: str | None) -> tuple[str, list[str]]:
@@ -218,14 +241,17 @@ class Changes:
             naming.check("table", new)
             run = Run(dataset, "rename", [name, new])
             with self._noted(connection, run) as report:
-                renaming.rename(self.server, connection, dataset, (name, new), self.settings)
+                renaming.rename(connection, dataset, (name, new), self._patience)
                 run.tables = [new]  # as all that was done to it before
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
-        remembered = recipes.of_dataset(self.server, self.database, dataset)
-        if name in remembered:
-            moved = {new: remembered[name], name: recipes.Recipe()}
-            recipes.save(self.server, (self.database, dataset), moved)
+                recipe = self._recipe(dataset, name)
+                remembered.note(connection, dataset, {new: recipe, name: recipes.Recipe()})
+        remembered.settle(self.server, self.database)
         return report
+
+    def _recipe(self, dataset: str, name: str) -> recipes.Recipe:
+        found = remembered.of_dataset(self.server, self.database, dataset)
+        return found.get(name, recipes.Recipe())
 
     def describe(self, target: str, text: str) -> dict[str, Any]:
         """Say what a table, or TABLE.COLUMN, is; an empty text says nothing any more.
@@ -237,9 +263,9 @@ class Changes:
             with connection.transaction():
                 claim(connection, dataset, [name])
                 describing.describe(connection, dataset, name, column, text)
-            recipe = recipes.of_dataset(self.server, self.database, dataset).get(name)
-            said = (recipe or recipes.Recipe()).describing({column: text})
-            recipes.save(self.server, (self.database, dataset), {name: said})
+                said = self._recipe(dataset, name).describing({column: text})
+                remembered.note(connection, dataset, {name: said})
+            remembered.settle(self.server, self.database)
             return {"dataset": dataset, "table": name, "column": column or None, "text": text}
 
     def descriptions(self, dataset: str, name: str) -> dict[str, str]:

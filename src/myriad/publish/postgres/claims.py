@@ -6,10 +6,16 @@ from collections.abc import Iterable
 import psycopg
 
 from myriad.errors import PublishError
+from myriad.publish.options import AGAIN
 
 
 def claim(
-    connection: psycopg.Connection, dataset: str, names: Iterable[str], wait: float = 0.0
+    connection: psycopg.Connection,
+    dataset: str,
+    names: Iterable[str],
+    wait: float = 0.0,
+    *,
+    hint: str = AGAIN,
 ) -> None:
     """Let nobody else change these tables until the transaction ends; raises PublishError.
 
@@ -23,7 +29,7 @@ def claim(
         waited = f", for {wait:g} s already" if wait else ""
         raise PublishError(
             f"{dataset}.{name} is being published by somebody else right now{waited}",
-            hint="Publish when that has ended, or with --wait.",
+            hint=hint,
         )
 
 

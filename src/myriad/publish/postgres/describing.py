@@ -2,27 +2,16 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from myriad import named_sql
 from myriad.publish import comments
 from myriad.publish.postgres import ddl
 
-Row = dict[str, Any]
 LOCK_WAIT_MS = 250  # a vacuum may have the table for hours
-_SQL = named_sql.load("myriad.publish.postgres", "describing.sql")
-
-
-def _query(
-    connection: psycopg.Connection, statement: str, **values: object
-) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_SQL[statement], values)
-        return cursor.fetchall() if cursor.description else []
+_query = named_sql.load("myriad.publish.postgres", "describing.sql").query
 
 
 def said(connection: psycopg.Connection, dataset: str, table: str) -> dict[str, str]:

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from myriad import named_sql
 from myriad.errors import SchemaRefused
 from myriad.model import Kind, Table, Type
 from myriad.publish.difference import of_columns
 
-_SQL = named_sql.load("myriad.publish.postgres", "existing.sql")
-Row = dict[str, Any]
+query = named_sql.load("myriad.publish.postgres", "existing.sql").query
 SHOWN = 5
 
 
@@ -37,22 +34,13 @@ class Existing:
     key: tuple[str, ...]
 
 
-def query(connection: psycopg.Connection, name: str, **values: object) -> list[Row]:
-    """Run one of the questions in `existing.sql`."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL[name], values).fetchall()
-
-
 def find(connection: psycopg.Connection, dataset: str, name: str) -> Existing | None:
     """Return the table of that name, None if there is none.
 
     Raises SchemaRefused if the name belongs to something that is no plain table, or to somebody
     else's: defaults, triggers and index expressions of others never run with our rights.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_SQL["table"], [dataset, name]).fetchone()
-        if row is None:
-            return None
+    for row in query(connection, "table", dataset=dataset, name=name):
         if row["relkind"] != "r":
             raise SchemaRefused(
                 f"{dataset}.{name} is there and is no plain table",
@@ -63,10 +51,15 @@ def find(connection: psycopg.Connection, dataset: str, name: str) -> Existing | 
                 f"{dataset}.{name} belongs to {row['owner']}, not to Myriad",
                 hint="Publish under another name with --table.",
             )
-        columns = cursor.execute(_SQL["columns"], [row["oid"]]).fetchall()
+        return _found(connection, row["oid"])
+    return None
+
+
+def _found(connection: psycopg.Connection, oid: int) -> Existing:
+    columns = query(connection, "columns", oid=oid)
     found = (ExistingColumn(c["name"], c["type"], c["not_null"], c["has_default"]) for c in columns)
-    key = tuple(part["attname"] for part in query(connection, "key", oid=row["oid"]))
-    return Existing(row["oid"], tuple(found), key)
+    key = tuple(part["attname"] for part in query(connection, "key", oid=oid))
+    return Existing(oid, tuple(found), key)
 
 
 def refuse_obstacles(

@@ -1,7 +1,7 @@
 -- name: table
 SELECT c.oid, c.relkind, pg_get_userbyid(c.relowner) AS owner, c.relowner = r.oid AS ours
 FROM pg_roles r, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND r.rolname = session_user;
+WHERE n.nspname = %(dataset)s AND c.relname = %(name)s AND r.rolname = session_user;
 
 -- name: dataset
 -- Whose a dataset is: a superuser, and whoever owns the database, may do anything there anyway.
@@ -12,7 +12,7 @@ FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = %(da
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null,
        a.atthasdef OR a.attidentity <> '' AS has_default
 FROM pg_attribute a
-WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;
 
 -- name: column_types
@@ -189,15 +189,24 @@ JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamesp
 WHERE x.indrelid = %(oid)s
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid);
 
+-- name: words
+-- Which of these names are words of SQL, which it takes for a name only in quotes.
+SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T') AND word = ANY(%(names)s);
+
+-- name: joined
+-- Tables that foreign keys join with tables.
+SELECT DISTINCT unnest(ARRAY[conrelid, confrelid]) AS oid FROM pg_constraint
+WHERE contype = 'f' AND (conrelid = ANY(%(oids)s) OR confrelid = ANY(%(oids)s));
+
 -- name: blockers
 -- An autovacuum has no user; a parallel worker holds what its leader holds.
 SELECT a.pid, coalesce(a.usename::text, a.backend_type) AS holder,
-       clock_timestamp() - a.xact_start AS since
+       clock_timestamp() - coalesce(a.xact_start, a.backend_start) AS since
 FROM pg_stat_activity a
 WHERE a.pid <> pg_backend_pid() AND a.leader_pid IS NULL AND a.pid IN (
     SELECT l.pid FROM pg_locks l
     WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.relation = ANY(%(oids)s) AND l.granted)
+      AND l.relation = ANY(%(oids)s) AND l.granted AND l.mode <> ALL(%(beside)s))
 ORDER BY a.xact_start LIMIT 3;
 
 -- name: own_references

@@ -8,17 +8,16 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from myriad.control import asking
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused, TooManyRejects
-from myriad.model import Kind
+from myriad.model import Kind, Table
 from myriad.publish import naming, plan
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
-from myriad.publish.options import Options, Progress, Step
+from myriad.publish.options import PUBLISH_AGAIN, Options, Progress, Step
 from myriad.publish.postgres import (
     adding,
     copy,
@@ -34,31 +33,20 @@ from myriad.publish.postgres import (
 from myriad.publish.postgres.additions import Additions, refuse_no_key
 from myriad.publish.postgres.claims import claim
 from myriad.publish.postgres.existing import Existing, query
+from myriad.publish.postgres.patience import WRITERS, Patience
 from myriad.publish.postgres.swap import Replacement, rehearse, swap
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport, Written
 from myriad.settings import Settings
 from myriad.wording import number_of
 
-FORBIDDEN_DATASETS = ("myriad", "information_schema")
 KEY_CANDIDATES = 5
 # Unique perhaps, but nothing that anybody would look a row up by.
 NO_KEYS = (Kind.REAL, Kind.DOUBLE, Kind.JSONB, Kind.BYTEA, Kind.BOOLEAN)
 
 
-def check_dataset(dataset: str) -> None:
-    """Raise UsageError or PublishError if no schema for data can be called so."""
-    naming.check("dataset", dataset)
-    if dataset in FORBIDDEN_DATASETS or dataset.startswith("pg_"):
-        raise PublishError(
-            f"the dataset cannot be called {dataset!r}", hint="Choose another with --dataset."
-        )
-
-
 def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
     """Connect to the database; made if it is not there and `create`. Raises PublishError."""
-    if database in (databases.MAINTENANCE, "myriad", "template0", "template1"):
-        raise PublishError(f"{database} is not for data", hint="Choose another with --database.")
     with closing(server.connect(autocommit=True)) as control:
         # Two that publish into the same new database at once: the second waits for the first.
         control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
@@ -113,7 +101,7 @@ class Job:
             self.connection,
             self.dataset,
             self.options,
-            self.settings,
+            self._patience,
             self._checks,
             self.keeping,
         )
@@ -129,7 +117,7 @@ class Job:
             runs.begin(self.connection, self.history)
         with self.connection.transaction(force_rollback=self.options.check):
             names = [target.name for target in targets]
-            claim(self.connection, self.dataset, names, self.options.wait)
+            claim(self.connection, self.dataset, names, self.options.wait, hint=PUBLISH_AGAIN)
             if self._recorded:
                 versions.query(self.connection, "hold", dataset=self.dataset, names=names)
             there = self._look(targets)
@@ -182,7 +170,7 @@ class Job:
         found = existing.find(self.connection, self.dataset, target.name)
         name = f"{self.dataset}.{target.name}"
         if found is not None:
-            self._let_nobody_change(target)
+            self._let_nobody_change(target, found.oid)
             existing.refuse_foreign_code(self.connection, name, found.oid)
         if found is None:
             target.refuse_lost_key()
@@ -210,11 +198,17 @@ class Job:
     def _made(self, name: str) -> list[str] | None:
         return record.made(self.connection, self.dataset, name) if self._recorded else None
 
-    def _let_nobody_change(self, target: plan.Target) -> None:
+    def _let_nobody_change(self, target: plan.Target, oid: int) -> None:
         """Let nobody add a trigger to a table that is filled from here on."""
         if self.options.append and not self.options.dry_run:
             name = ddl.qualified(self.dataset, target.name)
-            self.connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name))
+            lock = sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name)
+            take = lambda _: self.connection.execute(lock)  # noqa: E731 - tried again and again
+            self._patience.until(self.connection, take, [oid], WRITERS)
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience.of(self.server, self.settings.swap_timeout, self.progress)
 
     def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)
@@ -230,6 +224,8 @@ class Job:
         table.contract = target.recipe.contract or table.contract
         table.recipe, table.used = target.recipe, target.used(self.options)
         self._checks.tell(table)
+        if not self.options.adds:
+            table.notes += self._in_quotes(target.table)
         if there is not None:
             table.action = self._action
             if self.options.adds:
@@ -237,6 +233,13 @@ class Job:
             else:
                 table.difference = existing.difference(there, target.table)
         return table
+
+    def _in_quotes(self, table: Table) -> list[str]:
+        """Return the note on names that nobody can write without quotes."""
+        names = [self.dataset, table.name, *(column.name for column in table.columns)]
+        words = {row["word"] for row in query(self.connection, "words", names=names)}
+        odd = [name for name in names if name in words or not naming.is_plain(name)]
+        return naming.in_quotes("SQL", [sql.Identifier(name).as_string() for name in odd])
 
     @property
     def _action(self) -> str:
@@ -336,8 +339,7 @@ class Job:
         swapped = swap(
             self.connection,
             [one.replacement for one in loaded.values() if one.replacement],
-            self.settings.swap_timeout,
-            lambda: asking.by_process(self.server),
+            self._patience,
         )
         for table in report.tables:
             name = table.table.name

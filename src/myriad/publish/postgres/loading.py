@@ -9,13 +9,14 @@ from psycopg import sql
 
 from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
+from myriad.named_sql import Row
 from myriad.publish import reading
 from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
 from myriad.publish.postgres import adding, copy, ddl
-from myriad.publish.postgres.existing import Existing, Row, query, refuse_foreign_code
+from myriad.publish.postgres.existing import Existing, query, refuse_foreign_code
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Merged

@@ -5,21 +5,22 @@ makes the new table. Why not in place: decisions/0011-merging.md.
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import psycopg
 from psycopg import sql
 
-from myriad.errors import PublishError, SchemaRefused, SwapBlocked
+from myriad.errors import PublishError, SchemaRefused
 from myriad.model import TEXT, Column, Kind, Table
 from myriad.publish import reading
 from myriad.publish.plan import Target
 from myriad.publish.postgres import adding, copy, ddl, existing, states, versions
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.loading import Loaded, Loader, carry_indexes
-from myriad.publish.postgres.swap import Replacement, patiently
+from myriad.publish.postgres.patience import READERS, WRITERS, Patience
+from myriad.publish.postgres.swap import Replacement
 from myriad.publish.report import Counts, Merged
 
 SOURCE = sql.Identifier("pg_temp", "source")
@@ -37,7 +38,7 @@ class Rebuild:
         reader: another connection, in a transaction; it holds the records as a temporary table.
         key: by which columns a record stands for a row that is there; empty: it never does.
         delete_missing: rows go that the source does not have.
-        people: says who uses which process of the server.
+        patience: with those who hold the table.
     """
 
     loader: Loader
@@ -46,8 +47,7 @@ class Rebuild:
     there: Existing
     key: tuple[str, ...]
     delete_missing: bool
-    timeout: float
-    people: Callable[[], Mapping[int, str]]
+    patience: Patience
     prints: list[str] = field(default_factory=list)
 
     @property
@@ -94,14 +94,10 @@ class Rebuild:
             types = [column.type for column in self.target.table.columns]
             return beside.copy(source, SOURCE, self._given, types, freeze=False)
 
-        self.reader.execute(f"SET LOCAL lock_timeout = '{int(self.timeout * 1000)}ms'")
-        try:
-            rows, _, self.prints = beside.retrying(self.target, attempt, fixed=True)
-        except psycopg.errors.LockNotAvailable as error:
-            raise SwapBlocked(
-                f"somebody held {self._full} for {self.timeout:g} s; it stays as it is",
-                hint="Try again when their transaction has ended.",
-            ) from error
+        lock = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(self._table)
+        there = [self.there.oid]
+        self.patience.until(self.reader, lambda _: self.reader.execute(lock), there, WRITERS)
+        rows, _, self.prints = beside.retrying(self.target, attempt, fixed=True)
         if self.key:
             beside.build_key(replace(self.target.table, primary_key=self.key), SOURCE)
         self.reader.execute(sql.SQL("ANALYZE {}").format(SOURCE))
@@ -127,13 +123,8 @@ class Rebuild:
         Raises SwapBlocked, SchemaRefused, PublishError if it was changed since it was looked at.
         """
         lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(self._table)
-        patiently(
-            self._writer,
-            lambda _: self._writer.execute(lock),
-            [self.there.oid],
-            self.timeout,
-            self.people,
-        )
+        there = [self.there.oid]
+        self.patience.until(self._writer, lambda _: self._writer.execute(lock), there, READERS)
         if existing.find(self._writer, self.loader.dataset, self.target.name) != self.there:
             raise PublishError(
                 f"somebody changed the columns of {self._full} meanwhile",

@@ -8,10 +8,15 @@ from psycopg.types.json import Jsonb
 
 from myriad import named_sql
 from myriad.migrations.migrations import RECORD
+from myriad.publish import remembered
 from myriad.publish.postgres import describing, versions
 from myriad.publish.report import Report
 
 _SQL = named_sql.load("myriad.publish.postgres", "record.sql")
+NOT_THERE = (
+    "it is not there any more: somebody dropped or renamed it by hand; `myriad undo` brings back a"
+    " version that is kept"
+)
 
 
 def prepare(connection: psycopg.Connection) -> None:
@@ -68,6 +73,7 @@ def save(
             },
         )
         table.turn, table.version = versions.note(connection, report.dataset, name, states[name])
+        remembered.note(connection, report.dataset, {name: table.recipe})
         describing.take(connection, report.dataset, name, table.recipe.said_of)
         describing.freshen(connection, report.dataset, name)
     _save_rejects(connection, report)
@@ -102,12 +108,14 @@ def details(connection: psycopg.Connection, dataset: str, name: str) -> dict[str
     row = connection.execute(_SQL["show"], [dataset, name]).fetchone()
     if row is None:
         return None
+    report, finished, is_there, rejects = row
     return {
-        **row[0],
+        **report,
         "dataset": dataset,
-        "finished": row[1],
-        "first_rejects": row[2] or [],
-        **_described(connection, dataset, name, row[0]["columns"]),
+        "finished": finished,
+        "notes": [*report["notes"], *([] if is_there else [NOT_THERE])],
+        "first_rejects": rejects or [],
+        **_described(connection, dataset, name, report["columns"]),
     }
 
 

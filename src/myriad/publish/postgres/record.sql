@@ -35,6 +35,8 @@ ORDER BY p.dataset, p.name;
 
 -- name: show
 SELECT p.report - 'added', r.finished,
+       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = p.dataset AND c.relname = p.name) AS there,
        (SELECT jsonb_agg(to_jsonb(x) - 'run') FROM
            (SELECT * FROM myriad.reject j
             WHERE j.run = p.run AND j.table_name = p.name ORDER BY line LIMIT 20) x) AS rejects

@@ -3,22 +3,15 @@
 import psycopg
 from psycopg import sql
 
-from myriad.control import asking
-from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.publish.postgres import ddl, existing, record, versions
-from myriad.publish.postgres.swap import patiently
-from myriad.settings import Settings
+from myriad.publish.postgres.patience import Patience
 
 LOCK_WAIT_MS = 5000
 
 
 def rename(
-    server: Server,
-    connection: psycopg.Connection,
-    dataset: str,
-    names: tuple[str, str],
-    settings: Settings,
+    connection: psycopg.Connection, dataset: str, names: tuple[str, str], patience: Patience
 ) -> None:
     """Rename a published table from the first of `names` to the second.
 
@@ -38,13 +31,7 @@ def rename(
     statement = sql.SQL("ALTER TABLE {} RENAME TO {}").format(
         ddl.qualified(dataset, name), sql.Identifier(new)
     )
-    patiently(
-        connection,
-        lambda _: connection.execute(statement),
-        [table.oid],
-        settings.swap_timeout,
-        lambda: asking.by_process(server),
-    )
+    patience.until(connection, lambda _: connection.execute(statement), [table.oid])
     versions.query(connection, "rename", dataset=dataset, name=name, new=new)
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
@@ -81,8 +80,7 @@ def runs(
         return []
     RECORD.bring_up_to_date(connection)
     values = {"dataset": dataset, "table": table, "limit": limit}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(_SQL["runs"], values).fetchall()
+    return _SQL.query(connection, "runs", **values)
 
 
 def everywhere(server: Server, database: str | None, limit: int) -> list[dict[str, Any]]:

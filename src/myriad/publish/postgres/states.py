@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from myriad import named_sql
 from myriad.errors import PublishError
+from myriad.named_sql import Row
 
-_SQL = named_sql.load("myriad.publish.postgres", "undo.sql")
-Row = dict[str, Any]
-
-
-def query(connection: psycopg.Connection, statement: str, /, **values: object) -> list[Row]:
-    """Run one of the statements in `undo.sql`."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_SQL[statement], values)
-        return cursor.fetchall() if cursor.description else []
+query = named_sql.load("myriad.publish.postgres", "undo.sql").query
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,25 @@
 """Put new tables in the place of old ones, at once for everybody who reads."""
 
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import psycopg
 from psycopg import sql
 
-from myriad.errors import SchemaRefused, SwapBlocked
+from myriad.errors import SchemaRefused
 from myriad.model import Table
+from myriad.named_sql import Row
 from myriad.publish.naming import shorten
 from myriad.publish.postgres import carried, ddl, versions
 from myriad.publish.postgres.existing import (
-    Row,
     query,
     refuse_foreign_code,
     refuse_foreign_types,
     refuse_obstacles,
 )
-
-# Readers who come while we wait for the lock queue behind us: so we wait briefly, and often.
-LOCK_WAIT_MS = 250
-PAUSE = 0.25
-Result = TypeVar("Result")
-WAITED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
-# An autovacuum gives way to whoever waited this long, and never to those who give up before.
-GIVE_WAY_MS = 100
+from myriad.publish.postgres.patience import WAITED, Patience, briefly
 
 
 @dataclass(frozen=True)
@@ -67,50 +58,16 @@ class Swapped:
 
 
 def swap(
-    connection: psycopg.Connection,
-    tables: Sequence[Replacement],
-    timeout: float,
-    people: Callable[[], Mapping[int, str]],
+    connection: psycopg.Connection, tables: Sequence[Replacement], patience: Patience
 ) -> Swapped:
     """Give every new table its name; old ones are put away, what hangs on them moves over.
 
-    Runs in the caller's transaction. Waits `timeout` seconds for readers of the old tables;
-    `people` says who uses which process of the server, for the error about them.
+    Runs in the caller's transaction. Waits with `patience` for readers of the old tables.
     Raises SwapBlocked that names them, SchemaRefused if a view does not fit the new table.
     """
-    old = _old(tables)
-    return patiently(
-        connection, lambda turn: _swap(connection, _turned(tables, turn)), old, timeout, people
+    return patience.until(
+        connection, lambda turn: _swap(connection, _turned(tables, turn)), _old(tables)
     )
-
-
-def patiently(
-    connection: psycopg.Connection,
-    attempt: Callable[[int], Result],
-    old: Sequence[int],
-    timeout: float,
-    people: Callable[[], Mapping[int, str]],
-) -> Result:
-    """Return what `attempt` does that waits for locks: it is tried again, with the number of tries.
-
-    Raises SwapBlocked after `timeout` seconds that names who holds the relations `old`.
-    """
-    until = time.monotonic() + timeout
-    turn = 0
-    while True:
-        try:
-            with connection.transaction():
-                _wait_briefly(connection)
-                # Readers who join tables lock them in an order of their own: try each in turn.
-                done = attempt(turn)
-                connection.execute("SET LOCAL lock_timeout = 0")
-        except WAITED as error:
-            if time.monotonic() > until:
-                raise _blocked(connection, old, timeout, people()) from error
-            turn += 1
-            time.sleep(PAUSE / (1 + turn % 3))
-        else:
-            return done
 
 
 def _turned(tables: Sequence[Replacement], turn: int) -> Sequence[Replacement]:
@@ -132,7 +89,7 @@ def rehearse(
     # An index made by hand, which a foreign key may point to, comes with the rows only.
     unknown = (*WAITED, psycopg.errors.InvalidForeignKey)
     with suppress(*unknown), connection.transaction(force_rollback=True):
-        _wait_briefly(connection)
+        briefly(connection)
         empty = [
             replace(_empty(connection, dataset, table, old), made=made)
             for table, old, made in tables
@@ -151,32 +108,6 @@ def _empty(
     for number in range(len(table.indexes)):
         connection.execute(ddl.create_index(table, number, name, f"{staged}_{number}"))
     return Replacement(dataset, staged, table, old, keep=versions.new_name())
-
-
-def _wait_briefly(connection: psycopg.Connection) -> None:
-    connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-    connection.execute(  # only a superuser may
-        f"SELECT set_config('deadlock_timeout', '{GIVE_WAY_MS}ms', true)"
-        " FROM pg_roles WHERE rolname = session_user AND rolsuper"
-    )
-
-
-def _blocked(
-    connection: psycopg.Connection,
-    old: Sequence[int],
-    timeout: float,
-    people: Mapping[int, str],
-) -> SwapBlocked:
-    views = [view["oid"] for view in query(connection, "views", oids=list(old))]
-    rows = query(connection, "blockers", oids=[*old, *views])
-    holders = ", ".join(
-        f"{people.get(row['pid'], row['holder'])} (pid {row['pid']}, for {row['since']})"
-        for row in rows
-    )
-    return SwapBlocked(
-        f"readers held the old table for {timeout:g} s: {holders or 'unknown'}; it stays",
-        hint="Publish again when their transactions have ended.",
-    )
 
 
 def _old(tables: Sequence[Replacement]) -> list[int]:

@@ -7,10 +7,9 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from myriad.control import asking
-from myriad.engines.postgres.base import Server
-from myriad.errors import MyriadError, PublishError
+from myriad.errors import MyriadError, PublishError, WouldBeLost
 from myriad.model import TEXT, Column, Table
+from myriad.named_sql import Row
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.postgres import (
@@ -24,11 +23,11 @@ from myriad.publish.postgres import (
     states,
     versions,
 )
-from myriad.publish.postgres.existing import Existing, Row
+from myriad.publish.postgres.existing import Existing
+from myriad.publish.postgres.patience import Patience
 from myriad.publish.postgres.states import State, query
-from myriad.publish.postgres.swap import Replacement, let_go, patiently, refer_again, swap
+from myriad.publish.postgres.swap import Replacement, let_go, refer_again, swap
 from myriad.publish.postgres.unpublish import Removal, forget
-from myriad.settings import Settings
 
 
 @dataclass
@@ -71,14 +70,17 @@ class Back:
 
 @dataclass
 class Undo:
-    """One return, in one dataset of one database, over one connection."""
+    """One return, in one dataset of one database, over one connection.
 
-    server: Server
+    `for_good`: also where what is shown now cannot be kept.
+    """
+
     connection: psycopg.Connection
     dataset: str
-    settings: Settings
+    patience: Patience
     keeping: Keeping
     history: Run
+    for_good: bool = False
 
     def go(self, goals: Sequence[State], gone: Sequence[str] = ()) -> list[Back]:
         """Show these versions of different tables; what is shown now becomes a version.
@@ -96,14 +98,11 @@ class Undo:
         for back in backs:
             for reference in back.references:
                 refer_again(self.connection, reference)
-        removal = Removal(
-            self.server, self.connection, self.dataset, gone, self.settings.swap_timeout
-        )
+        removal = Removal(self.connection, self.dataset, gone, self.patience)
         swapped = swap(
             self.connection,
             [*(one for one in replacements if one is not None), *removal.replacements()],
-            self.settings.swap_timeout,
-            lambda: asking.by_process(self.server),
+            self.patience,
         )
         for back in backs:
             if back.state.relation is not None:
@@ -169,9 +168,7 @@ class Undo:
             self.connection.execute(lock)
             return let_go(self.connection, state.oid) if state.later else []
 
-        people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if one is in the way
-        timeout = self.settings.swap_timeout
-        back.references = patiently(self.connection, attempt, [state.oid], timeout, people)
+        back.references = self.patience.until(self.connection, attempt, [state.oid])
         existing.refuse_foreign_code(self.connection, self._full(state), state.oid)
 
     def _adjust(self, back: Back, name: sql.Identifier) -> None:
@@ -238,6 +235,8 @@ class Undo:
             carry = self._with_present_indexes(back, present.oid, name, carry)
         columns = self._columns_of(state.oid)
         kept = present is not None and versions.may_keep(self.connection, present.oid, self.keeping)
+        if present is not None and not (kept or self.for_good):
+            raise WouldBeLost(self._full(state))
         keep = versions.new_name() if kept else ""
         old = present.oid if present else None
         table = Table(state.name, state.name, columns)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from myriad.control import asking
-from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, SchemaRefused
 from myriad.model import Table
 from myriad.publish.postgres import existing, record, versions
 from myriad.publish.postgres.existing import Existing
+from myriad.publish.postgres.patience import Patience
 from myriad.publish.postgres.swap import Replacement, swap
 
 
@@ -18,11 +17,10 @@ from myriad.publish.postgres.swap import Replacement, swap
 class Removal:
     """Tables of one dataset that are taken away together."""
 
-    server: Server
     connection: psycopg.Connection
     dataset: str
     names: Sequence[str]
-    timeout: float
+    patience: Patience
 
     def take_away(self, *, purge: bool) -> dict[str, int | None]:
         """Take the tables away, in the caller's transaction; return the versions they are then.
@@ -41,8 +39,7 @@ class Removal:
                 )
         self._refuse_dependents(there)
         gone = self.replacements(purge=purge)
-        people = lambda: asking.by_process(self.server)  # noqa: E731 - asked only if one is in the way
-        kept = swap(self.connection, gone, self.timeout, people).kept
+        kept = swap(self.connection, gone, self.patience).kept
         for name in self.names:
             forget(self.connection, self.dataset, name, kept.get(name), purge=purge)
         versions.drop_unused(self.connection)

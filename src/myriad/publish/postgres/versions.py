@@ -7,14 +7,13 @@ guessed. How several versions share one relation: decisions/0012-versions.md.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from myriad import named_sql
+from myriad.named_sql import Row
 from myriad.publish.keeping import DAY, Keeping
 from myriad.publish.postgres import ddl
 from myriad.publish.report import Written
@@ -25,10 +24,9 @@ NOT_KEPT = (
     " `versions_disk_percent` allow"
 )
 LOCK_WAIT_MS = 250  # a backup may read a version for hours: then it stays until the next publish
-_SQL = named_sql.load("myriad.publish.postgres", "versions.sql")
+query = named_sql.load("myriad.publish.postgres", "versions.sql").query
 # As pg_constraint has them: https://www.postgresql.org/docs/18/catalog-pg-constraint.html
 ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,6 @@ class Kept:
     relation: str
     names: dict[str, str] = field(default_factory=dict)
     foreign_keys: list[Row] = field(default_factory=list)
-
-
-def query(connection: psycopg.Connection, statement: str, /, **values: object) -> list[Row]:
-    """Run one of the statements in `versions.sql`."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_SQL[statement], values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def new_name() -> str:

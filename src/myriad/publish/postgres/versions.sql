@@ -149,16 +149,17 @@ ORDER BY relation FOR UPDATE;
 
 -- name: sizes
 -- Relations that are there, the newest first, with the bytes of each and all newer ones; but for
--- those that somebody needs right now.
-SELECT relation, (sum(bytes) OVER (ORDER BY since DESC, relation))::bigint AS total
-FROM (
-    SELECT k.relation, k.since, pg_total_relation_size(c.oid) AS bytes
-    FROM myriad.kept k
-    JOIN pg_class c ON c.relname = k.relation
+-- those that somebody needs right now: asking for the size of one of these would wait for them.
+WITH free AS MATERIALIZED (
+    SELECT relation, since FROM myriad.kept WHERE NOT unpublished FOR UPDATE SKIP LOCKED
+),
+there AS (
+    SELECT f.relation, f.since, pg_total_relation_size(c.oid) AS bytes
+    FROM free f
+    JOIN pg_class c ON c.relname = f.relation
     JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'myriad'
-    WHERE NOT k.unpublished
-    FOR UPDATE OF k SKIP LOCKED
-) AS there;
+)
+SELECT relation, (sum(bytes) OVER (ORDER BY since DESC, relation))::bigint AS total FROM there;
 
 -- name: past
 -- Nothing can be had again that needs this relation.
