@@ -94,6 +94,31 @@ def test_before_all_nodes_have_it_in_files_a_killed_switch_changes_nothing(
     assert (space.loads(), space.tables("myriad_next")) == ([], set())
 
 
+@pytest.mark.parametrize("at", ["after the links", "when it is written down"])
+def test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended(space: Space, at: str) -> None:
+    path, name = space.write("t.csv", OLD), f"{space.dataset}.t"
+    space.publish(path, "id")
+    path.write_text(NEW)
+    space.killed(path, at, contract="free", max_rejects=7)
+    wait_until(lambda: _is_settled(space), 60)
+    recipe = space.installation.recipe(name)
+    assert (recipe.contract, recipe.max_rejects, recipe.key) == ("free", 7, "id")
+    killed, ended = space.installation.history(name)
+    assert (killed["outcome"], killed["rows"], killed["account"]) == ("done", 2, ended["account"])
+    assert killed["finished"] >= killed["started"]
+    assert killed["seconds"] > 0
+    assert killed["bytes"] > 0
+    assert killed["report"].keys() - ended["report"].keys() == set()
+    [[told], [usual]] = (run["report"]["tables"] for run in (killed, ended))
+    assert told.keys() == usual.keys()
+    assert (told["table"], told["rows"], told["source"]) == ("t", 2, str(path))
+    if at == "after the links":
+        where = "keyspace_name = ? AND table_name = 't'"
+        query = f"SELECT comment FROM system_schema.tables WHERE {where}"
+        [(comment,)] = space.ask(query, [space.dataset])
+        assert comment.endswith(": 2 rows.")
+
+
 def test_an_append_that_was_killed_and_finished_adds_its_rows_once(space: Space) -> None:
     space.publish(space.write("t.csv", OLD), "id")
     more = space.write("more.csv", "id,v\n7,7\n")

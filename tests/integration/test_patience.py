@@ -1,0 +1,225 @@
+"""Whoever waits for readers of a table says for whom, and goes on when they end."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from myriad.errors import SwapBlocked
+from myriad.publish.options import Step
+from tests.harness import COMMAND, wait_until
+from tests.publishing import Place
+
+OLD, NEW, MORE = "id,v\n1,a\n2,b\n", "id,v\n1,c\n2,d\n", "id,v\n3,e\n"
+TABLES = ("published", "merged", "undone", "unpublished", "renamed", "appended")
+
+
+class Told:
+    """Hears what a run says at once."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def __call__(self, step: Step) -> None:
+        if step.notice:
+            self.notices.append(step.notice)
+
+
+def published_twice(place: Place, *tables: str) -> None:
+    for text in (OLD, NEW):
+        files = [place.write(f"{table}.csv", text) for table in tables]
+        place.publish(*files, keys=dict.fromkeys(tables, ("id",)))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who idles in a transaction."""
+
+    connection: psycopg.Connection
+    pid: int
+
+    def end(self) -> None:
+        """End the transaction."""
+        self.connection.rollback()
+
+
+@contextmanager
+def reading(place: Place, *tables: str) -> Iterator[Reader]:
+    """Idle in a transaction that has read tables."""
+    with closing(place.connect(autocommit=False)) as connection:
+        for table in tables:
+            connection.execute(f"SELECT count(*) FROM {table}".encode())
+        yield Reader(connection, connection.info.backend_pid)
+
+
+def changes(place: Place) -> dict[str, Callable[[Told], Any]]:
+    """Return each way to change a table that waits for its readers, by table."""
+    all_of_it = place.installation
+    files = {table: place.write(f"{table}.csv", OLD) for table in TABLES}
+    more = place.write("more.csv", "id,v,w\n3,e,1\n")
+    return {
+        "published": lambda told: place.publish(files["published"], progress=told),
+        "merged": lambda told: place.publish(
+            files["merged"], table="merged", merge=True, progress=told
+        ),
+        "undone": lambda told: all_of_it.undo("undone", None, place.database, progress=told),
+        "unpublished": lambda told: all_of_it.unpublish(
+            "unpublished", database=place.database, progress=told
+        ),
+        "renamed": lambda told: all_of_it.rename("renamed", "new", place.database, told),
+        "appended": lambda told: place.publish(
+            more,
+            table="appended",
+            append=True,
+            allow=frozenset({"columns"}),
+            progress=told,
+        ),
+    }
+
+
+def test_all_that_change_a_table_say_for_whom_they_wait_and_go_on_when_that_ends(
+    place: Place,
+) -> None:
+    published_twice(place, *TABLES)
+    ways = changes(place)
+    told = {table: Told() for table in ways}
+    with ThreadPoolExecutor(len(ways)) as pool, reading(place, *TABLES) as reader:
+        runs = {table: pool.submit(way, told[table]) for table, way in ways.items()}
+        wait_until(lambda: _all_spoke_or_ended(runs, told))
+        assert [table for table, run in runs.items() if run.done()] == []
+        reader.end()
+        for run in runs.values():
+            run.result(30)
+    for table, one in told.items():
+        [notice] = one.notices
+        assert notice.startswith("waiting for readers of the old table, "), table
+        assert f"(pid {reader.pid}, for 0:00:0" in notice, table
+        assert "\nhint: It goes on when their transactions end" in notice, table
+    assert place.one("SELECT count(*) FROM merged WHERE v = 'a'") == 1
+    assert place.one("SELECT count(*) FROM appended") == 3
+
+
+def _all_spoke_or_ended(runs: dict[str, "Future[Any]"], told: dict[str, Told]) -> bool:
+    return all(told[table].notices or run.done() for table, run in runs.items())
+
+
+def test_it_is_said_again_only_when_it_is_somebody_else(place: Place) -> None:
+    published_twice(place, "t")
+    told = Told()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        reading(place, "t") as first,
+        closing(place.connect(autocommit=False)) as second,
+    ):
+        run = pool.submit(place.publish, place.write("t.csv", OLD), progress=told)
+        wait_until(lambda: told.notices or run.done())
+        second.execute("SELECT count(*) FROM t")
+        first.end()
+        wait_until(lambda: len(told.notices) > 1 or run.done())
+        second.rollback()
+        run.result(30)
+        pids = [first.pid, second.info.backend_pid]
+    assert [f"pid {pid}, " in said for pid, said in zip(pids, told.notices, strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_who_reads_the_table_that_a_foreign_key_points_to_is_named(place: Place) -> None:
+    place.ask("CREATE TABLE held (id bigint PRIMARY KEY, t bigint)")
+    published_twice(place, "t")
+    place.ask("ALTER TABLE held ADD FOREIGN KEY (t) REFERENCES t")
+    told = Told()
+    with ThreadPoolExecutor(1) as pool, reading(place, "held") as reader:
+        run = pool.submit(place.publish, place.write("t.csv", OLD), progress=told)
+        wait_until(lambda: told.notices or run.done())
+        reader.end()
+        run.result(30)
+    assert f"(pid {reader.pid}, " in told.notices[0]
+
+
+def test_an_append_waits_no_longer_than_the_setting_for_who_locks_the_table(place: Place) -> None:
+    """Not even before it has read anything."""
+    published_twice(place, "t")
+    hasty = place.within(swap_timeout=1)
+    more = place.write("more.csv", MORE)
+    with closing(place.connect(autocommit=False)) as somebody:
+        somebody.execute("LOCK TABLE t IN SHARE MODE")
+        with pytest.raises(SwapBlocked, match=f"pid {somebody.info.backend_pid}, "):
+            hasty.publish(more, table="t", append=True)
+    place.publish(more, table="t", append=True)
+
+
+def test_who_only_reads_is_not_named_where_a_writer_is_waited_for(place: Place) -> None:
+    published_twice(place, "t")
+    told = Told()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        reading(place, "t"),
+        closing(place.connect(autocommit=False)) as writer,
+    ):
+        writer.execute("UPDATE t SET v = 'mine'")
+        more = place.write("more.csv", MORE)
+        run = pool.submit(place.publish, more, table="t", merge=True, progress=told)
+        wait_until(lambda: told.notices or run.done())
+        writer.rollback()
+        assert told.notices[0].count("pid ") == 1
+        assert f"(pid {writer.info.backend_pid}, " in told.notices[0]
+        wait_until(lambda: len(told.notices) > 1 or run.done())  # now for the reader
+    run.result(30)
+
+
+class Command:
+    """The real command in a process of its own; what it says goes into files."""
+
+    def __init__(self, place: Place, *arguments: str) -> None:
+        self._out, self._err = (Path(place.folder / f"{arguments[1]}.{end}") for end in "oe")
+        where = ["--database", place.database, "--home", str(place.installation.home.folder)]
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [*COMMAND, *arguments, *where], stdout=out, stderr=err, stdin=subprocess.DEVNULL
+            )
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+
+def test_a_command_says_it_on_standard_error_as_json_or_not_at_all(place: Place) -> None:
+    tables = ("plain", "data", "silent")
+    published_twice(place, *tables)
+    with reading(place, *tables) as reader:
+        plain = Command(place, "undo", "plain")
+        data = Command(place, "undo", "data", "--json")
+        silent = Command(place, "unpublish", "silent", "--yes", "--quiet")
+        commands = [plain, data, silent]
+        wait_until(lambda: plain.err and data.err and _waits_for_long(place, "silent"), 60)
+        assert [command.process.poll() for command in commands] == [None] * 3
+        reader.end()
+        codes = [command.process.wait(60) for command in commands]
+        assert codes == [0] * 3, [command.err for command in commands]
+    assert plain.err.startswith("waiting for readers of the old table, ")
+    assert "back to version 1" in plain.out
+    assert json.loads(data.err)["warning"].startswith("waiting for readers of the old table, ")
+    assert json.loads(data.out)["kind"] == "undo"
+    assert (silent.out, silent.err) == ("", "")
+
+
+def _waits_for_long(place: Place, table: str) -> bool:
+    """Say whether a run began so long ago that it would have said for whom it waits."""
+    query = (
+        "SELECT count(*) FROM myriad.run WHERE tables = ARRAY[%s] AND outcome = 'running'"
+        " AND started < clock_timestamp() - interval '4 s'"
+    )
+    return bool(place.one(query, [table]))

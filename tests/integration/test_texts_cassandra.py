@@ -1,0 +1,86 @@
+"""Names and descriptions in Cassandra: what must be written in quotes, and what is refused."""
+
+import zipfile
+
+import pytest
+
+from myriad.cql.text import RESERVED
+from myriad.engines.cassandra.nodes import jars
+from myriad.errors import CqlError, UsageError
+from myriad.publish.recipes import Recipe
+from tests.harness import run
+from tests.keyspaces import Space
+
+# Words of CQL that may be names.
+NAMES = """
+key as clustering counter custom distinct exists filtering function group json keys language list
+login map options password per partition permission role roles static storage superuser timeout
+timestamp ttl tuple type user users values writetime date time duration ascii text uuid column
+cast contains like between vector ann count
+"""
+
+
+def test_the_words_that_are_said_to_be_no_names_are_all_of_cassandras_own(space: Space) -> None:
+    folder = jars.cache(space.installation.settings.cache)
+    [program] = folder.glob("cassandra-*/cassandra-all-*.jar")
+    with zipfile.ZipFile(program) as archive:
+        listed = archive.read("org/apache/cassandra/cql3/reserved_keywords.txt").decode()
+    assert {word.lower() for word in listed.split()} <= RESERVED
+    assert [word for word in NAMES.split() if not _is_a_name(space, word)] == []
+    assert not RESERVED & set(NAMES.split())
+
+
+def _is_a_name(space: Space, word: str) -> bool:
+    """Say whether Cassandra takes a word for the name of a column."""
+    try:
+        space.ask(f"SELECT {word} FROM system.local")
+    except CqlError as error:
+        return error.code != CqlError.SYNTAX
+    return True
+
+
+def test_what_must_be_written_in_quotes_is_named_with_how_to_write_it(space: Space) -> None:
+    path = space.write("order.csv", "id,user,token,2nd\n1,a,b,c\n")
+    report = space.publish(path, "id")
+    [note] = [note for note in report.tables[0].notes if "quotes" in note]
+    assert note == 'in CQL write in quotes: "order", "token", "_2nd"'
+    assert space.ask('SELECT id, user, "token", "_2nd" FROM {}."order"') == [(1, "a", "b", "c")]
+    shown = run(space.installation.home, "show", f"{space.dataset}.order").stdout
+    assert f"\n  note: {note}\n" in shown
+
+
+def test_a_description_that_a_terminal_would_obey_is_refused_and_lines_are_kept(
+    space: Space,
+) -> None:
+    space.publish(space.write("t.csv", "id,v\n1,a\n"), "id")
+    name = f"{space.dataset}.t"
+    with pytest.raises(UsageError, match="control character"):
+        space.installation.say(name, "a\x1b[31mb")
+    space.installation.say(name, "What we sold:\n\tall of it")
+    assert _comment(space).startswith("What we sold:\n\tall of it\nPublished ")
+
+
+def test_a_description_comes_in_with_the_recipe_and_is_changed_and_forgotten_with_it(
+    space: Space,
+) -> None:
+    home, name = space.installation.home, f"{space.dataset}.t"
+    file = space.write("r.json", '{"description": "What we bought.", "to": "cassandra"}')
+    assert run(home, "recipe", name, "--import", file).returncode == 0
+    path = space.write("t.csv", "id,v\n1,a\n")
+    space.publish(path, "id", to=None)
+    assert _comment(space).startswith("What we bought.\nPublished ")
+    space.installation.say(name, "What we sold.")
+    assert space.installation.recipe(name).description == "What we sold."
+    space.installation.say(name, "")
+    space.publish(path, to=None)
+    assert _comment(space).startswith("Published ")
+    assert space.installation.recipe(name).key == "id"
+    space.installation.unpublish(name, purge=True)
+    assert space.installation.recipe(name) == Recipe()
+
+
+def _comment(space: Space) -> str:
+    where = "keyspace_name = ? AND table_name = 't'"
+    query = f"SELECT comment FROM system_schema.tables WHERE {where}"
+    [(comment,)] = space.ask(query, [space.dataset])
+    return str(comment)
