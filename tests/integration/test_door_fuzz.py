@@ -63,7 +63,7 @@ def test_a_long_pipeline_is_answered_in_order(place: Place, other: Wire) -> None
 
 
 VALID = list(SAME.values())
-FUZZ = examples(daily=40, nightly=120)
+FUZZ = examples(daily=25, nightly=200)
 
 
 @st.composite
