@@ -78,7 +78,7 @@ def _waits_for_a_lock(place: Place) -> bool:
 
 READERS = 20
 ROWS = 5000
-ROUNDS = 6
+ROUNDS, AT_NIGHT = 3, 12
 
 
 def _content(mark: int) -> str:
@@ -117,7 +117,23 @@ def _has_read_on(reads: list[int], before: int, readers: list[Future[None]]) -> 
     return min(reads) > before or any(reader.done() for reader in readers)
 
 
-def test_readers_never_see_an_error_an_empty_or_a_half_filled_table(place: Place) -> None:
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        ROUNDS,
+        pytest.param(
+            AT_NIGHT,
+            marks=pytest.mark.nightly(
+                daily="tests/integration/test_swap_readers.py"
+                "::test_readers_never_see_an_error_an_empty_or_a_half_filled_table"
+                f"[{ROUNDS}]"
+            ),
+        ),
+    ],
+)
+def test_readers_never_see_an_error_an_empty_or_a_half_filled_table(
+    place: Place, rounds: int
+) -> None:
     republished(place, _content(0), keys={"": ("id",)})
     place.ask("CREATE VIEW seen AS SELECT * FROM t; CREATE VIEW over AS SELECT * FROM seen")
     kinds = [(ask, source) for ask in (_plain, _prepared, _repeatable) for source in ("t", "over")]
@@ -134,7 +150,7 @@ def test_readers_never_see_an_error_an_empty_or_a_half_filled_table(place: Place
     with ThreadPoolExecutor(READERS) as pool:
         readers = [pool.submit(read, number) for number in range(READERS)]
         try:
-            for mark in range(1, ROUNDS + 1):
+            for mark in range(1, rounds + 1):
                 before = min(reads)
                 republished(place, _content(mark), keys={"": ("id",)})
                 wait_until(partial(_has_read_on, reads, before, readers), 60)
@@ -142,8 +158,8 @@ def test_readers_never_see_an_error_an_empty_or_a_half_filled_table(place: Place
             stop.set()
         for reader in readers:
             reader.result(30)
-    assert min(reads) > ROUNDS
-    assert place.ask("SELECT DISTINCT mark FROM over") == [(ROUNDS,)]
+    assert min(reads) > rounds
+    assert place.ask("SELECT DISTINCT mark FROM over") == [(rounds,)]
 
 
 def test_a_snapshot_from_before_the_swap_reads_the_new_table_whole(place: Place) -> None:
