@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from myriad.door.control.accounts import Entry
 from myriad.door.login.gate import Gate
+from myriad.door.login.records import Records
 from myriad.door.ports import Client
 from myriad.door.server import peers
 from myriad.pgwire import scram, wire
@@ -182,7 +183,8 @@ class Login(asyncio.Protocol):
         gate, address = self._logins.gate, self._address
         entry = await gate.prove(startup.user, startup.database, address, proof)
         self._transport.write(wire.AUTHENTICATION_OK)
-        session = await self._logins.hall.open(entry, startup, self._transport, address)
+        client = Records(self._transport) if self._encrypted else self._transport
+        session = await self._logins.hall.open(entry, startup, client, address)
         self._hand_over(session)
 
     @property
