@@ -16,7 +16,7 @@ from pathlib import Path
 import myriad
 from benchmarks import inputs, measure
 from benchmarks.bench_publish import RESULTS, running
-from myriad.publish import Options
+from myriad.publish.options import Options
 
 ROUNDS = 5
 APPENDED = 100_000

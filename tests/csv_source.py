@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from myriad.model import TEXT, Reject
-from myriad.sources.base import ReadOptions, TableSource, TypeMismatch, Workspace
+from myriad.sources.base import TableSource, TypeMismatch, Workspace
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 
 Rows = list[tuple[str | None, ...]]
 Rejects = list[Reject]

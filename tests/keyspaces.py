@@ -16,7 +16,9 @@ from cassandra.cluster import Cluster as Driver
 from cassandra.cluster import Session as DriverSession
 
 from myriad import Myriad
-from myriad.publish import Options, Progress, Report, parse_keys
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options, Progress
+from myriad.publish.report import Report
 from tests.harness import as_admin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +29,8 @@ import json, os, signal, sys
 import myriad
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap as swapping
-from myriad.publish import Options, parse_keys
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options
 from myriad.publish.cassandra import loading, switch
 from myriad.publish.cassandra.record import Record
 given = json.loads(sys.argv[1])

@@ -12,8 +12,8 @@ import psycopg
 from psycopg import sql
 
 from myriad import Myriad
-from myriad.publish import Options, Report
-from myriad.publish.options import Step
+from myriad.publish.options import Options, Step
+from myriad.publish.report import Report
 from tests.harness import as_admin
 
 Progress = Callable[[Step], None]

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from myriad.model import Key
-from myriad.publish import Options, plan
+from myriad.publish import plan
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.look.kinds import CqlColumn
 from myriad.publish.cassandra.look.proof import Proof
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.keys import parse
+from myriad.publish.options import Options
 from myriad.publish.reading import Reading
 from myriad.publish.rejects import Rejects
-from myriad.sources.base import ReadOptions, Workspace
+from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 
 
 @dataclass

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
     from myriad.errors import MyriadError
     from myriad.people import People
-    from myriad.publish import Options, Progress, Report
     from myriad.publish.everywhere import Everywhere
+    from myriad.publish.options import Options, Progress
     from myriad.publish.recipes import Recipe
+    from myriad.publish.report import Report
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Myriad:
         progress: "Progress | None" = None,
     ) -> "Report":
         """Publish files, or one file, as tables; see `publish.publish`."""
-        from myriad.publish import Engines, Options, publish  # noqa: PLC0415
+        from myriad.publish.options import Options  # noqa: PLC0415
+        from myriad.publish.publish import Engines, publish  # noqa: PLC0415
 
         options = options or Options()
         sources = [sources] if isinstance(sources, (str, Path)) else sources
@@ -229,9 +231,9 @@ class Myriad:
         self, database: str | None = None, progress: "Progress | None" = None
     ) -> "Everywhere":
         """Return what changes published tables without a source; raises NotRunning."""
-        from myriad.publish import silent  # noqa: PLC0415
         from myriad.publish.cassandra.changes import CassandraChanges  # noqa: PLC0415
         from myriad.publish.everywhere import Everywhere  # noqa: PLC0415
+        from myriad.publish.options import silent  # noqa: PLC0415
         from myriad.publish.postgres.changes import Changes  # noqa: PLC0415
 
         server, name = self.server(), database or self.settings.database

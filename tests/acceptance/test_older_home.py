@@ -20,8 +20,8 @@ from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.errors import ContractRefused, SchemaRefused
 from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
-from myriad.publish import Options
 from myriad.publish.contract import Change
+from myriad.publish.options import Options
 from myriad.settings import Settings
 from tests.harness import reachable_folder, run, wait_until
 

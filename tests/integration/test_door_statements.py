@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.publish import Options
+from myriad.publish.options import Options
 from tests.door_clients import in_own_loop
 from tests.door_script import Place, owning, shared
 

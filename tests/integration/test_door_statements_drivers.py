@@ -14,7 +14,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.connect import Target
-from myriad.publish import Options
+from myriad.publish.options import Options
 from tests.door_clients import Place, connect, made_place
 from tests.driver_sessions import (
     JAVA,

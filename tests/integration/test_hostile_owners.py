@@ -20,7 +20,7 @@ from myriad.engines.postgres.databases import create_database
 from myriad.engines.postgres.hardening import LOGIN_TRIGGERS
 from myriad.errors import PeopleError, PublishError
 from myriad.people.postgres import rights
-from myriad.publish import Options
+from myriad.publish.options import Options
 from tests.harness import as_admin
 from tests.hostile import Owner, add_owner
 

@@ -12,7 +12,7 @@ from myriad import Myriad
 from myriad.engines.postgres import databases
 from myriad.errors import MyriadError, NotOurs
 from myriad.migrations.migrations import CONTROL, RECORD
-from myriad.publish import Options
+from myriad.publish.options import Options
 from tests.harness import run
 from tests.publishing import Place
 

@@ -8,8 +8,10 @@ import pytest
 
 from myriad import Myriad
 from myriad.errors import KeyRefused, SchemaRefused, Unsupported
-from myriad.publish import Engines, Options, Report, parse_keys, publish
-from myriad.publish.options import Step
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options, Step
+from myriad.publish.publish import Engines, publish
+from myriad.publish.report import Report
 from tests.keyspaces import Space
 
 

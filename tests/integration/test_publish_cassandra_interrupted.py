@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from myriad.errors import CqlError, EngineError, HalfPublished
-from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import switch
-from myriad.publish.options import Step
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options, Step
 from tests.harness import wait_until
 from tests.keyspaces import Space
 

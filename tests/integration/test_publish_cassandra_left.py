@@ -7,9 +7,9 @@ import pytest
 
 from myriad.engines.cassandra.nodes import management, node
 from myriad.errors import EngineError, PublishError
-from myriad.publish import Options, parse_keys
 from myriad.publish.cassandra import switch
-from myriad.publish.options import Step
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options, Step
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space
 

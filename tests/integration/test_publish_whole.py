@@ -3,8 +3,7 @@
 import pytest
 
 from myriad.errors import SourceError, TooManyRejects, UsageError
-from myriad.publish import Options
-from myriad.publish.options import Step
+from myriad.publish.options import Options, Step
 from myriad.sources.base import Changed
 from tests.publishing import Place
 

@@ -9,7 +9,7 @@ import pytest
 from myriad.errors import ContractRefused, PublishError, TooManyRejects, UsageError
 from myriad.publish import recipes
 from myriad.publish.report import Report
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
 

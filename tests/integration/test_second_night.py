@@ -6,7 +6,7 @@ import pytest
 
 from myriad.errors import ContractRefused, PublishError, SourceError
 from myriad.publish.contract import Change
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 from tests.publishing import Place
 
 STOCK = "id,qty,price\n1,300,400\n2,2,12.50\n"

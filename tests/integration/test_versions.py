@@ -12,7 +12,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.errors import KeyRefused, MyriadError, PublishError, SchemaRefused, UsageError
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
 

@@ -9,7 +9,8 @@ import pytest
 from myriad import Myriad
 from myriad.engines.cassandra import swap
 from myriad.errors import EngineError, HalfPublished, PublishError
-from myriad.publish import Options, parse_keys
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options
 from myriad.publish.postgres.changes import Changes
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space, run_until_killed

@@ -16,8 +16,9 @@ from psycopg import sql
 from myriad import Myriad
 from myriad.errors import MyriadError, PublishError, SchemaRefused
 from myriad.home.home import Home
-from myriad.publish import Engines, Options, publish
+from myriad.publish.options import Options
 from myriad.publish.postgres.changes import Changes
+from myriad.publish.publish import Engines, publish
 from myriad.settings import Settings
 from tests.harness import wait_until
 from tests.hostile import no_superuser

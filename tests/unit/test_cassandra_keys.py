@@ -4,8 +4,8 @@ import pytest
 
 from myriad.errors import UsageError
 from myriad.model import Key, Order
-from myriad.publish import Options, parse_keys
-from myriad.publish.keys import parse
+from myriad.publish.keys import parse, parse_keys
+from myriad.publish.options import Options
 
 FLIGHTS = Key(("carrier", "month"), (("time_hour", Order.DESC), ("flight", Order.ASC)))
 

@@ -7,8 +7,8 @@ import pytest
 import zstandard
 
 from myriad.errors import SourceError
-from myriad.sources.base import ReadOptions
 from myriad.sources.csv import dialect as csv_dialect
+from myriad.sources.options import ReadOptions
 from tests.csv_source import Rejects, by_python, opened, sortable, texts
 
 WITH_HEADER = {

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from myriad.sources.base import ReadOptions, Workspace
+from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 
 FILES = {
     "in another column before": ("a,b\nx,1\nx1,x\ny,2\n", 3),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from myriad.sources.base import ReadOptions
 from myriad.sources.csv import dialect as csv_dialect
 from myriad.sources.csv import records as csv_records
+from myriad.sources.options import ReadOptions
 from tests.csv_source import Rejects, Rows, by_python, opened, sortable, texts
 
 SPLIT: dict[str, tuple[bytes, list[tuple[int, bytes]]]] = {

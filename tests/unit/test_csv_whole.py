@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad.errors import SourceError
-from myriad.sources.base import ReadOptions
 from myriad.sources.csv import count as csv_count
 from myriad.sources.csv import dialect as csv_dialect
 from myriad.sources.csv import records as csv_records
+from myriad.sources.options import ReadOptions
 from tests import plain_csv
 from tests.csv_source import Rejects, opened, texts
 from tests.examples import examples

@@ -13,8 +13,9 @@ import pytest
 from myriad.errors import TooManyRejects
 from myriad.model import TEXT, Kind, Reject, Type
 from myriad.publish.rejects import KEEP_DAYS, Rejects
-from myriad.sources.base import ReadOptions, TypeMismatch, Workspace
+from myriad.sources.base import TypeMismatch, Workspace
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 
 
 def test_files_of_rejects_go_when_they_are_old(tmp_path: Path) -> None:

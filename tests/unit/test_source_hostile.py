@@ -17,9 +17,10 @@ import pytest
 import zstandard
 
 from myriad.errors import SourceError, UsageError
-from myriad.sources.base import ReadOptions, TableSource, Workspace
+from myriad.sources.base import TableSource, Workspace
 from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 from tests.csv_source import texts
 
 MB = 1 << 20
@@ -28,7 +29,8 @@ READ = r"""
 import re, sys, tempfile
 from pathlib import Path
 from myriad.errors import MyriadError
-from myriad.sources.base import ReadOptions, TypeMismatch, Workspace
+from myriad.sources.base import TypeMismatch, Workspace
+from myriad.sources.options import ReadOptions
 from myriad.sources.open import open_sources
 
 def rows(source):

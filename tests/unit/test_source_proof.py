@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from myriad.errors import SourceError
-from myriad.sources.base import Changed, ReadOptions, TableSource, Workspace
+from myriad.sources.base import Changed, TableSource, Workspace
 from myriad.sources.jsonl import count as jsonl_count
 from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 
 MB = 1 << 20
 

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from myriad.cli.columns import cell
 from myriad.cli.common import Session
-from myriad.publish import Progress as Callback
-from myriad.publish import Step
+from myriad.publish.options import Progress as Callback
+from myriad.publish.options import Step
 
 MEGABYTE = 1_000_000
 

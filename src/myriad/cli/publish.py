@@ -9,11 +9,12 @@ import click
 from myriad.cli.columns import echo
 from myriad.cli.common import EXIT_REJECTS, EXIT_SOME, Session, common, start_if_needed
 from myriad.cli.progress import progress
-from myriad.publish import Options, Report, TableReport, parse_keys
 from myriad.publish.contract import Change, Level
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
-from myriad.publish.report import Failure, size_text
-from myriad.sources.base import ReadOptions
+from myriad.publish.report import Failure, Report, TableReport, size_text
+from myriad.sources.options import ReadOptions
 from myriad.sources.places.names import check
 from myriad.wording import changed, number_of
 

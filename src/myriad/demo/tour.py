@@ -13,7 +13,8 @@ from psycopg import sql
 from myriad import Myriad
 from myriad.demo import data
 from myriad.errors import PeopleError
-from myriad.publish import Options, Progress, Report
+from myriad.publish.options import Options, Progress
+from myriad.publish.report import Report
 
 # A database of its own: the demo replaces nothing that anybody published for real.
 DATABASE = "demo"

@@ -9,9 +9,10 @@ from myriad.errors import SourceEmpty
 from myriad.publish import plan, published
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
-from myriad.sources.base import ReadOptions, TableSource, Workspace
+from myriad.sources.base import TableSource, Workspace
 from myriad.sources.nothing import Nothing
 from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
 from myriad.sources.places.names import called
 
 

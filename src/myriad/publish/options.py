@@ -8,7 +8,7 @@ from myriad.model import Key
 from myriad.publish import keys, recipes
 from myriad.publish.contract import Change
 from myriad.publish.recipes import Recipe
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 
 # What can be done where somebody else has the table: only `publish` can wait for that.
 AGAIN = "Try again when that has ended."

@@ -10,7 +10,7 @@ from myriad.model import Type
 from myriad.publish import keys
 from myriad.publish.contract import Level
 from myriad.settings import Settings
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 
 ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything

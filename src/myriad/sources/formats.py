@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myriad.errors import SourceError
-from myriad.sources.base import ReadOptions, TableSource, Workspace
+from myriad.sources.base import TableSource, Workspace
+from myriad.sources.options import ReadOptions
 
 Opener = Callable[..., list[TableSource]]
 _SPACE = b"\xef\xbb\xbf \r\n\t"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.sources import formats
-from myriad.sources.base import ReadOptions, TableSource, Watch, Workspace
+from myriad.sources.base import TableSource, Watch, Workspace
+from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
 from myriad.sources.places.names import STDIN, expand, refuse_unreadable, uncompressed
 from myriad.wording import readable

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 
 DELIMITERS = ",;\t|"
 SAMPLE_RECORDS = 300

@@ -4,7 +4,7 @@ import json
 import re
 
 from myriad.errors import SourceError
-from myriad.sources.base import ReadOptions
+from myriad.sources.options import ReadOptions
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|\?xml|!--)", re.IGNORECASE)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from myriad.sources.base import ReadOptions
 from myriad.sources.csv import no_table
+from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
 
 

@@ -19,7 +19,6 @@ from myriad.model import TEXT, Column, Reject, Table, Type
 from myriad.sources.base import (
     BATCH_ROWS,
     MAX_READ,
-    ReadOptions,
     RejectSink,
     TableSource,
     TypeMismatch,
@@ -33,6 +32,7 @@ from myriad.sources.csv import records as csv_records
 from myriad.sources.csv.count import Count, count
 from myriad.sources.csv.dialect import detect
 from myriad.sources.csv.first import line_of
+from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
 from myriad.sources.typing import duck, text, text_sql
 from myriad.sources.typing.batches import has_nul
