@@ -57,3 +57,13 @@ def test_the_doors_rooms_stay_few_and_far_apart() -> None:
     rooms = {room for arrow in arrows for room in arrow}
     assert len(rooms) <= 12
     assert len([arrow for arrow in arrows if arrow[0] != arrow[1]]) <= 40
+
+
+def test_no_command_loads_what_reads_files_before_it_reads_one() -> None:
+    """numpy, pyarrow and duckdb take longer to load than most commands to run."""
+    heavy = {"numpy", "pyarrow", "duckdb", "pgpq"}
+    modules = [path.stem for path in (SOURCE / "cli").glob("[!_]*.py")]
+    script = f"import sys\nfrom myriad.cli import {', '.join(modules)}\nprint(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stdout.split())
