@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from myriad.errors import SwapBlocked
+from myriad.engines.postgres.base import CONTROL_DATABASE
+from myriad.errors import SchemaRefused, SwapBlocked
 from myriad.publish.options import Step
 from tests.harness import COMMAND, wait_until
 from tests.publishing import Place
@@ -108,6 +109,62 @@ def test_all_that_change_a_table_say_for_whom_they_wait_and_go_on_when_that_ends
 
 def _all_spoke_or_ended(runs: dict[str, "Future[Any]"], told: dict[str, Told]) -> bool:
     return all(told[table].notices or run.done() for table, run in runs.items())
+
+
+def test_who_locks_a_table_under_a_view_is_named_and_waited_for_only_so_long(
+    place: Place,
+) -> None:
+    tables = [*TABLES, "planned"]
+    published_twice(place, *tables)
+    for table in tables:
+        place.ask(f"CREATE VIEW over_{table} AS SELECT id FROM {table}")
+    place.ask("UPDATE planned SET v = 'mine'")
+    hasty, plan = place.within(swap_timeout=4), place.write("planned.csv", OLD)
+    ways = changes(hasty)
+    ways["planned"] = lambda told: hasty.publish(plan, progress=told, dry_run=True)
+    del ways["unpublished"]  # refused, as there is a view
+    told = {table: Told() for table in ways}
+    with (
+        ThreadPoolExecutor(len(ways)) as pool,
+        closing(place.connect(autocommit=False)) as somebody,
+    ):
+        somebody.execute(f"LOCK TABLE {', '.join(tables)}".encode())
+        refused = pool.submit(place.installation.unpublish, "unpublished", database=place.database)
+        with pytest.raises(SchemaRefused, match=r"view public\.over_unpublished"):
+            refused.result(30)
+        runs = {table: pool.submit(way, told[table]) for table, way in ways.items()}
+        who = f"pid {somebody.info.backend_pid}, "
+        for table, run in runs.items():
+            with pytest.raises(SwapBlocked, match=who):
+                run.result(30)
+            assert who in told[table].notices[0]
+        somebody.rollback()
+
+
+def test_nobody_waits_for_a_rename_that_waits_for_recipes(place: Place) -> None:
+    published_twice(place, "t")
+    server = place.installation.server()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(server.connect()) as control,
+        closing(place.connect()) as reader,
+    ):
+        control.execute("LOCK TABLE public.recipe")
+        run = pool.submit(place.installation.rename, "t", "new", place.database)
+        wait_until(lambda: run.done() or _waits_for_recipes(place))
+        reader.execute("SET lock_timeout = '1s'")
+        reader.execute("SELECT count(*) FROM t")
+        control.rollback()
+        run.result(30)
+    assert place.one("SELECT count(*) FROM new") == 2
+
+
+def _waits_for_recipes(place: Place) -> bool:
+    query = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE NOT granted AND locktype = 'relation' AND datname = %s"
+    )
+    return bool(place.one(query, [CONTROL_DATABASE]))
 
 
 def test_it_is_said_again_only_when_it_is_somebody_else(place: Place) -> None:

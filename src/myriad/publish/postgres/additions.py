@@ -135,7 +135,7 @@ class Additions:
         made = self._made[target.name]
         mine = {now: name for now, name in place.carried.items() if name in made}
         rest = {now: name for now, name in place.carried.items() if name not in made}
-        kept = versions.may_keep(self.connection, there.oid, self.keeping)
+        kept = versions.may_keep(self.connection, there.oid, self.keeping, self.patience)
         return replace(
             place,
             renames=place.renames | mine,

@@ -241,10 +241,10 @@ class Changes:
             naming.check("table", new)
             run = Run(dataset, "rename", [name, new])
             with self._noted(connection, run) as report:
+                recipe = self._recipe(dataset, name)  # before readers have to wait for us
                 renaming.rename(connection, dataset, (name, new), self._patience)
                 run.tables = [new]  # as all that was done to it before
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
-                recipe = self._recipe(dataset, name)
                 remembered.note(connection, dataset, {new: recipe, name: recipes.Recipe()})
         remembered.settle(self.server, self.database)
         return report
@@ -262,8 +262,8 @@ class Changes:
             dataset, name, column = self._target(connection, target)
             with connection.transaction():
                 claim(connection, dataset, [name])
-                describing.describe(connection, dataset, name, column, text)
                 said = self._recipe(dataset, name).describing({column: text})
+                describing.describe(connection, dataset, name, column, text)
                 remembered.note(connection, dataset, {name: said})
             remembered.settle(self.server, self.database)
             return {"dataset": dataset, "table": name, "column": column or None, "text": text}

@@ -116,6 +116,7 @@ FOR UPDATE;
 
 -- name: views
 -- Views over the table and views over those, the nearest first; `depth` is the longest way.
+-- Asks nothing that waits for whoever has locked a relation.
 WITH RECURSIVE above(oid, depth) AS (
     SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -127,7 +128,7 @@ WITH RECURSIVE above(oid, depth) AS (
     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
 )
 SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
-       pg_get_userbyid(c.relowner) AS owner, pg_get_viewdef(c.oid) AS definition,
+       pg_get_userbyid(c.relowner) AS owner,
        pg_get_userbyid(c.relowner) = session_user AS ours,
        c.reloptions AS options, obj_description(c.oid, 'pg_class') AS comment,
        c.relkind NOT IN ('v', 'm')
@@ -140,6 +141,10 @@ SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,
 FROM (SELECT oid, max(depth) AS depth FROM above GROUP BY oid) a
 JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
 ORDER BY a.depth, c.oid;
+
+-- name: definition
+-- Locks all that a view reads, as a reader does: to be asked only where that waits briefly.
+SELECT pg_get_viewdef(%(oid)s::oid) AS definition;
 
 -- name: grants
 -- Everything granted on a relation or its columns, but for what its owner has anyway.

@@ -217,7 +217,10 @@ class Job:
         return table
 
     def _written(self, there: Existing | None) -> Written:
-        return versions.written_since(self.connection, there.oid) if there else Written()
+        if there is None:
+            return Written()
+        ask = partial(versions.written_since, self.connection, there.oid)
+        return self._patience.look(self.connection, there.oid, ask)
 
     def _report(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
@@ -324,7 +327,7 @@ class Job:
         kept = (
             made is not None
             and old is not None
-            and versions.may_keep(self.connection, old, self.keeping)
+            and versions.may_keep(self.connection, old, self.keeping, self._patience)
         )
         keep = versions.new_name() if kept else ""
         refused = partial(self._checks.key_refused, target)

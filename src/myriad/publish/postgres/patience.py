@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -27,6 +28,14 @@ GIVE_WAY_MS = 100
 # https://www.postgresql.org/docs/18/explicit-locking.html#LOCKING-TABLES
 READERS = ("AccessShareLock", "RowShareLock")
 WRITERS = (*READERS, "RowExclusiveLock")
+# ... or who only reads: all but those who lock it entirely.
+SHARERS = (
+    *WRITERS,
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+)
 Result = TypeVar("Result")
 
 
@@ -81,6 +90,13 @@ class Patience:
             else:
                 return done
 
+    def look(self, connection: psycopg.Connection, oid: int, ask: Callable[[], Result]) -> Result:
+        """Return what is asked of a relation, which waits for whoever locks it entirely.
+
+        Raises SwapBlocked.
+        """
+        return self.until(connection, lambda _: ask(), [oid], SHARERS)
+
 
 def briefly(connection: psycopg.Connection) -> None:
     """Let no statement of this transaction wait for long."""
@@ -133,6 +149,13 @@ class _Wait:
         )
 
     def _holders(self) -> list[Row]:
+        """Return who is in the way; nobody where the catalog that says it is locked, too."""
+        with suppress(*WAITED), self.connection.transaction(force_rollback=True):
+            briefly(self.connection)
+            return self._found()
+        return []
+
+    def _found(self) -> list[Row]:
         views = [view["oid"] for view in query(self.connection, "views", oids=list(self.old))]
         found = self._holding([*self.old, *views])
         if not found:  # a foreign key goes only when nobody is at the other table, either

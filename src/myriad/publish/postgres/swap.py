@@ -123,6 +123,7 @@ def _swap(
     references = query(connection, "references", oids=old, but=old) if old else []
     _refuse_foreign(connection, views, references)
     kept = [carried.kept(connection, view["oid"]) for view in views]
+    definitions = [query(connection, "definition", oid=view["oid"])[0] for view in views]
     for reference in references:
         _alter_holder(connection, reference, "DROP", "")
     for view in reversed(views):
@@ -137,8 +138,8 @@ def _swap(
             carried.strip(connection, table.dataset, table.table.name)
             columns = {column.name for column in table.table.columns}
             carried.restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
-    for view, things in zip(views, kept, strict=True):
-        _recreate(connection, view, things, fill=not rehearsal)
+    for view, definition, things in zip(views, definitions, kept, strict=True):
+        _recreate(connection, view | definition, things, fill=not rehearsal)
     for reference in references:
         refer_again(connection, reference, rehearsal=rehearsal)
     return Swapped(made, away)

@@ -234,7 +234,9 @@ class Undo:
         if present is not None:
             carry = self._with_present_indexes(back, present.oid, name, carry)
         columns = self._columns_of(state.oid)
-        kept = present is not None and versions.may_keep(self.connection, present.oid, self.keeping)
+        kept = present is not None and versions.may_keep(
+            self.connection, present.oid, self.keeping, self.patience
+        )
         if present is not None and not (kept or self.for_good):
             raise WouldBeLost(self._full(state))
         keep = versions.new_name() if kept else ""

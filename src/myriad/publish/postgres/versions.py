@@ -16,6 +16,7 @@ from myriad import named_sql
 from myriad.named_sql import Row
 from myriad.publish.keeping import DAY, Keeping
 from myriad.publish.postgres import ddl
+from myriad.publish.postgres.patience import Patience
 from myriad.publish.report import Written
 
 SCHEMA = "myriad"
@@ -180,11 +181,14 @@ def keep(connection: psycopg.Connection, dataset: str, name: str, kept: Kept) ->
     query(connection, "keep", dataset=dataset, name=name, foreign_keys=keys, **values)
 
 
-def may_keep(connection: psycopg.Connection, oid: int, keeping: Keeping) -> bool:
-    """Say whether a relation can be kept at all."""
+def may_keep(
+    connection: psycopg.Connection, oid: int, keeping: Keeping, patience: Patience
+) -> bool:
+    """Say whether a relation can be kept at all; raises SwapBlocked."""
     if keeping.versions == 0 or keeping.most is None:
         return keeping.versions > 0
-    row = connection.execute("SELECT pg_total_relation_size(%s::oid)", [oid]).fetchone()
+    size = "SELECT pg_total_relation_size(%s::oid)"
+    row = patience.look(connection, oid, lambda: connection.execute(size, [oid]).fetchone())
     return row is not None and row[0] is not None and row[0] <= keeping.most
 
 
