@@ -7,7 +7,7 @@ from collections.abc import Iterable
 # What a terminal obeys: control characters, but for tab and newline, and those that turn the
 # direction of what follows.
 OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
-OBEYED |= {0x200E, 0x200F, *range(0x2066, 0x206A)}
+OBEYED |= {0x061C, 0x200E, 0x200F, *range(0x2066, 0x206A)}
 _SHOWN = {mark: ascii(chr(mark))[1:-1] for mark in OBEYED}
 
 
