@@ -1,10 +1,11 @@
 """A recipe says what a table is, and where it goes."""
 
 import json
+from contextlib import closing
 
 import pytest
 
-from myriad.errors import NotRunning, UsageError
+from myriad.errors import EngineError, NotRunning, UsageError
 from myriad.publish import recipes, remembered
 from tests.harness import run
 from tests.publishing import Place
@@ -55,6 +56,36 @@ def test_descriptions_of_before_recipes_had_them_are_in_it(place: Place) -> None
         place.installation.server(), (place.database, "public"), {"t": recipes.Recipe()}
     )
     assert place.installation.recipe("t", place.database).description == "What we sold."
+
+
+def test_what_is_noted_and_held_by_somebody_is_said_and_taken_over_later(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(remembered, "BRIEFLY", "SET LOCAL lock_timeout = '200ms'")
+    place.publish(place.write("t.csv", "id,v\n1,a\n"))
+    note = "INSERT INTO myriad.recipe VALUES ('public', 't', '{\"description\": \"Sold.\"}')"
+    place.ask(note)  # as a publish that was killed right after its commit
+    with closing(place.connect(autocommit=False)) as somebody:
+        somebody.execute("SELECT FROM myriad.recipe FOR UPDATE")
+        with pytest.raises(EngineError, match="changing the recipes") as caught:
+            place.installation.recipe("t", place.database)
+        assert caught.value.hint.startswith("Try again")
+        place.publish(place.write("u.csv", "id,v\n1,a\n"))
+        assert f"recipes of {place.database} are not taken over yet" in caplog.text
+    with closing(place.installation.server().connect()) as control:
+        control.execute("LOCK TABLE public.recipe IN SHARE MODE")
+        with pytest.raises(EngineError, match="changing the recipes"):
+            place.installation.recipe("t", place.database)
+    assert place.installation.recipe("t", place.database).description == "Sold."
+    assert place.one("SELECT count(*) FROM myriad.recipe") == 0
+
+
+def test_who_only_asks_for_recipes_does_not_bring_a_record_up_to_date(place: Place) -> None:
+    place.publish(place.write("t.csv", "id,v\n1,a\n"))
+    place.ask("DROP SCHEMA myriad CASCADE")
+    place.ask("CREATE SCHEMA myriad")
+    remembered.take_over(place.installation.server(), place.database)
+    assert place.one("SELECT count(*) FROM pg_tables WHERE schemaname = 'myriad'") == 0
 
 
 def test_a_table_goes_where_it_went_before(place: Place) -> None:

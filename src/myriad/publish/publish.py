@@ -126,7 +126,9 @@ class _Place:
         database, dataset = self.names(options)
         history = Run(dataset, sources=[readable(str(source)) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
-        known = remembered.of_dataset(self.engines.postgres, database, dataset)
+        # The tables may go to Cassandra alone, whatever there is in PostgreSQL.
+        remembered.settle(self.engines.postgres, database)
+        known = remembered.taken_over(self.engines.postgres, database, dataset)
         run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
 
         opening = Opening(self.engines.postgres, database, dataset, options, known)

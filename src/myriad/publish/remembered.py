@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
+from operator import itemgetter
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -16,13 +17,14 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
-from myriad.errors import MyriadError, UsageError
+from myriad.errors import EngineError, MyriadError, UsageError
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import naming
 from myriad.publish.recipes import MOST_BYTES, Recipe, from_data
 
 query = named_sql.load("myriad.publish", "remembered.sql").query
-LOCK_WAIT_MS = 5000  # somebody else takes over what is noted at this moment
+# Somebody else may take over, or note, the same at this moment.
+BRIEFLY = "SET LOCAL lock_timeout = '5s'"
 
 log = logging.getLogger("myriad.publish")
 
@@ -30,6 +32,11 @@ log = logging.getLogger("myriad.publish")
 def of_dataset(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
     """Return the recipes of all tables of a dataset, by table."""
     take_over(server, database)
+    return taken_over(server, database, dataset)
+
+
+def taken_over(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
+    """Return the recipes of all tables of a dataset as the control database has them."""
     with closing(server.connect(autocommit=True)) as control:
         CONTROL.require(control)
         rows = query(control, "of_dataset", database=database, dataset=dataset)
@@ -47,7 +54,7 @@ def save(server: Server, place: tuple[str, str], recipes: Mapping[str, Recipe]) 
     for recipe in recipes.values():
         check_size(recipe)
     with closing(server.connect()) as control:
-        for name, recipe in recipes.items():
+        for name, recipe in sorted(recipes.items(), key=itemgetter(0)):
             write(control, place, name, recipe.as_data())
         control.commit()
 
@@ -57,7 +64,7 @@ def note(connection: psycopg.Connection, dataset: str, recipes: Mapping[str, Rec
 
     An empty one is forgotten. `take_over` is to follow when that is committed.
     """
-    for name, recipe in recipes.items():
+    for name, recipe in sorted(recipes.items(), key=itemgetter(0)):
         check_size(recipe)
         data = Jsonb(recipe.as_data())
         query(connection, "note", dataset=dataset, name=name, recipe=data)
@@ -66,24 +73,39 @@ def note(connection: psycopg.Connection, dataset: str, recipes: Mapping[str, Rec
 def take_over(server: Server, database: str) -> None:
     """Take over what is noted in a database; where nothing is, or nothing was published, nothing.
 
-    May be repeated: what is noted goes only when the control database has it.
+    May be repeated: what is noted goes only when the control database has it. Raises EngineError if
+    somebody else keeps us waiting, TooNew, NotOurs.
     """
     for_data = database not in naming.FORBIDDEN_DATABASES
     connection = databases.enter(server, database) if for_data else None
     if connection is None:
         return
     with closing(connection):
-        if RECORD.number(connection) is None:
+        if RECORD.number(connection) is None or not query(connection, "is_noting")[0]["yes"]:
             return
-        RECORD.bring_up_to_date(connection)
-        with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-            rows = query(connection, "take")
-            if rows:
-                with closing(server.connect()) as control:
-                    for row in rows:
-                        write(control, (database, row["dataset"]), row["name"], row["recipe"])
-                    control.commit()
+        try:
+            with connection.transaction():
+                _take(server, connection, database)
+        except psycopg.errors.LockNotAvailable as error:
+            raise EngineError(
+                f"somebody else is changing the recipes of {database} at this moment",
+                hint="Try again; `myriad people activity` shows who does not end a transaction.",
+            ) from error
+
+
+def _take(server: Server, connection: psycopg.Connection, database: str) -> None:
+    """Take over what is noted, in a transaction; all take and note it in the same order."""
+    connection.execute(BRIEFLY)
+    rows = query(connection, "take")
+    if not rows:
+        return
+    with closing(server.connect()) as control:
+        control.execute(BRIEFLY)
+        for row in rows:
+            write(control, (database, row["dataset"]), row["name"], row["recipe"])
+        control.commit()
+    for row in rows:
+        query(connection, "taken", dataset=row["dataset"], name=row["name"])
 
 
 def settle(server: Server, database: str) -> None:

@@ -25,5 +25,12 @@ WHERE recipe.changed < %(began)s;
 INSERT INTO myriad.recipe (dataset, name, recipe) VALUES (%(dataset)s, %(name)s, %(recipe)s)
 ON CONFLICT (dataset, name) DO UPDATE SET recipe = excluded.recipe;
 
+-- name: is_noting
+-- Nothing is noted where nothing was published, or only by a version that noted nothing.
+SELECT to_regclass('myriad.recipe') IS NOT NULL AS yes;
+
 -- name: take
-DELETE FROM myriad.recipe RETURNING dataset, name, recipe;
+SELECT dataset, name, recipe FROM myriad.recipe ORDER BY dataset, name FOR UPDATE;
+
+-- name: taken
+DELETE FROM myriad.recipe WHERE dataset = %(dataset)s AND name = %(name)s;

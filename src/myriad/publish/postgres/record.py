@@ -54,6 +54,8 @@ def save(
     connection: psycopg.Connection, report: Report, states: Mapping[str, versions.State]
 ) -> None:
     """Write down a publish that is about to be committed, in the same transaction."""
+    recipes = {table.table.name: table.recipe for table in report.tables}
+    remembered.note(connection, report.dataset, recipes)
     for table in report.tables:
         name = table.table.name
         adds = table.action in ("appended", "merged")
@@ -73,7 +75,6 @@ def save(
             },
         )
         table.turn, table.version = versions.note(connection, report.dataset, name, states[name])
-        remembered.note(connection, report.dataset, {name: table.recipe})
         describing.take(connection, report.dataset, name, table.recipe.said_of)
         describing.freshen(connection, report.dataset, name)
     _save_rejects(connection, report)
