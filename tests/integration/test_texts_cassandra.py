@@ -1,14 +1,16 @@
 """Names and descriptions in Cassandra: what must be written in quotes, and what is refused."""
 
 import zipfile
+from contextlib import closing
 
 import pytest
 
 from myriad.cql.text import RESERVED
 from myriad.engines.cassandra.nodes import jars
 from myriad.errors import CqlError, UsageError
+from myriad.publish import remembered
 from myriad.publish.recipes import Recipe
-from tests.harness import run
+from tests.harness import as_admin, run
 from tests.keyspaces import Space
 
 # Words of CQL that may be names.
@@ -58,6 +60,21 @@ def test_a_description_that_a_terminal_would_obey_is_refused_and_lines_are_kept(
         space.installation.say(name, "a\x1b[31mb")
     space.installation.say(name, "What we sold:\n\tall of it")
     assert _comment(space).startswith("What we sold:\n\tall of it\nPublished ")
+
+
+def test_what_is_said_stays_when_older_recipes_are_taken_over_later(space: Space) -> None:
+    path, name = space.write("t.csv", "id,v\n1,a\n"), f"{space.dataset}.t"
+    space.publish(path, "id", to="both")
+    space.installation.unpublish(name, engine="postgres")
+    server, database = space.installation.server(), space.installation.settings.database
+    with closing(as_admin(server, database, autocommit=True)) as connection:
+        recipe = '{"key": "id", "to": "cassandra"}'  # of a publish that was killed after its commit
+        connection.execute(
+            "INSERT INTO myriad.recipe VALUES (%s, 't', %s)", [space.dataset, recipe]
+        )
+    space.installation.say(name, "What we sold.")
+    there = remembered.of_dataset(server, database, space.dataset)["t"]
+    assert (there.description, there.key) == ("What we sold.", "id")
 
 
 def test_a_description_comes_in_with_the_recipe_and_is_changed_and_forgotten_with_it(
