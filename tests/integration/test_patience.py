@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from myriad.engines.postgres.base import CONTROL_DATABASE
 from myriad.errors import SchemaRefused, SwapBlocked
+from myriad.publish import published
 from myriad.publish.options import Step
 from tests.harness import COMMAND, wait_until
 from tests.publishing import Place
@@ -139,6 +140,26 @@ def test_who_locks_a_table_under_a_view_is_named_and_waited_for_only_so_long(
                 run.result(30)
             assert who in told[table].notices[0]
         somebody.rollback()
+
+
+def test_what_is_published_where_somebody_locks_a_table_is_said_to_be_unread(place: Place) -> None:
+    place.publish(place.write("t.csv", OLD))
+    unread: list[str] = []
+    with closing(place.connect(autocommit=False)) as somebody, ThreadPoolExecutor(1) as pool:
+        somebody.execute("LOCK TABLE t")
+        server = place.installation.server()
+        listed = pool.submit(published.everywhere, server, None, lambda e: unread.append(e.message))
+        rows = _result_or_none(listed)
+        somebody.rollback()
+    assert rows is not None
+    assert place.database not in {row["database"] for row in rows}
+    assert [said for said in unread if place.database in said and "lock timeout" in said]
+
+
+def _result_or_none(run: "Future[Any]") -> Any:
+    with suppress(TimeoutError):
+        return run.result(20)
+    return None
 
 
 def test_nobody_waits_for_a_rename_that_waits_for_recipes(place: Place) -> None:

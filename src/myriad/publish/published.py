@@ -18,6 +18,7 @@ from myriad.settings import Settings
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
 
+LOCK_WAIT_MS = 2000  # the size of a table that somebody locks entirely is not to be had
 
 log = logging.getLogger("myriad.publish")
 Unread = Callable[[MyriadError], None]
@@ -59,6 +60,7 @@ def everywhere(
 def _of_database(server: Server, name: str) -> list[dict[str, Any]]:
     try:
         with closing(server.connect(name, autocommit=True)) as connection:
+            connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
             return record.published(connection)
     except psycopg.Error as error:
         raise EngineError(
