@@ -114,6 +114,21 @@ class Door:
         The caller lets it have what the client sends, and what becomes of the client, and begins
         it.
         """
+        account = self.accounts.enter(entry)
+        try:
+            _check_room(account)
+            pool = await self._pool(entry, startup)
+            profile = self.profiles.known(pool, startup)
+            if profile is None:
+                profile = await self._learn(pool, startup, account)
+        except BaseException:
+            self._leave(account)
+            raise
+        session = Session(client, self, Whose(account, pool, address), profile)
+        self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
+        return session
+
+    async def _pool(self, entry: Entry, startup: Startup) -> Pool:
         if self.draining:
             raise Refused(_DRAINING)
         _check_database(startup, entry)
@@ -121,18 +136,12 @@ class Door:
         fault = objection(pool, startup)
         if fault:
             raise Refused(fault)
-        account = self.accounts.enter(entry)
-        try:
-            _check_room(account)
-            profile = self.profiles.known(pool, startup)
-            if profile is None:
-                profile = await self._learn(pool, startup, account)
-        except BaseException:
-            self.accounts.leave(account)
-            raise
-        session = Session(client, self, Whose(account, pool, address), profile)
-        self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
-        return session
+        return pool
+
+    def _leave(self, account: Account) -> None:
+        self.accounts.leave(account)
+        if not account.sessions:
+            self.dial.secrets.pop(account.name, None)
 
     async def _learn(self, pool: Pool, startup: Startup, account: Account) -> Profile:
         client = InternalClient(pool, account)
@@ -174,9 +183,7 @@ class Door:
         session.release()
         self.may_be_idle.pop(session, None)
         if self.sessions.pop(session.number, None) is not None:
-            self.accounts.leave(session.account)
-            if not session.account.sessions:
-                self.dial.secrets.pop(session.account.name, None)
+            self._leave(session.account)
             session.pool.leave()
 
     def cancel(self, number: int, key: bytes) -> None:

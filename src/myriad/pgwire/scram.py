@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from myriad.verifiers import ITERATIONS, SALT_BYTES
 
@@ -133,8 +133,8 @@ class Exchange:
 class Keys:
     """What logs in without a password: the keys that a person's own login yielded."""
 
-    client_key: bytes
-    server_key: bytes
+    client_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
 
 
 class Client:

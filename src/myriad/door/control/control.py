@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
@@ -36,7 +36,7 @@ class Administrator:
     """Who the door itself is in the server, in which database, and the server's version."""
 
     user: str
-    password: str
+    password: str = field(repr=False)
     database: str
     version: int
 

@@ -194,7 +194,7 @@ class Login(asyncio.Protocol):
 
     def _hand_over(self, session: Opened) -> None:
         """Let a session have the client, and what it has sent already behind its login."""
-        if self._lost:  # nobody else would tell it
+        if self._lost or self._transport.is_closing():  # nobody else would tell it
             session.connection_lost(None)
             raise ConnectionResetError
         self._transport.set_protocol(session)

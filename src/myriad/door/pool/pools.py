@@ -173,7 +173,7 @@ class Pools:
         if not still:
             backend.abort()
             raise Refused(replaced(pool.database))
-        if backend.closed:
+        if backend.closed or backend.transport.is_closing():
             raise NoServer("it ended the connection")
 
     def _tell(self, pool: Pool, fault: Fault) -> None:

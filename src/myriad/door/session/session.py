@@ -50,7 +50,8 @@ class Session(SessionState):
         self.shared.watch(self)
         named = wire.parameter_status("session_authorization", self.account.name)
         key = wire.key_data(self.number, self.key)
-        self.transport.write(self.statuses + named + key + wire.READY[wire.IDLE])
+        statuses, self.statuses = self.statuses, b""
+        self.transport.write(statuses + named + key + wire.READY[wire.IDLE])
 
     # From the client
 
