@@ -193,8 +193,8 @@ def test_an_undo_in_both_that_is_interrupted_after_postgres_is_done_is_finished_
     _both(both, "two", 20)
     real = Changes.undo
 
-    def interrupted(*arguments: Any) -> None:
-        real(*arguments)
+    def interrupted(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
