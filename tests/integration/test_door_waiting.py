@@ -76,9 +76,13 @@ def states(place: Place, person: str = ONE) -> list[str]:
 
 def far_end(session: Wire) -> list[str]:
     """Return the columns of /proc/net/tcp about the other end of a local connection."""
-    port = f":{session.stream.getsockname()[1]:04X}"
-    lines = Path("/proc/net/tcp").read_text().splitlines()
-    [found] = [fields for fields in map(str.split, lines) if fields[2].endswith(port)]
+    # Both ports: connections between others, also some that have ended, may have one of them.
+    ends = [
+        f":{port:04X}"
+        for port in (session.stream.getpeername()[1], session.stream.getsockname()[1])
+    ]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    [found] = [fields for fields in lines if [end[-5:] for end in fields[1:3]] == ends]
     return found
 
 
