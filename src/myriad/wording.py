@@ -34,8 +34,14 @@ def number_of(number: int, noun: str) -> str:
 
 def meant(name: str, names: Iterable[str], otherwise: str) -> str:
     """Return a hint at the one of `names` that was meant by `name`; `otherwise` if none is near."""
+    near = nearest(name, names)
+    return otherwise if near is None else f"Is {near} meant?"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of `names` that is most like `name`, None if none is like it."""
     near = difflib.get_close_matches(name, sorted(set(names)), n=1)
-    return f"Is {near[0]} meant?" if near else otherwise
+    return near[0] if near else None
 
 
 def changed(line: str) -> str:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from myriad.engines.postgres.base import CONTROL_DATABASE
-from myriad.errors import SchemaRefused, SwapBlocked
+from myriad.errors import EngineError, MyriadError, SchemaRefused, SwapBlocked
 from myriad.publish import published
 from myriad.publish.options import Step
 from tests.harness import COMMAND, wait_until
@@ -101,7 +101,7 @@ def test_all_that_change_a_table_say_for_whom_they_wait_and_go_on_when_that_ends
             run.result(30)
     for table, one in told.items():
         [notice] = one.notices
-        assert notice.startswith("waiting for readers of the old table, "), table
+        assert notice.startswith("waiting for those who hold the old table, "), table
         assert f"(pid {reader.pid}, for 0:00:0" in notice, table
         assert "\nhint: It goes on when their transactions end" in notice, table
     assert place.one("SELECT count(*) FROM merged WHERE v = 'a'") == 1
@@ -142,24 +142,85 @@ def test_who_locks_a_table_under_a_view_is_named_and_waited_for_only_so_long(
         somebody.rollback()
 
 
-def test_what_is_published_where_somebody_locks_a_table_is_said_to_be_unread(place: Place) -> None:
-    place.publish(place.write("t.csv", OLD))
-    unread: list[str] = []
+@pytest.mark.parametrize(
+    "lock", ["LOCK TABLE t", "REINDEX INDEX t_pkey", "LOCK TABLE t IN SHARE MODE"]
+)
+def test_what_is_published_is_listed_whoever_locks_it(place: Place, lock: str) -> None:
+    place.publish(*(place.write(f"{name}.csv", OLD) for name in ("t", "u")), keys={"t": ("id",)})
+    unread: list[MyriadError] = []
     with closing(place.connect(autocommit=False)) as somebody, ThreadPoolExecutor(1) as pool:
-        somebody.execute("LOCK TABLE t")
+        somebody.execute(lock.encode())
         server = place.installation.server()
-        listed = pool.submit(published.everywhere, server, None, lambda e: unread.append(e.message))
+        listed = pool.submit(published.everywhere, server, None, unread.append)
         rows = _result_or_none(listed)
         somebody.rollback()
     assert rows is not None
-    assert place.database not in {row["database"] for row in rows}
-    assert [said for said in unread if place.database in said and "lock timeout" in said]
+    assert unread == []
+    sizes = {row["name"]: row["bytes"] for row in rows if row["database"] == place.database}
+    assert (sizes["t"] is None) == (not lock.endswith("SHARE MODE"))
+    assert sizes["u"] > 0
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unpublished(place: Place) -> None:
+    """Here the record itself is locked, which only Myriad and superusers may."""
+    place.publish(place.write("t.csv", OLD))
+    with closing(place.connect(autocommit=False)) as somebody:
+        somebody.execute("LOCK TABLE myriad.published")
+        command = [*COMMAND, "list", "--json", "--home", str(place.installation.home.folder)]
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        somebody.rollback()
+    assert listed.returncode == EngineError.exit_code
+    assert f"what is published in database {place.database} cannot be read" in listed.stderr
+
+
+def test_the_hint_at_a_table_names_its_dataset_where_that_is_to_be_typed(place: Place) -> None:
+    place.publish(place.write("orders.csv", OLD), dataset="d")
+    for ask in (place.installation.describe, place.installation.diff):
+        with pytest.raises(MyriadError) as refused:
+            ask("orders", database=place.database)
+        assert refused.value.hint == "Is d.orders meant?"
 
 
 def _result_or_none(run: "Future[Any]") -> Any:
     with suppress(TimeoutError):
         return run.result(20)
     return None
+
+
+def test_who_waits_in_front_of_us_is_named_with_those_they_wait_for(place: Place) -> None:
+    published_twice(place, "undone")
+    hasty, told = place.within(swap_timeout=4), Told()
+    with (
+        ThreadPoolExecutor(2) as pool,
+        reading(place, "undone") as reader,
+        closing(place.connect(autocommit=False)) as queued,
+    ):
+        pids = reader.pid, queued.info.backend_pid
+        lock = pool.submit(queued.execute, "LOCK TABLE undone")
+        wait_until(lambda: place.one("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0)
+        run = pool.submit(hasty.publish, place.write("undone.csv", OLD), progress=told)
+        with pytest.raises(SwapBlocked) as refused:
+            run.result(30)
+        reader.end()
+        lock.result(30)
+        queued.rollback()
+    for pid in pids:
+        assert f"(pid {pid}, for 0:00:0" in refused.value.message
+
+
+def test_who_locks_another_table_that_a_view_reads_is_named(place: Place) -> None:
+    published_twice(place, "undone", "beside")
+    place.ask("CREATE VIEW over_both AS SELECT id FROM undone JOIN beside USING (id)")
+    hasty, told = place.within(swap_timeout=4), Told()
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(place.connect(autocommit=False)) as somebody,
+    ):
+        somebody.execute("LOCK TABLE beside")
+        run = pool.submit(hasty.publish, place.write("undone.csv", OLD), progress=told)
+        with pytest.raises(SwapBlocked, match=f"pid {somebody.info.backend_pid}, "):
+            run.result(30)
+        somebody.rollback()
 
 
 def test_nobody_waits_for_a_rename_that_waits_for_recipes(place: Place) -> None:
@@ -287,9 +348,9 @@ def test_a_command_says_it_on_standard_error_as_json_or_not_at_all(place: Place)
         reader.end()
         codes = [command.process.wait(60) for command in commands]
         assert codes == [0] * 3, [command.err for command in commands]
-    assert plain.err.startswith("waiting for readers of the old table, ")
+    assert plain.err.startswith("waiting for those who hold the old table, ")
     assert "back to version 1" in plain.out
-    assert json.loads(data.err)["warning"].startswith("waiting for readers of the old table, ")
+    assert json.loads(data.err)["warning"].startswith("waiting for those who hold the old table, ")
     assert json.loads(data.out)["kind"] == "undo"
     assert (silent.out, silent.err) == ("", "")
 

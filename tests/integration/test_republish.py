@@ -167,7 +167,7 @@ def test_two_publishes_of_one_table_at_once_do_not_mix(place: Place) -> None:
 
     def second(step: Step) -> None:
         if step.phase == "building keys":
-            with pytest.raises(PublishError, match="being published by somebody else"):
+            with pytest.raises(PublishError, match="being changed by somebody else"):
                 place.publish(path)
             seen.append(step)
 

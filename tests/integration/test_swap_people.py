@@ -244,7 +244,7 @@ def test_publishes_that_race_never_mix(place: Place) -> None:
             outcomes = list(pool.map(publish, pairs))
             assert None in outcomes
             for refused in filter(None, outcomes):
-                assert "being published by somebody else" in refused.message
+                assert "being changed by somebody else" in refused.message
                 assert refused.hint
             rows = place.ask("SELECT mark, count(*) FROM a GROUP BY 1")
             ((mark, count),) = rows

@@ -239,7 +239,7 @@ def test_a_publish_waits_for_one_of_the_same_table_where_it_is_told_to(space: Sp
     with ThreadPoolExecutor() as pool:
         with record.opened(space.installation.server()) as other:
             other.claim(space.dataset, "t")
-            with pytest.raises(PublishError, match="being published by somebody else"):
+            with pytest.raises(PublishError, match="being changed by somebody else"):
                 space.publish(file(space, "one"), "part/n", wait=0.1)
             second = pool.submit(space.publish, file(space, "two"), "part/n", wait=60.0)
             wait_until(lambda: "running" in _outcomes(space))

@@ -1,5 +1,6 @@
 """`myriad list`, `show`, `unpublish`, `rename` and `describe`: what is published."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,19 +26,25 @@ def list_command(session: Session) -> None:
         session.warn(f"{problem.message}\nhint: {problem.hint}")
     if session.as_json:
         session.result(rows, "")
-        return
-    if not (rows or unread):
+    elif rows:
+        console().print(_listed(rows))
+    elif not unread:
         session.say("Nothing is published yet: `myriad publish FILE`.")
-        return
+    if unread:
+        sys.exit(unread[0].exit_code)
+
+
+def _listed(rows: list[dict[str, Any]]) -> Table:
     heads = "engine", "database", "dataset", "table", "rows", "bytes", "published", "source"
     shown = Table(*heads, box=None)
     for row in rows:
         when = f"{row['finished']:%Y-%m-%d %H:%M}"
-        numbers = f"{row['rows']:,}", f"{row['bytes']:,}"
+        size = "" if row["bytes"] is None else f"{row['bytes']:,}"  # somebody locks it
+        numbers = f"{row['rows']:,}", size
         names = row["engine"], row["database"], row["dataset"], row["name"]
         cells = (*names, *numbers, when, row["source"])
         shown.add_row(*map(cell, cells))
-    console().print(shown)
+    return shown
 
 
 @click.command("show")

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from myriad.errors import PublishError, UsageError
-from myriad.wording import OBEYED, meant, obeyed
+from myriad.wording import OBEYED, nearest, obeyed
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
 FORBIDDEN_DATABASES = ("postgres", "myriad", "template0", "template1")  # the server's, and ours
@@ -95,9 +95,18 @@ def check_dataset(dataset: str) -> None:
         )
 
 
-def unknown(table: str, database: str, names: Iterable[str]) -> PublishError:
-    """Return the error for a table that is none of `names`, with the nearest of them as hint."""
-    return PublishError(
-        f"no table {table} is published in {database}",
-        hint=meant(table, names, "`myriad list` shows what there is."),
-    )
+def unknown(
+    table: str, database: str, default: str, there: Iterable[tuple[str, str]]
+) -> PublishError:
+    """Return the error for a table that is none of those `there`, with the nearest as hint.
+
+    Those are pairs of dataset and name; of the dataset `default` the name alone is to be typed.
+    """
+    typed: dict[str, str] = {}
+    for dataset, name in sorted(there, key=lambda place: (place[0] != default, place)):
+        whole = f"{dataset}.{name}"
+        typed |= {whole: name if dataset == default else whole}
+        typed.setdefault(name, typed[whole])
+    near = nearest(table, typed)
+    hint = "`myriad list` shows what there is." if near is None else f"Is {typed[near]} meant?"
+    return PublishError(f"no table {table} is published in {database}", hint=hint)

@@ -18,7 +18,7 @@ from myriad.settings import Settings
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
 
-LOCK_WAIT_MS = 2000  # the size of a table that somebody locks entirely is not to be had
+LOCK_WAIT_MS = 2000  # enough for whoever does not mean to stay
 
 log = logging.getLogger("myriad.publish")
 Unread = Callable[[MyriadError], None]
@@ -94,8 +94,16 @@ def describe(
         found = reports(server, place, dataset, name)
         if found:
             return found[0] | ({"cassandra": found[1]} if found[1:] else {})
-    rows = [row for row in everywhere(server) if row["database"] == place]
-    raise naming.unknown(table, place, [row["name"] for row in rows])
+    raise naming.unknown(table, place, settings.dataset, _places(server, place))
+
+
+def _places(server: Server, database: str) -> list[tuple[str, str]]:
+    """Return dataset and name of what is published there; raises what keeps it from being read."""
+    unread: list[MyriadError] = []
+    rows = everywhere(server, unread=unread.append)
+    if unread:
+        raise unread[0]
+    return [(row["dataset"], row["name"]) for row in rows if row["database"] == database]
 
 
 def reports(server: Server, database: str, dataset: str, name: str) -> list[dict[str, Any]]:

@@ -150,7 +150,7 @@ class Record:
         while not self.take(keyspace, name):
             if time.monotonic() >= until:
                 raise PublishError(
-                    f"{keyspace}.{name} is being published by somebody else right now",
+                    f"{keyspace}.{name} is being changed by somebody else right now",
                     hint=hint,
                 )
             time.sleep(CLAIM_PAUSE)

@@ -339,7 +339,8 @@ class Changes:
             if name and versions.query(connection, "known", dataset=dataset, name=name):
                 return dataset, name
         there = versions.query(connection, "names")
-        raise naming.unknown(table, self.database, [row["name"] for row in there])
+        places = [(row["dataset"], row["name"]) for row in there]
+        raise naming.unknown(table, self.database, self.settings.dataset, places)
 
     @contextmanager
     def _noted(self, connection: psycopg.Connection, run: Run) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ def claim(
             continue
         waited = f", for {wait:g} s already" if wait else ""
         raise PublishError(
-            f"{dataset}.{name} is being published by somebody else right now{waited}",
+            f"{dataset}.{name} is being changed by somebody else right now{waited}",
             hint=hint,
         )
 

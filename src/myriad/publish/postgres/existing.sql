@@ -203,15 +203,30 @@ SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T') AND word = ANY(%(
 SELECT DISTINCT unnest(ARRAY[conrelid, confrelid]) AS oid FROM pg_constraint
 WHERE contype = 'f' AND (conrelid = ANY(%(oids)s) OR confrelid = ANY(%(oids)s));
 
+-- name: beneath
+-- Relations that these views read: a definition is told only to who may read them.
+SELECT DISTINCT d.refobjid AS oid
+FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+WHERE r.ev_class = ANY(%(oids)s) AND d.refclassid = 'pg_class'::regclass;
+
 -- name: blockers
--- An autovacuum has no user; a parallel worker holds what its leader holds.
+-- Those who hold what is in the way, or else who wait for it, as whoever comes later waits for
+-- them, and for whom these wait. An autovacuum has no user; a parallel worker holds what its leader
+-- holds.
+WITH RECURSIVE asked AS MATERIALIZED (
+    SELECT l.pid, l.granted FROM pg_locks l
+    WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.relation = ANY(%(oids)s) AND l.mode <> ALL(%(beside)s)
+),
+blocking(pid) AS (
+    SELECT pid FROM asked WHERE granted OR NOT EXISTS (SELECT FROM asked WHERE granted)
+    UNION SELECT unnest(pg_blocking_pids(pid)) FROM blocking
+)
 SELECT a.pid, coalesce(a.usename::text, a.backend_type) AS holder,
        clock_timestamp() - coalesce(a.xact_start, a.backend_start) AS since
 FROM pg_stat_activity a
-WHERE a.pid <> pg_backend_pid() AND a.leader_pid IS NULL AND a.pid IN (
-    SELECT l.pid FROM pg_locks l
-    WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.relation = ANY(%(oids)s) AND l.granted AND l.mode <> ALL(%(beside)s))
+WHERE a.pid <> pg_backend_pid() AND a.leader_pid IS NULL
+  AND a.pid IN (SELECT pid FROM blocking)
 ORDER BY a.xact_start LIMIT 3;
 
 -- name: own_references

@@ -124,7 +124,7 @@ class _Wait:
         waited, timeout = time.monotonic() - self.began, self.patience.timeout
         if waited > timeout:
             raise SwapBlocked(
-                f"readers held the old table for {timeout:g} s: {self._named(self._holders())}; it"
+                f"the old table was held for {timeout:g} s by {self._named(self._holders())}; it"
                 " stays",
                 hint="Try again when their transactions have ended: `myriad people activity` shows"
                 " them.",
@@ -142,7 +142,7 @@ class _Wait:
             return
         self.told |= new or {None}
         self.patience.tell(
-            f"waiting for readers of the old table, {left:.0f} s at most:"
+            f"waiting for those who hold the old table, {left:.0f} s at most:"
             f" {self._named(holders)}\n"
             "hint: It goes on when their transactions end: COMMIT, or close the program. `myriad"
             " people activity` shows them; the limit `idle-seconds` ends those who do nothing."
@@ -159,13 +159,16 @@ class _Wait:
         views = [view["oid"] for view in query(self.connection, "views", oids=list(self.old))]
         found = self._holding([*self.old, *views])
         if not found:  # a foreign key goes only when nobody is at the other table, either
-            joined = [row["oid"] for row in query(self.connection, "joined", oids=list(self.old))]
-            found = self._holding(joined)
+            joined = query(self.connection, "joined", oids=list(self.old))
+            found = self._holding([row["oid"] for row in joined])
+        if not found:  # a view's definition is read
+            beneath = query(self.connection, "beneath", oids=views)
+            found = self._holding([row["oid"] for row in beneath], SHARERS)
         return found
 
-    def _holding(self, oids: Sequence[int]) -> list[Row]:
-        beside = list(self.beside)
-        return query(self.connection, "blockers", oids=list(oids), beside=beside)
+    def _holding(self, oids: Sequence[int], beside: Sequence[str] = ()) -> list[Row]:
+        harmless = list(beside or self.beside)
+        return query(self.connection, "blockers", oids=list(oids), beside=harmless)
 
     def _named(self, holders: Sequence[Row]) -> str:
         people = self.patience.people() if holders else {}

@@ -94,10 +94,16 @@ def _save_rejects(connection: psycopg.Connection, report: Report) -> None:
 
 
 def published(connection: psycopg.Connection) -> list[dict[str, Any]]:
-    """Return what is published in this database: dataset, name, rows, bytes, finished, source."""
+    """Return what is published in this database: dataset, name, rows, bytes, finished, source.
+
+    Bytes are None where somebody locks the table entirely.
+    """
     if not there(connection):
         return []
-    cursor = connection.execute(_SQL["list"])
+    try:
+        cursor = connection.execute(_SQL["list"], {"sizes": True})
+    except psycopg.errors.LockNotAvailable:  # locked between the look and the question
+        cursor = connection.execute(_SQL["list"], {"sizes": False})
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 

@@ -24,8 +24,20 @@ SELECT report -> 'made' FROM myriad.published WHERE dataset = %s AND name = %s;
 SELECT rows, report FROM myriad.published WHERE dataset = %s AND name = %s;
 
 -- name: list
--- Tables that somebody dropped by hand are not listed.
-SELECT p.dataset, p.name, p.rows, pg_total_relation_size(c.oid) AS bytes,
+-- Tables that somebody dropped by hand are not listed. To ask for the size of one that somebody
+-- locks entirely, or is about to, would wait for them; so would that of its index.
+WITH locked AS MATERIALIZED (
+    SELECT l.relation AS oid FROM pg_locks l
+    WHERE l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation'
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+),
+without_size AS MATERIALIZED (
+    SELECT oid FROM locked
+    UNION SELECT i.indrelid FROM pg_index i JOIN locked l ON l.oid = i.indexrelid
+)
+SELECT p.dataset, p.name, p.rows,
+       CASE WHEN %(sizes)s AND c.oid NOT IN (SELECT oid FROM without_size)
+            THEN pg_total_relation_size(c.oid) END AS bytes,
        r.finished, p.report ->> 'source' AS source
 FROM myriad.published p
 JOIN myriad.run r USING (run)

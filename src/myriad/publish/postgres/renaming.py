@@ -44,7 +44,7 @@ def _hold(connection: psycopg.Connection, dataset: str, name: str) -> None:
             connection.execute("SET LOCAL lock_timeout = 0")
     except psycopg.errors.LockNotAvailable as error:
         raise PublishError(
-            f"a table that points to {dataset}.{name} is being published right now",
+            f"a table that points to {dataset}.{name} is being changed right now",
             hint="Wait until that publish has ended.",
         ) from error
 

@@ -214,7 +214,7 @@ WHERE dataset = %(dataset)s AND name = %(name)s AND report IS NOT NULL
 ORDER BY turn DESC LIMIT 1;
 
 -- name: names
-SELECT name FROM myriad.published UNION SELECT name FROM myriad.version;
+SELECT dataset, name FROM myriad.published UNION SELECT dataset, name FROM myriad.version;
 
 -- name: published_in
 SELECT name FROM myriad.published WHERE dataset = %(dataset)s ORDER BY name;
