@@ -16,6 +16,7 @@ SCRIPTS = [
 ]
 
 MAX_MODULE_LINES = 400
+HEAVY = {"numpy", "pyarrow", "duckdb", "pgpq"}
 MAX_FUNCTION_LINES = 50
 
 
@@ -61,9 +62,26 @@ def test_the_doors_rooms_stay_few_and_far_apart() -> None:
 
 def test_no_command_loads_what_reads_files_before_it_reads_one() -> None:
     """numpy, pyarrow and duckdb take longer to load than most commands to run."""
-    heavy = {"numpy", "pyarrow", "duckdb", "pgpq"}
     modules = [path.stem for path in (SOURCE / "cli").glob("[!_]*.py")]
     script = f"import sys\nfrom myriad.cli import {', '.join(modules)}\nprint(*sys.modules)"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert not heavy & set(done.stdout.split())
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_commands_on_what_is_there_load_nothing_to_read_files_with(
+    tmp_path: Path,
+) -> None:
+    commands = "status", "down", "list", "history", "undo t", "unpublish t", "person list"
+    script = (
+        "import sys\nfrom click.testing import CliRunner\nfrom myriad import cli\n"
+        f"for command in {commands}:\n"
+        f"    arguments = [*command.split(), '--home', {str(tmp_path)!r}]\n"
+        "    print(CliRunner().invoke(cli.main, arguments).exit_code, file=sys.stderr)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not (HEAVY | {"cryptography", "rich"}) & set(done.stdout.split())
+    assert done.stderr.split() == [*"00", *"11111"]

@@ -5,8 +5,6 @@ import importlib
 
 import click
 
-import myriad
-
 # Command → the module that defines it; loaded on first use so that `myriad --help` is instant.
 COMMANDS = {
     "up": "engine",
@@ -54,6 +52,6 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(myriad.__version__, prog_name="myriad")
+@click.version_option(package_name="myriad-db", prog_name="myriad")
 def main() -> None:
     """Publish an organisation's data once; ten thousand people reach it."""

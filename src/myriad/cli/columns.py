@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
 from myriad.wording import OBEYED, harmless
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -20,9 +24,18 @@ def echo_json(data: object, *, err: bool = False) -> None:
     click.echo(text.translate({mark: f"\\u{mark:04x}" for mark in OBEYED}), err=err)
 
 
-def cell(text: str) -> Text:
+def cell(text: str) -> "Text":
     """Return what stands in a table; never markup: names and files are anybody's."""
+    from rich.text import Text  # noqa: PLC0415 - most commands print no table
+
     return Text(harmless(text))
+
+
+def grid(*heads: str, pad_edge: bool = True) -> "Table":
+    """Return a table without rows, for a terminal."""
+    from rich.table import Table  # noqa: PLC0415 - most commands print none
+
+    return Table(*heads, box=None, pad_edge=pad_edge)
 
 
 def print_columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

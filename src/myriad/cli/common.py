@@ -6,15 +6,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import psycopg
-from rich.console import Console
 
 import myriad
 from myriad.cli.columns import echo, echo_json
 from myriad.errors import EngineError, MyriadError, NotRunning, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
@@ -76,8 +77,10 @@ def confirm(question: str) -> None:
         raise click.Abort
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return where tables are printed; what is piped is not cut at a terminal's width."""
+    from rich.console import Console  # noqa: PLC0415 - most commands print no table
+
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
@@ -148,6 +151,8 @@ def _fail(session: Session, error: Exception) -> int:
 
 def as_myriad_error(error: Exception) -> MyriadError:
     """Return `error` as one with a hint, whatever it was."""
+    import psycopg  # noqa: PLC0415 - whoever raised its errors has loaded it
+
     if isinstance(error, MyriadError):
         return error
     if isinstance(error, psycopg.OperationalError):

@@ -16,7 +16,8 @@ from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.engines.postgres import embedded
 from myriad.errors import EngineError
 from myriad.machine import logs
-from myriad.running import background, door, status, supervisor
+from myriad.running import door, status
+from myriad.running.names import POSTGRES_AT
 
 MB = 1024 * 1024
 LINES = 50
@@ -27,9 +28,9 @@ LINES = 50
 @click.option(
     "--postgres-at",
     metavar="DSN",
-    envvar=background.POSTGRES_AT,
+    envvar=POSTGRES_AT,
     help="Use this PostgreSQL instead of one of our own. A DSN with a password is better given in"
-    f" the environment variable {background.POSTGRES_AT}: others can read command lines.",
+    f" the environment variable {POSTGRES_AT}: others can read command lines.",
 )
 @click.option("--port", type=int, help="Port that people connect to.")
 @click.option(
@@ -57,6 +58,8 @@ def up_command(
         where = {"engine": server.kind, "host": server.host, "port": server.port}
         session.done(where, f"ready on {server.host} port {server.port}{about}")
         return
+    from myriad.running import supervisor  # noqa: PLC0415 - only who stays up needs it
+
     supervisor.log.addHandler(_Tells(session))
     installation.up(postgres_at=postgres_at)
 
@@ -170,6 +173,8 @@ def logs_command(
 
 
 def _engine_log(installation: Myriad, lines: int) -> list[str]:
+    from myriad.running import supervisor  # noqa: PLC0415 - most commands start no engine
+
     running = installation.home.running()
     attached = running.dsn if running and running.engine == "attached" else None
     engine = supervisor.engine_for(installation.home, installation.settings, attached)

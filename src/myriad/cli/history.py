@@ -3,9 +3,8 @@
 from typing import Any
 
 import click
-from rich.table import Table
 
-from myriad.cli.columns import cell
+from myriad.cli.columns import cell, grid
 from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
 from myriad.cli.progress import progress
 from myriad.errors import WouldBeLost
@@ -41,7 +40,7 @@ def history_command(session: Session, table: str | None, database: str | None, l
         session.say("Nothing was published yet: `myriad publish FILE`.")
         return
     heads = "when", "who", "what", "engine", "tables", "rows", "size", "seconds", "outcome", "from"
-    shown = Table(*heads, box=None)
+    shown = grid(*heads)
     for run in runs:
         shown.add_row(*map(cell, _cells(run)))
         for line in _lines(run):

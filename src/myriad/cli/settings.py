@@ -1,9 +1,9 @@
 """`myriad settings`: every setting, its value and where that came from."""
 
 import click
-from rich.table import Table
 
-from myriad import settings as table
+from myriad import settings
+from myriad.cli.columns import grid
 from myriad.cli.common import Session, common, console
 
 
@@ -20,12 +20,12 @@ def settings_command(session: Session) -> None:
             "origin": current.origins.get(entry.name, "default"),
             "help": entry.metadata["help"],
         }
-        for entry in table.TABLE
+        for entry in settings.TABLE
     ]
     if session.as_json:
         session.result(rows, "")
         return
-    shown = Table("setting", "value", "from", "meaning", box=None, pad_edge=False)
+    shown = grid("setting", "value", "from", "meaning", pad_edge=False)
     for row in rows:
         shown.add_row(row["name"], str(row["value"]), row["origin"], row["help"])
     console().print(shown)

@@ -4,15 +4,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from myriad.cli.columns import cell
+from myriad.cli.columns import cell, grid
 from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
 from myriad.cli.progress import progress
 from myriad.model import reject_place
 from myriad.wording import number_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from myriad.errors import MyriadError
 
 
@@ -34,9 +35,9 @@ def list_command(session: Session) -> None:
         sys.exit(unread[0].exit_code)
 
 
-def _listed(rows: list[dict[str, Any]]) -> Table:
+def _listed(rows: list[dict[str, Any]]) -> "Table":
     heads = "engine", "database", "dataset", "table", "rows", "bytes", "published", "source"
-    shown = Table(*heads, box=None)
+    shown = grid(*heads)
     for row in rows:
         when = f"{row['finished']:%Y-%m-%d %H:%M}"
         size = "" if row["bytes"] is None else f"{row['bytes']:,}"  # somebody locks it

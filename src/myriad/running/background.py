@@ -21,10 +21,9 @@ from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
 from myriad.machine import logs, process
 from myriad.running import door
-from myriad.running.supervisor import LOG
+from myriad.running.names import LOG, POSTGRES_AT
 from myriad.settings import TABLE, Settings
 
-POSTGRES_AT = "MYRIAD_POSTGRES_AT"  # an environment variable, because command lines are public
 SAID = re.compile(r"\S+ \S+ (?:INFO|WARNING) (.*)")  # a line of the log, for people
 
 

@@ -21,7 +21,6 @@ from myriad.errors import StartFailed
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.machine import logs, process
-from myriad.running import tls
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
 COMMAND = (sys.executable, "-P", "-m", "myriad.door")
@@ -100,6 +99,8 @@ class Door:
         return process.why_down(self._child)
 
     def _configuration(self, reached: dict[str, Any]) -> dict[str, Any]:
+        from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one
+
         return {
             "fd": self._listening.fileno(),
             "home": str(self._home.folder),

@@ -22,6 +22,7 @@ from myriad.home.home import Home, Running
 from myriad.machine import logs, process
 from myriad.machine.pauses import Pauses
 from myriad.running import door, ports, serving
+from myriad.running.names import LOG
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks at the engine
@@ -31,8 +32,6 @@ ENGINE_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 DOOR_PAUSES = (0.1, *ENGINE_PAUSES)
 STARTS_FAIL = (MyriadError, OSError, psycopg.Error)  # with these
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-LOG = "myriad.log"  # in the home's `logs`
 
 log = logging.getLogger("myriad.engines")
 

@@ -20,7 +20,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
-from myriad.publish.cassandra import existing, hiding, rights
+from myriad.publish.cassandra import existing, rights
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -215,6 +215,8 @@ def drop(session: Session, keyspace: str, name: str) -> None:
 
 def _hide_old(cluster: Cluster, plan: Plan, staged: str, stamp: int, left: Left | None) -> None:
     """Delete the partitions of the old table in the staged one, as of `stamp`."""
+    from myriad.publish.cassandra import hiding  # noqa: PLC0415 - Arrow, for what stays only
+
     old = hiding.Partitions(cluster, (plan.keyspace, plan.name), tuple(dict(plan.partition)))
     columns = {plan.names[name]: CqlType(kind) for name, kind in plan.partition}
     keys = iter(old) if left is None else left(iter(old))

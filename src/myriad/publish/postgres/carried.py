@@ -1,11 +1,15 @@
 """What people gave to a relation and said of it, carried over to the one in its place."""
 
+import secrets
+from collections.abc import Collection
+
 import psycopg
 from psycopg import sql
 
+from myriad.errors import PublishError
 from myriad.named_sql import Row
 from myriad.publish.postgres import ddl
-from myriad.publish.postgres.existing import query
+from myriad.publish.postgres.existing import query, refuse_foreign_code
 
 
 def kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:
@@ -52,6 +56,41 @@ def restore(
                 sql.SQL("COLUMN" if column else kind), place, sql.Literal(comment["comment"])
             )
         )
+
+
+def indexes(
+    connection: psycopg.Connection,
+    name: sql.Identifier,
+    table: str,
+    old: int,
+    added: Collection[Row],
+) -> dict[str, str]:
+    """Make indexes again that people added to the relation `old`: temporary → their names.
+
+    `name` gets them, which will be `table`. Raises PublishError if one does not fit, SchemaRefused
+    if it would run what somebody else made.
+    """
+    renames = {}
+    if added:
+        refuse_foreign_code(connection, table, old)
+    for index in added:
+        temporary = f"index_{secrets.token_hex(8)}"
+        head = sql.SQL("CREATE {} {} ON {} ").format(
+            sql.SQL("UNIQUE INDEX" if index["is_unique"] else "INDEX"),
+            sql.Identifier(temporary),
+            name,
+        )
+        try:
+            with connection.transaction():
+                connection.execute(head + sql.SQL(index["rest"]))
+        except psycopg.Error as error:
+            reason = error.diag.message_primary
+            raise PublishError(
+                f"index {index['name']} does not fit the new {table}: {reason}",
+                hint="Drop the index first. Nothing was changed.",
+            ) from error
+        renames[temporary] = index["name"]
+    return renames
 
 
 def grant(target: sql.Composable, given: Row) -> sql.Composed:

@@ -1,7 +1,7 @@
 """Load one table beside the old one: read, prove, copy, count, build keys."""
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -9,14 +9,13 @@ from psycopg import sql
 
 from myriad.errors import KeyRefused, PublishError, SourceError
 from myriad.model import Kind, Table, Type
-from myriad.named_sql import Row
 from myriad.publish import reading
 from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
-from myriad.publish.postgres import adding, copy, ddl
-from myriad.publish.postgres.existing import Existing, query, refuse_foreign_code
+from myriad.publish.postgres import adding, carried, copy, ddl
+from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Merged
@@ -111,9 +110,9 @@ class Loader:
             target.lose_key()
             renames = {}
         renames |= self._build_indexes(target.table, name, notes)
-        carried = {} if old is None else self._carry_indexes(target, name, old, made)
+        again = {} if old is None else self._carry_indexes(target, name, old, made)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
-        place = Replacement(self.dataset, staged, target.table, old, renames, carried, keep, made)
+        place = Replacement(self.dataset, staged, target.table, old, renames, again, keep, made)
         return Loaded(rows, xid, place, notes, prints)
 
     def _carry_indexes(
@@ -122,7 +121,7 @@ class Loader:
         indexes = query(self.connection, "indexes", oid=old)
         added = [index for index in indexes if index["name"] not in made]
         full = f"{self.dataset}.{target.name}"
-        return carry_indexes(self.connection, name, full, old, added)
+        return carried.indexes(self.connection, name, full, old, added)
 
     def append(self, target: Target, there: Existing) -> Loaded:
         """Add the records of `target` to the table that is there, in the types that it has.
@@ -281,41 +280,6 @@ class Loader:
                 continue
             renames[temporary] = final
         return renames
-
-
-def carry_indexes(
-    connection: psycopg.Connection,
-    name: sql.Identifier,
-    table: str,
-    old: int,
-    indexes: Collection[Row],
-) -> dict[str, str]:
-    """Make indexes again that people added to the relation `old`: temporary → their names.
-
-    `name` gets them, which will be `table`. Raises PublishError if one does not fit, SchemaRefused
-    if it would run what somebody else made.
-    """
-    renames = {}
-    if indexes:
-        refuse_foreign_code(connection, table, old)
-    for index in indexes:
-        temporary = f"index_{secrets.token_hex(8)}"
-        head = sql.SQL("CREATE {} {} ON {} ").format(
-            sql.SQL("UNIQUE INDEX" if index["is_unique"] else "INDEX"),
-            sql.Identifier(temporary),
-            name,
-        )
-        try:
-            with connection.transaction():
-                connection.execute(head + sql.SQL(index["rest"]))
-        except psycopg.Error as error:
-            reason = error.diag.message_primary
-            raise PublishError(
-                f"index {index['name']} does not fit the new {table}: {reason}",
-                hint="Drop the index first. Nothing was changed.",
-            ) from error
-        renames[temporary] = index["name"]
-    return renames
 
 
 def add_foreign_keys(

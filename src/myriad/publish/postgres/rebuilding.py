@@ -16,9 +16,9 @@ from myriad.errors import PublishError, SchemaRefused
 from myriad.model import TEXT, Column, Kind, Table
 from myriad.publish import reading
 from myriad.publish.plan import Target
-from myriad.publish.postgres import adding, copy, ddl, existing, states, versions
+from myriad.publish.postgres import adding, carried, copy, ddl, existing, states, versions
 from myriad.publish.postgres.existing import Existing, query
-from myriad.publish.postgres.loading import Loaded, Loader, carry_indexes
+from myriad.publish.postgres.loading import Loaded, Loader
 from myriad.publish.postgres.patience import READERS, WRITERS, Patience
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.report import Counts, Merged
@@ -305,9 +305,9 @@ class Rebuild:
         renames = self.loader.build_key(table, name)
         indexes = query(self._writer, "indexes", oid=self.there.oid)
         old, full = self.there.oid, f"{self.loader.dataset}.{self.target.name}"
-        carried = carry_indexes(self._writer, name, full, old, indexes)
+        added = carried.indexes(self._writer, name, full, old, indexes)
         self._writer.execute(sql.SQL("ANALYZE {}").format(name))
-        return Replacement(self.loader.dataset, staged, table, old, renames, carried)
+        return Replacement(self.loader.dataset, staged, table, old, renames, added)
 
     def _as_table(self) -> Table:
         """Return what is known of the new table: its columns, those of the source with types."""

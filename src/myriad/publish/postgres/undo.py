@@ -17,7 +17,6 @@ from myriad.publish.postgres import (
     ddl,
     describing,
     existing,
-    loading,
     record,
     runs,
     states,
@@ -267,7 +266,7 @@ class Undo:
                 drop = sql.SQL("DROP INDEX {}")
                 place = ddl.qualified(self.dataset, index["name"])
                 self.connection.execute(drop.format(place))
-        return carry | loading.carry_indexes(
+        return carry | carried.indexes(
             self.connection, name, self._full(back.state), oid, wanted.values()
         )
 

@@ -1,0 +1,42 @@
+"""How far a command is, drawn on a terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from myriad.cli.columns import cell
+from myriad.publish.options import Progress as Callback
+from myriad.publish.options import Step
+
+MEGABYTE = 1_000_000
+
+
+@contextmanager
+def bars() -> Iterator[Callback]:
+    """Draw a bar for each table on standard error; give what moves them."""
+    columns = (
+        TextColumn("{task.description}", markup=False),  # a table may be called [red]
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        tasks = {}
+
+        def show(step: Step) -> None:
+            if step.notice:
+                drawn.console.print(cell(step.notice), soft_wrap=True)
+                return
+            if step.table not in tasks:
+                tasks[step.table] = drawn.add_task(step.table, total=1.0, speed="")
+            task = drawn.tasks[tasks[step.table]]
+            seconds = max(task.elapsed or 0, 0.001)
+            speed = f"{step.rows:,} rows, {step.rows / seconds:,.0f} rows/s"
+            if step.size:
+                speed += f", {step.share * step.size / seconds / MEGABYTE:,.1f} MB/s"
+            name = f"{step.table} {step.phase}".strip()
+            drawn.update(task.id, description=name, completed=step.share, speed=speed)
+
+        yield show
