@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ from myriad.home.home import Home
 from myriad.model import Reject
 from myriad.publish import naming, plan, remembered
 from myriad.publish.cassandra import runs as cassandra_runs
-from myriad.publish.checks import Checks
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
@@ -34,6 +33,7 @@ from myriad.publish.postgres import job as postgres
 from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
+from myriad.publish.store import Store, Task
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.places.names import expand
@@ -42,7 +42,6 @@ from myriad.wording import readable
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
-    from myriad.publish.cassandra.job import Job
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,16 @@ class _Place:
         self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()
     ) -> Report:
         """Publish all of `sources` at once, as no table of `taken`; see `publish`."""
-        began = time.monotonic()
         database, dataset = self.names(options)
         history = Run(dataset, sources=[readable(str(source)) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         # The tables may go to Cassandra alone, whatever there is in PostgreSQL.
         remembered.settle(self.engines.postgres, database)
         known = remembered.taken_over(self.engines.postgres, database, dataset)
-        run = _Run(self.engines, self.home, self.settings, options, self.progress, report, history)
+        own = self.engines.postgres.kind == "embedded"
+        keeping = Keeping.of(self.settings, self.home.folder if own else None)
+        task = Task(self.settings, options, self.progress, report, history, keeping)
+        run = _Run(self.engines, self.home, task)
 
         opening = Opening(self.engines.postgres, database, dataset, options, known)
         history.tables = opening.tables(sources)  # until they were read
@@ -150,7 +151,7 @@ class _Place:
             raise
         if options.changes:
             remembered.settle(self.engines.postgres, database)
-        report.seconds = time.monotonic() - began
+        report.seconds = task.seconds
         return report
 
 
@@ -187,124 +188,65 @@ class _Run:
 
     engines: Engines
     home: Home
-    settings: Settings
-    options: Options
-    progress: Progress
-    report: Report
-    history: Run
+    task: Task
     meant: str = "postgres"  # the engine, as far as it is known before the sources are read
-
-    def __post_init__(self) -> None:
-        self._began = time.monotonic()
 
     def choose(self, engine: str) -> None:
         """Take the engine of the recipes unless one was said."""
-        if self.options.to is None:
-            self.options = replace(self.options, to=engine, to_is_remembered=True)
+        if self.task.options.to is None:
+            options = replace(self.task.options, to=engine, to_is_remembered=True)
+            self.task = replace(self.task, options=options)
 
     def failed(self, error: BaseException) -> None:
         """Let the history tell of it."""
-        if not self.options.changes:
+        if not self.task.options.changes:
             return
-        server, keep = self.engines.postgres, self.settings.history_runs
-        to = self.options.to or self.meant
-        if to != "cassandra":
-            postgres_runs.failed(server, self.report.database, self.history, error, keep)
-        if to != "postgres":
-            cassandra_runs.failed(server, self.report.database, self.history, error, keep)
+        to = self.task.options.to or self.meant
+        histories = (("postgres", postgres_runs.failed), ("cassandra", cassandra_runs.failed))
+        for engine, write_down in histories:
+            if to in (engine, "both"):
+                place, keep = self.task.report.database, self.task.settings.history_runs
+                write_down(self.engines.postgres, place, self.task.history, error, keep)
 
     def all(self, targets: list[plan.Target], workspace: Workspace) -> None:
-        """Load into both before either shows what is new: what fails changes nothing."""
-        self.history.tables = [target.name for target in targets]
-        if self.options.to == "postgres":
-            self._postgres(targets)
-            return
-        with self._cassandra(workspace, targets) as job:
-            if self.options.changes:
-                self.report.keyspace_made = job.load()
-            if self.options.to == "both":
-                self._postgres(targets, job.rejects.kept)
-            if self.options.changes:
-                job.show(self.report, self.history.started)
-            self.report.tables += [table.report() for table in job.tables]
-            known = set(self.report.rejects)
-            more = [reject for reject in job.rejects.kept if reject not in known]
-            job.rejects.kept = self.report.rejects = [*self.report.rejects, *more]
-            self.report.rejects_file = job.rejects.save() if self.options.changes else None
-            if self.options.changes:
-                self._done_in_cassandra(job)
+        """Load into all engines before any shows what is new: what fails changes nothing."""
+        options, self.task.history.tables = self.task.options, [each.name for each in targets]
+        with ExitStack() as opened:
+            stores: list[Store] = []
+            for engine in self._engines():
+                known = [reject for store in stores for reject in store.rejects.kept]
+                rejects = self._rejects(targets, known)
+                store = opened.enter_context(self._store(engine, rejects))
+                store.prepare(targets, workspace)
+                if not options.dry_run:
+                    store.load()
+                stores.append(store)
+            for store in reversed(stores if options.changes else []):
+                store.show()
 
-    def _done_in_cassandra(self, job: "Job") -> None:
-        """Let the history tell of what Cassandra has."""
-        report = {
-            "rows": sum(table.spool.rows for table in job.tables),
-            "seconds": round(time.monotonic() - self._began, 3),
-            "tables": [table.report().as_data() for table in job.tables],
-        }
-        keep = self.settings.history_runs
-        place = job.record.connection, self.report.database
-        cassandra_runs.done(*place, self.history, report, keep)
+    def _engines(self) -> list[str]:
+        """Return what is loaded, in this order: what is shown first, and told of first, is last.
 
-    def _rejects(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> Rejects:
-        path = self.home.rejects / f"{self.report.run}.jsonl"
-        most = self.options.max_rejects
+        What PostgreSQL shows, it shows at once and for certain.
+        """
+        options = self.task.options
+        if options.to != "both":
+            return [options.to or self.meant]
+        return ["cassandra", "postgres"] if options.changes else ["postgres", "cassandra"]
+
+    def _rejects(self, targets: list[plan.Target], known: Sequence[Reject]) -> Rejects:
+        path = self.home.rejects / f"{self.task.report.run}.jsonl"
+        most = self.task.options.max_rejects
         if most is None:
             most = max(target.recipe.max_rejects or 0 for target in targets)
         return Rejects(path, most, known)
 
-    def _postgres(self, targets: list[plan.Target], known: Sequence[Reject] = ()) -> None:
-        create = self.options.changes
-        server, report = self.engines.postgres, self.report
-        with closing(postgres.connect(server, report.database, create=create)) as connection:
-            job = postgres.Job(
-                server,
-                connection,
-                report.dataset,
-                self.options,
-                self.settings,
-                self._rejects(targets, known),
-                self.progress,
-                self.history,
-                self._keeping(),
-            )
-            job.run(targets, report, self._began)
+    def _store(self, engine: str, rejects: Rejects) -> AbstractContextManager[Store]:
+        server, cluster = self.engines.postgres, self.engines.cassandra
+        if engine == "postgres":
+            return postgres.opened(server, self.task, rejects)
+        from myriad.publish.cassandra import job as cassandra  # noqa: PLC0415 - takes long
 
-    def _keeping(self) -> Keeping:
-        own = self.engines.postgres.kind == "embedded"
-        return Keeping.of(self.settings, self.home.folder if own else None)
-
-    @contextmanager
-    def _cassandra(self, workspace: Workspace, targets: list[plan.Target]) -> Iterator["Job"]:
-        from myriad.publish.cassandra import keyspaces, record  # noqa: PLC0415 - see below
-        from myriad.publish.cassandra.job import Job  # noqa: PLC0415 - a quarter of the start-up
-        from myriad.publish.cassandra.loading import is_interruption  # noqa: PLC0415
-        from myriad.publish.cassandra.versions import Versions  # noqa: PLC0415
-
-        cluster, place = self.engines.cassandra, (self.report.database, self.report.dataset)
         if cluster is None:
             raise NotRunning("no Cassandra is up", hint="myriad up --detach --cassandra 1.")
-        with record.opened(self.engines.postgres) as written, cluster.session() as session:
-            keyspace = keyspaces.name_of(written, self.settings, *place)
-            job = Job(
-                cluster,
-                session,
-                written,
-                keyspace,
-                place,
-                self.options,
-                Checks(self.options, self.settings),
-                self._rejects(targets),
-                self.progress,
-                Versions(cluster, session, written, self._keeping(), self.engines.postgres),
-            )
-            if self.options.changes:
-                cassandra_runs.begin(written.connection, self.report.database, self.history)
-            goes_on = False
-            try:
-                job.prepare(targets, workspace)
-                yield job
-            except BaseException as error:
-                goes_on = is_interruption(error)
-                raise
-            finally:
-                job.close(goes_on=goes_on)
+        return cassandra.opened(cluster, server, self.task, rejects)

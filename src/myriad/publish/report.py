@@ -1,5 +1,6 @@
 """What a publish tells at its end."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -214,6 +215,11 @@ class Report:
     def rows(self) -> int:
         """Rows loaded in all tables."""
         return sum(table.rows for table in self.tables)
+
+    def left_out(self, rejects: Sequence[Reject]) -> None:
+        """Tell of records that an engine could not take; once of those that none could."""
+        known = set(self.rejects)
+        self.rejects = [*self.rejects, *(each for each in rejects if each not in known)]
 
     def take(self, other: "Report") -> None:
         """Tell also of what another one tells."""

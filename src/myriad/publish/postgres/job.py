@@ -1,26 +1,22 @@
 """Publish into one PostgreSQL database: all tables at once, in one transaction."""
 
-import time
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import psycopg
 from psycopg import sql
 
-from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
-from myriad.errors import PublishError, SchemaRefused, TooManyRejects
+from myriad.errors import SchemaRefused, TooManyRejects
 from myriad.model import Kind, Table
 from myriad.publish import naming, plan
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
-from myriad.publish.history import Run
-from myriad.publish.keeping import Keeping
-from myriad.publish.options import PUBLISH_AGAIN, Options, Progress, Step
+from myriad.publish.options import PUBLISH_AGAIN, Step
 from myriad.publish.postgres import (
     adding,
-    copy,
     ddl,
     existing,
     loading,
@@ -32,12 +28,14 @@ from myriad.publish.postgres import (
 )
 from myriad.publish.postgres.additions import Additions, refuse_no_key
 from myriad.publish.postgres.claims import claim
+from myriad.publish.postgres.connecting import connect
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.patience import WRITERS, Patience
 from myriad.publish.postgres.swap import Replacement, rehearse, swap
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Report, TableReport, Written
-from myriad.settings import Settings
+from myriad.publish.store import Task, closed
+from myriad.sources.base import Workspace
 from myriad.wording import number_of
 
 KEY_CANDIDATES = 5
@@ -45,57 +43,34 @@ KEY_CANDIDATES = 5
 NO_KEYS = (Kind.REAL, Kind.DOUBLE, Kind.JSONB, Kind.BYTEA, Kind.BOOLEAN)
 
 
-def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
-    """Connect to the database; made if it is not there and `create`. Raises PublishError."""
-    with closing(server.connect(autocommit=True)) as control:
-        # Two that publish into the same new database at once: the second waits for the first.
-        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
-        is_there = _check_owner(control, database)
-        if not is_there and not create:
-            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
-        if not is_there:
-            databases.create_database(server, database)
-    connection = server.connect(database, autocommit=True)
-    try:
-        _check_owner(connection, database)  # it keeps its name as long as we are in it
-    except BaseException:
-        connection.close()
-        raise
-    copy.widen_socket(connection)
-    return connection
-
-
-def _check_owner(connection: psycopg.Connection, database: str) -> bool:
-    """Say whether that database is there; raises PublishError if it is somebody else's."""
-    owner = databases.owner(connection, database)
-    if owner and not owner.ours:
-        raise PublishError(
-            f"database {database} belongs to {owner.name}, not to Myriad",
-            hint="Choose another with --database; a new one is made.",
-        )
-    return owner is not None
+@contextmanager
+def opened(server: Server, task: Task, rejects: Rejects) -> Iterator["Job"]:
+    """Have the store of a publish into PostgreSQL; raises PublishError."""
+    create = task.options.changes
+    with (
+        closing(connect(server, task.report.database, create=create)) as connection,
+        closed(Job(server, connection, task, rejects)) as job,
+    ):
+        yield job
 
 
 @dataclass
 class Job:
-    """One publish into one dataset over one connection."""
+    """One publish into one dataset over one connection: a `Store`."""
 
     server: Server
     connection: psycopg.Connection
-    dataset: str
-    options: Options
-    settings: Settings
+    task: Task
     rejects: Rejects
-    progress: Progress
-    history: Run
-    keeping: Keeping
     _recorded: bool = field(default=False, init=False)  # whether the database has our record
-    _checks: Checks = field(init=False)
-    _additions: Additions = field(init=False)
+    _targets: Sequence[plan.Target] = field(default=(), init=False)
+    _there: dict[str, Existing | None] = field(default_factory=dict, init=False)
+    _loaded: dict[str, loading.Loaded] = field(default_factory=dict, init=False)
+    _transaction: ExitStack = field(default_factory=ExitStack, init=False)
 
-    def run(self, targets: list[plan.Target], report: Report, began: float) -> None:
-        """Load all targets and swap them in, in one transaction."""
-        self._checks = Checks(self.options, self.settings)
+    def __post_init__(self) -> None:
+        self.dataset, self.options = self.task.report.dataset, self.task.options
+        self._checks = Checks(self.options, self.task.settings)
         self._additions = Additions(
             self.server,
             self.connection,
@@ -103,40 +78,61 @@ class Job:
             self.options,
             self._patience,
             self._checks,
-            self.keeping,
+            self.task.keeping,
         )
+
+    def prepare(self, targets: Sequence[plan.Target], _: Workspace) -> None:
+        """Claim the tables in a transaction, which lasts to the end, and look at them.
+
+        Raises SchemaRefused, PublishError, ContractRefused, SwapBlocked.
+        """
+        self._targets = targets
         if self.options.changes:
             record.prepare(self.connection)
         self._recorded = record.there(self.connection)
-        if self.options.dry_run:
-            there = self._look(targets)
-            report.tables = [self._planned(target, there[target.name]) for target in targets]
-            report.seconds = time.monotonic() - began
-            return
         if self.options.changes:
-            runs.begin(self.connection, self.history)
-        with self.connection.transaction(force_rollback=self.options.check):
-            names = [target.name for target in targets]
-            claim(self.connection, self.dataset, names, self.options.wait, hint=PUBLISH_AGAIN)
-            if self._recorded:
-                versions.query(self.connection, "hold", dataset=self.dataset, names=names)
-            there = self._look(targets)
-            report.first_in_dataset = self._make_dataset()
-            loaded = self._load(targets, there, report)
-            report.rejects = self.rejects.kept
-            report.seconds = time.monotonic() - began
-            if self.options.changes:
-                self._show(loaded, report)
+            runs.begin(self.connection, self.task.history)
+        if not self.options.dry_run:
+            self._begin()
+        self._there = self._look(targets)
+        if self.options.dry_run:
+            planned = [self._planned(target, self._there[target.name]) for target in targets]
+            self.task.report.tables += planned
 
-    def _show(self, loaded: dict[str, loading.Loaded], report: Report) -> None:
-        """Swap in what was loaded, and write it down."""
-        states = self._swap(loaded, report)
+    def _begin(self) -> None:
+        """Begin the transaction in which nobody else changes these tables."""
+        transaction = self.connection.transaction(force_rollback=self.options.check)
+        self._transaction.enter_context(transaction)
+        names = [target.name for target in self._targets]
+        claim(self.connection, self.dataset, names, self.options.wait, hint=PUBLISH_AGAIN)
+        if self._recorded:
+            versions.query(self.connection, "hold", dataset=self.dataset, names=names)
+
+    def load(self) -> None:
+        """Load all targets beside what is there; raises TooManyRejects, ContractRefused, ..."""
+        report = self.task.report
+        report.first_in_dataset = self._make_dataset()
+        self._loaded = self._load(report)
+        report.left_out(self.rejects.kept)
+
+    def show(self) -> None:
+        """Swap in what was loaded, write it down, and commit; raises SwapBlocked."""
+        report, history = self.task.report, self.task.history
+        report.seconds = self.task.seconds
+        states = self._swap(report)
         report.rejects_file = self.rejects.save()
         record.save(self.connection, report, states)
         self._expire(report)
-        runs.done(self.connection, self.history, report.as_data(), self.settings.history_runs)
+        keep = self.task.settings.history_runs
+        runs.done(self.connection, history, report.as_data(), keep)
+        self._transaction.close()
 
-    def _look(self, targets: list[plan.Target]) -> dict[str, Existing | None]:
+    def close(self, error: BaseException | None) -> None:
+        """Roll back whatever is not shown."""
+        kind, trace = (type(error), error.__traceback__) if error else (None, None)
+        self._transaction.__exit__(kind, error, trace)
+
+    def _look(self, targets: Sequence[plan.Target]) -> dict[str, Existing | None]:
         """Return the tables that are there; raises SchemaRefused for what must not be touched."""
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
@@ -153,7 +149,7 @@ class Job:
     def _expire(self, report: Report) -> None:
         """Drop versions that are too many, too large or too old."""
         names = [(self.dataset, table.table.name) for table in report.tables]
-        notes = versions.expire(self.connection, names, self.keeping)
+        notes = versions.expire(self.connection, names, self.task.keeping)
         for table in report.tables[:1]:
             table.notes += notes
 
@@ -208,7 +204,7 @@ class Job:
 
     @property
     def _patience(self) -> Patience:
-        return Patience.of(self.server, self.settings.swap_timeout, self.progress)
+        return Patience.of(self.server, self.task.settings.swap_timeout, self.task.progress)
 
     def _planned(self, target: plan.Target, there: Existing | None) -> TableReport:
         table = self._report(target, there)
@@ -250,21 +246,20 @@ class Job:
             return "merged"
         return "appended" if self.options.append else "replaced"
 
-    def _load(
-        self, targets: list[plan.Target], there: dict[str, Existing | None], report: Report
-    ) -> dict[str, loading.Loaded]:
+    def _load(self, report: Report) -> dict[str, loading.Loaded]:
         """Load all targets beside what is there, and hold them against their contracts."""
         loader = loading.Loader(
             self.connection,
             self._mark,
             self.dataset,
             self.rejects,
-            self.progress,
+            self.task.progress,
             prints=self.options.append,
         )
         loaded = {}
-        for target in targets:
-            table, loaded[target.name] = self._load_one(loader, target, there[target.name])
+        for target in self._targets:
+            there = self._there[target.name]
+            table, loaded[target.name] = self._load_one(loader, target, there)
             report.tables.append(table)
         self._checks.settle()
         replacements = {name: one.replacement for name, one in loaded.items() if one.replacement}
@@ -280,7 +275,7 @@ class Job:
     ) -> tuple[TableReport, loading.Loaded]:
         before, written = len(self.rejects.kept), self._written(found)
         try:
-            loaded = self._loaded(loader, target, found)
+            loaded = self._filled(loader, target, found)
             self.rejects.check()
         except TooManyRejects as error:
             raise self._checks.rejected(target, error) from error
@@ -309,7 +304,7 @@ class Job:
     def _of_before(self, target: plan.Target, table: TableReport, place: Replacement) -> list[str]:
         """Return notes on what becomes of the table that is replaced."""
         notes = []
-        if place.old and self._made(target.name) is not None and self.keeping.versions:
+        if place.old and self._made(target.name) is not None and self.task.keeping.versions:
             notes += [] if place.keep else [versions.NOT_KEPT]
         if table.written.any and not self.options.adds:
             kept = "kept in the version before" if place.keep else "gone now"
@@ -317,7 +312,7 @@ class Job:
             notes.append(f"{rows} that people wrote or deleted: {kept}")
         return notes
 
-    def _loaded(
+    def _filled(
         self, loader: loading.Loader, target: plan.Target, found: Existing | None
     ) -> loading.Loaded:
         if found is not None and self.options.adds:
@@ -327,18 +322,19 @@ class Job:
         kept = (
             made is not None
             and old is not None
-            and versions.may_keep(self.connection, old, self.keeping, self._patience)
+            and versions.may_keep(self.connection, old, self.task.keeping, self._patience)
         )
         keep = versions.new_name() if kept else ""
         refused = partial(self._checks.key_refused, target)
         return loader.create(target, old, made or [], keep, refused)
 
     def _mark(self) -> int:
-        return runs.mark(self.connection, self.history) if self.options.changes else 0
+        return runs.mark(self.connection, self.task.history) if self.options.changes else 0
 
-    def _swap(self, loaded: dict[str, loading.Loaded], report: Report) -> dict[str, versions.State]:
+    def _swap(self, report: Report) -> dict[str, versions.State]:
         """Swap in what was loaded; return how each table came to be what is shown."""
-        self.progress(Step("", "replacing", report.rows, 1.0))
+        loaded = self._loaded
+        self.task.progress(Step("", "replacing", report.rows, 1.0))
         swapped = swap(
             self.connection,
             [one.replacement for one in loaded.values() if one.replacement],

@@ -1,0 +1,41 @@
+"""Connect to the database that is published into; it is made where it is missing."""
+
+from contextlib import closing
+
+import psycopg
+
+from myriad.engines.postgres import databases
+from myriad.engines.postgres.base import Server
+from myriad.errors import PublishError
+from myriad.publish.postgres import copy
+
+
+def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
+    """Connect to the database; made if it is not there and `create`. Raises PublishError."""
+    with closing(server.connect(autocommit=True)) as control:
+        # Two that publish into the same new database at once: the second waits for the first.
+        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
+        is_there = _check_owner(control, database)
+        if not is_there and not create:
+            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
+        if not is_there:
+            databases.create_database(server, database)
+    connection = server.connect(database, autocommit=True)
+    try:
+        _check_owner(connection, database)  # it keeps its name as long as we are in it
+    except BaseException:
+        connection.close()
+        raise
+    copy.widen_socket(connection)
+    return connection
+
+
+def _check_owner(connection: psycopg.Connection, database: str) -> bool:
+    """Say whether that database is there; raises PublishError if it is somebody else's."""
+    owner = databases.owner(connection, database)
+    if owner and not owner.ours:
+        raise PublishError(
+            f"database {database} belongs to {owner.name}, not to Myriad",
+            hint="Choose another with --database; a new one is made.",
+        )
+    return owner is not None
