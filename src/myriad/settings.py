@@ -1,6 +1,6 @@
 """One table of settings: flag > environment `MYRIAD_*` > `myriad.toml` in the home > default.
 
-The dataclass below *is* the table: add a field with its help and everything else follows
+The dataclasses below *are* the table: add a field with its help and everything else follows
 (`myriad settings`, the environment variable, the file, the documentation).
 """
 
@@ -35,8 +35,8 @@ def _setting(
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Every setting of one home, with where each value came from in `origins`."""
+class _DoorSettings:
+    """How people come in, and how much they may use."""
 
     host: str = _setting(
         "127.0.0.1",
@@ -57,8 +57,6 @@ class Settings:
         "", "file with the certificate (PEM); empty: a self-signed one, made at the first start"
     )
     tls_key: str = _setting("", "file with the certificate's private key (PEM)")
-    database: str = _setting("main", "database that `publish` and `grant` use unless told")
-    dataset: str = _setting("public", "dataset (schema) that `publish` uses unless told")
     login_timeout: float = _setting(15.0, "seconds that a person may take to log in", low=1)
     max_clients: int = _setting(
         15_000, "connections of people that the door holds at once", low=1, high=10**6
@@ -89,6 +87,12 @@ class Settings:
         60.0, "seconds that a statement may wait for its turn; 0: any"
     )
     limit_connections: int = _setting(1000, "connections of one person at once; 0: any")
+
+
+@dataclass(frozen=True)
+class _EngineSettings:
+    """What the databases run with."""
+
     max_connections: int = _setting(
         200, "connections that PostgreSQL accepts at once", low=30, high=10**5
     )
@@ -137,8 +141,19 @@ class Settings:
         "", "folder of a Java 17 for Cassandra; empty: the machine's, then the packaged one"
     )
     cache: str = _setting("", "folder for programs that are fetched; empty: the user's cache")
+    programs: str = _setting(
+        "", "folder with PostgreSQL's programs; empty: the packaged ones, then the machine's"
+    )
     start_timeout: float = _setting(30.0, "seconds an engine may take to become ready", low=1)
     stop_timeout: float = _setting(30.0, "seconds an engine may take to stop", low=1)
+
+
+@dataclass(frozen=True)
+class _PublishSettings:
+    """How data comes, and what is kept of it."""
+
+    database: str = _setting("main", "database that `publish` and `grant` use unless told")
+    dataset: str = _setting("public", "dataset (schema) that `publish` uses unless told")
     swap_timeout: float = _setting(
         300.0,
         "seconds that `publish`, `undo` and others wait for readers of a table",
@@ -176,9 +191,12 @@ class Settings:
     load_memory_mb: int = _setting(
         150, "memory in MB for reading and converting a source; files of any size fit", low=64
     )
-    programs: str = _setting(
-        "", "folder with PostgreSQL's programs; empty: the packaged ones, then the machine's"
-    )
+
+
+@dataclass(frozen=True)
+class Settings(_PublishSettings, _EngineSettings, _DoorSettings):
+    """Every setting of one home, with where each value came from in `origins`."""
+
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

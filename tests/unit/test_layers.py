@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "myriad"
@@ -18,6 +19,9 @@ SCRIPTS = [
 MAX_MODULE_LINES = 400
 HEAVY = {"numpy", "pyarrow", "duckdb", "pgpq"}
 MAX_FUNCTION_LINES = 50
+MEDIAN_FUNCTION_LINES = 8
+MAX_ATTRIBUTES = 25
+EQUAL_LINES = 10
 
 
 def test_imports_point_one_way_and_in_no_circle() -> None:
@@ -43,6 +47,55 @@ def test_functions_are_short_enough_to_be_seen_at_once() -> None:
         if (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
     ]
     assert too_long == []
+
+
+def test_half_of_all_functions_are_seen_without_moving_the_eye() -> None:
+    lengths = [
+        (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert median(lengths) <= MEDIAN_FUNCTION_LINES
+
+
+def test_no_object_has_more_state_than_can_be_kept_in_mind() -> None:
+    large = {
+        f"{path.relative_to(ROOT)}: {node.name}": len(_attributes(node))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {name: count for name, count in large.items() if count > MAX_ATTRIBUTES} == {}
+
+
+def _attributes(of: ast.ClassDef) -> set[str]:
+    """Return the fields that a class declares, and what its methods set."""
+    found = {
+        node.attr
+        for node in ast.walk(of)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        if isinstance(node.value, ast.Name) and node.value.id == "self"
+    }
+    for node in of.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__":
+            found |= set(ast.literal_eval(node.value))
+    return found
+
+
+def test_nothing_stands_in_two_places() -> None:
+    places: dict[tuple[str, ...], list[str]] = {}
+    for path in MODULES:
+        written = enumerate(path.read_text("utf-8").splitlines(), 1)
+        lines = [(number, line.strip()) for number, line in written if line.strip()]
+        for first in range(len(lines) - EQUAL_LINES + 1):
+            run = lines[first : first + EQUAL_LINES]
+            if not any(line.startswith(("import ", "from ")) for _, line in run):
+                texts = tuple(line for _, line in run)
+                places.setdefault(texts, []).append(f"{path.relative_to(ROOT)}:{run[0][0]}")
+    assert [found for found in places.values() if len(found) > 1] == []
 
 
 def test_the_doors_rooms_stay_few_and_far_apart() -> None:

@@ -244,9 +244,9 @@ def test_reset_and_discard() -> None:
 
 
 def test_deallocate() -> None:
-    assert look("DEALLOCATE x; DEALLOCATE b; DEALLOCATE x").deallocates == ("x", "b", "x")
-    assert look('DEALLOCATE PREPARE "X y"').deallocates == ("X y",)
-    assert look("DEALLOCATE ALL").deallocates_all
+    assert look("DEALLOCATE x; DEALLOCATE b; DEALLOCATE x").by_sql.deallocates == ("x", "b", "x")
+    assert look('DEALLOCATE PREPARE "X y"').by_sql.deallocates == ("X y",)
+    assert look("DEALLOCATE ALL").by_sql.deallocates_all
     assert not look("DEALLOCATE x").plain
     assert not look("DEALLOCATE ALL").plain
 

@@ -3,10 +3,11 @@
 import select
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 from myriad.cql import frames, messages, stream
+from myriad.cql.asked import PAGE_ROWS, Ask, Asked
 from myriad.cql.frames import Malformed
 from myriad.cql.messages import Consistency, Page, Prepared
 from myriad.cql.stream import LOOK_AT_STATUS, Endpoint
@@ -15,12 +16,11 @@ from myriad.errors import CqlError, NotRunning, UsageError
 
 __all__ = ["Connection", "Consistency", "Endpoint", "Page", "Prepared"]
 
-PAGE_ROWS = 5000  # the drivers' choice
 KEPT_STATEMENTS = 200
 IN_FLIGHT = 64  # statements that one connection sends ahead; a node's queue holds 128 of all
 
 
-class Connection:
+class Connection(Asked):
     """A blocking connection to one node. Not for several threads at once.
 
     A connection that failed other than by a CqlError is closed: what it would bring next belongs
@@ -46,66 +46,24 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def query(
-        self,
-        text: str,
-        values: Sequence[object] = (),
-        *,
-        consistency: Consistency = Consistency.LOCAL_ONE,
-        timeout: float | None = None,
-    ) -> list[tuple[Any, ...]]:
-        """Run a statement; return all rows of all pages.
-
-        `timeout` in seconds, for each page. Raises CqlError, NotRunning if the node does not
-        answer, EngineError if it answers nonsense, UsageError for values that do not fit.
-        """
-        found = self.pages(text, values, consistency=consistency, timeout=timeout)
-        return [row for page in found for row in page]
-
-    def pages(
-        self,
-        text: str,
-        values: Sequence[object] = (),
-        *,
-        consistency: Consistency = Consistency.LOCAL_ONE,
-        timeout: float | None = None,
-        rows: int = PAGE_ROWS,
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """Run a statement; yield its pages of at most `rows` rows. Raises as `query` does."""
-        state: bytes | None = None
-        while True:
-            page = self.page(text, values, consistency, timeout, rows, state)
-            yield page.rows
-            state = page.state
-            if state is None:
-                return
-
-    def page(
-        self,
-        text: str,
-        values: Sequence[object] = (),
-        consistency: Consistency = Consistency.LOCAL_ONE,
-        timeout: float | None = None,
-        rows: int = PAGE_ROWS,
-        state: bytes | None = None,
-    ) -> Page:
+    def page(self, ask: Ask, state: bytes | None = None) -> Page:
         """Run a statement; return the page that begins at `state`. Raises as `query` does."""
-        until = self._until(timeout)
+        until = self._until(ask.timeout)
         self.sent = False
-        if not values:
-            body = messages.query(text, consistency, rows, state)
+        if not ask.values:
+            body = messages.query(ask.text, ask.consistency, ask.rows, state)
             return self._page(frames.QUERY, body, until)
         for last in (False, True):
-            statement = self._prepare(text, until)
-            bound = _bound(statement, values)
-            body = messages.execute(statement, bound, consistency, rows, state)
+            statement = self._prepare(ask.text, until)
+            bound = _bound(statement, ask.values)
+            body = messages.execute(statement, bound, ask.consistency, ask.rows, state)
             try:
                 return self._page(frames.EXECUTE, body, until)
             except CqlError as error:
                 if error.code != CqlError.UNPREPARED or last:
                     raise
-                del self._statements[text]  # the node forgot it, as it may
-        raise AssertionError(text)
+                del self._statements[ask.text]  # the node forgot it, as it may
+        raise AssertionError(ask.text)
 
     def prepare(self, text: str) -> Prepared:
         """Return the prepared statement; the node is asked once. Raises as `query` does."""

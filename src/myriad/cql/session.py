@@ -2,11 +2,12 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from myriad.cql.connection import PAGE_ROWS, Connection, Consistency, Endpoint, Page
+from myriad.cql.asked import Ask, Asked
+from myriad.cql.connection import Connection, Consistency, Endpoint, Page
 from myriad.errors import CqlError, EngineError, NotRunning
 
 # May be run twice: what they do is done already then.
@@ -23,7 +24,7 @@ LOOK = 0.05  # seconds between looks at whether the nodes agree
 T = TypeVar("T")
 
 
-class Session:
+class Session(Asked):
     """Runs statements on one node of a cluster. Not for several threads at once.
 
     Where a node fails, a statement goes to the next one if it cannot have been applied or may be
@@ -66,49 +67,10 @@ class Session:
             self._next += 1
         raise _all_failed(failures)
 
-    def query(
-        self,
-        text: str,
-        values: Sequence[object] = (),
-        *,
-        consistency: Consistency = Consistency.LOCAL_ONE,
-        timeout: float | None = None,
-    ) -> list[tuple[Any, ...]]:
-        """Run a statement; return all rows of all pages. Raises as `Connection.query` does."""
-        found = self.pages(text, values, consistency=consistency, timeout=timeout)
-        return [row for page in found for row in page]
-
-    def pages(
-        self,
-        text: str,
-        values: Sequence[object] = (),
-        *,
-        consistency: Consistency = Consistency.LOCAL_ONE,
-        timeout: float | None = None,
-        rows: int = PAGE_ROWS,
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """Run a statement; yield its pages of at most `rows` rows. Raises as `query` does."""
-        state: bytes | None = None
-        while True:
-            page = self._page(text, values, consistency, timeout, rows, state)
-            yield page.rows
-            state = page.state
-            if state is None:
-                return
-
-    def _page(
-        self,
-        text: str,
-        values: Sequence[object],
-        consistency: Consistency,
-        timeout: float | None,
-        rows: int,
-        state: bytes | None,
-    ) -> Page:
-        def ask(connection: Connection) -> Page:
-            return connection.page(text, values, consistency, timeout, rows, state)
-
-        return self._somewhere(ask, again=bool(_IDEMPOTENT.match(text)))
+    def page(self, ask: Ask, state: bytes | None = None) -> Page:
+        """Run a statement on some node; return the page that begins at `state`."""
+        again = bool(_IDEMPOTENT.match(ask.text))
+        return self._somewhere(lambda connection: connection.page(ask, state), again=again)
 
     def run_all(
         self,

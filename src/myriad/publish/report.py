@@ -66,6 +66,22 @@ class Counts(NamedTuple):
 
 
 @dataclass
+class Grown:
+    """What came to a table that is there.
+
+    Attributes:
+        rows: how many more it has.
+        contents: fingerprints of the contents that it knows to have.
+        changed: what else is new of a table that got wider columns, or new ones: a part of its
+            record.
+    """
+
+    rows: int = 0
+    contents: list[str] = field(default_factory=list)
+    changed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class TableReport:
     """One table of a publish.
 
@@ -88,10 +104,7 @@ class TableReport:
         recipe: what is remembered of how it is published.
         used: options that nobody gave now and that its recipe gave.
         merged: what became of rows, where those of the source were merged into the table.
-        grown: how many rows more the table has, where rows were added to it.
-        added: fingerprints of the contents that the table knows to have.
-        changed: what else is new of a table that grew wider columns, or new ones: a part of its
-            record.
+        grown: what came to the table, where rows were added to it.
     """
 
     source: str
@@ -117,9 +130,7 @@ class TableReport:
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
     merged: Merged | None = None
-    grown: int = 0
-    added: list[str] = field(default_factory=list)
-    changed: dict[str, Any] = field(default_factory=dict)
+    grown: Grown = field(default_factory=Grown)
 
     def type_of(self, column: Column) -> str:
         """Return a column's type as the engine writes it."""

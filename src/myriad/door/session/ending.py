@@ -35,7 +35,7 @@ class Ending:
     def bound(self, portal: bytes, statement: Statement) -> None:
         """Note what a portal will do."""
         verdict = statement.verdict
-        if verdict.deallocates or verdict.deallocates_all or verdict.discards:
+        if verdict.by_sql.deallocates or verdict.by_sql.deallocates_all or verdict.discards:
             self.portals[portal] = verdict
             self._new.add(portal)
         elif self.portals:
@@ -60,7 +60,7 @@ class Ending:
     def begin(self, backend: Backend, verdict: Verdict, named: dict[bytes, Statement]) -> None:
         """Let the server have what DEALLOCATE is to end, if that is a statement of the client's."""
         standing = backend.prepared.standing
-        for name in map(str.encode, verdict.deallocates):
+        for name in map(str.encode, verdict.by_sql.deallocates):
             self.names.append(name)
             if name not in named or standing.get(name) in {named[name].token, _STAND_IN.token}:
                 continue

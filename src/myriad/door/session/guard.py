@@ -41,7 +41,7 @@ def objection(session: SessionState, verdict: Verdict) -> Fault | None:
         return _SEQUENCES
     if len(session.parameters.touched | verdict.settings) > MOST_SETTINGS:
         return _TOO_MANY
-    if (verdict.reported or verdict.resets or verdict.executes) and (
+    if (verdict.reported or verdict.resets or verdict.by_sql.executes) and (
         fault := _unreportable(session, verdict)
     ):
         return fault
@@ -57,7 +57,7 @@ def objection(session: SessionState, verdict: Verdict) -> Fault | None:
 def _unreportable(session: SessionState, verdict: Verdict) -> Fault | None:
     """Return why the server could not tell what a setting becomes: see `reported`."""
     named = session.statements.named if session.statements is not None else {}
-    run = (named[name] for name in map(str.encode, verdict.executes) if name in named)
+    run = (named[name] for name in map(str.encode, verdict.by_sql.executes) if name in named)
     if any(reported.is_delicate(change) for each in run for change in each.verdict.reported):
         return reported.UNTOLD  # nobody reads the settings behind EXECUTE
     changes = verdict.reported | reported.RESET_ALL if verdict.resets else verdict.reported
@@ -81,9 +81,10 @@ def leave_behind(session: SessionState, verdict: Verdict) -> None:
     if verdict.sequences:
         session.unit.uses_sequences()
     session.parameters.change(verdict)
-    if verdict.deallocates_all or verdict.discards or verdict.deallocates or verdict.prepares:
+    by_sql = verdict.by_sql
+    if verdict.discards or by_sql.deallocates_all or by_sql.deallocates or by_sql.prepares:
         session.special = True  # see `finishing.completed`
-    backend.prepared.by_sql = backend.prepared.by_sql or verdict.prepares
+    backend.prepared.by_sql = backend.prepared.by_sql or by_sql.prepares
 
 
 def _reset_level(verdict: Verdict) -> int:
@@ -100,7 +101,7 @@ def _reset_level(verdict: Verdict) -> int:
 
 def rewritten(session: SessionState, text: bytes, verdict: Verdict) -> bytes:
     """Return the simple Query of a text, as the server shall run it now."""
-    if verdict.deallocates and session.statements is not None:
+    if verdict.by_sql.deallocates and session.statements is not None:
         session.statements.deallocates(verdict)
     return wire.message(b"Q", rewritten_text(session, text, verdict, now=True) + b"\0")
 

@@ -24,7 +24,7 @@ def _missing(
     if statements is None:
         return {}
     named, there = statements.named, backend.prepared.standing
-    known = [name for name in map(str.encode, verdict.executes) if name in named]
+    known = [name for name in map(str.encode, verdict.by_sql.executes) if name in named]
     return {name: named[name] for name in known if there.get(name) != named[name].token}
 
 
@@ -33,7 +33,7 @@ def stand(statements: ClientStatements, backend: Backend, verdict: Verdict) -> b
 
     Returns whether something was sent.
     """
-    if not verdict.executes:  # nearly always
+    if not verdict.by_sql.executes:  # nearly always
         return False
     standing = backend.prepared.standing
     missing = _missing(statements, backend, verdict)
@@ -61,7 +61,7 @@ def claim(
 
 def stands(session: SessionState, backend: Backend, verdict: Verdict) -> bool:
     """Say whether a simple query may be sent; else it waits until what it names is there."""
-    if not verdict.executes:
+    if not verdict.by_sql.executes:
         return True
     missing = _missing(session.statements, backend, verdict)
     if missing:

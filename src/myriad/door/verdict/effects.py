@@ -43,6 +43,31 @@ class Span:
     form: str
 
 
+@dataclass(frozen=True, slots=True)
+class BySql:
+    """What a text does to statements that were prepared, as SQL says it."""
+
+    prepares: bool = False  # PREPARE name
+    executes: frozenset[str] = frozenset()  # the names in EXECUTE name, and in PREPARE name
+    deallocates: tuple[str, ...] = ()  # the names in DEALLOCATE name, in their order
+    deallocates_all: bool = False  # DEALLOCATE ALL
+
+
+@dataclass(slots=True)
+class _BySql:
+    """The fields of `BySql` while the text is walked."""
+
+    prepares: bool = False
+    executes: set[str] = field(default_factory=set)
+    deallocates: list[str] = field(default_factory=list)
+    deallocates_all: bool = False
+
+    def found(self) -> BySql:
+        """Return what was found."""
+        ended = tuple(self.deallocates), self.deallocates_all
+        return BySql(self.prepares, frozenset(self.executes), *ended)
+
+
 @dataclass(slots=True)
 class Effects:
     """The fields of a verdict while the text is walked; see `verdict.Verdict` for their meaning."""
@@ -64,10 +89,7 @@ class Effects:
     reads_sequences: bool = False
     renews: bool = False
     defines: bool = False
-    prepares: bool = False
-    executes: set[str] = field(default_factory=set)
-    deallocates: list[str] = field(default_factory=list)
-    deallocates_all: bool = False
+    by_sql: _BySql = field(default_factory=_BySql)
     identity: dict[int, Span] = field(default_factory=dict)
     activity: dict[int, Span] = field(default_factory=dict)
     shadowed: bool = False  # something else has that view's name here

@@ -218,15 +218,15 @@ def _load(effects: Effects, statement: Node) -> None:
 
 def _prepare(effects: Effects, statement: Node) -> None:
     effects.pin("PREPARE")
-    effects.prepares = True
-    effects.executes.add(str(statement.get("name", "")))  # the name may be one of the protocol's
+    effects.by_sql.prepares = True
+    name = str(statement.get("name", ""))  # which may be one of the protocol's
+    effects.by_sql.executes.add(name)
     _prepared_name(effects, statement)
-    effects.prepares = True
 
 
 def _execute(effects: Effects, statement: Node) -> None:
     effects.hide()  # what it runs was prepared by another text
-    effects.executes.add(str(statement.get("name", "")))
+    effects.by_sql.executes.add(str(statement.get("name", "")))
     _prepared_name(effects, statement)
 
 
@@ -249,9 +249,9 @@ def _discard(effects: Effects, statement: Node) -> None:
 def _deallocate(effects: Effects, statement: Node) -> None:
     _prepared_name(effects, statement)
     if statement.get("isall") or "name" not in statement:
-        effects.deallocates_all = True
+        effects.by_sql.deallocates_all = True
     else:
-        effects.deallocates.append(statement["name"])
+        effects.by_sql.deallocates.append(statement["name"])
 
 
 def _write(effects: Effects, statement: Node) -> None:

@@ -15,7 +15,7 @@ looks at every node. The fields of `Verdict` stand below, each with its meaning:
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +29,7 @@ from myriad.door.verdict.effects import (
     SYNTAX_ERROR,
     TOO_DEEP,
     TOO_MUCH,
+    BySql,
     Effects,
     Refusal,
     Span,
@@ -62,10 +63,7 @@ class Verdict:
     reads_sequences: bool = False  # calls currval or lastval
     renews: bool = False  # connections made later may begin with other settings
     defines: bool = False  # makes, changes or drops something in the database
-    prepares: bool = False  # PREPARE name
-    executes: frozenset[str] = frozenset()  # the names in EXECUTE name, and in PREPARE name
-    deallocates: tuple[str, ...] = ()  # the names in DEALLOCATE name, in their order
-    deallocates_all: bool = False  # DEALLOCATE ALL
+    by_sql: BySql = field(default_factory=BySql)  # PREPARE, EXECUTE, DEALLOCATE
     identity: tuple[Span, ...] = ()  # where the person's name belongs
     activity: tuple[Span, ...] = ()  # where it reads pg_stat_activity
     processes: Processes | None = None  # what it says of processes of the server
@@ -235,7 +233,7 @@ def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
         return _too_deep()
     effects = Effects(source, harmless)
     walk(effects, tree)
-    if effects.prepares and any(reported.is_delicate(change) for change in effects.reported):
+    if effects.by_sql.prepares and any(reported.is_delicate(change) for change in effects.reported):
         effects.refuse("PREPARE of such a setting is not available here", "use SET or set_config()")
     processes = look(tree, source, signals=effects.signals) if effects.processes else None
     return _verdict(effects, processes, _first_word(tree))
@@ -278,10 +276,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         sequences=effects.sequences,
         reads_sequences=effects.reads_sequences,
         renews=effects.renews,
-        prepares=effects.prepares,
-        executes=frozenset(effects.executes),
-        deallocates=tuple(effects.deallocates),
-        deallocates_all=effects.deallocates_all,
+        by_sql=effects.by_sql.found(),
         identity=tuple(effects.identity[start] for start in sorted(effects.identity)),
         activity=read_from(effects),
         processes=processes,

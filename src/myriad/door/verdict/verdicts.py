@@ -28,7 +28,7 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
     if processes is not None:
         spans += 1 + len(processes.asked) + len(processes.written)
     sets = (verdict.settings, verdict.local, verdict.restores)
-    written = (*verdict.executes, *verdict.deallocates)
+    written = (*verdict.by_sql.executes, *verdict.by_sql.deallocates)
     names = NAME_BYTES * (sum(map(len, sets)) + len(written)) + len("".join(written))
     texts = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.reported)
     return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + texts

@@ -136,7 +136,7 @@ class Prepared:
         report.types = {name: text.plain(kind) for name, kind in kinds.items()}
         if self.there is not None:
             report.action = self.action
-            report.grown = self.spool.rows - (self.overwrites or 0)
+            report.grown.rows = self.spool.rows - (self.overwrites or 0)
             if not self.appends:
                 report.difference = existing.difference(self.there, kinds, self.key)
         report.contract = self.recipe.contract or report.contract

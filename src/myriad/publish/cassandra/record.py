@@ -94,7 +94,7 @@ class Publication:
         return cls(
             run=run,
             started=started.isoformat(),
-            rows=report.grown if adds else report.rows,
+            rows=report.grown.rows if adds else report.rows,
             source=report.source,
             report=report.as_data(),
             rejects=[_plain(reject) for reject in rejects[:KEPT_REJECTS]],

@@ -153,15 +153,15 @@ class Additions:
         """Write down what was added, and how the table changed."""
         before = self._reports[target.name]
         table.merged = loaded.merged
-        table.grown = loaded.merged.grown if loaded.merged else loaded.rows
-        table.added = adding.remembered(before, loaded.prints)
+        table.grown.rows = loaded.merged.grown if loaded.merged else loaded.rows
+        table.grown.contents = adding.remembered(before, loaded.prints)
         table.difference = adding.difference(there, target)
         table.notes += adding.notes(there, target)
         place, shape = loaded.replacement, self.checks.there(target)
         if place is not None and shape is not None:
             emptied = shapes.emptied(self.connection, place, shape)
             self.checks.note(target, contract.of_nulls(target.name, emptied))
-            table.changed = self._changed(before, table, place.table)
+            table.grown.changed = self._changed(before, table, place.table)
 
     def _changed(
         self, before: Mapping[str, Any], table: TableReport, new: Table

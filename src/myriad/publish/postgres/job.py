@@ -284,7 +284,7 @@ class Job:
         table.rows, table.rejects = loaded.rows, len(self.rejects.kept) - before
         table.ddl = ddl.text(self.dataset, target.table)
         table.notes += loaded.notes
-        table.added = loaded.prints
+        table.grown.contents = loaded.prints
         if found is not None and self.options.adds:
             self._additions.tell(table, target, found, loaded)
         elif loaded.replacement is not None:

@@ -59,8 +59,9 @@ def save(
     for table in report.tables:
         name = table.table.name
         adds = table.action in ("appended", "merged")
-        known: dict[str, object] = {"added": table.added} if table.added else {}
-        made = {"made": table.made} if table.changed else {}
+        grown = table.grown
+        known: dict[str, object] = {"added": grown.contents} if grown.contents else {}
+        made = {"made": table.made} if grown.changed else {}
         whole = table.as_data() | known
         statement = "add_to_table" if adds else "publish_table"
         connection.execute(
@@ -69,9 +70,9 @@ def save(
                 "dataset": report.dataset,
                 "name": name,
                 "run": report.run,
-                "rows": table.grown if adds else table.rows,
+                "rows": grown.rows if adds else table.rows,
                 "source": table.source,
-                "report": Jsonb(table.changed | made | known if adds else whole),
+                "report": Jsonb(grown.changed | made | known if adds else whole),
             },
         )
         table.turn, table.version = versions.note(connection, report.dataset, name, states[name])
