@@ -327,7 +327,7 @@ class Installation:
         return self.sql(
             "SELECT state, usename::text, query FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND state <> 'idle'"
-            " AND pid <> pg_backend_pid() AND application_name <> 'myriad door'"
+            " AND pid <> pg_backend_pid() AND application_name !~ '^myriad door'"
         )
 
     def is_quiet(self) -> bool:

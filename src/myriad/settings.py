@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from myriad.errors import SettingsError
@@ -29,8 +30,10 @@ def _setting(
     low: float = 0,
     high: float = _MOST,
     choices: tuple[str | int, ...] = (),
+    words: Mapping[str, int] = MappingProxyType({}),
 ) -> Any:  # noqa: ANN401
-    table = {"help": help_text, "low": low, "high": high, "choices": choices}
+    """`words` may be said for some values."""
+    table = {"help": help_text, "low": low, "high": high, "choices": choices, "words": words}
     return field(default=default, metadata=table)
 
 
@@ -68,6 +71,12 @@ class _DoorSettings:
         0,
         "connections to PostgreSQL of all people; 0: from the cores; at most"
         f" {OWN_CONNECTIONS} less than max_connections",
+    )
+    door_processes: int = _setting(
+        1,
+        "processes of the door, which share all limits; auto: from the cores",
+        high=32,
+        words={"auto": 0},
     )
     drain_timeout: float = _setting(
         10.0, "seconds that running transactions get to end when the door stops"
@@ -254,7 +263,7 @@ def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this 
         known = ", ".join(entry.name for entry in TABLE)
         raise SettingsError(f"{origin}: there is no setting {name!r}", hint=f"Known: {known}.")
     try:
-        return _within(entry, _as(type(entry.default), value))
+        return _within(entry, _as(type(entry.default), entry.metadata["words"].get(value, value)))
     except (TypeError, ValueError):
         raise SettingsError(
             f"{origin}: {name} = {value!r} is not {_wanted(entry)}",
@@ -281,7 +290,8 @@ def _wanted(entry: Field[Any]) -> str:
         return f"one of {', '.join(map(str, choices))}"
     if kind is str:
         return _NAMES[kind]
-    return f"{_NAMES[kind]} from {entry.metadata['low']:g} to {entry.metadata['high']:g}"
+    words = "".join(f"{word} or " for word in entry.metadata["words"])
+    return f"{words}{_NAMES[kind]} from {entry.metadata['low']:g} to {entry.metadata['high']:g}"
 
 
 def _as(wanted: type, value: Any) -> Any:  # noqa: ANN401

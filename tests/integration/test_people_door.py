@@ -86,7 +86,9 @@ def _answer(connection: psycopg.Connection, answer: Answer, done: threading.Even
             except LookupError:
                 continue
             connection.execute(
-                "UPDATE request SET answer = %s WHERE id = %s", [said, notice.payload]
+                "UPDATE request SET answer = jsonb_build_object('myriad door', %s::jsonb)"
+                " WHERE id = %s",
+                [said, notice.payload],
             )
             connection.execute("SELECT pg_notify('myriad_answer', %s)", [notice.payload])
 

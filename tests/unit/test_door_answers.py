@@ -14,6 +14,7 @@ from myriad.door.session.frontend import Frontend
 from myriad.door.session.quota import Quota
 from myriad.door.session.resend import Resend
 from myriad.door.session.unit import Unit
+from myriad.door.siblings.counters import Place
 from myriad.door.verdict.verdict import NOTHING
 from myriad.limits import Limits
 from myriad.pgwire.faults import Fault
@@ -32,7 +33,9 @@ def answers() -> Answers:
 def again(unit: Unit | None = None, frontend: Frontend | None = None) -> Resend:
     """The unit of such a client."""
     unit, frontend = unit or Unit(), frontend or Frontend(Nobody())
-    return Resend(frontend, unit, Quota(Account("rose", Limits())), Answers(frontend, unit))
+    return Resend(
+        frontend, unit, Quota(Account("rose", 16384, Limits(), Place())), Answers(frontend, unit)
+    )
 
 
 def test_what_was_answered_is_let_go_of_before_the_unit_ends() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from myriad.door.verdict.processes import FIRST_NUMBER, Signal
+from myriad.door.verdict.processes import Signal
 from myriad.door.verdict.verdict import Verdict, analyse
+from myriad.pgwire.numbers import FIRST_NUMBER
 
 HARMLESS = frozenset(("count", "lower", "pg_blocking_pids", "pg_locks", "pg_lock_status"))
 NUMBER = FIRST_NUMBER + 5

@@ -15,12 +15,13 @@ from myriad.errors import EngineError, MyriadError, NotRunning
 
 _SQL = named_sql.load("myriad.control", "asking.sql")
 ANSWERS_WITHIN = 10.0  # seconds
+LOOK_SECONDS = 0.5  # that a process of the door that ends is waited for
 
 
 def is_there(server: Server) -> bool:
     """Say whether a door is at work on this server."""
     with closing(server.connect(autocommit=True)) as connection:
-        return _is_there(connection)
+        return bool(_doors(connection))
 
 
 def ask(
@@ -32,7 +33,7 @@ def ask(
     there is no door or no answer within that many seconds, EngineError if it refuses.
     """
     with control_database(server, autocommit=True) as connection:
-        if not _is_there(connection):
+        if not _doors(connection):
             raise NotRunning(
                 "the door is not up, so nobody is connected through it",
                 hint="`myriad status` shows what is up.",
@@ -48,9 +49,17 @@ def ask(
             f"the door did not answer within {within:g} seconds",
             hint="Try again. `myriad status` shows what is up, `myriad logs` what went wrong.",
         )
-    if isinstance(answer, dict) and "error" in answer:
-        raise EngineError(f"the door: {answer['error']}", hint="See `myriad status`.")
-    return answer
+    return _together(list(answer.values()))
+
+
+def _together(answers: list[Any]) -> Any:  # noqa: ANN401 - JSON
+    """Return the answers of the door's processes as one: lists in a row, and sums of numbers."""
+    for each in answers:
+        if isinstance(each, dict) and "error" in each:
+            raise EngineError(f"the door: {each['error']}", hint="See `myriad status`.")
+    if all(isinstance(each, dict) for each in answers):
+        return {name: sum(each[name] for each in answers) for name in answers[0]}
+    return [entry for each in answers for entry in each]
 
 
 def by_process(server: Server) -> dict[int, str]:
@@ -62,9 +71,9 @@ def by_process(server: Server) -> dict[int, str]:
     return {entry["process"]: entry["person"] for entry in sessions if entry["process"]}
 
 
-def _is_there(connection: psycopg.Connection) -> bool:
-    row = connection.execute(_SQL["door_is_there"]).fetchone()
-    return bool(row and row[0])
+def _doors(connection: psycopg.Connection) -> set[str]:
+    row = connection.execute(_SQL["doors"]).fetchone()
+    return set(row[0]) if row else set()
 
 
 def _put(connection: psycopg.Connection, what: str, who: Sequence[str]) -> int:
@@ -78,11 +87,16 @@ def _put(connection: psycopg.Connection, what: str, who: Sequence[str]) -> int:
 
 
 def _await(connection: psycopg.Connection, number: int, deadline: float) -> Any:  # noqa: ANN401
-    """Return the answer once it is there, None if it is not by the deadline."""
+    """Return the answers once all are there, by the door's processes; None if not in time.
+
+    One that has ended need not answer: its sessions have ended, too.
+    """
     while True:
         row = connection.execute(_SQL["answer"], {"id": number}).fetchone()
+        if row and row[0].keys() >= _doors(connection):
+            return row[0]
         left = deadline - time.monotonic()
-        if row or left <= 0:
-            return row[0] if row else None
-        for _ in connection.notifies(timeout=left, stop_after=1):
+        if left <= 0:
+            return None
+        for _ in connection.notifies(timeout=min(left, LOOK_SECONDS), stop_after=1):
             pass  # perhaps somebody else's: look

@@ -1,10 +1,9 @@
--- What is asked of the door: rows of `public.request`, answered in them.
+-- What is asked of the door: rows of `public.request`, answered in them by each of its processes.
 
--- name: door_is_there
-SELECT EXISTS (
-    SELECT FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'myriad door'
-);
+-- name: doors
+-- The names of its processes that are there.
+SELECT coalesce(array_agg(DISTINCT application_name), '{}') FROM pg_stat_activity
+WHERE datname = current_database() AND application_name ~ '^myriad door( [0-9]+)?$';
 
 -- name: sweep_requests
 -- Whose asker died.

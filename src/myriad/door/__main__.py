@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from typing import Any
 import uvloop
 
 from myriad.door.control.accounts import Accounts
-from myriad.door.control.capacity import KNOWN_VERSION, Capacity, capacity
+from myriad.door.control.capacity import KNOWN_VERSION, Capacity, TooFew, capacity
 from myriad.door.control.control import Administrator, Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults
 from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
+from myriad.door.control.rotation import Rotation
 from myriad.door.control.strays import Strays
 from myriad.door.door import Door, Parts
 from myriad.door.ledger import watch
@@ -34,19 +36,42 @@ from myriad.door.ledger.measures import Measures
 from myriad.door.ledger.memory import Memory
 from myriad.door.ledger.troubles import Troubles
 from myriad.door.ledger.watch import Watch
-from myriad.door.login.gate import Gate, secret_of
+from myriad.door.login.gate import Gate
 from myriad.door.login.login import Login, Logins, Tls
 from myriad.door.login.throttle import Throttle
 from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.pools import Pools
 from myriad.door.server.address import Address
 from myriad.door.server.dial import Dial
+from myriad.door.siblings.accepting import Accepting
+from myriad.door.siblings.counters import PRESENT, Counters
+from myriad.door.siblings.post import Post
+from myriad.door.siblings.siblings import CANCEL, Siblings
 from myriad.settings import Settings
 
 BACKLOG = 8192
+WAKE = "wake"  # what a process says to one that waits for what a person did there
+_FEWER = "Lower the setting `door_processes`, or let the server have more: max_connections."
 START_SECONDS = 30.0
 
 log = logging.getLogger("myriad.door")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Which of the door's processes one is, and what it shares with the others.
+
+    Attributes:
+        process: from 0, of `processes`.
+        counters: the file descriptor of what all count together.
+        reading, writing: those of the sockets where it hears from others, and tells each.
+    """
+
+    process: int
+    processes: int
+    counters: int
+    reading: int
+    writing: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,8 @@ class Configuration:
         address, administrator: where the server is, and who the door is there.
         ours: it is our own: we may kill its processes.
         tls: None: nothing is encrypted.
+        secrets: by name.
+        placed: which one of the door's processes this is.
     """
 
     home: Path
@@ -68,6 +95,8 @@ class Configuration:
     ours: bool
     tls: Tls | None
     settings: Settings
+    secrets: dict[str, bytes]
+    placed: Placed
 
 
 def main() -> None:
@@ -75,6 +104,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         uvloop.run(serve(_read(sys.stdin.readline())))
+    except TooFew as error:
+        _tell({"error": str(error), "hint": _FEWER})
+        sys.exit(1)
     except (OSError, TimeoutError, ssl.SSLError) as error:
         _tell({"error": f"the door cannot start: {error}", "hint": "See `myriad logs --door`."})
         sys.exit(1)
@@ -87,11 +119,11 @@ async def serve(told: Configuration) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     _watch_parent(loop, stop)
-    watched, logins = await _make(told)
+    siblings = _siblings(told)
+    watched, logins = await _make(told, siblings)
     door = watched.door
     watch.start(watched)
-    listener = socket.socket(fileno=told.listening)
-    listening = await loop.create_server(lambda: Login(logins), sock=listener, backlog=BACKLOG)
+    stop_listening = await _listen(told, siblings, watched, logins)
     # What is there now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -100,29 +132,45 @@ async def serve(told: Configuration) -> None:
     log.info("ready: process %d", os.getpid())
     await stop.wait()
     log.info("stopping")
-    listening.close()
+    stop_listening()
     await door.drain(told.settings.drain_timeout)
     door.databases.reader.stop()
     await watched.audit.flush()
     log.info("stopped")
 
 
-async def _make(told: Configuration) -> tuple[Watch, Logins]:
+async def _listen(
+    told: Configuration, siblings: Siblings, watched: Watch, logins: Logins
+) -> Callable[[], None]:
+    """Let clients come; return what ends that."""
+    listening, counters = socket.socket(fileno=told.listening), siblings.counters
+    counters.note(PRESENT, 1)
+    if told.placed.processes == 1:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Login(logins), sock=listening, backlog=BACKLOG)
+        return server.close
+    listening.listen(BACKLOG)
+    accepting = Accepting(listening, lambda: Login(logins), watched.door.spawn, counters.shares)
+    accepting.begin()
+    return accepting.end
+
+
+async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]:
     """Make a door that hears of changes, and what its logins share; raises TimeoutError."""
-    background, control = Background(), Control(told.address, told.administrator)
+    settings, background = told.settings, Background()
+    control = Control(told.address, told.administrator, told.placed.process)
     background.spawn(control.keep())
-    async with asyncio.timeout(START_SECONDS):
-        await control.ready()
-        room = await capacity(control, told.settings, os.cpu_count() or 1)
-    audit = Audit(control, on=told.settings.audit == "on", most_rows=told.settings.audit_rows)
+    room = await _room(told, control)
     memory, strays = Memory(), Strays(control, ours=told.ours)
-    parts = _parts(told, control, room, background, strays)
+    parts = _parts(told, siblings, control, room, background, strays)
+    rotation = Rotation(control, siblings.counters, settings.audit_rows)
+    audit = Audit(control, rotation, on=settings.audit == "on")
     door = Door(
         parts,
         audit,
         Troubles(),
         memory,
-        most_clients=told.settings.max_clients,
+        most_clients=settings.max_clients,
         newer_grammar=room.version > KNOWN_VERSION,
     )
     requests = Requests(door, control)
@@ -130,18 +178,38 @@ async def _make(told: Configuration) -> tuple[Watch, Logins]:
         {"myriad_people": door.people_changed, "myriad_door": requests.notified},
         after_gap=door.people_changed,
     )
-    throttle = Throttle(told.settings.max_clients)
-    gate = Gate(parts.accounts, throttle, parts.dial, secret_of(told.home / "secrets"))
-    logins = Logins(door, gate, told.settings, told.tls)
+    throttle = Throttle(settings.max_clients // told.placed.processes, siblings.post.tell)
+    gate = Gate(parts.accounts, throttle, parts.dial, told.secrets["mock"])
+    logins = Logins(door, gate, settings, told.tls)
+    _hear(siblings, door, throttle)
     measures = Measures(door, logins, audit, throttle, told.home / "metrics.prom")
     return Watch(door, logins, audit, memory, strays, measures), logins
 
 
+async def _room(told: Configuration, control: Control) -> Capacity:
+    async with asyncio.timeout(START_SECONDS):
+        await control.ready()
+        cores, placed = os.cpu_count() or 1, told.placed
+        return await capacity(control, told.settings, cores, placed.process, placed.processes)
+
+
+def _hear(siblings: Siblings, door: Door, throttle: Throttle) -> None:
+    """Do what the other processes ask for."""
+    post = siblings.post
+    siblings.counters.wake = lambda process: post.send(process, WAKE)
+    post.begin({CANCEL: door.cancel_here, WAKE: door.pools.let_go_on, **throttle.heard})
+
+
 def _parts(
-    told: Configuration, control: Control, room: Capacity, background: Background, strays: Strays
+    told: Configuration,
+    siblings: Siblings,
+    control: Control,
+    room: Capacity,
+    background: Background,
+    strays: Strays,
 ) -> Parts:
     dial, databases = Dial(told.address), Databases(control)
-    roles = PoolRoles(control, dial)
+    roles = PoolRoles(control, dial, told.secrets["pools"])
     pools = Pools(
         dial,
         background.spawn,
@@ -154,13 +222,21 @@ def _parts(
         spawn=background.spawn,
         control=control,
         dial=dial,
-        accounts=Accounts(control, told.settings, superuser=room.superuser),
+        accounts=Accounts(control, told.settings, siblings.counters, superuser=room.superuser),
         databases=databases,
         defaults=Defaults(control),
         roles=roles,
         pools=pools,
         chooser=Chooser(databases, roles, pools),
+        siblings=siblings,
     )
+
+
+def _siblings(told: Configuration) -> Siblings:
+    placed, clients = told.placed, told.settings.max_clients
+    counters = Counters(placed.counters, placed.processes, clients, placed.process)
+    reading, *writing = (socket.socket(fileno=each) for each in (placed.reading, *placed.writing))
+    return Siblings(counters, Post(placed.process, reading, writing))
 
 
 def _read(line: str) -> Configuration:
@@ -175,7 +251,13 @@ def _read(line: str) -> Configuration:
         server["kind"] == "embedded",
         _tls(given["tls"]),
         Settings(**given["settings"]),
+        {name: bytes.fromhex(secret) for name, secret in given["secrets"].items()},
+        _placed(given["placed"]),
     )
+
+
+def _placed(placed: dict[str, Any]) -> Placed:
+    return Placed(**{**placed, "writing": tuple(placed["writing"])})
 
 
 def _address(server: dict[str, Any]) -> Address:

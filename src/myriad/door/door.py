@@ -17,7 +17,7 @@ from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.internal import InternalClient
 from myriad.door.pool.pool import Pool
 from myriad.door.pool.pools import Pools, replaced
-from myriad.door.ports import Client, Crowd, Ledger, Troubles
+from myriad.door.ports import Client, Crowd, Ledger, Siblings, Troubles
 from myriad.door.server.asking import Lost
 from myriad.door.server.backend import CLOSE, Backend
 from myriad.door.server.dial import Dial
@@ -28,7 +28,6 @@ from myriad.door.session.profiles import Profile, Profiles, objection
 from myriad.door.session.refusals import CANCELLED, end_unit, refuse_waiting
 from myriad.door.session.session import Session
 from myriad.door.session.state import SessionState, Whose
-from myriad.door.verdict.processes import FIRST_NUMBER, LAST_NUMBER
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.startup import Startup
 
@@ -53,6 +52,7 @@ class Parts:
     roles: PoolRoles
     pools: Pools
     chooser: Chooser
+    siblings: Siblings
 
 
 class Door:
@@ -80,6 +80,7 @@ class Door:
         self.accounts, self.databases = parts.accounts, parts.databases
         self._control, self._roles = parts.control, parts.roles
         self._defaults, self._chooser = parts.defaults, parts.chooser
+        self.siblings = parts.siblings
         self.ledger, self.troubles, self._crowd = ledger, troubles, crowd
         self.most_clients = most_clients
         self.newer_grammar = newer_grammar
@@ -97,10 +98,16 @@ class Door:
 
     def admit(self, logins: int) -> Fault | None:
         """Return why there is no place for one more beside so many logins, None if there is."""
-        if len(self.sessions) + logins >= self.most_clients:
+        self.siblings.note_logins(logins + 1)
+        if self.siblings.clients() > self.most_clients:
+            self.siblings.note_logins(logins)
             return _FULL
         self._crowd.clients_came(len(self.sessions) + logins + 1)
         return None
+
+    def logins_left(self, number: int) -> None:
+        """Hear that a login is over, and how many are under way."""
+        self.siblings.note_logins(number)
 
     def late(self) -> Fault:
         """Return why a login took too long."""
@@ -154,11 +161,10 @@ class Door:
             client.leave()
 
     def _register(self, session: Session, key_bytes: int) -> None:
-        number = _new_number()
-        while number in self.sessions:
-            number = _new_number()
+        number = self.siblings.begin(session.account.oid)
         session.number, session.key = number, secrets.token_bytes(key_bytes)
         self.sessions[number] = session
+        self.siblings.note_sessions(len(self.sessions))
         self.note_settings(session)
         session.pool.sessions += 1
         self.accepted += 1
@@ -183,6 +189,8 @@ class Door:
         session.release()
         self.may_be_idle.pop(session, None)
         if self.sessions.pop(session.number, None) is not None:
+            self.siblings.end(session.number)
+            self.siblings.note_sessions(len(self.sessions))
             self._leave(session.account)
             session.pool.leave()
 
@@ -190,6 +198,14 @@ class Door:
         """Cancel what a session runs now, if the key is its own."""
         session = self.sessions.get(number)
         if session is not None and hmac.compare_digest(session.key, key):
+            self.stop(session)
+        elif session is None and len(key) <= LONG_KEY:
+            self.siblings.cancel(number, key)
+
+    def cancel_here(self, number: int, key: str) -> None:
+        """Hear from another process that one of our clients cancels, by its key in hexadecimal."""
+        session = self.sessions.get(number)
+        if session is not None and hmac.compare_digest(session.key, bytes.fromhex(key)):
             self.stop(session)
 
     def stop(self, session: SessionState) -> None:
@@ -335,10 +351,6 @@ class Door:
             pool.close_idle()
 
 
-def _new_number() -> int:
-    return FIRST_NUMBER + secrets.randbelow(LAST_NUMBER + 1 - FIRST_NUMBER)
-
-
 def _check_database(startup: Startup, entry: Entry) -> None:
     if not entry.database:
         raise Refused(Fault("3D000", f'database "{startup.database}" does not exist'))
@@ -353,7 +365,7 @@ def _check_database(startup: Startup, entry: Entry) -> None:
 
 
 def _check_room(account: Account) -> None:
-    if account.sessions > account.most_sessions:
+    if account.all_sessions > account.most_sessions:
         raise Refused(
             Fault(
                 "53300",

@@ -1,6 +1,6 @@
 """How the parts of the door see each other, where neither may know the other."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from myriad.pgwire.faults import Fault
@@ -92,6 +92,31 @@ class Ledger(Protocol):
 
     def add(self, ended: Ended) -> None:
         """Note a unit that has ended."""
+
+
+class Siblings(Protocol):
+    """The door's processes: what they count together, and what one of them lets another do."""
+
+    def clients(self) -> int:
+        """Return how many clients there are in all processes, who log in counted."""
+
+    def note_sessions(self, number: int) -> None:
+        """Write how many sessions are here."""
+
+    def note_logins(self, number: int) -> None:
+        """Write how many logins are under way here."""
+
+    def sums(self, measured: Sequence[float]) -> list[float]:
+        """Write what was measured here; return the sums of what was in all processes."""
+
+    def begin(self, person: int) -> int:
+        """Return the number of a new session of a person, by their oid."""
+
+    def end(self, number: int) -> None:
+        """Forget a session."""
+
+    def cancel(self, number: int, key: bytes) -> None:
+        """Let the process that has a session cancel what it runs, if the key is its own."""
 
 
 class Crowd(Protocol):

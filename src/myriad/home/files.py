@@ -1,6 +1,8 @@
 """Files of the home that only their owner may read."""
 
+import json
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -17,3 +19,13 @@ def write_private(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def secret(path: Path) -> bytes:
+    """Return the secret in a file, made now if there is none: the same after each start."""
+    try:
+        return bytes.fromhex(json.loads(path.read_text())["secret"])
+    except (OSError, ValueError, KeyError):
+        made = secrets.token_bytes(32)
+        write_private(path, json.dumps({"secret": made.hex()}))
+        return made

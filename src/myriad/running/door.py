@@ -1,14 +1,8 @@
-"""The process that people connect to, as an engine: started, watched and stopped."""
+"""The processes that people connect to, as an engine: started, watched and stopped."""
 
-import json
-import logging
 import os
-import selectors
 import socket
-import subprocess
-import sys
 import threading
-import time
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,25 +10,28 @@ from typing import Any
 
 import psutil
 
+from myriad.door.siblings import counters
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.errors import StartFailed
 from myriad.home import notes
+from myriad.home.files import secret
 from myriad.home.home import Home
 from myriad.machine import logs, process
+from myriad.pgwire.numbers import MOST_PROCESSES
+from myriad.running.child import Child
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
-COMMAND = (sys.executable, "-P", "-m", "myriad.door")
-SPARE_FILES = 64  # of the door besides connections: its log, its libraries, its event loop
-LINES = 12  # of its log, in an error
-LONGEST_ANSWER = 65536  # bytes
-
-log = logging.getLogger("myriad.engines")
+SPARE_FILES = 64  # of a process besides connections: its log, its libraries, its event loop
+# `auto`: PostgreSQL and the clients want cores, too; see decisions/0005-the-door.md.
+CORES_FOR_ONE = 4
+SECRETS = ("mock", "pools")  # behind the salts of unknown names, and pool roles' passwords
 
 
 class Door:
     """The door in front of a server, on a socket that listens already and stays open without it.
 
-    `cancelled` ends a start early; it then raises StartFailed.
+    All its processes take clients from that one socket. What they count together, and where they
+    hear from each other, is kept here, so a process that ends takes nothing with it.
     """
 
     def __init__(
@@ -44,59 +41,84 @@ class Door:
         listening: socket.socket,
         cancelled: threading.Event | None = None,
     ) -> None:
-        self._home = home
-        self._settings = settings
-        self._listening = listening
-        self._cancelled = cancelled or threading.Event()
-        self._log = log_path(home)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._home, self._settings, self._listening = home, settings, listening
+        cancelled, self._log = cancelled or threading.Event(), log_path(home)
+        count = processes(settings)
+        self._children = [
+            Child(_note(home, number), self._log, settings, cancelled) for number in range(count)
+        ]
+        self._file = counters.create(count, settings.max_clients)
+        self._counters = counters.Counters(self._file, count, settings.max_clients)
+        # To each process: where others write, and where it reads.
+        self._post = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         self._reached: dict[str, Any] = {}
 
     @property
-    def pid(self) -> int:
-        """The number of its process, 0 if there is none."""
-        return self._child.pid if self._child else 0
+    def pids(self) -> list[int]:
+        """The numbers of its processes, 0 for one that there is not."""
+        return [child.pid for child in self._children]
 
     def start(self, server: Server) -> None:
-        """Make it ready in front of `server`; nothing happens where it is.
+        """Make it ready in front of `server`: each process that does not run there is started.
 
         Raises StartFailed with its own words, SettingsError for a certificate that will not do,
         psycopg.Error.
         """
         reached = _reached(server)
-        if self.failure() is None and reached == self._reached:
-            return
-        self.stop()
-        try:
-            self._launch(self._configuration(reached))
-        except BaseException:
+        if reached != self._reached:
             self.stop()
+        down = [number for number, child in enumerate(self._children) if child.failure()]
+        if not down:
+            return
+        logs.bound(self._log)
+        try:
+            configuration = self._configuration(reached)
+            for number in down:
+                self._launch(number, configuration)
+            for number in down:
+                self._children[number].await_ready()
+        except BaseException:
+            self._end(down)
             raise
         self._reached = reached
 
     def stop(self) -> None:
-        """Stop it: it takes nobody new, and running transactions get `drain_timeout` to end."""
-        child, self._child = self._child, None
-        if child is None:
-            return
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(self._settings.drain_timeout + process.LAST_RESORT)
-            except subprocess.TimeoutExpired:
-                log.warning("the door does not end; it is killed")
-                child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            if pipe:
-                with suppress(OSError):  # what is unwritten is for nobody now
-                    pipe.close()
-        _memory(self._home).unlink(missing_ok=True)
+        """Stop all: they take nobody new, and running transactions get `drain_timeout` to end."""
+        self._end(list(range(len(self._children))))
 
     def failure(self) -> str | None:
-        """Return why it does not run any more, None while it does."""
+        """Return why it, or a part of it, does not run any more, None while all do."""
         logs.bound(self._log)
-        return process.why_down(self._child)
+        failures = {number: child.failure() for number, child in enumerate(self._children)}
+        down = {number: problem for number, problem in failures.items() if problem is not None}
+        for number in down:
+            self._counters.empty(number)  # what was counted there is over
+        if len(self._children) == 1:
+            return down.get(0)
+        return "; ".join(f"process {number}: {problem}" for number, problem in down.items()) or None
+
+    def _end(self, numbers: list[int]) -> None:
+        some = [self._children[number] for number in numbers]
+        for child in some:
+            child.ask_to_end()
+        for child in some:
+            child.end()
+
+    def _launch(self, number: int, configuration: dict[str, Any]) -> None:
+        child = self._children[number]
+        child.ask_to_end()
+        child.end()
+        self._counters.empty(number)
+        reading, writing = self._post[number][1].fileno(), [each[0].fileno() for each in self._post]
+        placed = {
+            "process": number,
+            "processes": len(self._children),
+            "counters": self._file,
+            "reading": reading,
+            "writing": writing,
+        }
+        files = (self._listening.fileno(), self._file, reading, *writing)
+        child.launch({**configuration, "placed": placed}, files)
 
     def _configuration(self, reached: dict[str, Any]) -> dict[str, Any]:
         from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one
@@ -107,71 +129,15 @@ class Door:
             "server": reached,
             "tls": asdict(tls.prepare(self._home, self._settings)),
             "settings": {entry.name: getattr(self._settings, entry.name) for entry in TABLE},
+            "secrets": {
+                name: secret(self._home.secrets / f"{name}.json").hex() for name in SECRETS
+            },
         }
 
-    def _launch(self, configuration: dict[str, Any]) -> None:
-        logs.bound(self._log)
-        with self._log.open("ab") as output:
-            begin = output.tell()
-            self._child = child = subprocess.Popen(
-                COMMAND,
-                stdin=subprocess.PIPE,  # it ends when this one closes: when we are gone
-                stdout=subprocess.PIPE,
-                stderr=output,
-                cwd="/",
-                env=process.environment(),
-                start_new_session=True,
-                umask=0o077,
-                pass_fds=(self._listening.fileno(),),
-            )
-        self._remember(child)
-        with suppress(OSError):  # it ended already, and its answer says why
-            assert child.stdin is not None  # noqa: S101 - a pipe, see above
-            child.stdin.write(json.dumps(configuration).encode() + b"\n")
-            child.stdin.flush()
-        self._await_ready(child, begin)
 
-    def _remember(self, child: subprocess.Popen[bytes]) -> None:
-        """Write down what proves later that a process is this one."""
-        notes.write(_memory(self._home), child.pid)
-
-    def _await_ready(self, child: subprocess.Popen[bytes], begin: int) -> None:
-        answer, problem = self._answer(child)
-        if answer.get("ready") is True:
-            return
-        if "error" in answer:
-            raise StartFailed(
-                f"the door did not start: {answer['error']}", hint=str(answer.get("hint", ""))
-            )
-        lines = "\n".join(f"  {line}" for line in logs.since(self._log, begin)[-LINES:])
-        raise StartFailed(
-            f"the door did not start: {problem}. Its log says:\n{lines or '  (nothing)'}",
-            hint="`myriad logs --door` shows more; `myriad doctor` checks the machine.",
-        )
-
-    def _answer(self, child: subprocess.Popen[bytes]) -> tuple[dict[str, Any], str]:
-        """Return the first line that it says, as JSON; or nothing, and why."""
-        deadline = time.monotonic() + self._settings.start_timeout
-        said = b""
-        assert child.stdout is not None  # noqa: S101 - a pipe
-        with selectors.DefaultSelector() as selector:
-            selector.register(child.stdout, selectors.EVENT_READ)
-            while b"\n" not in said and len(said) < LONGEST_ANSWER:
-                if self._cancelled.is_set():
-                    return {}, "asked to stop while it started"
-                if time.monotonic() > deadline:
-                    return {}, f"not ready after {self._settings.start_timeout:g} seconds"
-                if selector.select(process.POLL):
-                    more = os.read(child.stdout.fileno(), LONGEST_ANSWER)
-                    if not more:
-                        child.wait()  # it closes its output by ending
-                        return {}, self.failure() or "it ended"
-                    said += more
-        try:
-            answer = json.loads(said)
-        except ValueError:
-            return {}, f"it said {said[:200]!r}"
-        return (answer, "") if isinstance(answer, dict) else ({}, f"it said {said[:200]!r}")
+def processes(settings: Settings) -> int:
+    """Return how many processes the door has."""
+    return settings.door_processes or max(1, (os.cpu_count() or 1) // CORES_FOR_ONE)
 
 
 def log_path(home: Home) -> Path:
@@ -179,13 +145,19 @@ def log_path(home: Home) -> Path:
     return home.logs / "door.log"
 
 
-def _memory(home: Home) -> Path:
-    return home.folder / "door.json"
+def _note(home: Home, number: int) -> Path:
+    return home.folder / (f"door-{number}.json" if number else "door.json")
 
 
-def running(home: Home) -> psutil.Process | None:
-    """Return the door's process on this home, if it is proven to be that one."""
-    return notes.process(_memory(home))
+def running(home: Home, number: int = 0) -> psutil.Process | None:
+    """Return that one of the door's processes on this home, if it is proven to be."""
+    return notes.process(_note(home, number))
+
+
+def all_running(home: Home) -> list[psutil.Process]:
+    """Return the door's processes on this home."""
+    found = (running(home, number) for number in range(MOST_PROCESSES))
+    return [each for each in found if each is not None]
 
 
 def clear(home: Home) -> bool:
@@ -193,18 +165,19 @@ def clear(home: Home) -> bool:
 
     The caller holds the home, so nobody starts one meanwhile. Raises StartFailed if it stays.
     """
-    left = running(home)
-    if left is None:
-        return False
-    with suppress(psutil.NoSuchProcess):
-        left.kill()  # its sessions lost their server's guardian: there is nothing to wait for
-    if not process.wait_for(lambda: process.gone(left), process.LAST_RESORT):
+    left = all_running(home)
+    for each in left:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()  # its sessions lost their server's guardian: there is nothing to wait for
+    if not process.wait_for(lambda: all(map(process.gone, left)), process.LAST_RESORT):
+        stays = ", ".join(str(each.pid) for each in left if not process.gone(each))
         raise StartFailed(
-            f"the door's process {left.pid} cannot be ended",
+            f"the door's process {stays} cannot be ended",
             hint="It hangs in the operating system: end it by hand, or restart the machine.",
         )
-    _memory(home).unlink(missing_ok=True)
-    return True
+    for note in home.folder.glob("door*.json"):
+        note.unlink()
+    return bool(left)
 
 
 def _reached(server: Server) -> dict[str, Any]:

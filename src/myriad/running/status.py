@@ -62,7 +62,7 @@ class Status:
             does not answer; `abandoned`: PostgreSQL runs, but what started it was killed.
         problem: why, where it is broken.
         pid: of the process that is `up`.
-        door: its process's number, 0 if it does not run.
+        door: its first process's number, 0 if it does not run; `doors`: those of all.
         clients, door_memory: see `DoorMeasures`.
         uptime: seconds since PostgreSQL started.
         size: bytes of all databases that we may look at.
@@ -80,6 +80,7 @@ class Status:
     port: int = 0
     pid: int = 0
     door: int = 0
+    doors: list[int] = field(default_factory=list)
     clients: int | None = None
     door_memory: dict[str, dict[str, int]] = field(default_factory=dict)
     uptime: float = 0.0
@@ -106,11 +107,12 @@ def look(home: Home) -> Status:
 
 
 def _answered(home: Home, running: Running) -> Status:
-    guard = door.running(home)
-    measures = _measures(home) if guard else DoorMeasures()
+    doors = [each.pid for each in door.all_running(home)]
+    measures = _measures(home) if doors else DoorMeasures()
     known: dict[str, object] = {
         "cassandra": cassandra.look(home),
-        "door": guard.pid if guard else 0,
+        "door": doors[0] if doors else 0,
+        "doors": doors,
         "clients": measures.clients,
         "door_memory": measures.memory,
         "engine": running.engine,
@@ -121,7 +123,7 @@ def _answered(home: Home, running: Running) -> Status:
     }
     silent = addresses.silent(running.host, running.port)
     if silent:
-        problem = f"the door is down: {silent}" if guard is None else f"the door hangs: {silent}"
+        problem = f"the door is down: {silent}" if not doors else f"the door hangs: {silent}"
         return Status(BROKEN, home.folder, problem=problem, **known)  # type: ignore[arg-type]
     server = Server.of(running)
     try:

@@ -201,7 +201,6 @@ class _Kept:
         if problem is None and not self._announced:
             problem = "it could not be told of PostgreSQL's new start"
         if problem is not None and self._paused("the door", problem, self._door_pauses):
-            self._door.stop()
             self._start_door()
 
     def _paused(self, what: str, problem: str, pauses: Pauses) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from myriad.door.control.control import SQL, Control
+from myriad.door.siblings.counters import PINNED, SESSIONS, Counters, Place
 from myriad.limits import Limits
 from myriad.pgwire import scram
 from myriad.settings import Settings
@@ -20,10 +21,12 @@ class Account:
 
     Attributes:
         limits: what they may use; `most_...` are the same, with infinity for none.
-        sessions: how many they have.
-        running: how many server connections they have.
+        oid: of the role.
+        place: where that is counted which they have in all processes of the door.
+        sessions: how many they have here.
+        running: how many server connections they have here.
         pinned: how many of these stay with a session.
-        held: bytes of long messages that are held for them.
+        held: bytes of long messages that are held for them here.
     """
 
     __slots__ = (
@@ -34,13 +37,15 @@ class Account:
         "most_running",
         "most_sessions",
         "name",
+        "oid",
         "pinned",
+        "place",
         "running",
         "sessions",
     )
 
-    def __init__(self, name: str, limits: Limits) -> None:
-        self.name = name
+    def __init__(self, name: str, oid: int, limits: Limits, place: Place) -> None:
+        self.name, self.oid, self.place = name, oid, place
         self.sessions = self.running = self.pinned = self.held = 0
         self.limit(limits)
 
@@ -52,18 +57,62 @@ class Account:
         self.most_running = limits.concurrent or math.inf
         self.most_sessions = limits.connections or math.inf
 
+    def enter(self) -> None:
+        """Count one more session."""
+        self.sessions += 1
+        self.place.write(SESSIONS, self.sessions)
+
+    def leave(self) -> None:
+        """Count one session less."""
+        self.sessions -= 1
+        if not self.sessions:  # the place may be somebody else's then
+            self.place.wait_no_more()
+        self.place.write(SESSIONS, self.sessions)
+
+    @property
+    def all_sessions(self) -> int:
+        """How many they have in all processes."""
+        return self.sessions + self.place.elsewhere(SESSIONS)
+
+    def begin(self, most_here: float) -> bool:
+        """Count one more server connection, if they may have one more here, and in all."""
+        number = self.running + 1
+        if number > most_here or number > self.most_running:
+            return False
+        if not self.place.begin(number, self.most_running):
+            return False
+        self.running = number
+        return True
+
+    def end(self) -> None:
+        """Count one server connection less."""
+        self.running -= 1
+        self.place.end(self.running)
+
+    def pin(self, more: int) -> None:
+        """Count so many more, or less, of those that stay with a session."""
+        self.pinned += more
+        self.place.write(PINNED, self.pinned)
+
+    def may_pin(self, most_here: float) -> bool:
+        """Say whether one more may stay: one of those that they may have is left for the others."""
+        in_all = self.pinned + self.place.elsewhere(PINNED)
+        return self.pinned < max(1, most_here - 1) and in_all < max(1, self.most_running - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the catalog says of a name and a database.
 
     Attributes:
+        oid: of the role.
         personal: has rights of an own, so must have server connections of an own.
         groups: sorted.
         database: its oid, 0 if there is no such database; `may_connect`: and they may use it.
     """
 
     name: str
+    oid: int
     may_log_in: bool
     valid: bool
     verifier: scram.Verifier | None
@@ -78,8 +127,10 @@ class Entry:
 class Accounts:
     """Everybody who is logged in, and the way to look people up."""
 
-    def __init__(self, control: Control, settings: Settings, *, superuser: bool) -> None:
-        self._control = control
+    def __init__(
+        self, control: Control, settings: Settings, counters: Counters, *, superuser: bool
+    ) -> None:
+        self._control, self._counters = control, counters
         self._settings = asdict(settings)
         roles, verifier = (
             ("pg_authid", "a.rolpassword") if superuser else ("pg_roles", "p.verifier")
@@ -129,6 +180,7 @@ class Accounts:
         limits = json.loads(row["group_limits"] or "{}") | json.loads(row["limits"] or "{}")
         return Entry(
             row["rolname"],
+            row["oid"],
             row["rolcanlogin"],
             row["valid"],
             scram.read_verifier(row["verifier"]),
@@ -141,16 +193,29 @@ class Accounts:
         )
 
     def enter(self, entry: Entry) -> Account:
-        """Count one more session of a person, and return the account that all theirs share."""
+        """Count one more session of a person, and return the account that all theirs share.
+
+        Raises TimeoutError if another process of the door hangs.
+        """
         account = self._known.get(entry.name)
         if account is None:
-            account = self._known[entry.name] = Account(entry.name, entry.limits)
+            place = self._counters.enter(entry.oid)
+            account = self._known[entry.name] = Account(entry.name, entry.oid, entry.limits, place)
         account.limit(entry.limits)
-        account.sessions += 1
+        account.enter()
         return account
 
     def leave(self, account: Account) -> None:
         """Count one session less."""
-        account.sessions -= 1
+        account.leave()
         if not account.sessions:
             self._known.pop(account.name, None)
+
+    def first_here(self) -> int:
+        """Return how many people are here who are in no process with a lower number."""
+        process = self._counters.process
+        return sum(each.place.is_first_here(process) for each in self._known.values())
+
+    def known(self, name: str) -> Account | None:
+        """Return the account of somebody who is here."""
+        return self._known.get(name)

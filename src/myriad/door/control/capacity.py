@@ -8,7 +8,12 @@ from myriad.settings import Settings
 KNOWN_VERSION = 18  # of PostgreSQL, whose grammar pglast has
 # A statement may take long without using a core: more than the cores need, as poolers have it.
 LEAST_IN_ONE, LEAST_IN_ALL = 20, 60
-RESERVED = 20  # server connections for Myriad's own commands, and for this door's control
+RESERVED = 20  # server connections for Myriad's own commands, and for the door's control
+FOR_EACH_MORE = 2  # for the control of each further process
+
+
+class TooFew(Exception):
+    """The server allows fewer connections than the door has processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,23 @@ class Capacity:
     version: int
 
 
-async def capacity(control: Control, settings: Settings, cores: int) -> Capacity:
-    """Return what the server allows, and what it is."""
+async def capacity(
+    control: Control, settings: Settings, cores: int, process: int, processes: int
+) -> Capacity:
+    """Return what the server allows one process of the door, and what it is.
+
+    Each has its part: what they open together is never too much. Raises TooFew.
+    """
     [row] = await control.fetch(SQL["capacity"])
-    most = max(2, row["connections"] - RESERVED)
+    most = max(2, row["connections"] - RESERVED - FOR_EACH_MORE * (processes - 1))
     in_all = min(settings.server_connections or max(LEAST_IN_ALL, 20 * cores), most)
     in_one = min(settings.pool_size or max(LEAST_IN_ONE, 4 * cores), in_all)
-    return Capacity(in_one, in_all, row["superuser"], row["version"])
+    if in_all < processes:
+        raise TooFew(in_all)
+    part = _part(in_all, process, processes)
+    in_one = min(max(1, _part(in_one, process, processes)), part)
+    return Capacity(in_one, part, row["superuser"], row["version"])
+
+
+def _part(whole: int, process: int, processes: int) -> int:
+    return whole // processes + (process < whole % processes)

@@ -3,7 +3,7 @@
 
 -- name: logins
 -- For each name and database that somebody wants to log in with: who that is, and what they may.
-SELECT asked.number, r.rolname, r.rolcanlogin,
+SELECT asked.number, r.rolname, r.oid, r.rolcanlogin,
        coalesce(r.rolvaliduntil > now(), true) AS valid,
        {verifier} AS verifier,
        (

@@ -42,14 +42,15 @@ class Administrator:
 
 
 class Control:
-    """An administrator's connection that comes back by itself.
+    """An administrator's connection that comes back by itself; `name` is what the server calls it.
 
     Attributes:
         role: the oid of the administrator's role.
     """
 
-    def __init__(self, address: Address, login: Administrator) -> None:
+    def __init__(self, address: Address, login: Administrator, process: int = 0) -> None:
         self.role = 0
+        self.name = f"{APPLICATION} {process}" if process else APPLICATION
         self._address = address
         self._login = login
         self._channels: dict[str, Notified] = {}
@@ -110,7 +111,7 @@ class Control:
             database=database,
             timeout=ASK_SECONDS,
             ssl=False if self._address.is_socket else self._address.sslmode,
-            server_settings={"application_name": APPLICATION, **settings},
+            server_settings={"application_name": self.name, **settings},
             statement_cache_size=20,
         )
         try:

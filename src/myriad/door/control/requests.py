@@ -11,6 +11,13 @@ _STOPPED = Fault("57014", "canceling statement: somebody stopped it with `myriad
 _ENDED = Fault("57P01", "this account was removed, or its sessions were ended")
 
 
+# Each process of the door adds its own: see `myriad.control.asking`.
+_ANSWER = """
+    UPDATE public.request
+    SET answer = coalesce(answer, '{}') || jsonb_build_object($2::text, $3::text::jsonb)
+    WHERE id = $1"""
+
+
 class Requests:
     """Answers requests: who does what, stop what somebody runs, end their sessions."""
 
@@ -28,11 +35,7 @@ class Requests:
         rows = await self._control.fetch(question, number)
         for row in rows:
             answer = await self._do(row["what"], set(row["who"]))
-            await self._control.execute(
-                "UPDATE public.request SET answer = $2::text::jsonb WHERE id = $1",
-                number,
-                json.dumps(answer),
-            )
+            await self._control.execute(_ANSWER, number, self._control.name, json.dumps(answer))
             await self._control.execute("SELECT pg_notify('myriad_answer', $1)", str(number))
 
     async def _do(self, what: str, who: set[str]) -> Any:  # noqa: ANN401 - JSON

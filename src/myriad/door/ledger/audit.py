@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from myriad.door.control.control import Control
 from myriad.door.control.copy_text import escaped
+from myriad.door.control.rotation import Rotation
 from myriad.door.ports import SUCCESS, Ended
 from myriad.door.verdict.masking import masked
 
@@ -21,7 +22,6 @@ BATCH = 1000  # rows in one COPY: encoding them holds the door's loop for 2 ms
 COLUMNS = [
     "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
 ]  # fmt: skip
-TABLES = ("audit_0", "audit_1")
 
 
 class Audit:
@@ -35,14 +35,11 @@ class Audit:
 
     most_waiting_bytes = MOST_WAITING_BYTES
 
-    def __init__(self, control: Control, *, on: bool, most_rows: int) -> None:
-        self._control = control
+    def __init__(self, control: Control, rotation: Rotation, *, on: bool) -> None:
+        self._control, self._rotation = control, rotation
         self._on = on
-        self._most_in_one = max(1, most_rows // 2)
         self._waiting: deque[Ended] = deque()
         self.waiting_bytes = 0
-        self._table = 0
-        self._rows: int | None = None
         self.statements = self.errors = self.rows = self.bytes = self.dropped = 0
         self.seconds = 0.0
 
@@ -78,30 +75,9 @@ class Audit:
             self.errors += ended[5] != SUCCESS
 
     async def _write(self, some: list[Ended]) -> None:
-        if self._rows is None:
-            self._rows = await self._find_table()
-        await self._control.copy(TABLES[self._table], COLUMNS, _lines(some))
-        self._rows += len(some)
-        if self._rows >= self._most_in_one:
-            await self._rotate()
-
-    async def _find_table(self) -> int:
-        """Go on with the table that has the newest entry; return how many it has."""
-        [row] = await self._control.fetch(
-            "SELECT coalesce("
-            "(SELECT max(at) FROM public.audit_1) > (SELECT max(at) FROM public.audit_0),"
-            " EXISTS (SELECT FROM public.audit_1)) AS second,"
-            " (SELECT count(*) FROM public.audit_0) AS zero,"
-            " (SELECT count(*) FROM public.audit_1) AS one"
-        )
-        self._table = int(row["second"])
-        return int(row["one"] if row["second"] else row["zero"])
-
-    async def _rotate(self) -> None:
-        """Begin the other table anew: nothing is deleted row by row."""
-        self._table = 1 - self._table
-        await self._control.execute(f"TRUNCATE public.{TABLES[self._table]}")
-        self._rows = 0
+        table = await self._rotation.table()
+        await self._control.copy(table, COLUMNS, _lines(some))
+        await self._rotation.added(len(some))
 
 
 def _lines(entries: list[Ended]) -> bytes:

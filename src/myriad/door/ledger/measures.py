@@ -31,7 +31,7 @@ class Part:
 
 
 class Measures(Collector):
-    """The door's numbers, read when they are asked for."""
+    """The door's numbers, read when they are asked for: of all its processes together."""
 
     def __init__(
         self, door: Door, logins: Logins, audit: Audit, throttle: Throttle, file: Path
@@ -46,25 +46,33 @@ class Measures(Collector):
         write_to_textfile(str(self._file), self._registry)
         self._file.chmod(0o600)
 
-    def _memory(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Metric]:
+        """Yield every measure."""
+        gauges, counters, parts = self._gauges(), self._counters(), self._parts()
+        here = [value for _, value in (*gauges.values(), *counters.values())]
+        here += [number for part in parts.values() for number in (part.bytes, part.most_bytes)]
+        sums = iter(self._door.siblings.sums(here))
+        for name, (text, _) in gauges.items():
+            yield GaugeMetricFamily(f"myriad_door_{name}", text, next(sums))
+        for name, (text, _) in counters.items():
+            yield CounterMetricFamily(f"myriad_door_{name}", text, next(sums))
         held = GaugeMetricFamily(
             "myriad_door_memory_bytes", "What caches and buffers hold.", labels=["part"]
         )
         most = GaugeMetricFamily(
             "myriad_door_memory_most_bytes", "What they hold at most.", labels=["part"]
         )
-        for name, part in self._parts().items():
-            held.add_metric([name], part.bytes)
-            most.add_metric([name], part.most_bytes)
+        for name in parts:
+            held.add_metric([name], next(sums))
+            most.add_metric([name], next(sums))
         yield from (held, most)
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield every measure."""
-        door, audit = self._door, self._audit
+    def _gauges(self) -> dict[str, tuple[str, float]]:
+        door = self._door
         backends = [each for pool in door.pools for each in pool.backends]
-        gauges = {
+        return {
             "sessions": ("Clients that are logged in.", len(door.sessions)),
-            "people": ("People who are logged in.", len(door.accounts)),
+            "people": ("People who are logged in.", door.accounts.first_here()),
             "logins": ("Clients that log in now.", len(self._logins.under_way)),
             "server_connections": ("Connections to PostgreSQL.", len(backends)),
             "server_connections_busy": (
@@ -88,10 +96,10 @@ class Measures(Collector):
                 sum(len(pool.waiting()) for pool in door.pools),
             ),
         }
-        for name, (text, value) in gauges.items():
-            yield GaugeMetricFamily(f"myriad_door_{name}", text, value)
-        yield from self._memory()
-        counters: dict[str, tuple[str, float]] = {
+
+    def _counters(self) -> dict[str, tuple[str, float]]:
+        door, audit = self._door, self._audit
+        return {
             "statements": ("Statements that have ended.", audit.statements),
             "statement_seconds": ("Seconds that statements took.", audit.seconds),
             "errors": ("Statements that ended with an error.", audit.errors),
@@ -102,8 +110,6 @@ class Measures(Collector):
             "logins_refused": ("Logins that failed.", self._throttle.failures),
             "stopped": ("Statements ended by a limit or by somebody.", door.stopped),
         }
-        for name, (text, total) in counters.items():
-            yield CounterMetricFamily(f"myriad_door_{name}", text, total)
 
     def _parts(self) -> dict[str, Part]:
         """Return what each cache and buffer of the door holds; docs/door.md says what they are."""

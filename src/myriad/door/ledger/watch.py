@@ -54,6 +54,7 @@ def start(watched: Watch) -> None:
     async def look() -> None:
         enforce(door)
         enforce_idle(door)
+        door.pools.let_go_on()
 
     async def end_hung_up() -> None:
         for client in door.hang_ups.gone():

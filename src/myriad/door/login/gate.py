@@ -1,8 +1,5 @@
 """Who somebody is: every way in proves it here."""
 
-import json
-import secrets
-from pathlib import Path
 from typing import Protocol
 
 from myriad.door.control.accounts import Accounts, Entry
@@ -60,15 +57,3 @@ class Gate:
         if self._dial.wants_passwords:
             self._dial.secrets[name] = keys
         return entry
-
-
-def secret_of(folder: Path) -> bytes:
-    """Return the secret behind the salts of unknown names: the same after each start."""
-    file = folder / "mock.json"
-    try:
-        return bytes.fromhex(json.loads(file.read_text())["secret"])
-    except (OSError, ValueError, KeyError):
-        secret = secrets.token_bytes(32)
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({"secret": secret.hex()}))
-        return secret

@@ -60,6 +60,9 @@ class Hall(Protocol):
     def admit(self, logins: int) -> Fault | None:
         """Return why there is no place for one more beside so many logins, None if there is."""
 
+    def logins_left(self, number: int) -> None:
+        """Hear that a login is over, and how many are under way."""
+
     def late(self) -> Fault:
         """Return why a login took too long."""
 
@@ -161,6 +164,7 @@ class Login(asyncio.Protocol):
     def _over(self) -> None:
         """Be a login no more, and hold nothing of it."""
         self._logins.under_way.discard(self)
+        self._logins.hall.logins_left(len(self._logins.under_way))
         self._logins.bytes -= self._received
         self._received, self._buffer = 0, b""
 

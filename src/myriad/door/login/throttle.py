@@ -9,7 +9,7 @@ others from there do.
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,6 +49,10 @@ def _weigh(key: Pair, _: object) -> int:
     return len(key[0].encode()) + len(key[1]) + 300  # the strings' and the value's own heads
 
 
+def _nobody(*_: str | float) -> None:
+    """Tell nobody: there is no other process."""
+
+
 class Throttle:
     """Counts failures, and says how long an answer must wait.
 
@@ -59,8 +63,10 @@ class Throttle:
 
     most_bytes = 3 * MOST_BYTES
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, tell: Callable[..., object] = _nobody) -> None:
+        """`tell` is what other processes of the door are told, and `heard` hears."""
         self.failures = 0
+        self._tell = tell
         self.waiting = 0
         self._most_waiting = max(1, places // SHARE)
         self._waiting: Counter[str | Pair] = Counter()  # by address, and by name and address
@@ -112,6 +118,7 @@ class Throttle:
         seconds = min(seconds, LONGEST_SECONDS)
         if over >= 0:
             self._pairs.put(pair, Failures(found.count, found.last, now + seconds))
+            self._tell("slowed", *pair, now + seconds)
         return max(0.0, seconds)
 
     def _recent(self, some: Cache[Pair, Failures], key: Pair, now: float) -> Failures:
@@ -121,7 +128,12 @@ class Throttle:
     def failed(self, name: str, address: str) -> None:
         """Count a failure."""
         self.failures += 1
-        now, network = time.monotonic(), _network(address)
+        pair = (name, _network(address))
+        self._failed(*pair)
+        self._tell("failed", *pair)
+
+    def _failed(self, name: str, network: str) -> None:
+        now = time.monotonic()
         for some, key in ((self._pairs, (name, network)), (self._addresses, ("", network))):
             found = self._recent(some, key, now)
             some.put(key, Failures(found.count + 1, now, found.answer))
@@ -129,8 +141,22 @@ class Throttle:
     def passed(self, name: str, address: str) -> None:
         """Forget the failures of somebody who knows the password."""
         pair = (name, _network(address))
-        self._pairs.pop(pair)
-        self._known.put(pair, True)  # noqa: FBT003 - only that it is there says something
+        self._passed(*pair)
+        self._tell("passed", *pair)
+
+    def _passed(self, name: str, network: str) -> None:
+        self._pairs.pop((name, network))
+        self._known.put((name, network), True)  # noqa: FBT003 - only that it is there says something
+
+    def _slowed(self, name: str, network: str, until: float) -> None:
+        found = self._recent(self._pairs, (name, network), time.monotonic())
+        answer = max(found.answer, until)
+        self._pairs.put((name, network), Failures(found.count, found.last, answer))
+
+    @property
+    def heard(self) -> dict[str, Callable[..., None]]:
+        """What to do with what other processes tell: all slow down whom one has to."""
+        return {"failed": self._failed, "passed": self._passed, "slowed": self._slowed}
 
 
 def _network(address: str) -> str:

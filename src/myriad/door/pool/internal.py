@@ -28,7 +28,6 @@ class InternalClient:
 
     def _hold(self, backend: Backend) -> Backend:
         self.backend, backend.session = backend, self
-        self.account.running += 1
         return backend
 
     def granted(self, backend: Backend) -> None:
@@ -51,7 +50,7 @@ class InternalClient:
     def lost(self, fault: Fault, *, within: bool) -> None:  # noqa: ARG002 - the job says it
         """Hear that the server connection is gone; the job that ran on it says so."""
         self.backend = None
-        self.account.running -= 1
+        self.account.end()
 
     def deliver(self, data: bytes, rows: int, begin: int = 0) -> None:
         """Take no answers: what runs is a job."""
@@ -75,5 +74,5 @@ class InternalClient:
         backend, self.backend = self.backend, None
         if backend is not None:
             backend.session = None
-            self.account.running -= 1
+            self.account.end()
             self.pool.release(backend)

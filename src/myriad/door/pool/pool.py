@@ -41,11 +41,13 @@ class Budget(Protocol):
     Attributes:
         most_in_one: server connections of one pool.
         starving: pools that wait and have none.
+        held_up: people who wait for what they do in other processes of the door.
     """
 
     loop: asyncio.AbstractEventLoop
     most_in_one: int
     starving: dict["Pool", None]
+    held_up: dict[Account, None]
     spawn: Callable[[Coroutine[Any, Any, None]], object]
 
     def room(self, pool: "Pool") -> bool:
@@ -128,7 +130,7 @@ class Pool:
     def take(self, session: Waiter) -> Backend | None:
         """Return a server connection for a session, or None: it is granted one later."""
         account = session.account
-        if self._idle and not self._waiting and self._may_run(account):
+        if self._idle and not self._waiting and self._begins(account):
             return self._idle.pop()  # the one used last: its memory is still in the caches
         waiting = self._waiting.get(account)
         if waiting is None:
@@ -139,6 +141,14 @@ class Pool:
         else:
             self.grow()
         return None
+
+    def _begins(self, account: Account) -> bool:
+        """Count one more that is theirs, if they may have it; else they wait."""
+        if account.begin(self.most_for_one):
+            return True
+        if account.running < min(account.most_running, self.most_for_one):
+            self.pools.held_up[account] = None
+        return False
 
     def _may_run(self, account: Account) -> bool:
         return account.running < min(account.most_running, self.most_for_one)
@@ -165,13 +175,10 @@ class Pool:
             self.pools.open(self)
 
     def may_pin(self, account: Account) -> bool:
-        """Say whether one more session of a person may keep a server connection for itself.
-
-        One of those that they may use at once is left for their other sessions.
-        """
+        """Say whether one more session of a person may keep a server connection for itself."""
         all_may = not self.shared or self.whole_sessions
-        mine = max(1, min(account.most_running, self.most_for_one) - 1)
-        return self.pinned < (self.most if all_may else self.most // 2) and account.pinned < mine
+        most = self.most if all_may else self.most // 2
+        return self.pinned < most and account.may_pin(self.most_for_one)
 
     def waiting(self) -> list[Waiter]:
         """Return the sessions that wait for a server connection."""
@@ -245,7 +252,7 @@ class Pool:
     def _next(self) -> Waiter | None:
         """Return the session whose turn it is: people in turn, each one's sessions in order."""
         for account in self._waiting:
-            if self._may_run(account):
+            if self._begins(account):
                 break
         else:
             return None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -13,6 +13,9 @@ from myriad.door.server.backend import Backend
 from myriad.door.server.dial import Dial, NoServer
 from myriad.door.verdict.verdicts import Verdicts
 from myriad.pgwire.faults import Fault, Refused
+
+if TYPE_CHECKING:
+    from myriad.door.control.accounts import Account
 
 IDLE_SECONDS = 60.0  # then a server connection is closed: it holds memory in the server
 OLDEST_SECONDS = 3600.0  # then it is replaced: a server process's caches only grow
@@ -58,6 +61,7 @@ class Pools:
         self._oldest = 0.0
         self._open: set[Pool] = set()  # those with server connections: few, where pools are many
         self.starving: dict[Pool, None] = {}  # in the order in which they began to wait
+        self.held_up: dict[Account, None] = {}
 
     def __iter__(self) -> Iterator[Pool]:
         return iter(list(self._pools.values()))
@@ -136,6 +140,14 @@ class Pools:
             for key, pool in self._pools.items()
             if pool.sessions or pool.size or pool.is_wanted or pool.asked_for > now - IDLE_SECONDS
         }
+
+    def let_go_on(self) -> None:
+        """Let those go on who no longer wait for what they do in other processes of the door."""
+        held_up, self.held_up = self.held_up, {}
+        for account in held_up:
+            account.place.wait_no_more()
+        for pool in self.working if held_up else ():
+            pool.dispatch()
 
     def open(self, pool: Pool) -> None:
         """Open a server connection for a pool in the background."""

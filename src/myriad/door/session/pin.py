@@ -32,7 +32,7 @@ class Pin:
     def keep(self, account: Account, pool: Pool, reason: str) -> None:
         """Have it stay; it counts as one that works for its person."""
         self.reason = reason
-        account.pinned += 1
+        account.pin(1)
         pool.pinned += 1
 
     def let_go(self, account: Account, pool: Pool) -> None:
@@ -40,7 +40,7 @@ class Pin:
         if self.reason:
             self.reason = ""
             pool.pinned -= 1
-            account.pinned -= 1
+            account.pin(-1)
 
 
 def too_many(pins: str) -> Fault:

@@ -171,7 +171,6 @@ class Session(SessionState):
         backend.session = self
         self.take(backend)
         self.since = CLOCK.now
-        self.account.running += 1
         if self.pool.whole_sessions and not self.pin.reason:
             self.pin.keep(self.account, self.pool, WHOLE_SESSION)
         if backend.values is self.parameters.values:
@@ -280,7 +279,7 @@ class Session(SessionState):
             return
         backend = self.let_go()
         if backend is not None:
-            self.account.running -= 1
+            self.account.end()
             self.pool.release(backend)
 
     def notable(self, kind: int, message: bytes) -> None:

@@ -168,6 +168,6 @@ class SessionState(Frontend):
         """Let go of the server connection; the caller says what becomes of it."""
         backend = self.let_go()
         if backend is not None:
-            self.account.running -= 1
+            self.account.end()
             self.pin.let_go(self.account, self.pool)
         return backend

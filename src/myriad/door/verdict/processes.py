@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from myriad.door.verdict.effects import Span, words
+from myriad.pgwire.numbers import FIRST_NUMBER, LAST_NUMBER
 
 Node = dict[str, Any]
 
@@ -19,8 +20,6 @@ ASKING = "pg_backend_pid"
 SIGNALS = frozenset(("pg_cancel_backend", "pg_terminate_backend"))
 # Views whose column `pid` people compare with a number that they know.
 VIEWS = words("pg_locks pg_stat_activity pg_stat_gssapi pg_stat_ssl")
-# No process has such a number on any system, and a session of the door has no other one.
-FIRST_NUMBER, LAST_NUMBER = 1 << 30, (1 << 31) - 2
 _BARE = words("limitOption op targetList")  # of a SELECT that reads nothing
 _CALL = re.compile(rb'(?:"?pg_catalog"?\s*\.\s*)?("?)pg_backend_pid\1\s*\(\s*\)', re.IGNORECASE)
 MOST_PLACES = 100  # of numbers in one text
