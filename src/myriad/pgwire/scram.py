@@ -67,11 +67,14 @@ class Exchange:
 
     __slots__ = ("_binding", "_first", "_gs2", "_nonce", "_plus", "_verifier", "client_key")
 
-    def __init__(self, verifier: Verifier, mechanism: str, binding: bytes | None) -> None:
+    def __init__(
+        self, verifier: Verifier, mechanism: str, binding: bytes | None, *, nonce: str | None = None
+    ) -> None:
         self._verifier = verifier
         self._plus = mechanism == PLUS
         self._binding = binding
-        self._first = self._nonce = self._gs2 = ""
+        self._nonce = nonce or _new_nonce()
+        self._first = self._gs2 = ""
         self.client_key = b""
 
     def begin(self, message: bytes) -> bytes:
@@ -88,7 +91,7 @@ class Exchange:
         if "m" in fields or not fields.get("r"):
             raise Malformed("malformed SCRAM message: no nonce, or an extension")
         self._gs2 = f"{flag},,"
-        self._nonce = fields["r"] + base64.b64encode(secrets.token_bytes(NONCE_BYTES)).decode()
+        self._nonce = fields["r"] + self._nonce
         answer = f"r={self._nonce},s={self._verifier.salt},i={self._verifier.iterations}"
         self._first = f"{bare},{answer}"
         return answer.encode()
@@ -140,10 +143,10 @@ class Keys:
 class Client:
     """The client's side of one login, with a password or with keys; no channel binding."""
 
-    def __init__(self, secret: str | Keys) -> None:
+    def __init__(self, secret: str | Keys, *, user: str = "", nonce: str | None = None) -> None:
         self._secret = secret
-        self._nonce = base64.b64encode(secrets.token_bytes(NONCE_BYTES)).decode()
-        self._bare = f"n=,r={self._nonce}"
+        self._nonce = nonce or _new_nonce()
+        self._bare = f"n={user},r={self._nonce}"  # PostgreSQL has the name from the start-up
         self._signature = b""
 
     def first(self) -> bytes:
@@ -177,6 +180,10 @@ class Client:
         fields = dict(_fields(_decode(message)))
         if not hmac.compare_digest(_base64(fields.get("v", "")), self._signature):
             raise Malformed("the server does not know the password")
+
+
+def _new_nonce() -> str:
+    return base64.b64encode(secrets.token_bytes(NONCE_BYTES)).decode()
 
 
 def _decode(message: bytes) -> str:
