@@ -30,6 +30,8 @@ class Kind(StrEnum):
 
 
 MAX_DIGITS = 38  # of a number that Arrow's decimal128 and DuckDB's DECIMAL carry
+FAST_DIGITS = 18  # DuckDB's DECIMAL up to here is one machine word
+BIG = 2**63  # values of text say nothing of those to come: whole numbers are bigint from the start
 _NAMED = {
     "bool": Kind.BOOLEAN,
     "int2": Kind.SMALLINT,
@@ -62,7 +64,8 @@ class Type:
         precision: for NUMERIC: how many digits the batches carry (at most 38).
         scale: for NUMERIC: how many of them come after the point.
         declared: for NUMERIC: the source declared precision and scale, so the table does too.
-        format: for DATE and TIMESTAMP read from text: the strptime format, empty for ISO 8601.
+        format: how text of it is written: the name of a form (`sources.typing.forms`), empty for
+            the plain one.
     """
 
     kind: Kind
@@ -102,7 +105,8 @@ class Column:
     Attributes:
         default: a literal of SQL that both sides understand, already quoted; None if there is none.
         places: most digits behind the point among its numbers, also where others are no numbers.
-        order: in which its dates were written, now or before, as a strptime format.
+        order: in which form its values were written, now or before; see `Type.format`.
+        forms: in which they may be written, where nothing says which, or no type was asked for.
     """
 
     name: str
@@ -113,6 +117,7 @@ class Column:
     default: str | None = None
     places: int = 0
     order: str = ""
+    forms: tuple[str, ...] = ()
 
 
 class Order(StrEnum):

@@ -14,7 +14,7 @@ from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, Report, TableReport, size_text
-from myriad.sources.options import ReadOptions
+from myriad.sources.options import MARKS, ORDERS, ReadOptions
 from myriad.sources.places.names import check
 from myriad.wording import changed, number_of
 
@@ -101,6 +101,15 @@ class _Publish(click.Command):
 @click.option("--encoding", help="CSV: such as utf-16 or windows-1252.")
 @click.option("--header/--no-header", default=None, help="CSV: whether the first record is names.")
 @click.option("--null", "nulls", multiple=True, help="CSV: what stands for null, besides nothing.")
+@click.option(
+    "--no-null", is_flag=True, help="CSV: words such as NA are no null, also among numbers."
+)
+@click.option("--decimal", type=click.Choice(MARKS), help="CSV: the mark of decimals, in doubt.")
+@click.option(
+    "--dates",
+    type=click.Choice(ORDERS),
+    help="CSV: the order of day, month and year, in doubt; years may have two digits.",
+)
 @common
 def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's options
     """Turn files into tables: CSV, TSV, JSON Lines, Parquet, SQLite; `-` is standard input.
@@ -128,7 +137,8 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
 def _options(given: dict[str, Any]) -> Options:
     tab = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
     read = ReadOptions(
-        tab, given["quote"], given["encoding"], given["header"], given["nulls"], given["skip"] or 0
+        *(tab, given["quote"], given["encoding"], given["header"], given["nulls"]),
+        *(given["skip"] or 0, given["decimal"], given["dates"], not given["no_null"]),
     )
     plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
     more = ("max_rejects", "keep_names", "contract")

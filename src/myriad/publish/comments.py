@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from myriad.errors import UsageError
+from myriad.model import Column
 from myriad.wording import number_of, obeyed
 
 MOST_SOURCE = 200  # characters of a source's name
@@ -20,6 +21,15 @@ def check(text: str) -> None:
             hint="It is shown on terminals, which would obey that. Leave it out; lines and tabs are"
             " fine.",
         )
+
+
+def of_column(column: Column) -> str | None:
+    """Return what is said of a column whose source has another name, or a form, for it."""
+    form = column.type.format
+    if column.name == column.original and not form:
+        return None
+    name = column.original.replace("\0", "")
+    return f"{name}; written {form}" if form else name
 
 
 def comment(facts: Mapping[str, Any]) -> str:

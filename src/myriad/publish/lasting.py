@@ -1,20 +1,29 @@
 """Types that last: what a column was asked to be, or is already, and what its values need."""
 
+import shlex
 from dataclasses import replace
 
 from myriad.model import MAX_DIGITS, Column, Kind, Type
+from myriad.sources.typing import forms
+from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
 
 WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 # Every value of a kind is one of those after it too.
 _WIDER = ((*WHOLE, Kind.NUMERIC), (Kind.REAL, Kind.DOUBLE))
+NUMBERS = frozenset({*WHOLE, Kind.NUMERIC, Kind.REAL, Kind.DOUBLE})
 NO_VALUES = "no values"
+# How numbers are flags, or dates, where somebody says that they are.
+_OF_NUMBERS = {Kind.BOOLEAN: DIGIT_FLAGS, Kind.DATE: EXCEL, Kind.TIMESTAMP: EXCEL}
 
 
 def as_asked(column: Column, kind: Type, there: Type | None, *, strict: bool) -> Column:
     """Return the column with the type that a person gave it; `there` is what the table has."""
     if there is not None and there.kind is kind.kind is Kind.DATE:
         return as_there(column, there, strict=strict)  # which knows how they were written
-    return replace(column, type=_carrying(kind, column), why=f"as asked for; {column.why}")
+    before = there.format if there is not None and there.kind is kind.kind else ""
+    kind = replace(kind, format=before or _form_asked(kind, column))
+    why = f"as asked for{_written(kind)}; {column.why}"
+    return replace(column, type=_carrying(kind, column), why=why)
 
 
 def as_there(column: Column, there: Type, *, strict: bool) -> Column:
@@ -23,11 +32,11 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
     `strict`: values that fit neither are misfits; else the column takes the type they have.
     """
     column = replace(column, order=column.type.format or there.format)
-    if wider(column.type, there):
+    if wider(column.type, there) and not _two_forms(there, column.type):
         return column
     if strict or column.why == NO_VALUES or _holds(there, column.type):
         kind = _carrying(there, column)
-        before = f"as before{_written(kind)}; {column.why}"
+        before = f"as before{_written(kind)}; {column.why}{_changing(column, there)}"
         kept = column.why if kind == column.type else before
         return replace(column, type=kind, why=kept)
     return column
@@ -35,6 +44,26 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
 
 def _written(kind: Type) -> str:
     return f", written {kind.format}" if kind.format else ""
+
+
+def _changing(column: Column, there: Type) -> str:
+    """Say what would give a column another type than text, if its values have one."""
+    if there.kind is not Kind.TEXT or column.type.kind is Kind.TEXT:
+        return ""
+    return f"; --type {shlex.quote(f'{column.original}={column.type}')} would make it that"
+
+
+def suiting(kind: Type, *names: str) -> str:
+    """Return the first name of a form in which values of a kind may be written; else nothing."""
+    return next((name for name in names if forms.of(replace(kind, format=name))), "")
+
+
+def _form_asked(kind: Type, column: Column) -> str:
+    """Return the form of values that would be something else if nobody had asked for the type."""
+    if column.type.kind in NUMBERS:
+        return _OF_NUMBERS.get(kind.kind, "")
+    fitting = [name for name in column.forms if suiting(kind, name)]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def wider(new: Type, old: Type) -> bool:
@@ -61,20 +90,26 @@ def _holds(there: Type, kind: Type) -> bool:
         fits = kind.precision - kind.scale <= whole and kind.scale <= there.scale
         return kind.declared and fits
     if there.kind is kind.kind:
-        return not _two_orders(there, kind)
+        return not _two_forms(there, kind)
     return wider(there, kind) or there.kind is Kind.TEXT
 
 
-def _two_orders(one: Type, two: Type) -> bool:
-    """Say whether dates are written in two orders, such as 31/12/2024 and 12/31/2024."""
-    return bool(one.format and two.format and one.format != two.format)
+def _two_forms(there: Type, kind: Type) -> bool:
+    """Say whether values are written in two forms, such as 31/12/2024 and 12/31/2024.
+
+    Numbers of a table that has them in a form are read in no other: `1.234` would be another one.
+    """
+    if there.kind in NUMBERS:
+        return bool(there.format) and there.format != kind.format
+    return bool(there.format and kind.format and there.format != kind.format)
 
 
 def _carrying(kind: Type, column: Column) -> Type:
     """Return `kind` with what batches need to carry this column's values in it."""
-    if kind.kind is column.type.kind and not (kind.declared or _two_orders(kind, column.type)):
+    if kind.kind is column.type.kind and not (kind.declared or _two_forms(kind, column.type)):
         return column.type  # with the order of its dates, the places of its decimals
+    form = suiting(kind, kind.format, column.type.format)
     if kind.kind is not Kind.NUMERIC or kind.declared:
-        return kind
+        return replace(kind, format=form)
     places = 0 if column.type.kind in WHOLE else min(column.places, MAX_DIGITS)
-    return Type(Kind.NUMERIC, MAX_DIGITS, places)
+    return Type(Kind.NUMERIC, MAX_DIGITS, places, format=form)

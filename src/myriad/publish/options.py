@@ -137,6 +137,9 @@ class Options:
             self.read.nulls,
             self.read.skip or None,
             None if self.to_is_remembered else self.to,
+            self.read.decimal,
+            self.read.dates,
+            None if self.read.null_words else True,
         )
 
 

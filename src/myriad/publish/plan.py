@@ -10,6 +10,7 @@ from myriad.publish.lasting import WHOLE
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
+from myriad.sources.typing import amounts
 from myriad.wording import number_of
 
 SHOWN = 20  # names in an error
@@ -211,6 +212,8 @@ def _wider(one: Column, two: Column) -> Column:
     kinds = {one.type.kind, two.type.kind}
     if kinds <= {*WHOLE, Kind.NUMERIC}:
         kind = _wider_number(one.type, two.type)
+        form = amounts.common(one.type, two.type)
+        kind = TEXT if form is None else replace(kind, format=form)
         why = f"{one.type} in one file, {two.type} in another"
         return replace(one, type=kind, why=one.why if kind == one.type else why)
     if "no values" in (one.why, two.why):

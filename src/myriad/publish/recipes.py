@@ -10,7 +10,7 @@ from myriad.model import Type
 from myriad.publish import keys
 from myriad.publish.contract import Level
 from myriad.settings import Settings
-from myriad.sources.options import ReadOptions
+from myriad.sources.options import ReadOptions, check_said
 
 ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
@@ -29,6 +29,7 @@ class Recipe:
         null: what stands for null, besides nothing.
         skip: lines before the header.
         to: the engine, or both.
+        decimal, dates, no_null: how values are written; see `ReadOptions`.
         description, descriptions: what the table is, and column → what it is.
     """
 
@@ -48,6 +49,9 @@ class Recipe:
     null: tuple[str, ...] = ()
     skip: int | None = None
     to: str | None = None
+    decimal: str | None = None
+    dates: str | None = None
+    no_null: bool | None = None
     description: str | None = None
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,7 +69,8 @@ class Recipe:
     def read(self) -> ReadOptions:
         """How its files are read."""
         return ReadOptions(
-            self.delimiter, self.quote, self.encoding, self.header, self.null, self.skip or 0
+            *(self.delimiter, self.quote, self.encoding, self.header, self.null, self.skip or 0),
+            *(self.decimal, self.dates, not self.no_null),
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def from_data(data: object) -> Recipe:
 
 _LISTS = frozenset({"sources", "columns", "exclude", "null"})
 _MAPPINGS = frozenset({"type", "rename", "descriptions"})
-_FLAGS = frozenset({"keep-names", "header"})
+_FLAGS = frozenset({"keep-names", "header", "no-null"})
 _NUMBERS = frozenset({"max-rejects", "skip"})
 
 
@@ -202,6 +207,7 @@ def check(recipe: Recipe) -> Recipe:
         raise UsageError(f"there is no engine {recipe.to!r}", hint=f"One of {', '.join(ENGINES)}.")
     if recipe.columns and recipe.exclude:
         raise UsageError("columns and exclude exclude each other", hint="Give one of them.")
+    check_said(recipe.decimal, recipe.dates)
     for name in ("delimiter", "quote"):
         mark = getattr(recipe, name)
         if mark is not None and (len(mark) != 1 or len(mark.encode()) != 1 or mark in "\r\n\0"):
@@ -223,7 +229,7 @@ def told(text: str) -> Recipe:
         made = [value]
     elif name in ("max-rejects", "skip") and value.isdigit():
         made = int(value)
-    elif name in ("header", "keep-names") and value in ("yes", "no"):
+    elif name in _FLAGS and value in ("yes", "no"):
         made = value == "yes"
     elif name == "delimiter" and value == "\\t":
         made = "\t"

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from myriad.errors import MyriadError
 from myriad.model import Column, Reject, Table
+from myriad.publish.comments import of_column
 from myriad.publish.contract import Difference, Level
 from myriad.publish.recipes import Recipe
 
@@ -181,6 +182,7 @@ class TableReport:
             "why": column.why,
             "not_null": column.not_null,
             "format": column.type.format or column.order,
+            "comment": of_column(column),
         }
 
 

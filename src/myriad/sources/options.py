@@ -4,6 +4,24 @@ from dataclasses import dataclass
 
 from myriad.errors import UsageError
 
+MARKS = (",", ".")  # before decimals
+ORDERS = ("dmy", "mdy", "ymd")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person says of how values are written; None: work it out.
+
+    Attributes:
+        decimal: the mark before decimals, where `.` and `,` fit equally well.
+        dates: the order of day, month and year; it also permits years of two digits.
+        nulls: words such as `NA` are null where all else is a number, a date or a flag.
+    """
+
+    decimal: str | None = None
+    dates: str | None = None
+    nulls: bool = True
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -12,6 +30,7 @@ class ReadOptions:
     Attributes:
         nulls: what stands for null, besides nothing.
         skip: lines before the header.
+        decimal, dates, null_words: see `Said`.
     """
 
     delimiter: str | None = None
@@ -20,9 +39,18 @@ class ReadOptions:
     header: bool | None = None
     nulls: tuple[str, ...] = ()
     skip: int = 0
+    decimal: str | None = None
+    dates: str | None = None
+    null_words: bool = True
+
+    @property
+    def said(self) -> Said:
+        """How values are written, as far as a person says so."""
+        return Said(self.decimal, self.dates, self.null_words)
 
     def __post_init__(self) -> None:
         """Refuse what no file can be written with; raises UsageError."""
+        check_said(self.decimal, self.dates)
         for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
             if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
                 raise UsageError(f"{mark!r} is no {what}", hint="One ASCII character is needed.")
@@ -31,3 +59,11 @@ class ReadOptions:
                 f"{self.delimiter!r} cannot be the delimiter and the quote",
                 hint="Name another --quote, such as one that the file does not have.",
             )
+
+
+def check_said(decimal: str | None, dates: str | None) -> None:
+    """Raise UsageError for a decimal mark or an order of dates that there is none."""
+    if decimal not in (None, *MARKS):
+        raise UsageError(f"{decimal!r} is no decimal mark", hint="--decimal . or --decimal ,")
+    if dates not in (None, *ORDERS):
+        raise UsageError(f"{dates!r} is no order of dates", hint=f"One of {', '.join(ORDERS)}.")

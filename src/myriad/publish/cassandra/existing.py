@@ -10,7 +10,8 @@ from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
-from myriad.model import Column, Key, Kind, Order, Type
+from myriad.model import TEXT, Column, Key, Kind, Order, Type
+from myriad.publish import lasting
 from myriad.publish.difference import of_columns
 
 _COLUMNS = (
@@ -255,24 +256,33 @@ def arriving(
 ) -> dict[str, Type]:
     """Return the types in which columns shall arrive to fit the table that is there.
 
-    `formats` are the orders in which the table's dates were written before. Not `exactly`: only
+    `formats` are the forms in which the table's values were written before. Not `exactly`: only
     whole numbers for wider ones, so that growth does not change the table.
     """
     found = {}
     for column in columns:
         name, kind = column.name, column.type
         wanted = there.columns.get(name, "")
-        if wanted in _READ and _READ[wanted].kind is kind.kind is Kind.DATE:
-            continue  # in the order in which its dates are written
+        if wanted in _READ and _READ[wanted].kind is kind.kind in (Kind.DATE, Kind.BOOLEAN):
+            continue  # as its dates and flags are written
         if _narrower(kind, wanted) or (exactly and wanted in _READ):
-            found[name] = replace(_READ[wanted], format=formats.get(name, ""))
+            form = lasting.suiting(_READ[wanted], formats.get(name, ""), kind.format)
+            found[name] = replace(_READ[wanted], format=form)
         elif exactly and wanted == "decimal":
             scale = kind.scale if kind.kind is Kind.NUMERIC else column.places
-            found[name] = Type(Kind.NUMERIC, 38, max(scale, 1))
+            form = lasting.suiting(Type(Kind.NUMERIC), formats.get(name, ""), kind.format)
+            found[name] = Type(Kind.NUMERIC, 38, max(scale, 1), format=form)
         elif exactly and kind.kind not in _TIMES and wanted in ("timestamp", "text"):
-            found[name] = Type(Kind.TIMESTAMPTZ if wanted == "timestamp" else Kind.TEXT)
+            found[name] = _moment(formats.get(name, "")) if wanted == "timestamp" else TEXT
     nested = {column.name for column in columns if column.type.kind is Kind.JSONB}
     return {name: kind for name, kind in found.items() if name not in nested}
+
+
+def _moment(form: str) -> Type:
+    """Return the type of a time whose text is written in a form, or as ISO 8601 has it."""
+    plain = Type(Kind.TIMESTAMP)
+    form = lasting.suiting(plain, form)
+    return replace(plain, format=form) if form else Type(Kind.TIMESTAMPTZ)
 
 
 def _narrower(kind: Type, wanted: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from myriad.model import Column, Table
+from myriad.publish.comments import of_column
 from myriad.publish.naming import shorten
 
 PRIMARY = "pkey"
@@ -36,13 +37,13 @@ def _column(column: Column) -> sql.Composed:
 
 
 def comments(table: Table, name: sql.Identifier) -> list[sql.Composed]:
-    """COMMENT ON COLUMN with the source's name wherever the table has another."""
+    """COMMENT ON COLUMN with the source's name, and form, wherever the table has others."""
     return [
         sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-            name, sql.Identifier(column.name), sql.Literal(column.original.replace("\0", ""))
+            name, sql.Identifier(column.name), sql.Literal(said)
         )
         for column in table.columns
-        if column.name != column.original
+        if (said := of_column(column)) is not None
     ]
 
 

@@ -24,7 +24,8 @@ WHERE d.dataset = %(dataset)s AND d.name = %(name)s AND (
     col_description(c.oid, a.attnum) IS NULL
     OR EXISTS (
         SELECT FROM jsonb_array_elements(p.report -> 'columns') AS k
-        WHERE k ->> 'name' = d."column" AND k ->> 'original' = col_description(c.oid, a.attnum)
+        WHERE k ->> 'name' = d."column"
+        AND col_description(c.oid, a.attnum) IN (k ->> 'original', k ->> 'comment')
     )
 );
 

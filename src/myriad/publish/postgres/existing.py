@@ -9,6 +9,7 @@ import psycopg
 from myriad import named_sql
 from myriad.errors import SchemaRefused
 from myriad.model import Kind, Table, Type
+from myriad.publish import lasting
 from myriad.publish.difference import of_columns
 
 query = named_sql.load("myriad.publish.postgres", "existing.sql").query
@@ -159,5 +160,5 @@ def type_named(text: str) -> Type | None:
 
 
 def with_format(kind: Type, pattern: str) -> Type:
-    """Return a type whose text is written in the order of `pattern`, if it can have one."""
-    return replace(kind, format=pattern) if kind.kind is Kind.DATE else kind
+    """Return a type whose text is written in the form of that name, if it can have one."""
+    return replace(kind, format=lasting.suiting(kind, pattern))

@@ -27,7 +27,7 @@ from myriad.sources.base import (
     too_wide,
 )
 from myriad.sources.counting.aside import Aside, Stopped
-from myriad.sources.csv import plain
+from myriad.sources.csv import plain, sample
 from myriad.sources.csv import records as csv_records
 from myriad.sources.csv.count import Count, count
 from myriad.sources.csv.dialect import detect
@@ -36,11 +36,11 @@ from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
 from myriad.sources.typing import duck, text, text_sql
 from myriad.sources.typing.batches import has_nul
+from myriad.sources.typing.sql import literal
 from myriad.wording import number_of
 
 # The first guess looks at the beginning and at pieces from all over the file.
 SAMPLE_HEAD = 1 << 20
-SAMPLE_PIECE = 64 << 10
 SAMPLE_PIECES = 16
 LINE_COLUMN = "line"
 # Arrow's reader hands DuckDB's errors on as its own.
@@ -107,8 +107,8 @@ class CsvSource(TableSource):
         try:
             self._guess_from_samples(start)
         finally:
-            for sample in self._folder.glob("*.sample"):
-                sample.unlink()
+            for path in self._folder.glob("*.sample"):
+                path.unlink()
 
     def _guess_from_samples(self, start: bytes) -> None:
         head = self._sample("head.sample", start, pieces=0)
@@ -116,6 +116,9 @@ class CsvSource(TableSource):
         self._measure(head)
         self._candidates = [finding.candidates for finding in self._findings]
         if self.size <= len(start):
+            return
+        if any(finding.doubt for finding in self._findings):
+            self.prove()  # more values may tell what it is
             return
         before = self._findings
         self._guess(self._sample("pieces.sample", start, pieces=SAMPLE_PIECES), self._candidates)
@@ -126,17 +129,10 @@ class CsvSource(TableSource):
             self.prove()
 
     def _sample(self, name: str, start: bytes, *, pieces: int) -> str:
-        """Write the beginning and pieces of the file, whole lines each; return their relation."""
-        sample = self._folder / name
-        newline = self._dialect.newline
-        with sample.open("wb") as target, self._path.open("rb") as file:
-            whole = self.size <= len(start)
-            target.write(start if whole else start[: start.rfind(newline) + 1])
-            for piece in range(1, pieces + 1):
-                file.seek(max(self.size * piece // pieces - SAMPLE_PIECE, len(start)))
-                data = file.read(SAMPLE_PIECE)
-                target.write(data[data.find(newline) + 1 : data.rfind(newline) + 1])
-        return self._relation(sample, "ignore_errors=true")
+        """Write the beginning and pieces of the file; return their relation."""
+        path = self._folder / name
+        sample.write(self._path, path, start, self._dialect.newline, pieces)
+        return self._relation(path, "ignore_errors=true")
 
     def _measure(self, head: str) -> None:
         ((rows,),) = self._con.execute(f"SELECT count(*) FROM {head}").fetchall()
@@ -150,32 +146,33 @@ class CsvSource(TableSource):
                 path.symlink_to(self._path.absolute())
         names = [LINE_COLUMN, *self._names] if numbered else self._names
         columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-        nulls = ", ".join(text_sql.literal(value) for value in ("", *self._options.nulls))
+        nulls = ", ".join(literal(value) for value in ("", *self._options.nulls))
         settings = (
             "auto_detect=false",
             f"columns={{{columns}}}",
             f"header={'false' if numbered else str(self._dialect.header).lower()}",
             f"skip={0 if numbered else self._dialect.blank}",
-            f"delim={text_sql.literal(self._dialect.delimiter)}",
-            f"quote={text_sql.literal(self._dialect.quote)}",
-            f"escape={text_sql.literal(self._dialect.quote)}",
+            f"delim={literal(self._dialect.delimiter)}",
+            f"quote={literal(self._dialect.quote)}",
+            f"escape={literal(self._dialect.quote)}",
             f"nullstr=[{nulls}]",
             "allow_quoted_nulls=false",
             "strict_mode=true",
             "comment=''",
             *extra,
         )
-        return f"read_csv({text_sql.literal(str(path))}, {', '.join(settings)})"
+        return f"read_csv({literal(str(path))}, {', '.join(settings)})"
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
         line = partial(line_of, self._path, self._dialect)
-        self._believe(text.guess(self._con, relation, self._names, among, line))
+        said = self._options.said
+        self._believe(text.guess(self._con, relation, self._names, among, line, said))
 
     def _believe(self, findings: Sequence[text.Finding]) -> None:
         self._findings = list(findings)
         columns = tuple(
-            Column(name, name, finding.type, finding.why, places=finding.places)
-            for name, finding in zip(self._dialect.names, findings, strict=True)
+            Column(name, name, f.type, f.why, places=f.places, forms=f.forms)
+            for name, f in zip(self._dialect.names, findings, strict=True)
         )
         header = "first record taken as names" if self._dialect.header else "no header"
         quote = "" if self._dialect.quote == '"' else f"quote {self._dialect.quote}, "
@@ -243,10 +240,19 @@ class CsvSource(TableSource):
             yield from self._read_careful(self._numbered, types, reject)
         self.close()
 
+    def _values(self, types: Sequence[Type], relation: str, *more: str) -> str:
+        """Return the SQL that reads the columns as `types`; null words are text only in text."""
+        nulls = {
+            name: finding.nulls
+            for name, finding, kind in zip(self._names, self._findings, types, strict=True)
+            if kind != TEXT
+        }
+        return text_sql.values(self._names, types, text_sql.without(nulls, relation), *more)
+
     def _read_fast(
         self, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
-        query = text_sql.values(self._names, types, self._relation(self._path, BUFFER))
+        query = self._values(types, self._relation(self._path, BUFFER))
         counting = self._counting = self._counting or Aside(self._count)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
@@ -291,9 +297,7 @@ class CsvSource(TableSource):
         problems = dict(numbered.faults)
         if reject is None:
             self._refuse(problems, refuse)
-        query = text_sql.values(
-            self._names, types, self._careful_relation(), f"{LINE_COLUMN}::UBIGINT AS line"
-        )
+        query = self._values(types, self._careful_relation(), f"{LINE_COLUMN}::UBIGINT AS line")
         squares = np.uint64(0)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from myriad.model import MAX_DIGITS, TEXT, Kind, Type
+from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, TEXT, Kind, Type
 from myriad.sources.base import arrow_type
 from myriad.sources.jsonl.records import Number
-from myriad.sources.typing import text, text_sql
+from myriad.sources.typing import text_sql
 from myriad.sources.typing.values import Encoded, Encoder
 from myriad.wording import number_of
 
@@ -131,8 +131,8 @@ class Evidence:
             return self._whole()
         if not self.exponents and self.digits + self.scale <= MAX_DIGITS:
             # One more digit than seen where there is room, on either side of the point.
-            fast = self.digits + 2 + self.scale <= text.FAST_DIGITS
-            precision = text.FAST_DIGITS if fast else MAX_DIGITS
+            fast = self.digits + 2 + self.scale <= FAST_DIGITS
+            precision = FAST_DIGITS if fast else MAX_DIGITS
             why = f"decimals with up to {self.scale} places, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
         if self.doubles:
@@ -141,7 +141,7 @@ class Evidence:
 
     def _whole(self) -> tuple[Type, str]:
         why = f"whole numbers of up to {self.digits} digits"
-        if self.low >= -text.BIG and self.high < text.BIG:
+        if self.low >= -BIG and self.high < BIG:
             return Type(Kind.BIGINT), why
         if self.digits <= MAX_DIGITS:
             return Type(Kind.NUMERIC, MAX_DIGITS, 0), why

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from myriad.model import ForeignKey, Index
 from myriad.sources.sqlite import file as sqlite_file
-from myriad.sources.typing.text_sql import quoted
+from myriad.sources.typing.sql import quoted
 from myriad.wording import number_of
 
 ORPHANS_SECONDS = 20.0  # with an index on the target, of 10 million rows

@@ -24,7 +24,7 @@ from myriad.sources.sqlite import types as sqlite_types
 from myriad.sources.sqlite.schema import DeclaredTable
 from myriad.sources.sqlite.types import Facts
 from myriad.sources.typing.batches import Sieve
-from myriad.sources.typing.text_sql import quoted
+from myriad.sources.typing.sql import quoted
 from myriad.sources.typing.values import encoder
 
 SAMPLE_ROWS = 10_000  # looked at on either end of a table for the first guess

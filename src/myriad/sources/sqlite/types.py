@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources.typing.text_sql import literal
+from myriad.sources.typing.sql import literal
 from myriad.sources.typing.values import NUMBERS
 
 _EXACT = 2**53  # whole numbers up to here are exact in double precision

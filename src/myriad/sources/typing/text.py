@@ -1,35 +1,25 @@
 """Types for columns of text: one narrower than text only if every value survives the round trip."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from myriad.model import MAX_DIGITS, TEXT, Kind, Type
-from myriad.sources.typing.text_sql import ALL_TESTS, DATE_FORMATS, TESTS, quoted
+from myriad.model import TEXT, Kind, Type
+from myriad.sources.options import Said
+from myriad.sources.typing import amounts, plain, text_sql, written
+from myriad.sources.typing.form import Form
+from myriad.sources.typing.sql import quoted
+from myriad.sources.typing.text_sql import TESTS
+from myriad.sources.typing.written import Choice, Facts, Odd
+from myriad.wording import number_of
 
-BIG = 2**63  # values of text say nothing of those to come: whole numbers are bigint from the start
-# A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.
-MOST_BIGINTS = 900
-MEDIUM = 10**9
-FAST_DIGITS = 18  # DECIMAL up to here is one machine word
-# DuckDB plans a statement in a time that grows with the square of its expressions: from here on
-# columns are looked at as rows. 400 columns: 0.1 s instead of 6 s.
-WIDE = 50
 SHOWN = 60  # characters of a value
-# What is text here, and something else to a person.
-_SHAPES = {
-    r"-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+": "numbers written 1.234,50",
-    r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?": "numbers written 1,234.50",
-    r"-?[0-9]+([.,][0-9]+)? ?%": "numbers with a percent sign",
-    r"[$€£] ?-?[0-9.,]+|-?[0-9.,]+ ?[$€£]": "amounts with a currency",
-    r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}( [0-9:]+)?": "dates in an order that is not proven",
-}
-# All tests on 10,000 rows of 12 columns take 2 s of one core; on these first, then what is left
-# on all, a fifth of that.
-FIRST_ROWS = 200
+# Among values of these, words such as `NA` are none; the first that most values pass is the type.
+_TYPED = ("whole", "decimal", "double", "date", "timestamp", "timestamptz", "boolean")
+_PLAIN_POINT = amounts.Amount(".")
+_COMMA = amounts.Amount(",")
 
 
 @dataclass(frozen=True)
@@ -41,43 +31,22 @@ class Finding:
         why: a sentence for the report.
         candidates: tests that need another look at more values: those that all values passed.
         places: most digits behind the point among those that are decimals.
+        nulls: words that stand for null where it is no text.
+        forms: see `Column.forms`.
+        doubt: more values may tell what it is.
     """
 
     type: Type
     why: str
     candidates: frozenset[str]
     places: int = 0
+    nulls: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
+    doubt: bool = False
 
 
 # Number of a column and value → the first line that has it there, None if that cannot be told.
 Line = Callable[[int, str], int | None]
-
-
-@dataclass(frozen=True)
-class _Column:
-    """Where the values of one column are."""
-
-    con: duckdb.DuckDBPyConnection
-    relation: str
-    number: int
-    name: str
-    line: Line | None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Aggregates over one column's values."""
-
-    values: int
-    passed: dict[str, int]
-    lowest: int
-    highest: int
-    whole_digits: int
-    scale: int
-    float_marks: bool
-
-    def all_pass(self, test: str) -> bool:
-        return self.passed.get(test, 0) == self.values
 
 
 def guess(
@@ -86,184 +55,198 @@ def guess(
     columns: Sequence[str],
     among: Sequence[frozenset[str]] | None = None,
     line: Line | None = None,
+    said: Said | None = None,
 ) -> list[Finding]:
     """Return the narrowest type of each column that all values in `relation` survive.
 
     `relation` stands in FROM; `columns` are its columns' names, all VARCHAR. `among` limits each
     column to tests that an earlier part of the values passed (`Finding.candidates`).
     Values that look like one type but for a few are named in `why`, with the first line that has
-    one, if `line` tells it.
+    one, if `line` tells it. Columns that are no plain type are looked at once more, for the forms
+    in which people write.
     """
-    allowed = list(among) if among is not None else _promising(con, relation, columns)
-    seen = _look(con, relation, columns, allowed)
-    return [
-        _decide(
-            _Column(con, relation, number, columns[number], line),
-            tests,
-            facts,
-            wide=len(columns) > MOST_BIGINTS,
+    allowed = list(among) if among is not None else plain.promising(con, relation, columns)
+    wide = len(columns) > plain.MOST_BIGINTS
+    seen = plain.look(con, relation, columns, allowed)
+    typed = [plain.typed(*pair, wide=wide) for pair in zip(allowed, seen, strict=True)]
+    looks = {
+        name: _Look(name, number, tests, facts, found)
+        for number, (name, tests, facts, found) in enumerate(
+            zip(columns, allowed, seen, typed, strict=True)
         )
-        for number, (tests, facts) in enumerate(zip(allowed, seen, strict=True))
-    ]
+    }
+    _look_closer(con, relation, [look for look in looks.values() if look.open], said or Said())
+    mark = _mark(list(looks.values()))
+    table = _Table(con, relation, said or Said(), mark, line)
+    return [_decide(table, look) for look in looks.values()]
 
 
-def _promising(
-    con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
-) -> list[frozenset[str]]:
-    """Return the tests that a few first values pass: those that none passes cost most."""
-    first = f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})"
-    return [
-        frozenset(test for test, count in seen.passed.items() if count or not seen.values)
-        for seen in _look_turned(con, first, columns, ALL_TESTS)
-    ]
+@dataclass
+class _Look:
+    """All that is known of one column.
+
+    Attributes:
+        plain: its plain type and why, if all values have one.
+        masked: the same without its null words.
+        nulls: how many values these are.
+    """
+
+    name: str
+    number: int
+    tests: frozenset[str]
+    seen: plain.Seen
+    plain: tuple[Type, str] | None
+    odd: Odd = field(default_factory=lambda: Odd((), ()))
+    masked: tuple[Type, str] | None = None
+    nulls: int = 0
+    facts: Facts | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its numbers may be thousands: all places of `1.234` are three."""
+        kind = self.plain[0].kind if self.plain else None
+        return kind is Kind.NUMERIC and self.seen.scale == written.THOUSAND
+
+    @property
+    def open(self) -> bool:
+        return self.doubtful or (self.plain is None and self.seen.values > 0)
+
+    @property
+    def best(self) -> str:
+        """The plain test that most values pass; of equals the narrower one."""
+        tests = (test for test in TESTS if self.seen.passed.get(test))
+        return max(tests, key=lambda test: self.seen.passed[test], default="")
+
+    def choice(self, said: Said, mark: str | None) -> Choice | None:
+        return written.choose(self.facts, said, mark) if self.facts else None
 
 
-def _look(
-    con: duckdb.DuckDBPyConnection,
-    relation: str,
-    columns: Sequence[str],
-    allowed: Sequence[frozenset[str]],
-) -> list[_Seen]:
-    if len(columns) > WIDE:
-        found: dict[str, _Seen] = {}
-        for tests in set(allowed):
-            names = [name for name, own in zip(columns, allowed, strict=True) if own == tests]
-            found |= zip(names, _look_turned(con, relation, names, tests), strict=True)
-        return [found[name] for name in columns]
-    selected: list[str] = []
-    for name, tests in zip(columns, allowed, strict=True):
-        selected += _aggregates(quoted(name), sorted(tests))
-    (row,) = con.execute(f"SELECT {', '.join(selected)} FROM {relation}").fetchall()
-    values = iter(row)
-    return [_seen(values, tests) for tests in allowed]
+@dataclass(frozen=True)
+class _Table:
+    """Where columns stand together, and what decides between their forms."""
+
+    con: duckdb.DuckDBPyConnection
+    relation: str
+    said: Said
+    mark: str | None
+    line: Line | None
 
 
-def _look_turned(
-    con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str], tests: frozenset[str]
-) -> list[_Seen]:
-    """Look with columns turned into rows: the same few expressions however many columns."""
-    fields = ", ".join(map(quoted, columns))
-    rows = con.execute(
-        f"SELECT number, {', '.join(_aggregates('field', sorted(tests)))} FROM"
-        f" (SELECT unnest([{fields}]) AS field, unnest(range({len(columns)})) AS number"
-        f" FROM {relation}) GROUP BY number"
-    ).fetchall()
-    found = {number: _seen(iter(values), tests) for number, *values in rows}
-    nothing = _Seen(0, dict.fromkeys(tests, 0), 0, 0, 0, 0, float_marks=False)
-    return [found.get(number, nothing) for number in range(len(columns))]
+def _look_closer(
+    con: duckdb.DuckDBPyConnection, relation: str, looks: Sequence[_Look], said: Said
+) -> None:
+    """Look at columns without a plain type for null words and forms."""
+    for begin in range(0, len(looks), plain.WIDE):  # planning costs the square of the expressions
+        some = looks[begin : begin + plain.WIDE]
+        tests = {look.name: _passing(look) for look in some if not look.doubtful}
+        odd = written.oddities(con, relation, tests, said) if tests else {}
+        for look in some:
+            look.odd = odd.get(look.name, look.odd)
+        rest = text_sql.without({look.name: look.odd.nulls for look in some}, relation)
+        _look_without_nulls(con, rest, [look for look in some if look.odd.nulls])
+        forms = {look.name: forms for look in some if (forms := _forms(look, said))}
+        facts = written.look(con, rest, forms) if forms else {}
+        for look in some:
+            look.facts = facts.get(look.name)
 
 
-def _seen(values: Iterator[Any], tests: frozenset[str]) -> _Seen:
-    """Read what `_aggregates` gave for one column."""
-    count = next(values)
-    passed = {test: next(values) for test in sorted(tests)}
-    numbers = [next(values) for _ in range(4)] if "decimal" in tests else [0, 0, 0, 0]
-    marks = next(values) if "double" in tests else False
-    low, high, whole, places = (number or 0 for number in numbers)
-    return _Seen(count, passed, low, high, whole, places, bool(marks))
+def _passing(look: _Look) -> str:
+    return TESTS[look.best](quoted(look.name)) if look.best in _TYPED else "false"
 
 
-def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
-    passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
-    chosen = [f"count({column})", *passed]
-    if "decimal" in tests:
-        places = f"length(split_part({column}, '.', 2))"
-        chosen += [
-            f"min(try_cast({column} AS HUGEINT))",
-            f"max(try_cast({column} AS HUGEINT))",
-            f"max(length(split_part(ltrim({column}, '-'), '.', 1)))",
-            f"max(CASE WHEN {TESTS['decimal'](column)} THEN {places} END)",
-        ]
-    if "double" in tests:
-        # `1E5` alone may be a name; a point or a sign in the exponent says it is a number.
-        chosen.append(rf"bool_or(regexp_matches({column}, '\.|[eE][+-]|^-0$|^NaN|Infinity'))")
-    return chosen
+def _forms(look: _Look, said: Said) -> Sequence[Form]:
+    if look.doubtful:
+        return (_COMMA, _PLAIN_POINT)
+    return () if look.masked else look.odd.forms(said)
 
 
-def _decide(column: _Column, tests: frozenset[str], seen: _Seen, *, wide: bool) -> Finding:
+def _look_without_nulls(
+    con: duckdb.DuckDBPyConnection, relation: str, looks: Sequence[_Look]
+) -> None:
+    tests = frozenset(_TYPED)
+    names = [look.name for look in looks]
+    if names:
+        for look, seen in zip(
+            looks, plain.look(con, relation, names, [tests] * len(names)), strict=True
+        ):
+            look.nulls = look.seen.values - seen.values
+            look.masked = plain.typed(tests, seen, wide=False) if seen.values else None
+            look.seen = replace(seen, values=look.seen.values) if look.masked else look.seen
+
+
+def _mark(looks: Sequence[_Look]) -> str | None:
+    """Return the mark before decimals that columns prove, if they prove one."""
+    proven = {
+        choice.proof
+        for look in looks
+        if (choice := look.choice(Said(), None)) is not None and choice.proof
+    }
+    kinds = (look.plain or look.masked for look in looks if not look.doubtful)
+    if any(kind and kind[0].kind is Kind.NUMERIC and kind[0].scale for kind in kinds):
+        proven.add(".")
+    return proven.pop() if len(proven) == 1 else None
+
+
+def _decide(table: _Table, look: _Look) -> Finding:
+    seen = look.seen
     if seen.values == 0:
-        return Finding(TEXT, "no values", tests)
-    candidates = frozenset(test for test in tests if seen.all_pass(test))
-    chosen = _number(seen, candidates, wide=wide) or _other(candidates)
-    if chosen is not None:
-        return Finding(*chosen, candidates, seen.scale)
-    why = _why_text(column, seen, candidates)
+        return Finding(TEXT, "no values", look.tests)
+    candidates = plain.candidates(look.tests, seen)
     if seen.passed.get("decimal"):  # its places are counted on, for a table that has numbers there
         candidates |= {"decimal"}
-    return Finding(TEXT, why, candidates, seen.scale)
+    facts = look.facts.forms.values() if look.facts else ()
+    places = max([seen.scale, *(fact.scale for fact in facts)])
+    choice = _choice(table, look)
+    if choice is None:
+        choice = Choice(None, _why_text(table, look))
+    kind, why = choice.type or TEXT, choice.why
+    if kind != TEXT and look.odd.nulls:
+        words = ", ".join(look.odd.nulls)
+        why += f"; {number_of(look.nulls, 'value')} null: {words} (--no-null keeps words)"
+    return Finding(kind, why, candidates, places, look.odd.nulls, choice.forms, choice.doubt)
 
 
-def _number(seen: _Seen, candidates: frozenset[str], *, wide: bool) -> tuple[Type, str] | None:
-    if "whole" in candidates and seen.whole_digits <= MAX_DIGITS:
-        return _whole(seen, wide=wide)
-    if "decimal" in candidates and seen.whole_digits + seen.scale <= MAX_DIGITS:
-        # One more digit than seen where there is room, on either side of the point.
-        scale = seen.scale
-        fast = seen.whole_digits + 2 + scale <= FAST_DIGITS
-        precision = FAST_DIGITS if fast else MAX_DIGITS
-        return Type(Kind.NUMERIC, precision, scale), f"decimals with up to {scale} places, exact"
-    if "double" in candidates and "decimal" not in candidates and seen.float_marks:
-        return Type(Kind.DOUBLE), "floating-point numbers"
-    return None
+def _choice(table: _Table, look: _Look) -> Choice | None:
+    """Return what a column is: plain where it can be, else what its form says."""
+    choice = look.choice(table.said, table.mark)
+    by_point = choice is not None and choice.type and choice.type.format == _PLAIN_POINT.name
+    if look.plain is not None and (choice is None or by_point):
+        return Choice(*look.plain)
+    return Choice(*look.masked) if choice is None and look.masked else choice
 
 
-def _whole(seen: _Seen, *, wide: bool) -> tuple[Type, str]:
-    why = f"whole numbers from {seen.lowest} to {seen.highest}"
-    if wide and seen.lowest > -MEDIUM and seen.highest < MEDIUM:
-        return Type(Kind.INTEGER), why
-    if seen.lowest >= -BIG and seen.highest < BIG:
-        return Type(Kind.BIGINT), why
-    return Type(Kind.NUMERIC, MAX_DIGITS, 0), f"whole numbers of up to {seen.whole_digits} digits"
-
-
-def _other(candidates: frozenset[str]) -> tuple[Type, str] | None:
-    reasons = {
-        "boolean": "true or false",
-        "date": "dates (ISO 8601)",
-        "timestamp": "timestamps without a time zone",
-        "timestamptz": "timestamps with an offset",
-        "uuid": "UUIDs",
-        "jsonb": "JSON objects or arrays",
-    }
-    for test, why in reasons.items():
-        if test in candidates:
-            return Type(Kind(test)), why
-    formats = [pattern for pattern in DATE_FORMATS if pattern in candidates]
-    if len(formats) == 1:
-        return Type(Kind.DATE, format=formats[0]), f"dates written {formats[0]}"
-    return None
-
-
-def _why_text(column: _Column, seen: _Seen, candidates: frozenset[str]) -> str:
-    if {"%d/%m/%Y", "%m/%d/%Y"} & candidates or {"%d.%m.%Y", "%d-%m-%Y"} & candidates:
-        return "dates whose day and month cannot be told apart"
-    # Of tests that as many values pass, TESTS has the narrower one first.
-    tests = (test for test in TESTS if test in seen.passed)
-    best = max(tests, key=lambda test: seen.passed[test], default="")
-    name = quoted(column.name)
-    if not best or seen.passed[best] == 0 or best in candidates:
-        return _what_text(column.con, column.relation, name)
-    ((value, kinds),) = column.con.execute(
-        f"SELECT first({name}), count(DISTINCT {name}) FROM {column.relation}"
-        f" WHERE {name} IS NOT NULL AND NOT {TESTS[best](name)}"
-    ).fetchall()
-    others = seen.values - seen.passed[best]
+def _why_text(table: _Table, look: _Look) -> str:
+    """Say what most values of a column are, if it is one thing, and which are not."""
+    best, passed, test = look.best, look.seen.passed.get(look.best, 0), ""
     label = {"whole": "whole numbers", "decimal": "decimals"}.get(best, best)
-    number = column.line(column.number, value) if column.line else None
+    values = look.seen.values
+    nearest = written.nearest(look.facts)
+    if nearest is not None and nearest[1].count > passed:
+        form, fact = nearest
+        passed, values = fact.count, look.facts.values if look.facts else 0
+        test = written.test(form, quoted(look.name))
+        label = f"written like {fact.example!r}"
+    elif best and passed < values:
+        test = TESTS[best](quoted(look.name))
+    hint = written.hint(look.odd, table.said)
+    if not test or passed == 0:
+        return hint or "text"
+    return _but(table, look, f"{passed} of {values} are {label}, {values - passed}", test)
+
+
+def _but(table: _Table, look: _Look, most: str, test: str) -> str:
+    """Name the values that most of the others are not."""
+    name = quoted(look.name)
+    relation = text_sql.without({look.name: look.odd.nulls}, table.relation)
+    ((value, kinds),) = table.con.execute(
+        f"SELECT first({name}), count(DISTINCT {name}) FROM {relation}"
+        f" WHERE {name} IS NOT NULL AND NOT {test}"
+    ).fetchall()
+    if value is None:
+        return "text"
+    number = table.line(look.number, value) if table.line else None
     value = value[:SHOWN]
     shown = f"the first {value!r} in line {number}" if number else f"such as {value!r}"
     if kinds == 1 and not any(map(str.isdigit, value)):
         shown += f"; --null {shlex.quote(value)} makes that null"
-    verb = "is" if others == 1 else "are"
-    return f"{seen.passed[best]} of {seen.values} are {label}, {others} {verb} not, {shown}"
-
-
-def _what_text(con: duckdb.DuckDBPyConnection, relation: str, column: str) -> str:
-    """Say what the first values look like, if it is something that is no text."""
-    looks = ", ".join(
-        f"coalesce(bool_and(regexp_full_match({column}, '{shape}')), false)" for shape in _SHAPES
-    )
-    first = f"SELECT {column} FROM {relation} WHERE {column} IS NOT NULL LIMIT {FIRST_ROWS}"
-    (found,) = con.execute(f"SELECT {looks} FROM ({first})").fetchall()
-    like = [words for words, flag in zip(_SHAPES.values(), found, strict=True) if flag]
-    return f"text; looks like {like[0]}" if like else "text"
+    return f"{most} {'is' if most.endswith(' 1') else 'are'} not, {shown}"

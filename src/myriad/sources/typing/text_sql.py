@@ -3,10 +3,13 @@
 All expressions are over one VARCHAR column and treat null as fitting.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from myriad.model import Kind, Type
+from myriad.sources.typing import forms
+from myriad.sources.typing.sql import literal, quoted
+from myriad.sources.typing.sql import matches as _matches
 
 SURE_DIGITS = 15  # of decimal that every IEEE 754 double holds
 DOUBLE_DIGITS = 17  # enough to name every IEEE 754 double
@@ -17,27 +20,6 @@ _FLOAT = rf"{_DECIMAL}([eE][+-]?[0-9]{{1,3}})?"
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
 _STAMP = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T]{_CLOCK}"
 _OFFSET = r" ?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
-
-DATE_FORMATS = tuple(
-    shape.replace("/", mark)
-    for mark in "/.-"
-    for shape in ("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
-    if (shape, mark) != ("%Y/%m/%d", "-")
-)
-
-
-def quoted(name: str) -> str:
-    """Return `name` as an identifier of DuckDB's SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """Return `value` as a string of DuckDB's SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _matches(pattern: str, column: str) -> str:
-    return f"regexp_full_match({column}, {literal(pattern)})"
 
 
 def _float_fits(column: str) -> str:
@@ -93,12 +75,6 @@ def _uuid_fits(column: str, value: str = "") -> str:
     )
 
 
-def _format_fits(pattern: str, column: str) -> str:
-    parsed = f"try_strptime({column}, {literal(pattern)})"
-    back = f"strftime({parsed}, {literal(pattern)}) IS NOT DISTINCT FROM {column}"
-    return f"({back} AND year({parsed}) > 0)"  # PostgreSQL has no year 0
-
-
 def _signed_zero(column: str) -> str:
     return _matches(r"-0(\.0+)?", column)
 
@@ -113,7 +89,6 @@ TESTS: dict[str, Callable[[str], str]] = {
     "timestamptz": partial(_stamp_fits, "TIMESTAMPTZ", _STAMP + _OFFSET),
     "uuid": _uuid_fits,
     "jsonb": _json_fits,
-    **{pattern: partial(_format_fits, pattern) for pattern in DATE_FORMATS},
 }
 ALL_TESTS = frozenset(TESTS)
 _DUCKDB = {
@@ -131,6 +106,9 @@ _DUCKDB = {
 
 def cast(column: str, kind: Type) -> str:
     """Return the SQL that turns text into what batches carry for `kind`; null if it cannot."""
+    form = forms.of(kind)
+    if form is not None:
+        return form.cast(column, kind)
     match kind.kind:
         case Kind.TEXT:
             return column
@@ -144,8 +122,6 @@ def cast(column: str, kind: Type) -> str:
             return rf"'\x01'::BLOB || encode({column})"
         case Kind.BYTEA:
             return f"encode({column})"
-        case Kind.DATE if kind.format:
-            return f"try_strptime({column}, {literal(kind.format)})::DATE"
         case _:
             return f"try_cast({column} AS {_DUCKDB[kind.kind]})"
 
@@ -158,7 +134,20 @@ def mismatch(column: str, kind: Type, value: str = "") -> str:
     """
     if kind.kind in (Kind.TEXT, Kind.BYTEA):
         return "false"
-    return f"({column} IS NOT NULL AND NOT {_fits(column, kind, value or cast(column, kind))})"
+    value, form = value or cast(column, kind), forms.of(kind)
+    fits = form.fits(column, kind, value) if form else _fits(column, kind, value)
+    return f"({column} IS NOT NULL AND NOT {fits})"
+
+
+def without(columns: Mapping[str, Sequence[str]], relation: str) -> str:
+    """Return the SQL of a relation in which words of some columns are null; it stands in FROM."""
+    masks = [
+        f"CASE WHEN {quoted(name)} IN ({', '.join(map(literal, words))}) THEN NULL"
+        f" ELSE {quoted(name)} END AS {quoted(name)}"
+        for name, words in columns.items()
+        if words
+    ]
+    return f"(SELECT * REPLACE ({', '.join(masks)}) FROM {relation})" if masks else relation
 
 
 def values(columns: Sequence[str], types: Sequence[Type], relation: str, *more: str) -> str:
@@ -188,8 +177,7 @@ def _fits(column: str, kind: Type, value: str) -> str:
         case Kind.REAL | Kind.DOUBLE:
             return _float_survives(column, kind, value, same)
         case Kind.DATE:
-            plain = f"(length({column}) = 10 AND {same})"
-            return _format_fits(kind.format, column) if kind.format else plain
+            return f"(length({column}) = 10 AND {same})"
         case Kind.TIMESTAMP:
             return _either(f"(length({column}) = 19 AND {same})", TESTS["timestamp"](column))
         case Kind.TIME:

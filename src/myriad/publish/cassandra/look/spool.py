@@ -11,7 +11,7 @@ from myriad.model import Column, Kind, Table, Type
 from myriad.publish.reading import Reading
 from myriad.sources.base import Workspace, arrow_type
 from myriad.sources.typing import duck
-from myriad.sources.typing.text_sql import literal
+from myriad.sources.typing.sql import literal
 
 # A row's `sum` of integers wraps in Cassandra without a word: a smallint's does at once.
 _WIDER = {Kind.SMALLINT: Type(Kind.INTEGER)}
