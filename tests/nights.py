@@ -242,7 +242,7 @@ def duplicates(random: Random, now: State, mark: int) -> Night:
 
 def odd_value(random: Random, now: State, mark: int) -> Night:
     rows = whole(random, dict(now.types), mark).dicts()
-    random.choice(rows)["qty"] = random.choice(["n/a", "12,50", "1.2.3", "ERR"])
+    random.choice(rows)["qty"] = random.choice(["none", "12,5,0", "1.2.3", "ERR"])
     return _refused("a value that is no number", listed(now.names, rows).encode())
 
 

@@ -83,7 +83,7 @@ WORSE: Mapping[str, tuple[str, list[Change], str]] = {
         "id is null in 1 row",
     ),
     "a culprit among numbers": (
-        SALES.replace("3.50", "n/a", 1),
+        SALES.replace("3.50", "none", 1),
         [Change.TYPES],
         "line 4: price: the value does not fit numeric",
     ),
@@ -182,7 +182,7 @@ def test_a_column_without_values_keeps_its_type_where_that_is_allowed(
 def test_values_that_do_not_fit_are_rejects_where_rejects_are_allowed(
     place: Place, again: Callable[..., Report]
 ) -> None:
-    report = again(SALES.replace("3.50", "n/a", 1), max_rejects=1)
+    report = again(SALES.replace("3.50", "none", 1), max_rejects=1)
     assert [reject.line for reject in report.rejects] == [4]
     assert place.columns("sales")["price"] == "numeric"
     assert place.one("SELECT count(*) FROM sales") == 199

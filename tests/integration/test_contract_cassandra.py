@@ -31,7 +31,7 @@ WORSE: Mapping[str, tuple[str, list[Change], str]] = {
         "column carrier is gone; new in the source: company",
     ),
     "a culprit among numbers": (
-        DAYS.replace("3.50", "n/a", 1),
+        DAYS.replace("3.50", "none", 1),
         [Change.TYPES],
         "line 5: price: the value does not fit numeric",
     ),
@@ -80,7 +80,7 @@ def test_types_stay_and_are_changed_only_where_that_is_allowed(space: Space) -> 
 
 
 def test_what_was_said_is_remembered_for_both_engines(space: Space) -> None:
-    path = space.write("t.csv", "a;n;x\n1;n/a;1\n2;2;1\n")
+    path = space.write("t.csv", "a;n;x\n1;none;1\n2;2;1\n")
     space.publish(path, "a", to="both", exclude=("x",), renames={"n": "m"}, types={"m": "text"})
     tables = space.publish(path, to="both").tables
     for table in tables:

@@ -13,7 +13,7 @@ from myriad.sources.options import ReadOptions
 from tests.harness import run
 from tests.publishing import Place
 
-TEXT = "id;Name;price;n\n1;Rose;1.50;n/a\n2;Bruno;2.25;4\n"
+TEXT = "id;Name;price;n\n1;Rose;1.50;none\n2;Bruno;2.25;4\n"
 
 
 def publish(place: Place, text: str = TEXT, **options: Any) -> Report:
@@ -27,7 +27,7 @@ def test_the_next_publish_uses_what_was_said_and_says_so(place: Place) -> None:
         types={"price": "numeric(10,2)"},
         renames={"Name": "who"},
         exclude=("n",),
-        read=ReadOptions(delimiter=";", nulls=("n/a",)),
+        read=ReadOptions(delimiter=";", nulls=("none",)),
     )
     kinds = {"id": "bigint", "who": "text", "price": "numeric(10,2)"}
     assert place.columns("t") == kinds
@@ -36,7 +36,7 @@ def test_the_next_publish_uses_what_was_said_and_says_so(place: Place) -> None:
     assert place.ask("SELECT who FROM t ORDER BY id") == [("Ada",), ("Bruno",)]
     assert table.used == (
         "--key id --type 'price=numeric(10,2)' --rename Name=who --exclude n --delimiter ';'"
-        " --null n/a"
+        " --null none"
     )
 
 

@@ -44,7 +44,7 @@ def test_a_day_of_small_or_whole_values_changes_no_type(stock: Place) -> None:
         "<!DOCTYPE html>\n<html><head><title>503 Service Unavailable</title></head></html>\n",
         STOCK.replace("id,", "number,"),
         STOCK + "2,9,9\n",
-        STOCK.replace("12.50", "n/a"),
+        STOCK.replace("12.50", "none"),
         "id,qty,price\n1,300,\n2,2,\n",
         STOCK.partition("\n")[2],
         "Traceback (most recent call last):\nConnectionError\n",
@@ -56,7 +56,7 @@ def test_a_day_of_small_or_whole_values_changes_no_type(stock: Place) -> None:
         "HTML",
         "other key",
         "duplicate",
-        "n/a",
+        "none",
         "all null",
         "no header",
         "an error text",
@@ -120,7 +120,7 @@ def test_a_night_that_went_wrong_all_the_same_goes_back_with_its_types_and_its_k
     stock: Place,
 ) -> None:
     before = stock.columns("stock"), stock.checksums("stock")
-    stock.publish(stock.write("stock.csv", "number\nn/a\n"), allow=frozenset(Change))
+    stock.publish(stock.write("stock.csv", "number\nnone\n"), allow=frozenset(Change))
     stock.installation.undo("stock", None, stock.database)
     assert (stock.columns("stock"), stock.checksums("stock")) == before
     stock.publish(stock.write("stock.csv", STOCK))  # its key is there: nobody said it again
@@ -174,11 +174,11 @@ def test_a_renamed_table_is_published_again_and_keeps_its_versions(stock: Place)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id,fee\n1,9.50\n2,8\n3,n/a\n", "--null n/a makes that null"),
-        ('id,fee\n1,"3.735,30"\n2,"12,50"\n', "looks like numbers written 1.234,50"),
+        ("id,fee\n1,9.50\n2,8\n3,none\n", "--null none makes that null"),
+        ('id,fee\n1,"3,735"\n2,"12,500"\n', "--decimal . or , decides"),
         ("id,fee\n1,9.50\n2,8\nSumme,17.50\n", "the first 'Summe' in line 4"),
     ],
-    ids=["a lone culprit", "a decimal comma", "a last row of sums"],
+    ids=["a lone culprit", "a comma in doubt", "a last row of sums"],
 )
 def test_why_a_column_is_text_says_what_can_be_done(place: Place, text: str, said: str) -> None:
     report = place.publish(place.write("fees.csv", text))
