@@ -22,6 +22,7 @@ from myriad.machine import logs
 from myriad.settings import Settings
 from tests import quick_java
 from tests.harness import reachable_folder
+from tests.own_ports import give_port
 
 pytest_plugins = ("tests.selection",)
 
@@ -70,6 +71,7 @@ def made() -> Iterator[Path]:
 def made_home(made: Path, home: Home) -> Home:
     """A home of its own that was up before and is down now."""
     subprocess.run(["cp", "-a", made, home.folder], check=True)
+    give_port(home)
     return home
 
 

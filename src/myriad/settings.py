@@ -47,7 +47,8 @@ class _DoorSettings:
     )
     port: int = _setting(
         6432,
-        "port that people connect to; if it is taken and was not set, the next free one",
+        "port that people connect to; if it was not set, the one of the last start, at the first"
+        " start the next free one",
         low=1,
         high=65535,
     )

@@ -18,6 +18,7 @@ from myriad.connect import Target
 from myriad.demo import data, tour
 from myriad.home.home import Home
 from tests import harness
+from tests.own_ports import give_port
 
 
 def _demo(home: Home, *arguments: str) -> dict[str, list[dict[str, object]]]:
@@ -40,6 +41,7 @@ def toured(made: Path) -> Iterator[Toured]:
     with harness.reachable_folder() as folder:
         subprocess.run(["cp", "-a", made, folder / "home"], check=True)
         home = Home(folder / "home")
+        give_port(home)
         yield Toured(home, _demo(home))
 
 

@@ -167,6 +167,7 @@ def test_a_door_that_does_not_end_is_killed(made_home: Home) -> None:
 
 
 def test_people_come_back_to_the_same_port(made_home: Home) -> None:
+    (made_home.folder / "port").unlink()  # nobody was told one yet
     with socket.socket() as other:
         # Connections of before, which have ended, do not hinder it.
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

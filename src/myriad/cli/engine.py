@@ -13,7 +13,7 @@ from myriad.api import Myriad
 from myriad.cli.common import Session, common
 from myriad.engines.cassandra.nodes import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
-from myriad.engines.postgres import embedded
+from myriad.engines.postgres import attachment, embedded
 from myriad.errors import EngineError
 from myriad.machine import logs
 from myriad.running import door, status
@@ -29,8 +29,9 @@ LINES = 50
     "--postgres-at",
     metavar="DSN",
     envvar=POSTGRES_AT,
-    help="Use this PostgreSQL instead of one of our own. A DSN with a password is better given in"
-    f" the environment variable {POSTGRES_AT}: others can read command lines.",
+    help="Use this PostgreSQL, from now on, instead of one of our own; `own`: our own again. A DSN"
+    f" with a password is better given in the environment variable {POSTGRES_AT}: others can read"
+    " command lines.",
 )
 @click.option("--port", type=int, help="Port that people connect to.")
 @click.option(
@@ -96,6 +97,8 @@ def status_command(session: Session) -> None:
 
 def _status_text(now: status.Status) -> str:
     first = f"{now.state} ({now.home})"
+    if now.attached:
+        first += f", attached: {now.attached}"
     if now.state == status.DOWN:
         return f"{first}\nhint: start it with `myriad up --detach`"
     if now.state == status.STARTING:
@@ -176,6 +179,9 @@ def _engine_log(installation: Myriad, lines: int) -> list[str]:
     from myriad.running import supervisor  # noqa: PLC0415 - most commands start no engine
 
     running = installation.home.running()
-    attached = running.dsn if running and running.engine == "attached" else None
-    engine = supervisor.engine_for(installation.home, installation.settings, attached)
+    if running:
+        dsn = running.dsn if running.engine == "attached" else None
+    else:
+        dsn = attachment.remembered(installation.home)
+    engine = supervisor.engine_for(installation.home, installation.settings, dsn)
     return engine.log_tail(lines)

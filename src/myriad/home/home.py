@@ -22,7 +22,7 @@ SOCKET_FOLDER_BYTES = 90
 # What a home holds besides its data and lock, which mark it as one.
 OWN_NAMES = {
     *("logs", "tmp", "rejects", "secrets", "run", "programs", "demo", "myriad.toml"),
-    *("cassandra", "cassandra.json", "format"),
+    *("cassandra", "cassandra.json", "format", "port"),
 }
 # What makes a home of the next format out of one of the format before: the first makes 2 out of 1.
 # Interrupted, a step runs again.
@@ -112,6 +112,10 @@ class Home:
 
     def _is_one(self) -> bool:
         return self._lock.exists() or self.postgres.exists()
+
+    def has_served(self) -> bool:
+        """Say whether a door of it was ever up."""
+        return (self.logs / "door.log").exists()
 
     def format(self) -> int:
         """Return the format of what is there; before homes had a number, it was 1.

@@ -15,7 +15,7 @@ import psutil
 
 from myriad import errors
 from myriad.engines.cassandra.nodes import node
-from myriad.engines.postgres import processes
+from myriad.engines.postgres import attachment, processes
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
@@ -73,7 +73,10 @@ def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str,
         if settings.origins.get(entry.name) == "flag"
     }
     environment = {name: value for name, value in os.environ.items() if name != POSTGRES_AT}
-    return environment | given | ({POSTGRES_AT: postgres_at} if postgres_at else {})
+    if postgres_at:  # it works in another folder
+        own = postgres_at == attachment.OWN
+        given[POSTGRES_AT] = postgres_at if own else attachment.complete(postgres_at)
+    return environment | given
 
 
 def _ready(home: Home, child: subprocess.Popen[bytes], output: Path, begin: int) -> Server | None:

@@ -233,8 +233,9 @@ def _ports(place: _Place) -> Iterator[Finding]:
         else:
             yield Finding("ports", GOOD, f"port {running.port} is ours, and the door answers")
         return
-    wanted = ports.preferred(place.settings, ports.last(place.home))
-    with ports.choose(place.settings, wanted) as listening:
+    told = ports.last(place.home)
+    wanted = ports.wanted(place.settings, told)
+    with ports.choose(place.settings, told) as listening:
         chosen = listening.getsockname()[1]
     text = f"port {wanted} on {place.settings.host} is free"
     if chosen == wanted:

@@ -1,6 +1,7 @@
 """The address that people connect to: bound once, and kept while what serves it restarts."""
 
 import ipaddress
+import logging
 import socket
 from pathlib import Path
 
@@ -12,16 +13,27 @@ from myriad.settings import Settings
 
 TRIES = 200
 
+log = logging.getLogger("myriad.engines")
+
 
 def listen(home: Home, settings: Settings) -> socket.socket:
-    """Return a socket that listens where people connect, and remember its port.
+    """Return a socket that listens where people connect.
 
-    That is the port set by hand, or a free one: first that of the last start. Raises StartFailed
-    that names who has the one set by hand, SettingsError for an address that is not allowed.
+    On the port set by hand, else on that of the last start, which people were told: it is not
+    changed without a word. Raises StartFailed that names who has it, SettingsError for an address
+    that is not allowed.
     """
-    listening = choose(settings, preferred(settings, last(home)))
-    write_private(_memory(home), f"{listening.getsockname()[1]}\n")
-    return listening
+    return choose(settings, last(home))
+
+
+def remember(home: Home, port: int) -> None:
+    """Note the port that people are told; say it where it was another."""
+    before = last(home)
+    if before == port:
+        return
+    if before is not None:
+        log.warning("the port is %d now, before it was %d: tell people", port, before)
+    write_private(_memory(home), f"{port}\n")
 
 
 def by_hand(settings: Settings) -> bool:
@@ -41,32 +53,31 @@ def _memory(home: Home) -> Path:
     return home.folder / "port"
 
 
-def preferred(settings: Settings, last: int | None) -> int:
-    """Return the port to try first: the last one, which people wrote down, if it was chosen."""
-    if last is None or by_hand(settings) or not 0 <= last - settings.port < TRIES:
-        return settings.port
-    return last
+def wanted(settings: Settings, told: int | None) -> int:
+    """Return the port to have; `told` is the one that people were told."""
+    return settings.port if told is None or by_hand(settings) else told
 
 
-def choose(settings: Settings, preferred: int) -> socket.socket:
-    """Return a socket that listens on the port set by hand, or on a free one, first `preferred`.
+def choose(settings: Settings, told: int | None) -> socket.socket:
+    """Return a socket that listens on the port set by hand, the one `told`, or else a free one.
 
     Raises StartFailed, SettingsError as `listen` does.
     """
     family, host = _address(settings)
-    following = range(settings.port, min(settings.port + TRIES, HIGHEST + 1))
-    candidates = [settings.port] if by_hand(settings) else [preferred, *following]
+    first = wanted(settings, told)
+    fixed = by_hand(settings) or told is not None
     problems: list[str] = []
-    for port in candidates:
+    for port in range(first, first + 1 if fixed else min(first + TRIES, HIGHEST + 1)):
         try:
             return bind(family, host, port)
         except (OSError, OverflowError) as error:
             problems.append(reason(error, port))
-    others = "" if by_hand(settings) else f" or the next {TRIES}"
+    others = "" if fixed else f" or the next {TRIES}"
+    known = ", which people were told," if first == told else ""
     raise StartFailed(
-        f"cannot listen on {settings.host} port {settings.port}{others}: {problems[0]}",
-        hint="Stop what has it, or choose another with --port or the setting `port`;"
-        " the address is the setting `host`.",
+        f"cannot listen on {settings.host} port {first}{known or others}: {problems[0]}",
+        hint="Stop what has it, or choose another with --port or the setting `port`"
+        f"{' and tell people' if known else ''}; the address is the setting `host`.",
     )
 
 

@@ -3,7 +3,7 @@
 import re
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -11,8 +11,9 @@ import psycopg
 from myriad import named_sql
 from myriad.engines.cassandra import status as cassandra
 from myriad.engines.cassandra.status import ClusterStatus
-from myriad.engines.postgres import processes
+from myriad.engines.postgres import attachment, processes
 from myriad.engines.postgres.base import Server
+from myriad.errors import MyriadError
 from myriad.home.home import Home, Running
 from myriad.machine import addresses
 from myriad.running import door
@@ -61,6 +62,7 @@ class Status:
         state: `up`; `down`; `starting`, for the first time or again; `broken`: announced, but it
             does not answer; `abandoned`: PostgreSQL runs, but what started it was killed.
         problem: why, where it is broken.
+        attached: where the PostgreSQL is that somebody else runs; empty: it is our own.
         pid: of the process that is `up`.
         door: its first process's number, 0 if it does not run; `doors`: those of all.
         clients, door_memory: see `DoorMeasures`.
@@ -73,6 +75,7 @@ class Status:
     state: str
     home: Path
     problem: str = ""
+    attached: str = ""
     engine: str = ""
     about: str = ""
     version: str = ""
@@ -93,6 +96,15 @@ class Status:
 
 def look(home: Home) -> Status:
     """Return the state of a home; never raises because of it."""
+    try:
+        dsn = attachment.remembered(home)
+        attached = attachment.place(dsn) if dsn else ""
+    except MyriadError as error:
+        attached = f"unknown: {error.message}"
+    return replace(_look(home), attached=attached)
+
+
+def _look(home: Home) -> Status:
     running = home.running()
     if running:
         return _answered(home, running)

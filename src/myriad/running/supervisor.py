@@ -5,15 +5,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 import psycopg
 
 from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.keep import keeper
+from myriad.engines.postgres import attachment
 from myriad.engines.postgres.attached import AttachedPostgres
 from myriad.engines.postgres.base import PostgresEngine, Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
@@ -48,7 +50,8 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
         door.clear(home)
         announcement.withdraw(home)
         with _told(), ports.listen(home, settings) as listening:
-            ready = _Ready(engine_for(home, settings, postgres_at, stop))
+            dsn = attachment.chosen(home, postgres_at)
+            ready = _Ready(engine_for(home, settings, dsn, stop), partial(_attach, home, dsn))
             cassandra = keeper.keeper_for(
                 home,
                 settings,
@@ -69,15 +72,20 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
 
 
 class _Ready:
-    """The engine that `_Kept` starts, and its server for those who wait for it."""
+    """The engine that `_Kept` starts, and its server for those who wait for it.
 
-    def __init__(self, engine: PostgresEngine) -> None:
+    `started` is called before anybody hears of it.
+    """
+
+    def __init__(self, engine: PostgresEngine, started: Callable[[], None]) -> None:
         self.engine = engine
+        self._tell = started
         self._server: Server | None = None
         self._started = threading.Event()
 
     def start(self) -> Server:
         self._server = self.engine.start()
+        self._tell()
         self._started.set()
         return self._server
 
@@ -88,15 +96,22 @@ class _Ready:
         return self._server
 
 
+def _attach(home: Home, dsn: str | None) -> None:
+    """Remember what the home uses from now on, and say so where that is another than before."""
+    before = attachment.remembered(home)
+    if before != dsn:
+        changed = f"; before: {attachment.place(before)}" if before else ""
+        own = f"a PostgreSQL of its own, in {home.postgres}"
+        log.info("from now on this home uses %s%s", attachment.place(dsn) if dsn else own, changed)
+        attachment.remember(home, dsn)
+
+
 def engine_for(
-    home: Home,
-    settings: Settings,
-    postgres_at: str | None,
-    stop: threading.Event | None = None,
+    home: Home, settings: Settings, dsn: str | None, stop: threading.Event | None = None
 ) -> PostgresEngine:
     """Return the PostgreSQL at that DSN, without one our own; not started yet."""
-    if postgres_at:
-        return AttachedPostgres(postgres_at, settings)
+    if dsn:
+        return AttachedPostgres(dsn, settings)
     return EmbeddedPostgres(home, settings, stop)
 
 
@@ -225,6 +240,7 @@ class _Kept:
             self._door_pauses.started()
         host, port = self._address
         about = self._engine.describe()
+        ports.remember(self._home, port)
         self._home.announce(_announcement(replace(self._server, host=host, port=port), about))
         self._announced = True
         log.info("ready on %s port %d: %s", host, port, about)

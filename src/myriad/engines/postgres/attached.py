@@ -4,9 +4,9 @@ import time
 from contextlib import closing
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
-from myriad.engines.postgres import databases
+from myriad.engines.postgres import attachment, databases
 from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.programs import OLDEST
 from myriad.errors import StartFailed, Unsupported
@@ -31,7 +31,7 @@ class AttachedPostgres:
 
         Raises StartFailed if it cannot be reached, Unsupported if it will not do.
         """
-        parts = self._parse()
+        parts = attachment.parts(self._dsn)
         maintenance = parts.pop("dbname", None) or databases.MAINTENANCE
         parts.setdefault("connect_timeout", str(CONNECT_TIMEOUT))
         parts.setdefault("application_name", "myriad")
@@ -44,8 +44,9 @@ class AttachedPostgres:
             databases.prepare(server, self._settings.database, maintenance)
         except psycopg.Error as error:
             raise StartFailed(
-                f"the PostgreSQL that was named cannot be used: {error}",
-                hint="Try the same DSN with psql, from this machine.",
+                f"the attached PostgreSQL cannot be used ({attachment.place(dsn)}): {error}",
+                hint="Try the same DSN with psql, from this machine. Where it has changed, say so"
+                " with --postgres-at.",
             ) from error
         self._server, self._checked = server, time.monotonic()
         return server
@@ -76,18 +77,7 @@ class AttachedPostgres:
 
     def describe(self) -> str:
         """Say which PostgreSQL this is."""
-        return f"PostgreSQL {self._version}, attached"
-
-    def _parse(self) -> dict[str, str]:
-        try:
-            parts = conninfo_to_dict(self._dsn)
-        except psycopg.Error:
-            # Its message would quote parts of the DSN, and so perhaps the password.
-            raise StartFailed(
-                "the DSN of the attached PostgreSQL cannot be read",
-                hint="It looks like postgresql://user:password@host:5432/ or host=... user=...",
-            ) from None
-        return {name: str(value) for name, value in parts.items() if value is not None}
+        return f"PostgreSQL {self._version}, attached: {attachment.place(self._dsn)}"
 
     def _check(self, connection: psycopg.Connection) -> None:
         info = connection.info
