@@ -30,6 +30,7 @@ COMMANDS = {
     "grant": "groups",
     "revoke": "groups",
     "connect": "connect",
+    "sql": "sql",
     "demo": "demo",
 }
 

@@ -43,11 +43,7 @@ class Server:
         Tables need their schema: see `administrator`. The caller closes it. Raises
         psycopg.OperationalError.
         """
-        given = str(conninfo_to_dict(self.dsn).get("options") or "")
-        settings = administrator.settings(self.version)
-        ours = (f"-c {name}={_escaped(value)}" for name, value in settings.items())
-        address = make_conninfo(self.dsn, dbname=database, options=" ".join([given, *ours]))
-        connection = psycopg.connect(address, autocommit=True)
+        connection = psycopg.connect(self.address(database), autocommit=True)
         try:
             connection.execute(administrator.TAKE_BACK)
             connection.autocommit = autocommit
@@ -55,6 +51,13 @@ class Server:
             connection.close()
             raise
         return connection
+
+    def address(self, database: str, **settings: str) -> str:
+        """Return the DSN of an administrator's connection, which begins with these settings."""
+        given = str(conninfo_to_dict(self.dsn).get("options") or "")
+        all_settings = dict(administrator.settings(self.version)) | settings
+        ours = (f"-c {name}={_escaped(value)}" for name, value in all_settings.items())
+        return make_conninfo(self.dsn, dbname=database, options=" ".join([given, *ours]))
 
 
 def _escaped(value: str) -> str:
