@@ -30,7 +30,7 @@ from tests.leftovers import run_folder
 
 POLL = 0.01
 COMMAND = (sys.executable, "-m", "myriad")
-SERVING = ("up", "demo")
+SERVING = ("up", "demo", "sql")  # `sql` becomes psql
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from myriad import settings as settings_table
 from myriad.engines.postgres.base import Server
 from myriad.errors import NotRunning
-from myriad.home.home import Home
+from myriad.home.home import Home, demo_folder
 from myriad.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,11 +56,14 @@ class Myriad:
         """Return the PostgreSQL that is up on this home; raises NotRunning."""
         running = self.home.running()
         if running is None:
-            raise NotRunning(
-                f"nothing is up on {self.home.folder}",
-                hint="Start it with `myriad up --detach`.",
-            )
+            raise NotRunning(f"nothing is up on {self.home.folder}", hint=self._start())
         return Server.of(running)
+
+    def _start(self) -> str:
+        """Return what to do where nothing is up."""
+        said = f"Start it with `myriad up --detach{self.home.option}`."
+        demo = Home(demo_folder())
+        return f"{said} The demo is up: say --home {demo.folder}." if demo.running() else said
 
     def cluster(self) -> "Cluster":
         """Return the Cassandra that is up on this home; raises NotRunning."""
@@ -70,7 +73,7 @@ class Myriad:
         if said is None or not said.usable:
             raise NotRunning(
                 f"no Cassandra is up on {self.home.folder}",
-                hint="Start one with it: myriad down; myriad up --detach --cassandra 1."
+                hint=f"Start one: `myriad up --detach --cassandra 1{self.home.option}`."
                 if said is None
                 else "Its nodes are starting: see `myriad status`.",
             )

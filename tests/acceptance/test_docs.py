@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^(?:```|<!--)console\n(.*?)^(?:```|-->)", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"# exit (\d+)$")
 SHELLS = set("|<>;&$*?~`(){}[]\\")
-SERVING = ("myriad up", "myriad demo")
+SERVING = ("myriad up", "myriad demo", "myriad sql")
 PAGES = [
     path
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

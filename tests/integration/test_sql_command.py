@@ -1,5 +1,6 @@
 """`myriad sql`: psql as the administrator, who is not led astray, or as a person."""
 
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+import myriad
 from myriad import Myriad
-from tests.harness import as_admin, run_process
+from myriad.home.home import Home
+from tests.harness import as_admin, run, run_process
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,32 @@ def test_what_psql_cannot_do_is_said(place: Place) -> None:
     code, _, errors = place.sql("--json")
     assert code == 2
     assert "psql does not answer in JSON" in errors
+
+
+def test_who_may_enter_the_home_needs_no_encryption_even_where_others_do(made_home: Home) -> None:
+    """The packaged psql speaks no TLS."""
+    environment = {"MYRIAD_TLS": "require"}
+    assert run(made_home, "up", "--detach", environment=environment).returncode == 0
+    try:
+        installed = myriad.open(made_home)
+        [(_, password)] = installed.people.add_people(["rose"], ["readers"])
+        installed.people.grant("readers", "public")
+        socket = made_home.socket_folder() / ".s.PGSQL.6432"
+        assert stat.S_IMODE(socket.stat().st_mode) & 0o077 == 0
+        asked = ("sql", "rose", "-c", "SELECT 6 * 7 AS answer", "--home", str(made_home.folder))
+        done = run_process(*asked, environment={"PGPASSWORD": password, **environment})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "42" in done.stdout
+        server = installed.server()
+        with pytest.raises(psycopg.OperationalError, match="wants TLS"):
+            psycopg.connect(
+                host=server.host,
+                port=server.port,
+                user="rose",
+                password=password,
+                dbname="main",
+                sslmode="disable",
+            )
+    finally:
+        run(made_home, "down")
+    assert not socket.exists()

@@ -30,6 +30,7 @@ COMMANDS = {
     "grant": "groups",
     "revoke": "groups",
     "connect": "connect",
+    "certificate": "connect",
     "sql": "sql",
     "demo": "demo",
 }

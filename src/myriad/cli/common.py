@@ -13,6 +13,7 @@ import click
 import myriad
 from myriad.cli.columns import echo, echo_json
 from myriad.errors import EngineError, MyriadError, NotRunning, UsageError
+from myriad.home.home import Home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,6 +36,12 @@ class Session:
     def open(self, **flags: object) -> "myriad.Myriad":
         """Open the installation; `flags` are settings given on the command line."""
         return myriad.open(self.folder, **flags)
+
+    def open_running(self) -> "myriad.Myriad":
+        """Open the installation, of those that a command may mean the one that is up."""
+        if self.folder is None:
+            self.folder = Home.that_runs().folder
+        return self.open()
 
     def say(self, text: str) -> None:
         """Tell a person something on standard error; silent with `--quiet` or `--json`."""

@@ -24,7 +24,7 @@ from myriad.connect import CLIENTS, Target
 from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
 from myriad.errors import MyriadError
-from myriad.home.home import default_folder
+from myriad.home.home import demo_folder
 from myriad.wording import number_of
 
 LOOK = 1.0  # seconds between looks whether the engine is still up
@@ -39,8 +39,7 @@ def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
     """Serve invented accounts, or FILE, to two people, Rose and Bruno; stay up until Ctrl-C."""
     began = time.monotonic()
     if session.folder is None and "MYRIAD_HOME" not in os.environ:
-        # Its people and grants are invented: they have no place in anybody's real installation.
-        session.folder = default_folder().with_name("myriad-demo")
+        session.folder = demo_folder()
     installation = session.open()
     session.say(f"The demo's home: {installation.home.folder} (for other commands: --home).")
     with _engine(session, installation) as ours:

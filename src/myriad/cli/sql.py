@@ -6,8 +6,9 @@ from dataclasses import replace
 import click
 
 from myriad.cli.common import Session, common
-from myriad.connect import Target, reachable
+from myriad.connect import Target
 from myriad.errors import UsageError
+from myriad.running.names import LOCAL_PORT
 
 
 @click.command("sql")
@@ -31,7 +32,7 @@ def sql_command(
             "psql does not answer in JSON",
             hint="Ask for it: SELECT json_agg(t) FROM … AS t; and start it with -c.",
         )
-    installation = session.open()
+    installation = session.open_running()
     server = installation.server()
     place = database or installation.settings.database
     program = terminal.find(installation.settings.programs)
@@ -39,8 +40,8 @@ def sql_command(
         psql = terminal.as_administrator(program, server, place)
     else:
         installation.people.check_login(name, place)
-        target = Target(reachable(server.host), server.port, place, name)
-        psql = terminal.as_person(program, target)
+        local = installation.home.socket_folder()
+        psql = terminal.as_person(program, Target(str(local), LOCAL_PORT, place, name))
     arguments = [part for text in statements for part in ("-c", text)]
     if session.quiet:
         arguments.append("--quiet")

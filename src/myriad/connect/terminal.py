@@ -68,7 +68,10 @@ def as_administrator(program: Path, server: Server, database: str) -> Terminal:
 
 
 def as_person(program: Path, to: Target) -> Terminal:
-    """Return a psql of somebody's, by the door; it asks for the password."""
+    """Return a psql of somebody's, by the door; it asks for the password.
+
+    The packaged psql speaks no TLS: so `to` should be the door's socket on this machine.
+    """
     given = {"host": to.host, "port": str(to.port), "dbname": to.database, "user": to.user}
     return _terminal(program, given)
 

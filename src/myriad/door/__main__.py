@@ -81,6 +81,7 @@ class Configuration:
     Attributes:
         home: the installation's folder.
         listening: the file descriptor of the socket that clients connect to.
+        local: where a Unix socket is made for clients on this machine that may enter the home.
         address, administrator: where the server is, and who the door is there.
         ours: it is our own: we may kill its processes.
         tls: None: nothing is encrypted.
@@ -90,6 +91,7 @@ class Configuration:
 
     home: Path
     listening: int
+    local: str
     address: Address
     administrator: Administrator
     ours: bool
@@ -143,6 +145,30 @@ async def _listen(
     told: Configuration, siblings: Siblings, watched: Watch, logins: Logins
 ) -> Callable[[], None]:
     """Let clients come; return what ends that."""
+    end = await _listen_locally(told, logins) if told.placed.process == 0 else lambda: None
+    end_others = await _listen_to_all(told, siblings, watched, logins)
+
+    def stop() -> None:
+        end_others()
+        end()
+
+    return stop
+
+
+async def _listen_locally(told: Configuration, logins: Logins) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: Login(logins), told.local)
+
+    def end() -> None:
+        server.close()
+        Path(told.local).unlink(missing_ok=True)
+
+    return end
+
+
+async def _listen_to_all(
+    told: Configuration, siblings: Siblings, watched: Watch, logins: Logins
+) -> Callable[[], None]:
     listening, counters = socket.socket(fileno=told.listening), siblings.counters
     counters.note(PRESENT, 1)
     if told.placed.processes == 1:
@@ -246,6 +272,7 @@ def _read(line: str) -> Configuration:
     return Configuration(
         Path(given["home"]),
         given["fd"],
+        given["local"],
         _address(server),
         Administrator(server["user"], server["password"], server["database"], server["version"]),
         server["kind"] == "embedded",

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import shlex
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +36,11 @@ def default_folder() -> Path:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Path("/var/lib/myriad")
     return Path(platformdirs.user_data_dir("myriad"))
+
+
+def demo_folder() -> Path:
+    """Return the home of the demo: its people have no place in anybody's real installation."""
+    return default_folder().with_name("myriad-demo")
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,22 @@ class Home:
         self._state = self.folder / "running.json"
         self._lock = self.folder / "lock"
         self._holder_file = self.folder / "lock.holder"
+
+    @classmethod
+    def that_runs(cls) -> "Home":
+        """Return the home that a command means which names none: the usual one, or the demo's.
+
+        The demo's only where it is up and the usual one is not.
+        """
+        usual, demo = cls(), cls(demo_folder())
+        named = "MYRIAD_HOME" in os.environ
+        return demo if not named and usual.running() is None and demo.running() else usual
+
+    @property
+    def option(self) -> str:
+        """How a command names this home, with a space before; empty where it would find it."""
+        usual = self.folder == Home().folder
+        return "" if usual else f" --home {shlex.quote(str(self.folder))}"
 
     def create(self) -> None:
         """Make the folders that are missing, closed to others.
@@ -165,6 +188,21 @@ class Home:
             return inside
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"myriad-{os.getuid()}-{digest}"
+
+    def make_socket_folder(self, *owners: int) -> Path:
+        """Return the folder for sockets, made where it is missing and closed to others.
+
+        Raises HomeError where somebody else has it than us and those users.
+        """
+        folder = self.socket_folder()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = folder.lstat()
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in {os.geteuid(), *owners}:
+            raise HomeError(
+                f"{folder} belongs to somebody else", hint="Remove it, or use a shorter --home."
+            )
+        folder.chmod(0o700)
+        return folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from myriad.home.home import Home
 from myriad.machine import logs, process
 from myriad.pgwire.numbers import MOST_PROCESSES
 from myriad.running.child import Child
+from myriad.running.names import LOCAL_PORT
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
 SPARE_FILES = 64  # of a process besides connections: its log, its libraries, its event loop
@@ -126,6 +127,7 @@ class Door:
         return {
             "fd": self._listening.fileno(),
             "home": str(self._home.folder),
+            "local": str(self._local()),
             "server": reached,
             "tls": asdict(tls.prepare(self._home, self._settings)),
             "settings": {entry.name: getattr(self._settings, entry.name) for entry in TABLE},
@@ -133,6 +135,12 @@ class Door:
                 name: secret(self._home.secrets / f"{name}.json").hex() for name in SECRETS
             },
         }
+
+    def _local(self) -> Path:
+        """Return the socket for who may enter the home: there nothing need be encrypted."""
+        user = process.engine_user(self._home.postgres)
+        folder = self._home.make_socket_folder(*([user.uid] if user else ()))
+        return folder / f".s.PGSQL.{LOCAL_PORT}"
 
 
 def processes(settings: Settings) -> int:

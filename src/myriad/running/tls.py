@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from myriad.errors import SettingsError, StartFailed
+from myriad.errors import NotRunning, SettingsError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home
 from myriad.settings import Settings
@@ -60,6 +60,57 @@ def prepare(home: Home, settings: Settings) -> Tls:
         certificate, key = home.secrets / CERTIFICATE, home.secrets / KEY
         found = _own(home, settings)
     return Tls(settings.tls, str(certificate), str(key), binding(found))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The certificate that people see.
+
+    Attributes:
+        pem: what vouches for the server, if nothing that people's machines know does.
+        own: whether it vouches for itself.
+        names: what it is valid for.
+        until: when it ends.
+        fingerprint: its SHA-256, in hexadecimal.
+    """
+
+    pem: str
+    own: bool
+    names: list[str]
+    until: dt.datetime
+    fingerprint: str
+
+
+def show(home: Home, settings: Settings) -> Shown:
+    """Return the certificate of the door; raises SettingsError, NotRunning if none was made yet."""
+    if settings.tls == "off":
+        raise SettingsError(
+            "there is no certificate: `tls` is off",
+            hint="Set `tls` to allow or require, and start again: `myriad down`, `myriad up`.",
+        )
+    if settings.tls_certificate or settings.tls_key:
+        path, _ = set_by_hand(settings)
+    else:
+        path = home.secrets / CERTIFICATE
+        if not path.exists():
+            raise NotRunning(
+                f"there is no certificate in {home.secrets} yet",
+                hint="The first start makes it: `myriad up --detach`.",
+            )
+    found = _read(path)
+    return Shown(
+        path.read_text("ascii"),
+        found.issuer == found.subject,
+        [str(name.value) for name in _names_of(found)],
+        found.not_valid_after_utc,
+        found.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def covers(shown: Shown, host: str) -> bool:
+    """Say whether clients find a name or address in a certificate (RFC 6125, section 6.4.3)."""
+    wild = "*." + host.lower().partition(".")[2]
+    return any(name.lower() in {host.lower(), wild} for name in shown.names)
 
 
 def set_by_hand(settings: Settings) -> tuple[Path, Path]:
@@ -171,7 +222,7 @@ def _make(settings: Settings, certificate: Path, key: Path) -> None:
     )
     identifier = x509.SubjectKeyIdentifier.from_public_key(private.public_key())
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-    names = _names(*LOCAL, socket.gethostname(), settings.host)
+    names = _names(*LOCAL, socket.gethostname(), socket.getfqdn(), settings.host)
     begin = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)  # clocks differ
     made = (
         x509.CertificateBuilder()

@@ -23,6 +23,7 @@ MOST_MESSAGE_BYTES = 8192  # of a login: a SCRAM message has some 200
 # Of all logins together, beyond which only those go on that have sent no more than most ever do.
 MOST_OF_ALL_BYTES, USUAL_BYTES = 32 << 20, 4096
 MOST_OF_ONE_BYTES = 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES)
+LOCAL = "local"  # the address of who comes by a Unix socket: nobody can listen to that
 SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
 _ACCEPTED, _DENIED = b"S", b"N"
 _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
@@ -109,7 +110,7 @@ class Login(asyncio.Protocol):
         self._transport = transport
         peers.keep_alive(transport)
         peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        self._address = str(peer[0]) if isinstance(peer, tuple) else LOCAL
         full = self._logins.hall.admit(len(self._logins.under_way))
         if full is not None:
             self._transport.write(full.encode("FATAL"))
@@ -179,7 +180,7 @@ class Login(asyncio.Protocol):
         if packet is None:
             return
         startup = read_startup(packet)
-        if self._logins.wants_tls and not self._encrypted:
+        if self._logins.wants_tls and not (self._encrypted or self._address == LOCAL):
             raise Refused(Fault("28000", "this server wants TLS", "Connect with sslmode=require."))
         if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
             self._transport.write(wire.negotiate(startup.minor, startup.unknown))

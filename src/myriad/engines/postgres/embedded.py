@@ -4,7 +4,6 @@ import locale
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import time
@@ -140,17 +139,10 @@ class EmbeddedPostgres:
             )
 
     def _make_folders(self) -> None:
-        sockets = self._home.socket_folder()
-        sockets.mkdir(mode=0o700, exist_ok=True)
-        state = sockets.lstat()
-        owners = {os.geteuid(), self._user.uid if self._user else os.geteuid()}
-        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in owners:
-            raise HomeError(
-                f"{sockets} belongs to somebody else", hint="Remove it, or use a shorter --home."
-            )
-        sockets.chmod(0o700)
+        sockets = self._home.make_socket_folder(*([self._user.uid] if self._user else ()))
         self._hand_over(sockets)
-        for stale in sockets.glob(".s.PGSQL.*"):  # no server runs on our data any more
+        # No server runs on our data any more; the door's own socket may be in use.
+        for stale in sockets.glob(f".s.PGSQL.{configuration.PORT}*"):
             stale.unlink()
 
     def _hand_over(self, path: Path) -> None:
