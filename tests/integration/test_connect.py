@@ -1,5 +1,6 @@
 """Every client that can be had connects with the very lines that `myriad connect` prints."""
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -195,9 +196,7 @@ def test_a_certificate_that_does_not_vouch_for_the_server_lets_nobody_speak_to_i
 
 
 def test_odbc(to: Target) -> None:
-    try:
-        import pyodbc  # noqa: F401, PLC0415
-    except ImportError:
+    if importlib.util.find_spec("pyodbc") is None:
         pytest.skip("pyodbc is not installed: its driver cannot be had from PyPI")
     code = f"{CLIENTS['odbc'].lines(to)}\nprint(connection.execute({WHO!r}).fetchone()[0])"
     assert run(sys.executable, "-c", code) == who(to)

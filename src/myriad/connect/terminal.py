@@ -77,8 +77,8 @@ def as_person(program: Path, to: Target) -> Terminal:
 
 
 def _terminal(program: Path, given: Mapping[str, object]) -> Terminal:
-    environment, shown = dict(os.environ), dict(given)
-    password = shown.pop("password", None)
-    if password is not None:  # others can read command lines
-        environment["PGPASSWORD"] = str(password)
+    environment = dict(os.environ)
+    shown = {name: str(value) for name, value in given.items() if value is not None}
+    if "password" in shown:  # others can read command lines
+        environment["PGPASSWORD"] = shown.pop("password")
     return Terminal(program, [make_conninfo("", **shown)], environment)
