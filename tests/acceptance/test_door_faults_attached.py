@@ -12,10 +12,13 @@ import myriad
 from myriad import Myriad
 from myriad.engines.postgres.base import Server
 from myriad.home.home import Home
+from tests.door_inner import Inner
+from tests.door_script import Ended
 from tests.elsewhere import elsewhere
 from tests.harness import as_admin, reachable_folder, up, wait_until
 
 SECRET = "a person's pässword"
+OWN_PASSWORD = "wants a password of your own, and has none"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,39 @@ def test_an_owner_makes_what_is_hers(attached: Attached) -> None:
     with closing(attached.enter("olga")) as session:
         # The door may hold a connection there that nobody uses.
         session.execute("DROP DATABASE olgas WITH (FORCE)")
+
+
+def test_who_shares_no_connections_cannot_come_by_way_of_a_program_of_ours(
+    attached: Attached,
+) -> None:
+    """The server wants a password of theirs; nobody has shown it. A pool has one of its own."""
+    way_in, server = Inner(attached.installed), attached.installed.server()
+    shares = pool_roles(attached)
+    with closing(attached.enter("olga")), pytest.raises(Ended, match=OWN_PASSWORD):
+        way_in.enter("olga", "main")
+    if not shares:  # Myriad may not take from everybody there what would show people each other
+        with pytest.raises(Ended, match=OWN_PASSWORD):
+            way_in.enter("rob", "main")
+        return
+    with closing(way_in.enter("rob", "main")) as session:
+        assert session.rows("SELECT current_user, a FROM t") == [("'rob'", "'1'")]
+        with closing(as_admin(server, "main", autocommit=True)) as administrator:
+            administrator.execute("GRANT SELECT ON t TO rob")
+            with closing(as_admin(server, autocommit=True)) as control:
+                control.execute("NOTIFY myriad_people")
+            assert OWN_PASSWORD in str(session.to_the_end())
+            administrator.execute("REVOKE SELECT ON t FROM rob")
+    with closing(way_in.enter("rob", "main", scope="read")) as session:
+        assert session.rows("INSERT INTO t VALUES (2)")[0][1] == "25006"
+
+
+def pool_roles(attached: Attached) -> int:
+    """Return how many pools of people who share there have been."""
+    attached.enter("rob").close()
+    with closing(attached.theirs.connect("postgres")) as connection:
+        text = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'myriad\\_pool\\_%'"
+        [(count,)] = connection.execute(text)
+    return int(count)
 
 
 def test_a_wrong_password_and_a_changed_one(attached: Attached) -> None:

@@ -6,17 +6,19 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from myriad.control import asking
 from myriad.pgwire import wire
 from myriad.pgwire.numbers import process_of
 from myriad.running import door, status
 from tests.crowd import LONG, PASSWORD, Installation, installed_copy
+from tests.door_inner import Inner
 from tests.harness import wait_until
 
 MOST_CLIENTS, SERVER_CONNECTIONS, AUDIT_ROWS = 60, 9, 1000
@@ -263,6 +265,20 @@ def test_who_is_removed_has_no_session_in_either(
     for each in some:
         with pytest.raises(psycopg.OperationalError):
             each.execute("SELECT 1")
+
+
+def test_programs_of_ours_come_to_both_and_an_id_ends_its_sessions_in_both(
+    up: Installation, somebody: str
+) -> None:
+    with ExitStack() as stack:
+        sessions = [
+            stack.enter_context(closing(Inner(up.myriad).enter(somebody, "main", id="one")))
+            for _ in range(6)
+        ]
+        assert {process_of(session.number) for session in sessions} == {0, 1}
+        assert all(session.rows("SELECT 1") == [("'1'",)] for session in sessions)
+        assert asking.ask(up.server, "end_ids", ["one"]) == {"ended": len(sessions)}
+        assert all("withdrawn" in str(session.to_the_end()) for session in sessions)
 
 
 def test_who_guesses_is_slowed_by_what_both_have_seen(up: Installation, somebody: str) -> None:

@@ -209,6 +209,7 @@ def test_who_does_what_is_shown_stopped_and_written_down(run: Run, tag: str) -> 
             "state",
             "seconds",
             "from",
+            "way",
             "statement",
         ]
         assert any(line.startswith(f"a{tag} ") for line in shown)

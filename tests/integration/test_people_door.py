@@ -26,6 +26,7 @@ SESSION = {
     "person": "Rose",
     "database": "main",
     "address": "10.0.0.7",
+    "way": "http",
     "state": "active",
     "seconds": 1.5,
     "statement": "SELECT 1",

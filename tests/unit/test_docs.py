@@ -19,7 +19,7 @@ def test_every_test_that_the_page_on_security_names_is_there() -> None:
     page = (generate.FOLDER / "security.md").read_text("utf-8")
     named = set(re.findall(r"test_[\w*]+\.py", page))
     assert len(named) > len(("hostile", "attacks", "hardening"))
-    folders = (INTEGRATION, INTEGRATION.parent / "unit")
+    folders = [INTEGRATION.parent / each for each in ("acceptance", "integration", "unit")]
     missing = [name for name in named if not any(any(each.glob(name)) for each in folders)]
     assert missing == []
 

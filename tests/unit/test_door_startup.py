@@ -26,7 +26,7 @@ def test_everything_else_is_a_setting_or_an_option_of_the_protocol() -> None:
         2, user="ann", database="main", application_name="x", TimeZone="UTC", **{"_pq_.y": "1"}
     )
     assert found == Startup(
-        2, "ann", "main", {"application_name": "x", "TimeZone": "UTC"}, ["_pq_.y"]
+        2, "ann", "main", {"application_name": "x", "TimeZone": "UTC"}, {"_pq_.y": "1"}
     )
 
 

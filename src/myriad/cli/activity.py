@@ -32,14 +32,14 @@ def people_activity(session: Session, *, names: tuple[str, ...]) -> None:
     if not found:
         session.say("Nobody is connected.")
         return
-    titles = ("person", "database", "state", "seconds", "from", "statement")
+    titles = ("person", "database", "state", "seconds", "from", "way", "statement")
     print_columns(titles, [_doing(one) for one in found])
 
 
 def _doing(one: Activity) -> Sequence[str]:
     names = plain(one.person, NAME), plain(one.database, NAME)
     statement = plain(one.statement, STATEMENT)
-    return (*names, one.state, f"{one.seconds:.1f}", one.address, statement)
+    return (*names, one.state, f"{one.seconds:.1f}", one.address, one.way, statement)
 
 
 @people_command.command("stop")
@@ -74,7 +74,7 @@ def people_audit(session: Session, *, name: str | None, last: int, since: dateti
     if not found:
         session.say("Nothing is written down.")
         return
-    titles = ("at", "person", "database", "seconds", "rows", "bytes", "outcome", "statement")
+    titles = ("at", "person", "database", "way", "seconds", "rows", "bytes", "outcome", "statement")
     print_columns(titles, [_ran(one) for one in found])
 
 
@@ -83,6 +83,7 @@ def _ran(one: Ran) -> Sequence[str]:
         f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
         plain(one.person, NAME),
         plain(one.database, NAME),
+        one.way,
         f"{one.seconds:.3f}",
         f"{one.rows:,}",
         f"{one.bytes:,}",

@@ -37,6 +37,7 @@ from myriad.door.ledger.memory import Memory
 from myriad.door.ledger.troubles import Troubles
 from myriad.door.ledger.watch import Watch
 from myriad.door.login.gate import Gate
+from myriad.door.login.inner import InnerLogin
 from myriad.door.login.login import Login, Logins, Tls
 from myriad.door.login.throttle import Throttle
 from myriad.door.pool.chooser import Chooser
@@ -82,6 +83,7 @@ class Configuration:
         home: the installation's folder.
         listening: the file descriptor of the socket that clients connect to.
         local: where a Unix socket is made for clients on this machine that may enter the home.
+        inner: that of the one where programs of ours do; `user`: as whom they run.
         address, administrator: where the server is, and who the door is there.
         ours: it is our own: we may kill its processes.
         tls: None: nothing is encrypted.
@@ -92,6 +94,8 @@ class Configuration:
     home: Path
     listening: int
     local: str
+    inner: int
+    user: int
     address: Address
     administrator: Administrator
     ours: bool
@@ -145,12 +149,16 @@ async def _listen(
     told: Configuration, siblings: Siblings, watched: Watch, logins: Logins
 ) -> Callable[[], None]:
     """Let clients come; return what ends that."""
-    end = await _listen_locally(told, logins) if told.placed.process == 0 else lambda: None
-    end_others = await _listen_to_all(told, siblings, watched, logins)
+    siblings.counters.note(PRESENT, 1)
+    local = await _listen_locally(told, logins) if told.placed.process == 0 else lambda: None
+    people = await _take(told, siblings, watched, told.listening, lambda: Login(logins))
+    inner = lambda: InnerLogin(logins, told.user)  # noqa: E731 - as the line above
+    ours = await _take(told, siblings, watched, told.inner, inner)
 
     def stop() -> None:
-        end_others()
-        end()
+        people()
+        ours()
+        local()
 
     return stop
 
@@ -166,17 +174,20 @@ async def _listen_locally(told: Configuration, logins: Logins) -> Callable[[], N
     return end
 
 
-async def _listen_to_all(
-    told: Configuration, siblings: Siblings, watched: Watch, logins: Logins
+async def _take(
+    told: Configuration,
+    siblings: Siblings,
+    watched: Watch,
+    file: int,
+    protocol: Callable[[], asyncio.Protocol],
 ) -> Callable[[], None]:
-    listening, counters = socket.socket(fileno=told.listening), siblings.counters
-    counters.note(PRESENT, 1)
+    """Take clients from one socket; return what ends that."""
+    listening, loop = socket.socket(fileno=file), asyncio.get_running_loop()
     if told.placed.processes == 1:
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Login(logins), sock=listening, backlog=BACKLOG)
-        return server.close
+        make = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
+        return (await make(protocol, sock=listening, backlog=BACKLOG)).close
     listening.listen(BACKLOG)
-    accepting = Accepting(listening, lambda: Login(logins), watched.door.spawn, counters.shares)
+    accepting = Accepting(listening, protocol, watched.door.spawn, siblings.counters.shares)
     accepting.begin()
     return accepting.end
 
@@ -253,7 +264,7 @@ def _parts(
         defaults=Defaults(control),
         roles=roles,
         pools=pools,
-        chooser=Chooser(databases, roles, pools),
+        chooser=Chooser(databases, roles, pools, wants_passwords=dial.wants_passwords),
         siblings=siblings,
     )
 
@@ -273,6 +284,8 @@ def _read(line: str) -> Configuration:
         Path(given["home"]),
         given["fd"],
         given["local"],
+        given["inner"]["fd"],
+        given["inner"]["user"],
         _address(server),
         Administrator(server["user"], server["password"], server["database"], server["version"]),
         server["kind"] == "embedded",

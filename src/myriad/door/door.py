@@ -17,7 +17,7 @@ from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.internal import InternalClient
 from myriad.door.pool.pool import Pool
 from myriad.door.pool.pools import Pools, replaced
-from myriad.door.ports import Client, Crowd, Ledger, Siblings, Troubles
+from myriad.door.ports import Came, Client, Crowd, Ledger, Siblings, Troubles
 from myriad.door.server.asking import Lost
 from myriad.door.server.backend import CLOSE, Backend
 from myriad.door.server.dial import Dial
@@ -115,7 +115,7 @@ class Door:
             return Fault("57P03", "PostgreSQL cannot be reached now", "Try again later.")
         return Fault("08006", "the login took too long", "See the setting login_timeout.")
 
-    async def open(self, entry: Entry, startup: Startup, client: Client, address: str) -> Session:
+    async def open(self, entry: Entry, startup: Startup, client: Client, came: Came) -> Session:
         """Make a session of a client that has proven who it is; raises Refused.
 
         The caller lets it have what the client sends, and what becomes of the client, and begins
@@ -124,22 +124,22 @@ class Door:
         account = self.accounts.enter(entry)
         try:
             _check_room(account)
-            pool = await self._pool(entry, startup)
+            pool = await self._pool(entry, startup, came)
             profile = self.profiles.known(pool, startup)
             if profile is None:
                 profile = await self._learn(pool, startup, account)
         except BaseException:
             self._leave(account)
             raise
-        session = Session(client, self, Whose(account, pool, address), profile)
+        session = Session(client, self, Whose(account, pool, came), profile)
         self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
         return session
 
-    async def _pool(self, entry: Entry, startup: Startup) -> Pool:
+    async def _pool(self, entry: Entry, startup: Startup, came: Came) -> Pool:
         if self.draining:
             raise Refused(_DRAINING)
         _check_database(startup, entry)
-        pool = await self._chooser.pool_of(entry, startup.database)
+        pool = await self._chooser.pool_of(entry, startup.database, came)
         fault = objection(pool, startup)
         if fault:
             raise Refused(fault)
@@ -267,7 +267,15 @@ class Door:
 
     async def end_all(self, who: set[str], reason: Fault) -> int:
         """End their sessions; return how many, when they have ended."""
-        numbers = [session.number for session in self._of(who)]
+        return await self._end_some(self._of(who), reason)
+
+    async def end_ids(self, ids: set[str], reason: Fault) -> int:
+        """End the sessions that came in with one of these ids; return how many, as `end_all`."""
+        some = [session for session in self.sessions.values() if session.came.id in ids - {""}]
+        return await self._end_some(some, reason)
+
+    async def _end_some(self, some: list[Session], reason: Fault) -> int:
+        numbers = [session.number for session in some]
         for number in numbers:
             self.end(number, reason)
         deadline = time.monotonic() + END_SECONDS
@@ -309,7 +317,7 @@ class Door:
             return
         session.account.limit(entry.limits)
         try:
-            pool = await self._chooser.pool_of(entry, session.pool.database)
+            pool = await self._chooser.pool_of(entry, session.pool.database, session.came)
         except Refused as refused:
             session.end(refused.fault)
             return

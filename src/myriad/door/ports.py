@@ -1,11 +1,32 @@
 """How the parts of the door see each other, where neither may know the other."""
 
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from myriad.pgwire.faults import Fault
 
 SUCCESS = "00000"  # SQLSTATE successful_completion
+
+DIRECTLY = "postgres"  # the way in of whoever speaks PostgreSQL's protocol with a password
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """How a client came in.
+
+    Attributes:
+        address: of the client; `way`: the word for it in audit and activity.
+        reads: it may only read.
+        vouched: it has shown no password: a program of ours says who it is.
+        id: by which it can be ended, with all others of that id; empty: by none.
+    """
+
+    address: str
+    way: str = DIRECTLY
+    reads: bool = False
+    vouched: bool = False
+    id: str = ""
 
 
 class Client(Protocol):
@@ -64,10 +85,10 @@ class Listener(Protocol):
         """Hear that the server takes no more for now, or takes more again."""
 
 
-# A unit that has ended, as the audit keeps it: when, in seconds since 1970; person, database and
-# address, as COPY has these columns; the seconds, rows and bytes that it took; its outcome, an
-# SQLSTATE; and the statement, or its begin. There is one for each statement, and a NamedTuple takes
-# longer to make.
+# A unit that has ended, as the audit keeps it: when, in seconds since 1970; person, database,
+# address and way in, as COPY has these columns; the seconds, rows and bytes that it took; its
+# outcome, an SQLSTATE; and the statement, or its begin. There is one for each statement, and a
+# NamedTuple takes longer to make.
 Ended = tuple[float, bytes, float, int, int, str, bytes]
 
 
@@ -85,6 +106,9 @@ class Sessions(Protocol):
 
     async def end_all(self, who: set[str], reason: Fault) -> int:
         """End their sessions; return how many, when they have ended."""
+
+    async def end_ids(self, ids: set[str], reason: Fault) -> int:
+        """End the sessions that came in with one of these ids; return how many, as `end_all`."""
 
 
 class Ledger(Protocol):

@@ -15,6 +15,7 @@ class Activity:
     """What one session of a person does now.
 
     Attributes:
+        way: how they came in: `postgres`, or the word of a program of ours that speaks for them.
         state: `active`, `waiting` (for its turn), `idle in transaction` or `idle`.
         seconds: in that state.
         statement: the last one, cut.
@@ -25,6 +26,7 @@ class Activity:
     person: str
     database: str
     address: str
+    way: str
     state: str
     seconds: float
     statement: str
@@ -36,12 +38,16 @@ class Activity:
 
 @dataclass(frozen=True)
 class Ran:
-    """A statement that somebody ran; `outcome` is its SQLSTATE, 00000 when it went well."""
+    """A statement that somebody ran; `outcome` is its SQLSTATE, 00000 when it went well.
+
+    `way` is how they came in, as in `Activity`.
+    """
 
     at: datetime
     person: str
     database: str
     address: str
+    way: str
     seconds: float
     rows: int
     bytes: int

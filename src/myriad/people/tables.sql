@@ -162,7 +162,7 @@ WHERE m.rolname = %(name)s
 ORDER BY 1;
 
 -- name: audit
-SELECT at, person, database, address, seconds, rows, bytes, outcome, statement
+SELECT at, person, database, address, way, seconds, rows, bytes, outcome, statement
 FROM public.audit
 WHERE (%(name)s::text IS NULL OR person = %(name)s)
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)

@@ -17,18 +17,21 @@ class Startup:
     Attributes:
         minor: of the protocol's version 3.
         named: settings to begin with, in the client's spelling.
-        unknown: options of the protocol that we do not know.
+        extensions: options of the protocol, which nobody knows but who added them.
     """
 
     minor: int
     user: str
     database: str
     named: dict[str, str]
-    unknown: list[str]
+    extensions: dict[str, str]
 
 
-def read_startup(packet: bytes) -> Startup:
-    """Read a StartupMessage without its size; raises ProtocolViolation."""
+def read_startup(packet: bytes, *, once: bool = False) -> Startup:
+    """Read a StartupMessage without its size; raises ProtocolViolation.
+
+    `once`: also for a name that comes twice, of which the last would count.
+    """
     version = wire.integer(packet)
     if version >> 16 != 3:  # noqa: PLR2004 - the only major version
         raise ProtocolViolation(
@@ -36,7 +39,7 @@ def read_startup(packet: bytes) -> Startup:
             " to 3.2",
             "0A000",
         )
-    parameters = wire.pairs(packet[4:])
+    parameters = wire.pairs(packet[4:], once=once)
     user = parameters.pop("user", "")
     if not user:
         raise ProtocolViolation("no PostgreSQL user name specified in startup packet", "28000")
@@ -44,9 +47,9 @@ def read_startup(packet: bytes) -> Startup:
     if parameters.pop("replication", "false").lower() not in {"false", "off", "no", "0"}:
         raise ProtocolViolation("replication is not possible through the door", "0A000")
     named = options(parameters.pop("options", ""))
-    unknown = [name for name in parameters if name.startswith(EXTENSIONS)]
-    named |= {name: value for name, value in parameters.items() if name not in unknown}
-    return Startup(version & 0xFFFF, _name(user), _name(database), named, unknown)
+    extensions = {name: v for name, v in parameters.items() if name.startswith(EXTENSIONS)}
+    named |= {name: v for name, v in parameters.items() if name not in extensions}
+    return Startup(version & 0xFFFF, _name(user), _name(database), named, extensions)
 
 
 def _name(name: str) -> str:

@@ -147,14 +147,19 @@ def cut_name(data: bytes, start: int = 0, stop: int | None = None) -> tuple[byte
     return name[:MOST_NAME_BYTES], end
 
 
-def pairs(data: bytes) -> dict[str, str]:
-    """Return the names and values of a StartupMessage; raises ProtocolViolation."""
+def pairs(data: bytes, *, once: bool = False) -> dict[str, str]:
+    """Return the names and values of a StartupMessage; raises ProtocolViolation.
+
+    Of a name that comes twice, the last value counts; with `once` that is an error.
+    """
     found: dict[str, str] = {}
     position = 0
     while data[position : position + 1] not in {b"\0", b""}:
         name, position = cut(data, position)
         value, position = cut(data, position)
         try:
+            if once and name.decode() in found:
+                raise ProtocolViolation(f"startup parameter {name.decode()} comes twice")
             found[name.decode()] = value.decode()
         except UnicodeDecodeError:
             raise ProtocolViolation("startup parameters must be UTF-8", "22021") from None

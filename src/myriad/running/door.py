@@ -6,7 +6,7 @@ import threading
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -28,8 +28,15 @@ CORES_FOR_ONE = 4
 SECRETS = ("mock", "pools")  # behind the salts of unknown names, and pool roles' passwords
 
 
+class Listening(NamedTuple):
+    """Where people connect, and where programs of ours do."""
+
+    people: socket.socket
+    inner: socket.socket
+
+
 class Door:
-    """The door in front of a server, on a socket that listens already and stays open without it.
+    """The door in front of a server, on sockets that listen already and stay open without it.
 
     All its processes take clients from that one socket. What they count together, and where they
     hear from each other, is kept here, so a process that ends takes nothing with it.
@@ -39,7 +46,7 @@ class Door:
         self,
         home: Home,
         settings: Settings,
-        listening: socket.socket,
+        listening: Listening,
         cancelled: threading.Event | None = None,
     ) -> None:
         self._home, self._settings, self._listening = home, settings, listening
@@ -118,14 +125,16 @@ class Door:
             "reading": reading,
             "writing": writing,
         }
-        files = (self._listening.fileno(), self._file, reading, *writing)
+        listening = [each.fileno() for each in self._listening]
+        files = (*listening, self._file, reading, *writing)
         child.launch({**configuration, "placed": placed}, files)
 
     def _configuration(self, reached: dict[str, Any]) -> dict[str, Any]:
         from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one
 
         return {
-            "fd": self._listening.fileno(),
+            "fd": self._listening.people.fileno(),
+            "inner": {"fd": self._listening.inner.fileno(), "user": os.getuid()},
             "home": str(self._home.folder),
             "local": str(self._local()),
             "server": reached,

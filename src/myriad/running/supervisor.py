@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from myriad.errors import MyriadError, NotRunning
 from myriad.home.home import Home, Running
 from myriad.machine import logs, process
 from myriad.machine.pauses import Pauses
-from myriad.running import door, ports, serving
+from myriad.running import door, inner, ports, serving
 from myriad.running.names import LOG
 from myriad.settings import Settings
 
@@ -49,7 +48,7 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
         _check_files(settings)
         door.clear(home)
         announcement.withdraw(home)
-        with _told(), ports.listen(home, settings) as listening:
+        with _told(), ports.listen(home, settings) as people, inner.listen(home) as ours:
             dsn = attachment.chosen(home, postgres_at)
             ready = _Ready(engine_for(home, settings, dsn, stop), partial(_attach, home, dsn))
             cassandra = keeper.keeper_for(
@@ -58,7 +57,7 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
                 lambda cluster: serving.serve(ready.server(), cluster),
                 lambda cluster: serving.settle(ready.server(), cluster),
             )
-            kept = _Kept(home, settings, ready, cassandra, listening, stop)
+            kept = _Kept(home, settings, ready, cassandra, door.Listening(people, ours), stop)
             if not kept.begin():
                 log.info("stopped while it started")
                 return
@@ -147,7 +146,7 @@ class _Kept:
         settings: Settings,
         ready: _Ready,
         cassandra: keeper.Keeper | None,
-        listening: socket.socket,
+        listening: door.Listening,
         stop: threading.Event,
     ) -> None:
         self._home = home
@@ -155,7 +154,7 @@ class _Kept:
         self._ready = ready
         self._engine = ready.engine
         self._door = door.Door(home, settings, listening, stop)
-        self._address = (settings.host, int(listening.getsockname()[1]))
+        self._address = (settings.host, int(listening.people.getsockname()[1]))
         self._stop = stop
         self._engine_pauses = Pauses(ENGINE_PAUSES)
         self._door_pauses = Pauses(DOOR_PAUSES)

@@ -20,7 +20,8 @@ MOST_WAITING_BYTES = 32 << 20
 ENTRY_BYTES = 600  # of one that waits, beside its statement; names have 63 letters at most
 BATCH = 1000  # rows in one COPY: encoding them holds the door's loop for 2 ms
 COLUMNS = [
-    "at", "person", "database", "address", "seconds", "rows", "bytes", "outcome", "statement",
+    "at", "person", "database", "address", "way",
+    "seconds", "rows", "bytes", "outcome", "statement",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from myriad.door.control.accounts import Entry
 from myriad.door.login.gate import Gate
 from myriad.door.login.records import Records
-from myriad.door.ports import Client
+from myriad.door.ports import Came, Client
 from myriad.door.server import peers
 from myriad.pgwire import scram, wire
 from myriad.pgwire.faults import Fault, Refused
@@ -73,7 +73,7 @@ class Hall(Protocol):
     def spawn(self, work: Coroutine[Any, Any, None], /) -> asyncio.Task[None]:
         """Run something that no client waits for by itself."""
 
-    async def open(self, entry: Entry, startup: Startup, client: Client, address: str) -> Opened:
+    async def open(self, entry: Entry, startup: Startup, client: Client, came: Came) -> Opened:
         """Make a session of a client that has proven who it is; raises Refused."""
 
 
@@ -96,6 +96,7 @@ class Login(asyncio.Protocol):
 
     def __init__(self, logins: Logins) -> None:
         self._logins = logins
+        self._tls = logins.tls
         self._buffer = b""
         self._more: asyncio.Future[None] | None = None
         self._lost = self._asked_for_gss = self._encrypted = False
@@ -179,22 +180,30 @@ class Login(asyncio.Protocol):
         packet = await self._first_packet()
         if packet is None:
             return
-        startup = read_startup(packet)
         if self._logins.wants_tls and not (self._encrypted or self._address == LOCAL):
             raise Refused(Fault("28000", "this server wants TLS", "Connect with sslmode=require."))
-        if startup.unknown or startup.minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
-            self._transport.write(wire.negotiate(startup.minor, startup.unknown))
+        startup, entry, came = await self._identify(packet)
+        self._transport.write(wire.AUTHENTICATION_OK)
+        client = Records(self._transport) if self._encrypted else self._transport
+        session = await self._logins.hall.open(entry, startup, client, came)
+        self._hand_over(session)
+
+    async def _identify(self, packet: bytes) -> tuple[Startup, Entry, Came]:
+        """Return what a startup message says, who sent it, and how they came."""
+        startup = read_startup(packet)
+        self._negotiate(startup.minor, list(startup.extensions))
         proof = ScramProof(self, self._binding)
         gate, address = self._logins.gate, self._address
         entry = await gate.prove(startup.user, startup.database, address, proof)
-        self._transport.write(wire.AUTHENTICATION_OK)
-        client = Records(self._transport) if self._encrypted else self._transport
-        session = await self._logins.hall.open(entry, startup, client, address)
-        self._hand_over(session)
+        return startup, entry, Came(address)
+
+    def _negotiate(self, minor: int, unknown: list[str]) -> None:
+        if unknown or minor > 2:  # noqa: PLR2004 - protocol 3.2 is the newest
+            self._transport.write(wire.negotiate(minor, unknown))
 
     @property
     def _binding(self) -> bytes | None:
-        tls = self._logins.tls
+        tls = self._tls
         return tls.binding if tls is not None and self._encrypted else None
 
     def _hand_over(self, session: Opened) -> None:
@@ -229,7 +238,7 @@ class Login(asyncio.Protocol):
                 return packet
 
     async def _start_tls(self) -> None:
-        tls = self._logins.tls
+        tls = self._tls
         if tls is None:
             self._transport.write(_DENIED)
             return

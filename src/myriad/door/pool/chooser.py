@@ -7,18 +7,31 @@ from myriad.door.control.databases import Databases, pool_role
 from myriad.door.control.roles import PoolRoles
 from myriad.door.pool.pool import Place, Pool
 from myriad.door.pool.pools import Pools, replaced
+from myriad.door.ports import Came
 from myriad.pgwire.faults import Fault, Refused
+
+_OWN_PASSWORD = Fault(
+    "28000",
+    "this way in is not for you here: the server wants a password of your own, and has none",
+    "Connect with your password, by PostgreSQL's protocol: `myriad connect` says how.",
+)
 
 
 class Chooser:
-    """Knows who may share server connections with whom."""
+    """Knows who may share server connections with whom.
 
-    def __init__(self, databases: Databases, roles: PoolRoles, pools: Pools) -> None:
+    `wants_passwords`: the server wants the password of whoever shares none.
+    """
+
+    def __init__(
+        self, databases: Databases, roles: PoolRoles, pools: Pools, *, wants_passwords: bool
+    ) -> None:
         self._databases = databases
         self._roles = roles
         self._pools = pools
+        self._wants_passwords = wants_passwords
 
-    async def pool_of(self, entry: Entry, database: str) -> Pool:
+    async def pool_of(self, entry: Entry, database: str, came: Came) -> Pool:
         """Return where a person's statements run in a database; raises Refused."""
         try:
             facts = await self._databases.of(database, entry.database)
@@ -28,11 +41,12 @@ class Chooser:
             raise Refused(replaced(database))
         shared = facts.shared_by(entry)
         role = pool_role(entry.groups) if shared else entry.name
+        if came.vouched and self._wants_passwords and not shared:
+            raise Refused(_OWN_PASSWORD)
         if shared:
             await self._roles.ensure(role, entry.groups)
-        place = Place(database, facts.oid, role)
-        pool = self._pools.of(
-            place, facts.verdicts, shared=shared, whole_sessions=entry.whole_sessions
-        )
+        place = Place(database, facts.oid, role, came.reads)
+        verdicts = facts.verdicts.readers if came.reads else facts.verdicts
+        pool = self._pools.of(place, verdicts, shared=shared, whole_sessions=entry.whole_sessions)
         pool.lingers, pool.hides_activity = facts.ours, facts.hides_activity
         return pool

@@ -67,18 +67,24 @@ class Budget(Protocol):
 
 
 class Place(NamedTuple):
-    """A database, by its name and its oid, and the role that logs in to it."""
+    """A database, by its name and its oid, the role that logs in to it, and whether it only reads.
+
+    Who may only read shares nothing with who may write, not even with themselves.
+    """
 
     database: str
     oid: int
     role: str
+    reads: bool = False
 
 
 class Pool:
     """Server connections that log in as one role.
 
     Attributes:
-        shared: several people use it, so each statement is guarded.
+        shared: several people use it.
+        reads: nothing can be written over its connections.
+        guarded: each statement is looked at, as one of these.
         most: how many server connections it may have.
         most_for_one: how many of them one person may use: others always find some.
         pinned: how many of them stay with a session.
@@ -101,9 +107,9 @@ class Pool:
         whole_sessions: bool,
     ) -> None:
         self.pools, self.verdicts = pools, verdicts
-        self.database, self.oid, self.role = place
+        self.database, self.oid, self.role, self.reads = place
         self.loop = pools.loop
-        self.shared = shared
+        self.shared, self.guarded = shared, shared or self.reads
         self.whole_sessions = whole_sessions
         self.most = pools.most_in_one
         self.most_for_one = self.most - self.most // 4 if shared else self.most

@@ -156,8 +156,10 @@ class Pools:
 
     async def _connect(self, pool: Pool) -> None:
         try:
-            given = await self._dial.connect(pool.database, pool.role, shared=pool.shared)
-            backend = Backend(given, pool.forget)
+            given = await self._dial.connect(
+                pool.database, pool.role, guarded=pool.guarded, reads=pool.reads
+            )
+            backend = Backend(given, pool.forget, reads=pool.reads)
             await self._check(pool, backend)
         except NoServer as problem:
             pool.not_opened()

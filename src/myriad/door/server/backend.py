@@ -7,7 +7,7 @@ from collections.abc import Callable
 from myriad.door.ports import Listener
 from myriad.door.server import settings
 from myriad.door.server.asking import Asker
-from myriad.door.server.dial import Connected
+from myriad.door.server.dial import READ_ONLY, Connected
 from myriad.door.server.settings import NONE, UNKNOWN, Values
 from myriad.door.server.statements import MOST_ON_A_CONNECTION, Prepared
 from myriad.door.verdict.reported import ENCODING, MOST_REPEATS, STUCK
@@ -51,6 +51,11 @@ MOST_BYTES = (
 # What must be reset before somebody else gets a connection, by the highest level that it needs.
 CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
+_WRITES = Fault(
+    "25006",
+    f"{READ_ONLY} was changed in a session that only reads: the connection is ended",
+    "A function did it: do not call it here.",
+)
 
 
 class Backend(Asker):
@@ -63,6 +68,7 @@ class Backend(Asker):
         aims: what the unit here cancels or ends: functions, and numbers of other sessions.
         speaker: the number of the session that did last what may notify others.
         reset_level: what must be reset before somebody else gets it.
+        reads: nothing can be written over it.
         repeats: how often it has told one error again.
         full: the server does not read as fast as we send.
     """
@@ -79,6 +85,7 @@ class Backend(Asker):
         "key",
         "number",
         "prepared",
+        "reads",
         "repeats",
         "reset_level",
         "session",
@@ -86,9 +93,12 @@ class Backend(Asker):
         "values",
     )
 
-    def __init__(self, given: Connected, lost: Callable[["Backend"], None]) -> None:
+    def __init__(
+        self, given: Connected, lost: Callable[["Backend"], None], *, reads: bool = False
+    ) -> None:
         """Take a connection that is logged in; `lost` hears when it has ended."""
         super().__init__()
+        self.reads = reads
         self.transport, self.number, self.key, self.parameters = given
         self._lost = lost
         self.session: Listener | None = None
@@ -153,7 +163,7 @@ class Backend(Asker):
         if kind == NOTIFICATION:  # those that came as one batch go on as one
             stop = wire.end_of_run(data, stop, kind)
         self._show(session, kind, data[position:stop])
-        return int(stop)
+        return end if kind == PARAMETER_STATUS and self.closed else int(stop)
 
     def _pass_all(
         self, session: Listener, data: bytes, start: int, position: int, rows: int
@@ -210,6 +220,8 @@ class Backend(Asker):
         if len(value) > MOST_PARAMETER_BYTES:  # no session keeps it: see `settings.MOST_BYTES`
             return
         self.parameters[name.decode(errors="replace")] = value.decode(errors="replace")
+        if self.reads and name == READ_ONLY.encode() and value != b"on":
+            self.abort(_WRITES)  # before the next transaction, which could write
 
     def _between(self, data: bytes, position: int) -> int:
         """Take what the server says while nobody is here: changed settings, its last word."""

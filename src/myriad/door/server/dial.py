@@ -16,6 +16,7 @@ CONNECT_SECONDS = 10.0
 # What a server says that starts, ends or has no place now: it will have one later.
 NOT_NOW = frozenset({"57P01", "57P02", "57P03", "53300"})
 SSL_YES = b"S"
+READ_ONLY = "default_transaction_read_only"  # the server tells when it changes
 
 
 class NoServer(Exception):
@@ -52,8 +53,8 @@ class Dial:
         """Whether roles log in with a secret: over a Unix socket the system says who we are."""
         return not self.address.is_socket
 
-    async def connect(self, database: str, role: str, *, shared: bool) -> Connected:
-        """Log in as `role`, whose connection several people have if `shared`.
+    async def connect(self, database: str, role: str, *, guarded: bool, reads: bool) -> Connected:
+        """Log in as `role`; `guarded`: texts must be read as the door reads them; see `Pool`.
 
         Raises NoServer, Refused.
         """
@@ -62,8 +63,10 @@ class Dial:
             async with asyncio.timeout(CONNECT_SECONDS):
                 transport = await self._open(login)
                 named = {"user": role, "database": database, "client_encoding": "UTF8"}
-                if shared:  # whatever the database says: see `verdict`
+                if guarded:  # whatever the database says: see `verdict`
                     named["standard_conforming_strings"] = "on"
+                if reads:
+                    named[READ_ONLY] = "on"  # which RESET and DISCARD bring back
                 transport.write(wire.startup(named))
                 await login.done
         except (OSError, TimeoutError) as error:

@@ -15,6 +15,10 @@ MOST_UNANSWERED = 1
 _unanswered = struct.Struct("2xBB").unpack_from  # tcpi_retransmits, tcpi_probes
 _heard = struct.Struct("56xI").unpack_from  # tcpi_last_ack_recv, in milliseconds
 INFO_BYTES = 60
+_linux = struct.Struct("3i")  # struct ucred in unix(7): process, user, group
+# macOS: sys/un.h and struct xucred in sys/ucred.h, whose second field is the user.
+SOL_LOCAL, LOCAL_PEERCRED, XUCRED_BYTES = 0, 1, 76
+_macos = struct.Struct("4xI")
 
 
 def keep_alive(transport: Any) -> None:  # noqa: ANN401 - uvloop's transports have no types
@@ -27,6 +31,21 @@ def keep_alive(transport: Any) -> None:  # noqa: ANN401 - uvloop's transports ha
         for name, value in KEEPALIVE.items():
             if hasattr(socket, name):
                 raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def user(transport: Any) -> int | None:  # noqa: ANN401
+    """Return the number of the user who connected to a Unix socket, as the system says; or None."""
+    raw = transport.get_extra_info("socket")
+    if raw is None or raw.family != socket.AF_UNIX:
+        return None
+    try:
+        if hasattr(socket, "SO_PEERCRED"):
+            found = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _linux.size)
+            return int(_linux.unpack(found)[1])
+        found = raw.getsockopt(SOL_LOCAL, LOCAL_PEERCRED, XUCRED_BYTES)
+        return int(_macos.unpack_from(found)[0])
+    except (OSError, struct.error):  # it has gone already
+        return None
 
 
 def is_silent(transport: Any, seconds: float = SILENT_SECONDS) -> bool:  # noqa: ANN401

@@ -23,7 +23,8 @@ def activity(session: SessionState) -> dict[str, Any]:
     return {
         "person": session.account.name,
         "database": session.pool.database,
-        "address": session.address,
+        "address": session.came.address,
+        "way": session.came.way,
         "state": state,
         "seconds": round(time.monotonic() - since, 3),
         "statement": masked(unit.text)[:MOST_TEXT_BYTES].decode(errors="replace"),

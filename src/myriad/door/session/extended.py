@@ -306,7 +306,7 @@ class Extended:
         session = self._session
         if session.unit.open:
             return self.end_early()
-        if session.pool.shared:
+        if session.pool.guarded:
             refuse_unit(session, _CALLS, b"function call")
             return True
         if not self._begin(b"function call", b"", 0):

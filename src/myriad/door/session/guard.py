@@ -21,6 +21,11 @@ _SEQUENCES = Fault(
     "Use INSERT ... RETURNING, or do both in one transaction.",
 )
 _TOO_MANY = Fault("54000", "a transaction cannot change so many settings")
+_OVER = Fault(
+    "25006",
+    "nothing may follow the end of a transaction in one message here: this session only reads",
+    "Send it after the Sync; of a text, send the statements one by one.",
+)
 _UNREADABLE = Fault(
     "42601",
     "the door cannot read this statement, and the server may be newer than it",
@@ -30,12 +35,14 @@ _UNREADABLE = Fault(
 
 def objection(session: SessionState, verdict: Verdict) -> Fault | None:
     """Return why a statement cannot run in this session, None if it can."""
-    if session.pool.shared and verdict.syntax_error and session.shared.newer_grammar:
+    if session.pool.guarded and verdict.syntax_error and session.shared.newer_grammar:
         return _UNREADABLE
     untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
-    if verdict.refusal and (session.pool.shared or untold):
+    if verdict.refusal and (session.pool.guarded or untold):
         refused = verdict.refusal
         return Fault(refused.sqlstate, refused.message, refused.hint)
+    if session.unit.ends and session.unit.open:
+        return _OVER
     uses_sequences = session.unit.sequences or verdict.sequences or session.pin.reason
     if verdict.reads_sequences and not uses_sequences:
         return _SEQUENCES
@@ -80,6 +87,8 @@ def leave_behind(session: SessionState, verdict: Verdict) -> None:
     session.pin.want(verdict.pins or (_ANYTHING if verdict.opaque and not hidden else ""))
     if verdict.sequences:
         session.unit.uses_sequences()
+    if verdict.ends:
+        session.unit.ends_transaction()
     session.parameters.change(verdict)
     by_sql = verdict.by_sql
     if verdict.discards or by_sql.deallocates_all or by_sql.deallocates or by_sql.prepares:

@@ -66,8 +66,8 @@ def _weigh(key: Key, profile: Profile) -> int:
 
 
 def objection(pool: Pool, startup: Startup) -> Fault | None:
-    """Return why a shared connection cannot have such settings, None if it can."""
-    if not startup.named or not pool.shared:
+    """Return why a guarded connection cannot have such settings, None if it can."""
+    if not startup.named or not pool.guarded:
         return None
     verdict = pool.verdicts.of(settings.setting(startup.named).encode())
     refusal = verdict.refusal if verdict else None  # it is short: a startup message is

@@ -9,7 +9,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from myriad.door.control.copy_text import fields
 from myriad.door.pool.pool import Pool
 from myriad.door.ports import Client
 from myriad.door.server.backend import Backend
@@ -192,7 +191,7 @@ class Session(SessionState):
             self.next_pool = pool
             return
         old, self.pool, self.next_pool = self.pool, pool, None
-        self.who = fields(self.account.name, pool.database, self.address)
+        self.who = self.who_in(pool)
         pool.sessions += 1
         old.leave()
         if self.paused:

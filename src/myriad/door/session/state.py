@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from myriad.door.control.accounts import Account
 from myriad.door.control.copy_text import fields
 from myriad.door.pool.pool import Pool
-from myriad.door.ports import Client, Ledger, Troubles
+from myriad.door.ports import Came, Client, Ledger, Troubles
 from myriad.door.server.backend import Backend
 from myriad.door.server.settings import Values
 from myriad.door.session.frontend import Frontend
@@ -65,11 +65,11 @@ class Shared(Protocol):
 
 
 class Whose(NamedTuple):
-    """Whose a session is: the account, where its statements run, and the client's address."""
+    """Whose a session is: the account, where its statements run, and how its client came."""
 
     account: Account
     pool: Pool
-    address: str
+    came: Came
 
 
 class SessionState(Frontend):
@@ -77,10 +77,10 @@ class SessionState(Frontend):
 
     Attributes:
         shared: what it has with all sessions.
-        account: of its person; `pool`: where its statements run; `address`: of its client.
+        account: of its person; `pool`: where its statements run; `came`: how its client did.
         number: by which its client cancels.
         statements: those that its client has prepared; None until it speaks the extended protocol.
-        who: the person, the database and the address, as the audit has them.
+        who: the person, the database, the address and the way in, as the audit has them.
         tries: server connections that were lost before they could be used.
         since: when it got its server connection, by the clock of statements.
         changed_at: when it last began to wait, or ended a unit, by time.monotonic().
@@ -88,7 +88,7 @@ class SessionState(Frontend):
 
     __slots__ = (
         "account",
-        "address",
+        "came",
         "changed_at",
         "number",
         "parameters",
@@ -105,15 +105,17 @@ class SessionState(Frontend):
 
     def __init__(self, client: Client, shared: Shared, whose: Whose, values: Values) -> None:
         super().__init__(client)
-        account, pool, address = whose
-        self.shared, self.account, self.pool = shared, account, pool
-        self.address = address
-        self.who = fields(account.name, pool.database, address)
+        self.shared, (self.account, self.pool, self.came) = shared, whose
+        self.who = self.who_in(self.pool)
         self.number = self.tries = self.since = 0
-        self.unit, self.quota = Unit(), Quota(account)
+        self.unit, self.quota = Unit(), Quota(self.account)
         self.parameters, self.pin = Parameters(values), Pin()
         self.statements: ClientStatements | None = None
         self.changed_at = time.monotonic()
+
+    def who_in(self, pool: Pool) -> bytes:
+        """Return what `who` is where its statements run in that pool."""
+        return fields(self.account.name, pool.database, self.came.address, self.came.way)
 
     @property
     def in_transaction(self) -> bool:

@@ -53,6 +53,7 @@ class Unit:
         copy: the COPY FROM STDIN that is under way, or about to be.
         status: of the transaction, as the last ReadyForQuery says.
         sequences: the transaction has used a sequence.
+        ends: something was sent that ends a transaction, in a session that only reads.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Unit:
         "began",
         "bridged",
         "copy",
+        "ends",
         "errors",
         "extended",
         "open",
@@ -76,6 +78,7 @@ class Unit:
         self.text, self.errors = b"", ""
         self.began = time.monotonic()
         self.open = self.extended = self.bridged = self.skipping = self.sequences = False
+        self.ends = False
         self.refusal: Fault | None = None
         self.reason: Fault | None = None
         self.copy: Copy | None = None
@@ -86,7 +89,7 @@ class Unit:
         """Note what begins now, for limits and audit."""
         self.text = text if len(text) < MOST_TEXT_BYTES else text[:MOST_TEXT_BYTES]
         self.began = time.monotonic()
-        self.errors = ""
+        self.errors, self.ends = "", False
         self._rows_before, self._bytes_before = quota.rows, quota.bytes
 
     def has_returned(self, quota: Quota) -> bool:
@@ -132,6 +135,10 @@ class Unit:
     def uses_sequences(self) -> None:
         """Note that the transaction does."""
         self.sequences = True
+
+    def ends_transaction(self) -> None:
+        """Note that what ends a transaction was sent."""
+        self.ends = True
 
     def end(self, status: int) -> None:
         """End with ReadyForQuery, and that status."""

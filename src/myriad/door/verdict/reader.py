@@ -8,9 +8,11 @@ import asyncio
 import multiprocessing
 import resource
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
 
 from myriad.door.verdict.verdict import Verdict, analyse, unknowable
 from myriad.pgwire.faults import Fault, Refused
@@ -47,15 +49,17 @@ class Reader:
         self._turns: dict[str, asyncio.Lock] = {}
         self._turn = asyncio.Lock()
 
-    async def read(self, text: bytes, harmless: frozenset[str], person: str) -> Verdict:
-        """Return the verdict of a person's text; raises Refused."""
+    async def read(
+        self, text: bytes, harmless: frozenset[str], person: str, *, reads: bool = False
+    ) -> Verdict:
+        """Return the verdict of a person's text, see `analyse`; raises Refused."""
         size = len(text)
         if self._waiting[person] + size > MOST_OF_ONE_BYTES or self.bytes + size > self.most_bytes:
             raise Refused(BUSY)
         self.bytes += size
         self._waiting[person] += size
         try:
-            return await self._in_turn(text, harmless, person)
+            return await self._in_turn(text, person, partial(_analyse, text, harmless, reads=reads))
         finally:
             self.bytes -= size
             self._waiting[person] -= size
@@ -63,17 +67,17 @@ class Reader:
                 del self._waiting[person]
                 self._turns.pop(person, None)
 
-    async def _in_turn(self, text: bytes, harmless: frozenset[str], person: str) -> Verdict:
+    async def _in_turn(self, text: bytes, person: str, work: Callable[[], Verdict]) -> Verdict:
         """Wait for our turn among the person's own texts, then among people."""
         mine = self._turns.setdefault(person, asyncio.Lock())
         try:
             async with asyncio.timeout(LONGEST_SECONDS) as waiting, mine, self._turn:
                 waiting.reschedule(None)
-                return await self._parse(text, harmless)
+                return await self._parse(text, work)
         except TimeoutError as error:
             raise Refused(BUSY) from error
 
-    async def _parse(self, text: bytes, harmless: frozenset[str]) -> Verdict:
+    async def _parse(self, text: bytes, work: Callable[[], Verdict]) -> Verdict:
         if self._process is None:
             context = multiprocessing.get_context("spawn")
             self._process = ProcessPoolExecutor(
@@ -82,7 +86,7 @@ class Reader:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
-                return await loop.run_in_executor(self._process, _analyse, text, harmless)
+                return await loop.run_in_executor(self._process, work)
         except (BrokenProcessPool, TimeoutError, MemoryError):
             self.stop()
             return unknowable()
@@ -104,8 +108,8 @@ def _bound_memory(most_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
 
 
-def _analyse(text: bytes, harmless: frozenset[str]) -> Verdict:
-    return analyse(decoded(text), harmless)
+def _analyse(text: bytes, harmless: frozenset[str], *, reads: bool) -> Verdict:
+    return analyse(decoded(text), harmless, reads=reads)
 
 
 def decoded(text: bytes) -> str:

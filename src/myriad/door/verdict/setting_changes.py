@@ -70,7 +70,8 @@ def plain_name(name: str) -> str:
     return OLD_NAMES.get(lowered, lowered)
 
 
-def _is_true(value: Value) -> bool:
+def is_true(value: Value) -> bool:
+    """Say whether a constant means `on`, as PostgreSQL reads it."""
     return value is True or (isinstance(value, str) and value.strip().lower() in TRUE)
 
 
@@ -82,7 +83,7 @@ def _is_safe_encoding(value: Value) -> bool:
 
 def _check_value(effects: Effects, name: str, values: list[Value]) -> None:
     """Refuse values under which the server would read a text otherwise than the door does."""
-    if name == "standard_conforming_strings" and not all(_is_true(value) for value in values):
+    if name == "standard_conforming_strings" and not all(is_true(value) for value in values):
         message = "standard_conforming_strings must stay on"
         effects.refuse(message, "write strings with backslashes as E'…'")
     elif name == "client_encoding" and not all(_is_safe_encoding(value) for value in values):

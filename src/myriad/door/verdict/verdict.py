@@ -21,7 +21,7 @@ from typing import Any
 
 from pglast import parser
 
-from myriad.door.verdict import reported
+from myriad.door.verdict import reading, reported
 from myriad.door.verdict.activity import read_from
 from myriad.door.verdict.effects import (
     LOAD,
@@ -62,6 +62,7 @@ class Verdict:
     sequences: bool = False  # may call nextval or setval: currval and lastval change
     reads_sequences: bool = False  # calls currval or lastval
     renews: bool = False  # connections made later may begin with other settings
+    ends: bool = False  # may end a transaction; only known in a session that only reads
     defines: bool = False  # makes, changes or drops something in the database
     by_sql: BySql = field(default_factory=BySql)  # PREPARE, EXECUTE, DEALLOCATE
     identity: tuple[Span, ...] = ()  # where the person's name belongs
@@ -125,12 +126,13 @@ MOST_COMMENTS = 500  # in each other: the parser's time grows with the square, 8
 DEEP = 6000  # Python's own limit of 1000 is less than what a generated query with UNIONs may need
 
 
-def analyse(text: str, harmless: frozenset[str]) -> Verdict:
+def analyse(text: str, harmless: frozenset[str], *, reads: bool = False) -> Verdict:
     """Say what a text does to the session.
 
     Args:
         text: one or more statements, as a person sent them.
         harmless: functions of pg_catalog of which every overload is immutable or stable.
+        reads: nothing is to be written: see `reading`. No text is plain then.
     """
     try:
         source = text.encode()
@@ -144,7 +146,8 @@ def analyse(text: str, harmless: frozenset[str]) -> Verdict:
         parsed = parser.parse_sql_json(text)
     except parser.ParseError as error:
         return _unparsed(error, source)
-    found = quick(parsed, harmless) or thorough(source, parsed, harmless)
+    found = None if reads else quick(parsed, harmless)
+    found = found or thorough(source, parsed, harmless, reads=reads)
     return replace(found, secret=True, plain=False) if tells(source) else found
 
 
@@ -226,7 +229,9 @@ def _plain(kind: str, detail: str, *, writes: bool) -> Verdict:
     return Verdict(sequences=writes, words=word, plain=not writes)
 
 
-def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
+def thorough(
+    source: bytes, parsed: str, harmless: frozenset[str], *, reads: bool = False
+) -> Verdict:
     """Look at every node."""
     tree = _tree(parsed)
     if tree is None:
@@ -236,7 +241,13 @@ def thorough(source: bytes, parsed: str, harmless: frozenset[str]) -> Verdict:
     if effects.by_sql.prepares and any(reported.is_delicate(change) for change in effects.reported):
         effects.refuse("PREPARE of such a setting is not available here", "use SET or set_config()")
     processes = look(tree, source, signals=effects.signals) if effects.processes else None
-    return _verdict(effects, processes, _first_word(tree))
+    verdict = _verdict(effects, processes, _first_word(tree))
+    return _for_readers(verdict, tree, harmless) if reads else verdict
+
+
+def _for_readers(verdict: Verdict, tree: list[dict[str, Any]], harmless: frozenset[str]) -> Verdict:
+    refusal = reading.refusal(tree, harmless) or verdict.refusal
+    return replace(verdict, refusal=refusal, ends=reading.may_end(tree), plain=False)
 
 
 def _tree(parsed: str) -> list[dict[str, Any]] | None:

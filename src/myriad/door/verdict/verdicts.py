@@ -35,13 +35,21 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
 
 
 class Verdicts:
-    """The verdicts of databases where `harmless` functions are the same."""
+    """The verdicts of databases where `harmless` functions are the same.
 
-    def __init__(self, harmless: frozenset[str], reader: Reader, known: Texts) -> None:
+    Attributes:
+        readers: those of the same texts in sessions that only read.
+    """
+
+    def __init__(
+        self, harmless: frozenset[str], reader: Reader, known: Texts, *, reads: bool = False
+    ) -> None:
         self.harmless = harmless
         self._reader = reader
         self._known = known
         self._number = next(_numbers)
+        self._reads = reads
+        self.readers = self if reads else Verdicts(harmless, reader, known, reads=True)
 
     def of(self, text: bytes) -> Verdict | None:
         """Return the verdict of a text; None for a long one that must be studied first."""
@@ -50,13 +58,13 @@ class Verdicts:
         key = (self._number, text)
         found = self._known.get(key)
         if found is None:
-            found = analyse(decoded(text), self.harmless)
+            found = analyse(decoded(text), self.harmless, reads=self._reads)
             self._known.put(key, found)
         return found
 
     async def study(self, text: bytes, person: str) -> None:
         """Find the verdict of a person's long text, so that `of` has it; raises Refused."""
-        found = await self._reader.read(text, self.harmless, person)
+        found = await self._reader.read(text, self.harmless, person, reads=self._reads)
         self._known.put((self._number, _digest(text)), found)
 
 
