@@ -42,6 +42,8 @@ def plain_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("MYRIAD_", "PG")):
                 patch.delenv(name)
+        # With it every process that a test starts would compile Myriad anew: 0.1 s and more each.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 
