@@ -8,12 +8,12 @@ no nightly one itself: else the nightly test fails, every day. `make test` leave
 out, `make test-nightly` (`--nightly`) runs everything, with more examples of Hypothesis
 (`examples.py`).
 
-**Groups.** `make test` runs two workers. A worker runs a whole file, so what a module makes is made
-once; session fixtures are made once in each worker that asks for them. Files of one group go to
-one worker, which so makes the group's fixtures once. The file's name says its group (GROUPS): a
-test that takes the fixture `clustered`, or starts nodes itself, is in a file with "cassandra" or
-"cql" in its name. Files of different groups run at the same time: they share no port, address or
-path.
+**Groups.** `make test` runs three workers. A worker runs a whole file, so what a module makes is
+made once; session fixtures are made once in each worker that asks for them. Files of one group go
+to one worker, which so makes the group's fixtures once. The file's name says its group (GROUPS): a
+test that takes the fixture `clustered`, or starts a node itself, is in a file with "cassandra" or
+"cql" in its name; one that takes the whole machine, in one with "nodes" (three of them), "crowd" or
+"demo". Files of different groups run at the same time: they share no port, address or path.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,11 +24,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests import examples
 
-# A group, and parts of the names of its files. The longest first, so that no worker waits for
-# the other at the end.
+# A group, and parts of the names of its files; the first that fits. The longest groups come first,
+# so that no worker waits for the others at the end.
 GROUPS = {
+    "machine": ("nodes", "crowd", "demo"),  # three nodes do not start while thousands come in
     "cassandra": ("cassandra", "cql"),
-    "crowd": ("crowd", "demo"),  # ten thousand people each
 }
 COSTLY_FIRST = ("acceptance", "integration", "unit")
 FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked
@@ -140,5 +140,5 @@ def _turn(nodeid: str) -> tuple[int, int]:
     kinds = [place for place, kind in enumerate(COSTLY_FIRST) if f"/{kind}/" in nodeid]
     kind = kinds[0] if kinds else len(COSTLY_FIRST)
     if group in groups:
-        return groups.index(group), -kind  # three nodes do not start while the crowd comes in
+        return groups.index(group), -kind
     return len(groups), kind
