@@ -231,22 +231,11 @@ def _workbook(path: Path) -> None:
         archive.writestr("xl/workbook.xml", "<workbook/>")
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("sales.xlsx", "the ending .xlsx is not known"),
-        ("sales.zip", "the ending .zip is not known"),
-        ("sales.csv", "this is a ZIP archive or an Excel workbook, not text"),
-        ("sales.jsonl", "this is a ZIP archive or an Excel workbook, not text"),
-        ("sales.parquet", "cannot be read as Parquet"),
-        ("sales.sqlite", "this is no SQLite database"),
-    ],
-)
-def test_a_workbook_or_archive_is_refused_and_named(place: Place, name: str, said: str) -> None:
+@pytest.mark.parametrize("name", ["sales.xlsx", "sales.csv", "sales.jsonl", "sales.parquet"])
+def test_a_workbook_that_is_none_is_refused_whatever_it_is_called(place: Place, name: str) -> None:
     _workbook(place.folder / name)
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SourceError, match="this is no workbook that can be read") as caught:
         place.publish(place.folder / name)
-    assert said in str(caught.value)
     assert name in str(caught.value)
     assert caught.value.hint
     assert place.relations() == set()

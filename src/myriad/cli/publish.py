@@ -14,7 +14,7 @@ from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, Report, TableReport, size_text
-from myriad.sources.options import MARKS, ORDERS, ReadOptions
+from myriad.sources.options import MARKS, NESTED, ORDERS, ReadOptions
 from myriad.sources.places.names import check
 from myriad.wording import changed, number_of
 
@@ -110,9 +110,22 @@ class _Publish(click.Command):
     type=click.Choice(ORDERS),
     help="CSV: the order of day, month and year, in doubt; years may have two digits.",
 )
+@click.option(
+    "--sheet", help="Workbooks: the one sheet to read; all that have a table unless told."
+)
+@click.option(
+    "--records",
+    metavar="PATH",
+    help="JSON, XML: what leads to the records, such as data.items; a dot is the document itself.",
+)
+@click.option(
+    "--nested",
+    type=click.Choice(NESTED),
+    help="JSON, XML: nested values become jsonb, columns, or tables of their own.",
+)
 @common
 def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's options
-    """Turn files into tables: CSV, TSV, JSON Lines, Parquet, SQLite; `-` is standard input.
+    """Turn files into tables: CSV, JSON, workbooks, Parquet, SQLite …; `-` is standard input.
 
     What is said of a table is remembered: see `myriad recipe`.
     """
@@ -139,6 +152,7 @@ def _options(given: dict[str, Any]) -> Options:
     read = ReadOptions(
         *(tab, given["quote"], given["encoding"], given["header"], given["nulls"]),
         *(given["skip"] or 0, given["decimal"], given["dates"], not given["no_null"]),
+        *(given[name] for name in ("sheet", "records", "nested")),
     )
     plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
     more = ("max_rejects", "keep_names", "contract")

@@ -1,7 +1,7 @@
 """Open what is published: each file is read as its table's recipe says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from myriad.engines.postgres.base import Server
@@ -47,7 +47,7 @@ class Opening:
     def _read(self, name: str) -> ReadOptions:
         table = self._table(name)
         said = self.options.said(table, ())
-        return self.remembered.get(table, Recipe()).updated(said).read
+        return replace(self.remembered.get(table, Recipe()).updated(said).read, table=table)
 
     def _instead(self, name: str, origin: str, error: SourceEmpty) -> TableSource:
         """Let an empty file stand for the table that is there, without its rows.

@@ -140,6 +140,9 @@ class Options:
             self.read.decimal,
             self.read.dates,
             None if self.read.null_words else True,
+            self.read.sheet,
+            self.read.records,
+            self.read.nested,
         )
 
 

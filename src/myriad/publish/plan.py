@@ -93,8 +93,12 @@ class Target:
                 for index in first.indexes
                 if set(index.columns) <= set(renamed)
             ),
-            notes=first.notes,
+            notes=(*first.notes, *self._opened()),
         )
+
+    def _opened(self) -> list[str]:
+        """Return what is to be known of how the sources were opened."""
+        return list(dict.fromkeys(note for source in self.sources for note in source.notes))
 
     def _column(self, column: Column, at: int, names: choosing.Names) -> Column:
         name, strict = names.chosen[at], self.strict or not self.proven
@@ -254,8 +258,11 @@ def targets(
         for name, group in zip(named, groups.values(), strict=True)
     ]
     _check_keys(options, [target.name for target in made])
+    called = dict(zip(groups, named, strict=True))
     for target in made:
-        target.table_names = dict(zip(groups, named, strict=True))
+        called |= {source.table.name: target.name for source in target.sources}
+    for target in made:
+        target.table_names = called
         target.refresh()
     _check_columns(options, made)
     return made
@@ -276,7 +283,11 @@ def engine(made: Sequence[Target]) -> str:
 def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list[TableSource]]:
     if options.table is not None:
         naming.check("table", options.table)
-        return {options.table: list(sources)}
+        parts: dict[str, list[TableSource]] = {}
+        for source in sources:
+            name = f"{options.table}_{source.part}" if source.part else options.table
+            parts.setdefault(name, []).append(source)
+        return parts
     groups: dict[str, list[TableSource]] = {}
     for source in sources:
         name = source.table.name
@@ -296,7 +307,7 @@ def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list
 
 def _named(raw: list[str], options: Options, remembered: Mapping[str, Recipe]) -> list[str]:
     if options.table is not None:
-        return raw
+        return [options.table, *naming.unique(raw[1:], keep=bool(options.keep_names))]
     return naming.unique([table_name(name, options, remembered) for name in raw], keep=True)
 
 

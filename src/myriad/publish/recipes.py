@@ -10,7 +10,7 @@ from myriad.model import Type
 from myriad.publish import keys
 from myriad.publish.contract import Level
 from myriad.settings import Settings
-from myriad.sources.options import ReadOptions, check_said
+from myriad.sources.options import NESTED, ReadOptions, check_said
 
 ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
@@ -28,6 +28,9 @@ class Recipe:
         columns, exclude: those that come along, or do not.
         null: what stands for null, besides nothing.
         skip: lines before the header.
+        sheet: the one of a workbook that is read.
+        records: what leads to the records of a document.
+        nested: what becomes of nested values.
         to: the engine, or both.
         decimal, dates, no_null: how values are written; see `ReadOptions`.
         description, descriptions: what the table is, and column → what it is.
@@ -52,6 +55,9 @@ class Recipe:
     decimal: str | None = None
     dates: str | None = None
     no_null: bool | None = None
+    sheet: str | None = None
+    records: str | None = None
+    nested: str | None = None
     description: str | None = None
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,6 +77,8 @@ class Recipe:
         return ReadOptions(
             *(self.delimiter, self.quote, self.encoding, self.header, self.null, self.skip or 0),
             *(self.decimal, self.dates, not self.no_null),
+            *(self.sheet, self.records, self.nested),
+            key=keys.parse(self.key).columns if self.key else (),
         )
 
     def as_data(self) -> dict[str, Any]:
@@ -205,6 +213,10 @@ def check(recipe: Recipe) -> Recipe:
         )
     if recipe.to is not None and recipe.to not in ENGINES:
         raise UsageError(f"there is no engine {recipe.to!r}", hint=f"One of {', '.join(ENGINES)}.")
+    if recipe.nested is not None and recipe.nested not in NESTED:
+        raise UsageError(
+            f"nested values cannot become {recipe.nested!r}", hint=f"One of {', '.join(NESTED)}."
+        )
     if recipe.columns and recipe.exclude:
         raise UsageError("columns and exclude exclude each other", hint="Give one of them.")
     check_said(recipe.decimal, recipe.dates)

@@ -131,6 +131,8 @@ class TableSource(ABC):
         records: how many the source has, rejects included; known when `_read` has ended.
         watch: what tells that the file was written to since it was opened, if anything can.
         guarded: the format has a watch of its own, or shows one moment whoever writes.
+        notes: what a person should know of how it was opened.
+        part: what comes behind the table's name, where one table of records becomes several.
     """
 
     origin: str
@@ -139,6 +141,8 @@ class TableSource(ABC):
     records: int
     watch: Watch | None = None
     guarded: bool = False
+    notes: tuple[str, ...] = ()
+    part: str = ""
 
     @abstractmethod
     def prove(self) -> None:

@@ -1,5 +1,6 @@
 """All formats of files that can be read, in one table; a new one is a room and a line here."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from myriad.sources.options import ReadOptions
 
 Opener = Callable[..., list[TableSource]]
 _SPACE = b"\xef\xbb\xbf \r\n\t"
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v"))
+# An object with a key, or an array that begins with one: no table of text looks so.
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
 
 
 def _csv() -> Opener:
@@ -24,10 +28,46 @@ def _jsonl() -> Opener:
     return open_jsonl
 
 
+def _sheets() -> Opener:
+    from myriad.sources.sheets.source import open_workbook  # noqa: PLC0415
+
+    return open_workbook
+
+
 def _parquet() -> Opener:
     from myriad.sources.parquet.source import open_parquet  # noqa: PLC0415
 
     return open_parquet
+
+
+def _ipc() -> Opener:
+    from myriad.sources.arrow.source import open_ipc  # noqa: PLC0415
+
+    return open_ipc
+
+
+def _orc() -> Opener:
+    from myriad.sources.arrow.source import open_orc  # noqa: PLC0415
+
+    return open_orc
+
+
+def _avro() -> Opener:
+    from myriad.sources.arrow.source import open_avro  # noqa: PLC0415
+
+    return open_avro
+
+
+def _xml() -> Opener:
+    from myriad.sources.xml.source import open_xml  # noqa: PLC0415
+
+    return open_xml
+
+
+def _bson() -> Opener:
+    from myriad.sources.bson.source import open_bson  # noqa: PLC0415
+
+    return open_bson
 
 
 def _sqlite() -> Opener:
@@ -43,23 +83,26 @@ class Format:
     Attributes:
         name: what people call such a file.
         endings: of its name; the first is the one to recommend.
-        magic: with which bytes every such file begins; text may have space before them.
+        magic: with which bytes such files begin: one of these; text may have space before them.
         opener: returns what opens one: given path, origin, workspace and `name`, and `options` if
             it has any.
         text: it is text.
         options: a person may say how it is written.
+        within: bytes near its end, one of these too.
     """
 
     name: str
     endings: tuple[str, ...]
-    magic: bytes
+    magic: tuple[bytes, ...]
     opener: Callable[[], Opener]
     text: bool = False
     options: bool = False
+    within: tuple[bytes, ...] = ()
 
-    def begins(self, start: bytes) -> bool:
-        """Say whether a file that begins so may be one."""
-        return (start.lstrip(_SPACE) if self.text else start).startswith(self.magic)
+    def begins(self, start: bytes, end: bytes) -> bool:
+        """Say whether a file that begins and ends so may be one."""
+        begins = (start.lstrip(_SPACE) if self.text else start).startswith(self.magic)
+        return begins and (not self.within or any(mark in end for mark in self.within))
 
     def open(
         self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
@@ -69,38 +112,108 @@ class Format:
         return self.opener()(path, origin, workspace, name=name, **said)
 
 
+_ARROW = (b"ARROW1\0\0", b"\xff\xff\xff\xff")  # a file; a stream, whose length comes next
+CSV = Format("a CSV file", (".csv", ".tsv", ".txt"), (b"",), _csv, text=True, options=True)
+JSON = Format("JSON", (".json", ".jsonl", ".ndjson"), (b"{",), _jsonl, text=True, options=True)
+XML = Format("XML", (".xml",), (b"<?xml",), _xml, text=True, options=True)
 # In the order in which people are told of them; anything that is none of the others may be CSV.
 FORMATS = (
-    Format("a CSV file", (".csv", ".tsv", ".txt"), b"", _csv, text=True, options=True),
-    Format("JSON Lines", (".jsonl", ".ndjson", ".json"), b"{", _jsonl, text=True),
-    Format("a Parquet file", (".parquet",), b"PAR1", _parquet),
-    Format("a SQLite database", (".sqlite", ".sqlite3", ".db"), b"SQLite format 3\0", _sqlite),
+    CSV,
+    JSON,
+    XML,
+    Format("a Parquet file", (".parquet",), (b"PAR1",), _parquet),
+    Format("a SQLite database", (".sqlite", ".sqlite3", ".db"), (b"SQLite format 3\0",), _sqlite),
+    Format(
+        "an Excel workbook",
+        (".xlsx", ".xlsm", ".xlsb"),
+        (b"PK\x03\x04",),
+        _sheets,
+        options=True,
+        within=(b"xl/workbook.xml", b"xl/workbook.bin"),
+    ),
+    Format("an old Excel workbook", (".xls",), (b"\xd0\xcf\x11\xe0",), _sheets, options=True),
+    Format(
+        "an OpenDocument spreadsheet",
+        (".ods",),
+        (b"PK\x03\x04",),
+        _sheets,
+        options=True,
+        within=(b"content.xml",),
+    ),
+    Format("an Arrow file", (".arrow", ".feather", ".ipc", ".arrows"), _ARROW, _ipc),
+    Format("an ORC file", (".orc",), (b"ORC",), _orc, within=(b"ORC",)),
+    Format("an Avro file", (".avro",), (b"Obj\x01",), _avro),
+    Format("BSON", (".bson", ".archive"), (b"\x6d\xe2\x99\x81",), _bson, options=True),
 )
 
 
-def of_content(start: bytes) -> Format:
-    """Return the format of a file without a name, by its first bytes."""
-    return next(each for each in reversed(FORMATS) if each.begins(start))
+BSON = FORMATS[-1]
+_ELEMENTS = frozenset(bytes([kind]) for kind in range(1, 20))  # BSON's types
 
 
-def of_ending(ending: str, origin: str) -> Format:
-    """Return the format of a file by its name's ending; raises SourceError if none has it."""
-    for each in FORMATS:
-        if ending in each.endings:
-            return each
+@dataclass(frozen=True)
+class Chosen:
+    """The format of a file, and what a person should know of the choice."""
+
+    format: Format
+    note: str = ""
+
+
+def of_content(start: bytes, end: bytes) -> Format | None:
+    """Return the format that the bytes of a file give away; None if it may be any text."""
+    found = (each for each in FORMATS if not each.text and each.begins(start, end))
+    chosen = next(found, None)
+    if chosen is None and _JSON.match(start):
+        return JSON
+    if chosen is None and XML.begins(start, end):
+        return XML
+    return chosen or (BSON if _is_document(start) else None)
+
+
+def _is_document(start: bytes) -> bool:
+    """Say whether a file begins with BSON: how long its document is, a type, a name.
+
+    https://bsonspec.org/spec.html
+    """
+    size = int.from_bytes(start[:4], "little")
+    name = start[5:].partition(b"\0")[0]
+    known = start[4:5] in _ELEMENTS and len(name) < len(start) - 6
+    return 12 <= size <= 1 << 25 and known and (size > len(start) or start[size - 1] == 0)  # noqa: PLR2004
+
+
+def of_stream(start: bytes, end: bytes) -> Format:
+    """Return the format of a file without a name."""
+    fitting = (each for each in reversed(FORMATS) if each.begins(start, end))
+    return of_content(start, end) or next(fitting)
+
+
+def of_file(ending: str, start: bytes, end: bytes, origin: str) -> Chosen:
+    """Return the format of a file: its content decides over its name's ending.
+
+    Raises SourceError if neither tells.
+    """
+    named = next((each for each in FORMATS if ending in each.endings), None)
+    given = of_content(start, end)
+    if given is None and named is not None and not named.text and start and _is_text(start):
+        given = CSV
+    if given is None or given is named:
+        return Chosen(named or _unknown(ending, origin))
+    if named is not None and named.text and given.text and named is not CSV:
+        return Chosen(named)
+    return Chosen(given, f"its name ends in {ending}; it is {given.name}, and was read as one")
+
+
+def _is_text(start: bytes) -> bool:
+    """Say whether a file that begins so is text without doubt."""
+    control = start.translate(None, bytes(set(range(256)) - set(_CONTROL)))
+    try:
+        start[: len(start) - 4].decode()
+    except UnicodeDecodeError:
+        return False
+    return not control
+
+
+def _unknown(ending: str, origin: str) -> Format:
     what = f"the ending {ending} is not known" if ending else "the name has no ending"
     known = ", ".join(known for each in FORMATS for known in each.endings)
-    raise SourceError(
-        f"{origin}: {what}",
-        hint=f"Known: {known}. Save a workbook as CSV; rename what is text.",
-    )
-
-
-def refuse_other(chosen: Format, start: bytes, origin: str) -> None:
-    """Raise SourceError if a file that should be text begins as one of another format."""
-    for each in FORMATS:
-        if chosen.text and not each.text and each.begins(start):
-            raise SourceError(
-                f"{origin}: this is {each.name} (name it {each.endings[0]}), not text",
-                hint="Publish a table of text.",
-            )
+    raise SourceError(f"{origin}: {what}", hint=f"Known: {known}. Rename what is text.")

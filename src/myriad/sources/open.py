@@ -55,15 +55,15 @@ def _open(
     refuse_unreadable(path, origin)
     watch = Watch(path, origin)
     plain = files.decompressed(path, workspace.folder)
-    start = files.head(plain)
+    start, end = files.head(plain), files.tail(plain)
     if origin == STANDARD_INPUT:
-        name, chosen = "stdin", formats.of_content(start)
+        name, chosen = "stdin", formats.Chosen(formats.of_stream(start, end))
     else:
         path = uncompressed(path)
-        name, chosen = readable(path.stem), formats.of_ending(path.suffix.lower(), origin)
-    formats.refuse_other(chosen, start, origin)
+        name = readable(path.stem)
+        chosen = formats.of_file(path.suffix.lower(), start, end, origin)
     try:
-        opened = chosen.open(plain, origin, options(name), workspace, name)
+        opened = chosen.format.open(plain, origin, options(name), workspace, name)
     except SourceEmpty as error:
         if empty is None:
             raise
@@ -71,6 +71,7 @@ def _open(
     for source in opened:
         _check_names(source)
         source.watch = source.watch if source.guarded else watch
+        source.notes = (chosen.note,) if chosen.note else ()
     return opened
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from myriad.errors import UsageError
 
+NESTED = ("json", "columns", "tables")
 MARKS = (",", ".")  # before decimals
 ORDERS = ("dmy", "mdy", "ymd")
 
@@ -31,6 +32,11 @@ class ReadOptions:
         nulls: what stands for null, besides nothing.
         skip: lines before the header.
         decimal, dates, null_words: see `Said`.
+        sheet: the one of a workbook that is read.
+        records: what leads to the records of a document.
+        nested: what becomes of nested values: `json`, `columns` or `tables`.
+        key, table: of the table, and its name, as far as they are said: tables of what is nested
+            in it are called after both.
     """
 
     delimiter: str | None = None
@@ -42,6 +48,11 @@ class ReadOptions:
     decimal: str | None = None
     dates: str | None = None
     null_words: bool = True
+    sheet: str | None = None
+    records: str | None = None
+    nested: str | None = None
+    key: tuple[str, ...] = ()
+    table: str = ""
 
     @property
     def said(self) -> Said:
@@ -54,6 +65,10 @@ class ReadOptions:
         for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
             if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
                 raise UsageError(f"{mark!r} is no {what}", hint="One ASCII character is needed.")
+        if self.nested not in (None, *NESTED):
+            raise UsageError(
+                f"nested values cannot become {self.nested!r}", hint=f"One of {', '.join(NESTED)}."
+            )
         if self.delimiter is not None and self.delimiter == (self.quote or '"'):
             raise UsageError(
                 f"{self.delimiter!r} cannot be the delimiter and the quote",

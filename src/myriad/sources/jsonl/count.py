@@ -1,6 +1,8 @@
 """Count the records of a JSON file without parsing them: what the parser made is compared."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -9,14 +11,16 @@ from myriad.sources.counting.bits import ALL, NONE, WORD, bits, flags, last, wit
 
 CHUNK = 1 << 20
 BOM = b"\xef\xbb\xbf"
+Marks: TypeAlias = np.ndarray[Any, np.dtype[np.int8]]
+Depths: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 _NEWLINE = ord("\n")
 _BLANK = b" \t\r"
 _BLANKS = b" \t\r\n"
-_COMMA = 2
+_OPEN, _CLOSE, _COMMA = 1, -1, 2
 # What a byte outside of strings does: a step of the depth, or a comma.
 _MARKS = np.zeros(256, np.int8)
-_MARKS[[ord("["), ord("{")]] = 1
-_MARKS[[ord("]"), ord("}")]] = -1
+_MARKS[[ord("["), ord("{")]] = _OPEN
+_MARKS[[ord("]"), ord("}")]] = _CLOSE
 _MARKS[ord(",")] = _COMMA
 
 
@@ -35,14 +39,46 @@ def lines(path: Path, stopped: Stopped) -> int:
     return found
 
 
-def elements(path: Path, stopped: Stopped) -> int:
-    """Return how many values the array holds that the file is."""
-    commas, depth, inside, content, rest = 0, 0, NONE, 0, b""
+def elements(path: Path, stopped: Stopped, begin: int = 0) -> int:
+    """Return how many values the array holds that begins at byte `begin`, or with the file."""
+    commas = 0
+    for marks, depths in _marks(path, stopped, begin):
+        ends = np.flatnonzero((depths == 0) & (marks == _CLOSE))
+        end = int(ends[0]) if len(ends) else len(marks)
+        commas += int(np.count_nonzero((marks[:end] == _COMMA) & (depths[:end] == 1)))
+        if len(ends):
+            break
+    return 0 if _empty(path, begin) else commas + 1
+
+
+def values(path: Path, stopped: Stopped) -> int:
+    """Return how many objects or arrays stand one after the other."""
+    found = 0
+    for marks, depths in _marks(path, stopped, 0):
+        found += int(np.count_nonzero((marks == _OPEN) & (depths == 1)))
+    return found
+
+
+def _empty(path: Path, begin: int) -> bool:
+    """Say whether an array has nothing in it."""
     with path.open("rb") as file:
-        file.seek(len(BOM) if file.read(len(BOM)) == BOM else 0)
+        _to(file, begin)
+        rest = b""
+        while (data := file.read(CHUNK)) and len(rest) < len("[]"):
+            rest += data.translate(None, _BLANKS)
+    return not rest or rest.startswith(b"[]")
+
+
+def _to(file: BinaryIO, begin: int) -> None:
+    file.seek(begin or (len(BOM) if file.read(len(BOM)) == BOM else 0))
+
+
+def _marks(path: Path, stopped: Stopped, begin: int) -> Iterator[tuple[Marks, Depths]]:
+    """Yield what stands outside of strings, from `begin` on, and how deep one is behind each."""
+    depth, inside, rest = 0, NONE, b""
+    with path.open("rb") as file:
+        _to(file, begin)
         while (data := rest + file.read(CHUNK)) != rest and not stopped():
-            if content <= len("[]"):
-                content += len(data.removeprefix(rest).translate(None, _BLANKS))
             # Backslashes stand in strings alone: what they escape is of no interest.
             data = data.replace(rb"\\", b"  ").replace(rb"\"", b"  ")
             rest = data[-1:] if data.endswith(b"\\") else b""
@@ -53,8 +89,6 @@ def elements(path: Path, stopped: Stopped) -> int:
             inside = ALL if last(quoted) else NONE
             kinds = _MARKS[raw]
             kinds = kinds[flags(bits(kinds != 0) & ~quoted)]
-            comma = kinds == _COMMA
-            depths = depth + np.cumsum(np.where(comma, 0, kinds), dtype=np.int64)
-            commas += int(np.count_nonzero(comma & (depths == 1)))
+            depths = depth + np.cumsum(np.where(kinds == _COMMA, 0, kinds), dtype=np.int64)
             depth = int(depths[-1]) if len(depths) else depth
-    return commas + 1 if content > len("[]") else 0
+            yield kinds, depths

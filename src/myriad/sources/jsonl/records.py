@@ -8,22 +8,20 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO
-
-from myriad.errors import SourceError
 
 BATCH_BYTES = 4 << 20
 CHUNK = 1 << 20
 SHOWN = 10_000  # bytes kept of a line that is too long to parse
 MAX_DEPTH = 200  # what writes values again goes two calls deeper with each level
 MANY_BLANK = 100  # one by one, millions of blank lines take minutes
+CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})  # no JSON, and written all the same
 LONGEST_NUMBER = 10_000  # digits; PostgreSQL's numeric ends at 16,383 behind the point
 BOM = codecs.BOM_UTF8
 BLANK = b" \t\r\n"
-_NOT_BLANK = re.compile(r"[^ \t\r\n]")
+NOT_BLANK = re.compile(r"[^ \t\r\n]")
 
 
 class Number(str):
@@ -73,8 +71,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _constant(name: str) -> None:
-    raise Broken(f"{name} is not JSON")
+def _constant(name: str) -> Number:
+    return Number(name)
 
 
 def _number(token: str) -> Number:
@@ -85,16 +83,19 @@ def _number(token: str) -> Number:
 
 
 # The scanner takes less than half the time of `json.loads`, which looks for blanks around.
-_scan = json.JSONDecoder(
+scan = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_number, parse_constant=_constant
 ).scan_once  # type: ignore[attr-defined]  # the stubs leave it out
-_skip = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # finds the end of a record that `_scan` refused
+skip = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # finds the end of a record that `scan` refused
 
 
-def parse(text: str) -> dict[str, Any]:
-    """Return the one object that `text` is, without blanks around; raises Broken."""
+def parse(text: str, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the one object that `text` is, without blanks around; raises Broken.
+
+    `names` are those of the values where records are arrays.
+    """
     try:
-        record, end = _scan(text, 0)
+        record, end = scan(text, 0)
     except StopIteration as stop:
         raise Broken(f"not valid JSON at character {stop.value + 1}") from None
     except json.JSONDecodeError as error:
@@ -105,11 +106,17 @@ def parse(text: str) -> dict[str, Any]:
         raise Broken(str(error)) from None  # a number of more than 4,300 digits
     if end != len(text):
         raise Broken(f"not valid JSON: more text after character {end}")
-    _check(record, text)
-    return record  # type: ignore[no-any-return]  # _check saw that it is an object
+    return check(record, text, names)
 
 
-def _check(record: object, text: str) -> None:
+def check(record: object, text: str, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a parsed record as an object; raises Broken if it is none, or cannot be kept."""
+    if names and isinstance(record, list):
+        if len(record) != len(names):
+            raise Broken(f"has {len(record):,} values, and there are {len(names):,} columns")
+        record = dict(zip(names, record, strict=True))
+    if names and not isinstance(record, dict):
+        raise Broken("not an array")
     if not isinstance(record, dict):
         raise Broken("not an object")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(record) > MAX_DEPTH:
@@ -120,6 +127,7 @@ def _check(record: object, text: str) -> None:
                 raise Broken("holds \\u0000, which Myriad takes into neither engine")
             if not string.isascii() and any("\ud800" <= c <= "\udfff" for c in string):
                 raise Broken("holds half of a surrogate pair, which is no character")
+    return record
 
 
 def _depth(record: object) -> int:
@@ -143,27 +151,7 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(inner)
 
 
-def chunks(path: Path, origin: str, rows: int, longest: int) -> Iterator[Chunk]:
-    """Yield the file's records; lines over `longest` bytes are broken.
-
-    Raises SourceError where the rest cannot be made out: an array that breaks off.
-    """
-    with path.open("rb") as file:
-        start = _first_byte(file)
-        yield from (
-            _array_chunks(file, origin, rows, longest)
-            if start == b"["
-            else _line_chunks(file, rows, longest)
-        )
-
-
-def is_array(path: Path) -> bool:
-    """Say whether the file is one array, not a record a line."""
-    with path.open("rb") as file:
-        return _first_byte(file) == b"["
-
-
-def _first_byte(file: BinaryIO) -> bytes:
+def first_byte(file: BinaryIO) -> bytes:
     """Return the first byte that is not blank, and leave the file behind its BOM."""
     begin = len(BOM) if file.read(len(BOM)) == BOM else 0
     file.seek(begin)
@@ -174,7 +162,10 @@ def _first_byte(file: BinaryIO) -> bytes:
     return found
 
 
-def _line_chunks(file: BinaryIO, rows: int, longest: int) -> Iterator[Chunk]:
+def line_chunks(
+    file: BinaryIO, rows: int, longest: int, names: Sequence[str] = ()
+) -> Iterator[Chunk]:
+    """Yield the records of a file with one a line."""
     chunk, number = Chunk(), _skip_blank_lines(file)
     position = file.tell()
     blank = 0
@@ -191,7 +182,7 @@ def _line_chunks(file: BinaryIO, rows: int, longest: int) -> Iterator[Chunk]:
             reason = f"the line is longer than {longest:,} bytes"
             chunk.broken.append((number, _shown(line[:SHOWN]), reason))
         else:
-            _add_line(chunk, number, line)
+            _add_line(chunk, number, line, names)
         if chunk.full(rows):
             chunk.position = position
             yield chunk
@@ -212,11 +203,11 @@ def _skip_blank_lines(file: BinaryIO) -> int:
     return lines
 
 
-def parsed(lines: Iterable[bytes]) -> Chunk:
+def parsed(lines: Iterable[bytes], names: Sequence[str] = ()) -> Chunk:
     """Return whole lines from somewhere in a file as one chunk, numbered from 1."""
     chunk = Chunk()
     for number, line in enumerate(lines, 1):
-        _add_line(chunk, number, line)
+        _add_line(chunk, number, line, names)
     return chunk
 
 
@@ -228,13 +219,13 @@ def _skip_line(file: BinaryIO, line: bytes) -> int:
     return skipped
 
 
-def _add_line(chunk: Chunk, number: int, line: bytes) -> None:
+def _add_line(chunk: Chunk, number: int, line: bytes, names: Sequence[str]) -> None:
     line = line.strip(BLANK)
     if not line:
         return
     try:
         text = line.decode()
-        chunk.add(number, text, parse(text))
+        chunk.add(number, text, parse(text, names))
     except UnicodeDecodeError as error:
         reason = f"not valid UTF-8 at byte {error.start + 1}"
         chunk.broken.append((number, _shown(line), reason))
@@ -244,119 +235,3 @@ def _add_line(chunk: Chunk, number: int, line: bytes) -> None:
 
 def _shown(line: bytes) -> str:
     return line.decode("utf-8", "backslashreplace")
-
-
-def _array_chunks(file: BinaryIO, origin: str, rows: int, longest: int) -> Iterator[Chunk]:
-    elements = _Array(file, origin, longest)
-    chunk = Chunk()
-    for number, text, record in elements:
-        try:
-            if record is None:
-                chunk.add(number, text, parse(text))
-            else:
-                _check(record, text)
-                chunk.add(number, text, record)
-        except Broken as error:
-            chunk.broken.append((number, text, str(error)))
-        if chunk.full(rows):
-            chunk.position = elements.position
-            yield chunk
-            chunk = Chunk()
-    chunk.position = elements.position
-    yield chunk
-
-
-class _Array:
-    """The elements of a top-level array as text, read with a window that slides over the file."""
-
-    def __init__(self, file: BinaryIO, origin: str, longest: int) -> None:
-        self._file, self._origin, self._longest = file, origin, longest
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._text, self._at, self._line = "", 0, 1
-        self.position = 0
-
-    def __iter__(self) -> Iterator[tuple[int, str, Any]]:
-        self._expect("[")
-        if self._next() == "]":
-            self._advance(self._at + 1)
-        else:
-            while True:
-                yield self._element()
-                if self._expect(",]") == "]":
-                    break
-        if self._next():
-            raise self._broken("there is more after the array")
-
-    def _element(self) -> tuple[int, str, Any]:
-        """Return an element's line, its text, and what it is; None if it is broken inside."""
-        self._next()
-        while True:
-            record, end, reason = self._scanned()
-            # A number at the window's end may go on; an object or a string knows its end.
-            if end and end < len(self._text):
-                break
-            if len(self._text) - self._at > self._longest:
-                raise self._broken(f"a value is longer than {self._longest:,} bytes")
-            if not self._more(max(CHUNK, len(self._text) - self._at)):
-                if end:
-                    break
-                raise self._broken(f"not valid JSON: {reason}")
-        found = self._line, self._text[self._at : end], record
-        self._advance(end)
-        return found
-
-    def _scanned(self) -> tuple[Any, int, str]:
-        """Return the value in the window, where it ends (0: not here), and what is wrong."""
-        try:
-            record, end = _scan(self._text, self._at)
-        except Broken:
-            record = None  # the text is whole JSON, perhaps: find its end
-        except (StopIteration, ValueError, RecursionError) as error:
-            return None, 0, getattr(error, "msg", "no value begins here")
-        else:
-            return record, end, ""
-        try:
-            return None, _skip(self._text, self._at)[1], ""
-        except (StopIteration, ValueError, RecursionError) as error:
-            return None, 0, getattr(error, "msg", "no value begins here")
-
-    def _expect(self, marks: str) -> str:
-        mark = self._next()
-        if not mark or mark not in marks:
-            wanted = " or ".join(repr(one) for one in marks)
-            raise self._broken(
-                f"expected {wanted}, found {repr(mark) if mark else 'the end of the file'}"
-            )
-        self._advance(self._at + 1)
-        return mark
-
-    def _next(self) -> str:
-        """Move to the next character that is not blank and return it; empty at the end."""
-        while True:
-            found = _NOT_BLANK.search(self._text, self._at)
-            if found:
-                self._advance(found.start())
-                return found[0]
-            self._advance(len(self._text))
-            if not self._more(CHUNK):
-                return ""
-
-    def _advance(self, to: int) -> None:
-        self._line += self._text.count("\n", self._at, to)
-        self._at = to
-
-    def _more(self, size: int) -> bool:
-        data = self._file.read(size)
-        self.position += len(data)
-        try:
-            more = self._decoder.decode(data, final=not data)
-        except UnicodeDecodeError as error:
-            raise self._broken("not valid UTF-8") from error
-        self._text, self._at = self._text[self._at :] + more, 0
-        return bool(data)
-
-    def _broken(self, reason: str) -> SourceError:
-        return SourceError(
-            f"{self._origin}, line {self._line}: {reason}",
-            hint="A .json file must be one array of objects, or one object a line.",
-        )

@@ -1,9 +1,10 @@
 """JSON Lines, or one array of objects: a column for each key, in order of first appearance."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,10 +19,14 @@ from myriad.sources.base import (
     Workspace,
 )
 from myriad.sources.counting.aside import Aside, Stopped
-from myriad.sources.jsonl import count as jsonl_count
+from myriad.sources.jsonl import extended
+from myriad.sources.jsonl import layout as layouts
 from myriad.sources.jsonl import records as jsonl_records
-from myriad.sources.jsonl.records import Chunk
-from myriad.sources.jsonl.types import Evidence, encode, said
+from myriad.sources.jsonl.layout import Form, Layout
+from myriad.sources.jsonl.nested import MOST_TABLES, Flat, Nested, Part, Plan, planned
+from myriad.sources.jsonl.records import CHUNK, Broken, Chunk
+from myriad.sources.jsonl.types import FORMS, Evidence, encode, said
+from myriad.sources.options import ReadOptions
 from myriad.sources.places import text_files
 from myriad.sources.typing.batches import Sieve
 from myriad.sources.typing.values import encoder
@@ -30,33 +35,149 @@ SAMPLE_CHUNKS = 4
 HOPELESS = 100_000  # so many broken records, and no sound one: there will be none
 SAMPLE_PIECES = 16
 SAMPLE_PIECE = 64 << 10
+LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.zst", ".ndjson.zst")
+LINES_OF_OBJECTS = Layout()
+NESTED_SAID = {
+    Nested.JSON: "nested values are jsonb: --nested columns or tables takes them apart",
+    Nested.COLUMNS: "what stands in it several times is jsonb: --nested tables takes it apart",
+}
 PROOF_ROWS = 16_384  # planning a test of texts costs as much as testing 10,000
 
 
-def open_jsonl(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
+def open_jsonl(
+    path: Path,
+    origin: str,
+    workspace: Workspace,
+    *,
+    name: str,
+    options: ReadOptions | None = None,
+) -> list[TableSource]:
     """Open a plain UTF-8 file of JSON records; `name` is the table's. Raises SourceError."""
     text_files.refuse_binary(path, origin)
-    source = JsonlSource(path, origin, workspace, name)
+    said = options or ReadOptions()
+    longest = longest_of(workspace)
+    if said.records is None and origin.lower().endswith(LINES) and not layouts.is_array(path):
+        layout = Layout()
+    else:
+        whole = said.nested == Nested.TABLES
+        layout = layouts.found(path, origin, longest, said.records, whole=whole)
+    with path.open("rb") as file:
+        marked = extended.MARKS.search(file.read(CHUNK)) is not None
+    notes = (layout.note,) if layout.note else ()
+    if marked:
+        notes = (*notes, "read as MongoDB's Extended JSON")
+    given = Given(path, origin, name, layout, extended=marked, notes=notes)
+    return open_given(given, said, workspace)
+
+
+def open_given(given: "Given", options: ReadOptions, workspace: Workspace) -> list[TableSource]:
+    """Open records that were found; see `Given`. Raises SourceError."""
+    nested, plan = Nested(options.nested or given.nested), None
+    given = replace(given, said=options.nested is not None)
+    if nested is Nested.TABLES:
+        raw = given.chunks(BATCH_ROWS, longest_of(workspace))
+        plan = planned(given.name, options.table or given.name, raw, options.key)
+        if len(plan.parts()) > MOST_TABLES:
+            raise SourceError(
+                f"{given.origin}: its arrays would become more than {MOST_TABLES} tables",
+                hint="Leave them as they are: --nested json or --nested columns.",
+            )
+    made: list[TableSource] = []
     try:
-        source.guess()
+        for part in plan.parts() if plan else [None]:
+            source = JsonlSource(given, workspace, nested, plan, part)
+            made.append(source)
+            source.guess()
     except BaseException:
-        source.close()
+        for opened in made:
+            opened.close()
         raise
-    return [source]
+    return made
+
+
+def longest_of(workspace: Workspace) -> int:
+    """Return the bytes that a record may have: parsed, it takes several times as many."""
+    return workspace.memory_mb * 2**20 // 8
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file of JSON records, as it is or as something else was turned into it.
+
+    Attributes:
+        layout: how its records stand.
+        columns: those that there are in any case, in this order.
+        unit: what records are counted in.
+        extended: values are written as MongoDB does.
+        plain: makes of a record's value, of which there are texts only, what it is.
+        nested: what becomes of nested values unless it is said.
+        forms: types that a text may have.
+        notes: what was left out, or understood.
+        said: a person said what becomes of nested values.
+    """
+
+    path: Path
+    origin: str
+    name: str
+    layout: Layout = LINES_OF_OBJECTS
+    columns: tuple[str, ...] = ()
+    unit: str = "line"
+    extended: bool = False
+    plain: Callable[[Any], Any] | None = None
+    nested: Nested = Nested.JSON
+    forms: tuple[Type, ...] = FORMS
+    notes: tuple[str, ...] = ()
+    said: bool = False
+
+    def chunks(self, rows: int, longest: int) -> Iterator[Chunk]:
+        """Yield all records, plain."""
+        for chunk in self.layout.chunks(self.path, self.origin, rows, longest):
+            yield self._simple(chunk) if self.extended else chunk
+
+    def parsed(self, lines: Sequence[bytes]) -> Chunk:
+        """Return whole lines from somewhere in the file as one chunk."""
+        chunk = jsonl_records.parsed(lines, self.layout.names)
+        chunk.lines = [0] * len(chunk.lines)  # nobody counted those before
+        return self._simple(chunk) if self.extended else chunk
+
+    @staticmethod
+    def _simple(chunk: Chunk) -> Chunk:
+        made = Chunk(position=chunk.position, broken=chunk.broken)
+        for record, line, raw in zip(chunk.records, chunk.lines, chunk.raws, strict=True):
+            try:
+                made.add(line, raw, extended.plain(record))
+            except Broken as error:
+                made.broken.append((line, raw, str(error)))
+        return made
 
 
 class JsonlSource(TableSource):
-    """One file of records."""
+    """One file of records, or what the arrays in them hold."""
 
-    def __init__(self, path: Path, origin: str, workspace: Workspace, name: str) -> None:
-        self.origin, self._path, self._name = origin, path, name
-        self.size = path.stat().st_size
-        # Parsed, a line takes several times its bytes.
-        self._longest = workspace.memory_mb * 2**20 // 8
+    def __init__(
+        self,
+        given: Given,
+        workspace: Workspace,
+        nested: Nested,
+        plan: Plan | None = None,
+        part: Part | None = None,
+    ) -> None:
+        self.origin, self._given = given.origin, given
+        self.size = given.path.stat().st_size
+        self.part = part.name if part is not None else ""
+        self._longest = longest_of(workspace)
         self._position = 0
         self._counting: Aside[int] | None = None
-        self._keys: dict[str, Evidence] = {}
         self._encoder = encoder(workspace)
+        self._flat = Flat() if nested is Nested.COLUMNS else None
+        self._plan, self._part = plan, part or Part()
+        self._first = (*(self._part.keys if plan else ()), *given.columns)
+        self._keys = self._none()
+        self._records = 0
+
+    def _none(self) -> dict[str, Evidence]:
+        """Return no evidence, for the columns that there are in any case."""
+        return {key: Evidence(forms=list(self._given.forms)) for key in self._first}
 
     def guess(self) -> None:
         """Look at the beginning and at pieces from all over the file."""
@@ -69,24 +190,41 @@ class JsonlSource(TableSource):
         self._believe()
 
     def _pieces(self, begin: int) -> Iterator[Chunk]:
-        """Yield lines from all over the file behind `begin`; an array has none that parse."""
+        """Yield lines from all over the file behind `begin`, if it has records in lines."""
         step = (self.size - begin) // SAMPLE_PIECES
-        if step < SAMPLE_PIECE:
+        if step < SAMPLE_PIECE or self._given.layout.form is not Form.LINES or self._plan:
             return
-        with self._path.open("rb") as file:
+        with self._given.path.open("rb") as file:
             for piece in range(SAMPLE_PIECES):
                 file.seek(begin + piece * step)
                 lines = file.read(SAMPLE_PIECE).split(b"\n")[1:-1]
-                found = jsonl_records.parsed(lines)
-                found.lines = [0] * len(found.lines)  # nobody counted those before
-                yield found
+                yield self._shaped(self._given.parsed(lines))
 
     def _chunks(self, rows: int) -> Iterator[Chunk]:
-        return jsonl_records.chunks(self._path, self.origin, rows, self._longest)
+        found = self._given.chunks(rows, self._longest)
+        if self._plan is not None:
+            found = self._plan.chunks(self._part, self._counted(found))
+        return map(self._shaped, found)
+
+    def _counted(self, found: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Count the records from which rows are made."""
+        self._records = 0
+        for chunk in found:
+            self._records += len(chunk.records) + len(chunk.broken)
+            yield chunk
+
+    def _shaped(self, chunk: Chunk) -> Chunk:
+        if self._flat is not None:
+            chunk.records = [self._flat.row(record) for record in chunk.records]
+        if (plain := self._given.plain) is not None:
+            chunk.records = [
+                {key: plain(value) for key, value in record.items()} for record in chunk.records
+            ]
+        return chunk
 
     def prove(self) -> None:
         """Look at every value; see TableSource."""
-        self._keys, records = {}, 0
+        self._keys, records = self._none(), 0
         broken: tuple[int, str, str] | None = None
         hopeless = 0
         for chunk in self._chunks(PROOF_ROWS):
@@ -105,7 +243,7 @@ class JsonlSource(TableSource):
     def _refuse_empty(self, broken: tuple[int, str, str] | None) -> None:
         if broken:
             raise SourceError(
-                f"{self.origin}, line {broken[0]}: {broken[2]}",
+                f"{self.origin}, {self._given.unit} {broken[0]}: {broken[2]}",
                 hint="Each line must hold one object, or the file one array of objects.",
             )
         raise SourceError(
@@ -117,7 +255,7 @@ class JsonlSource(TableSource):
         for record in chunk.records:
             for key in record:
                 if key not in self._keys:
-                    self._keys[key] = Evidence()
+                    self._keys[key] = Evidence(forms=list(self._given.forms))
             if len(self._keys) > MAX_COLUMNS:
                 raise SourceError(
                     f"{self.origin}: it has more than {MAX_COLUMNS:,} different keys",
@@ -132,13 +270,30 @@ class JsonlSource(TableSource):
             Column(key, key, *evidence.decide(), places=evidence.scale)
             for key, evidence in self._keys.items()
         )
-        self.table = Table(self._name, self._name, columns)
+        name, notes = self._given.name, self._given.notes
+        if not self._given.said and any(
+            evidence.counts.keys() & {dict, list} for evidence in self._keys.values()
+        ):
+            notes = (*notes, NESTED_SAID[self._given.nested])
+        if self._plan is None:
+            self.table = Table(name, name, columns, notes=notes)
+            return
+        name = self._plan.table(self._part)
+        above = self._plan.foreign_key(self._part)
+        self.table = Table(
+            name,
+            name,
+            columns,
+            primary_key=self._part.keys,
+            foreign_keys=(above,) if above else (),
+            notes=() if above else notes,
+        )
 
     def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         """An unknown key raises TypeMismatch."""
-        self._position = 0
+        self._position = rows = 0
         counting = self._counting = self._counting or Aside(self._count)
-        sieve = Sieve(self.origin, self.table, types, reject, unit="line")
+        sieve = Sieve(self.origin, self.table, types, reject, unit=self._given.unit)
         keys = [column.original for column in self.table.columns]
         for chunk in self._chunks(BATCH_ROWS):
             for line, raw, reason in chunk.broken:
@@ -146,6 +301,7 @@ class JsonlSource(TableSource):
             unknown = set().union(*chunk.records).difference(keys)
             if unknown:
                 raise TypeMismatch(min(unknown))
+            rows += len(chunk.records)
             if chunk.records:
                 columns = ([record.get(key) for record in chunk.records] for key in keys)
                 encoded = [
@@ -155,10 +311,12 @@ class JsonlSource(TableSource):
                 yield sieve.batch(encoded, _Records(chunk, keys))
             self._position = chunk.position
         self.records = counting.result()
+        # Of what is within records nobody else says how much there is: those are compared.
+        if self._part.path and self._records == self.records:
+            self.records = rows
 
     def _count(self, stopped: Stopped) -> int:
-        is_array = jsonl_records.is_array(self._path)
-        return (jsonl_count.elements if is_array else jsonl_count.lines)(self._path, stopped)
+        return self._given.layout.count(self._given.path, stopped)
 
     def progress(self) -> float:
         """Return the share of the file read so far."""

@@ -1,5 +1,6 @@
 """What a JSON key's values have in common, and how they become a column."""
 
+import base64
 import json
 import math
 from collections import Counter
@@ -11,17 +12,18 @@ import pyarrow as pa
 
 from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, TEXT, Kind, Type
 from myriad.sources.base import arrow_type
-from myriad.sources.jsonl.records import Number
+from myriad.sources.jsonl.records import CONSTANTS, Number
 from myriad.sources.typing import text_sql
 from myriad.sources.typing.values import Encoded, Encoder
 from myriad.wording import number_of
 
-_FORMS = tuple(Type(kind) for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID))
+FORMS = tuple(Type(kind) for kind in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.UUID))
 _WHY = {
     Kind.DATE: "dates (ISO 8601)",
     Kind.TIMESTAMP: "timestamps without a time zone",
     Kind.TIMESTAMPTZ: "timestamps with an offset",
     Kind.UUID: "UUIDs",
+    Kind.TIME: "times of day",
 }
 _LABELS: dict[type, str] = {
     bool: "boolean",
@@ -30,6 +32,7 @@ _LABELS: dict[type, str] = {
     str: "text",
     dict: "object",
     list: "array",
+    bytes: "binary value",
 }
 SHOWN = 40  # characters of a value that is an example
 JSONB_VERSION = b"\x01"
@@ -57,7 +60,7 @@ class Evidence:
     scale: int = 0
     exponents: bool = False
     doubles: bool = True
-    forms: list[Type] = field(default_factory=lambda: list(_FORMS))
+    forms: list[Type] = field(default_factory=lambda: list(FORMS))
     first: dict[type, tuple[Any, int]] = field(default_factory=dict)
     but: str = ""
 
@@ -91,6 +94,9 @@ class Evidence:
         self.doubles = self.doubles and self.low >= -(2**53) and self.high <= 2**53
 
     def _look_at_decimal(self, value: Number) -> None:
+        if value in CONSTANTS:  # only a double is none
+            self.exponents = True
+            return
         plain = value.lstrip("-")
         mantissa, _, exponent = plain.lower().partition("e")
         whole, _, fraction = mantissa.partition(".")
@@ -109,6 +115,8 @@ class Evidence:
             return Type(Kind.JSONB), self._named()
         if kinds == {bool}:
             return Type(Kind.BOOLEAN), "true or false"
+        if kinds == {bytes}:
+            return Type(Kind.BYTEA), "binary values"
         if kinds <= {int, Number}:
             return self._number()
         if kinds == {str}:
@@ -136,7 +144,7 @@ class Evidence:
             why = f"decimals with up to {self.scale} places, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
         if self.doubles:
-            return Type(Kind.DOUBLE), "decimals with exponents"
+            return Type(Kind.DOUBLE), "decimals with exponents, or no numbers such as NaN"
         return TEXT, "numbers that no number type here holds exactly"
 
     def _whole(self) -> tuple[Type, str]:
@@ -169,6 +177,8 @@ def said(value: object) -> str:
 
 def is_double(value: str) -> bool:
     """Say whether a double names this number: 17 digits do, unless it over- or underflows."""
+    if value in CONSTANTS:
+        return True
     number = float(value)
     if number != 0 and len(value) <= text_sql.DOUBLE_DIGITS and math.isfinite(number):
         return True
@@ -182,6 +192,8 @@ def is_double(value: str) -> bool:
 
 def encode(values: Sequence[Any], kind: Type, encoder: Encoder) -> Encoded:
     """Return parsed JSON values as a column of `kind`."""
+    if kind.kind not in (Kind.BYTEA, Kind.JSONB) and bytes in set(map(type, values)):
+        values = [_base64(value) if type(value) is bytes else value for value in values]
     match kind.kind:
         case Kind.JSONB:
             made = [None if v is None else JSONB_VERSION + dumps(v).encode() for v in values]
@@ -218,9 +230,20 @@ def _decimals(values: Sequence[Any], kind: Type) -> Encoded | None:
         return None
 
 
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
 def dumps(value: object) -> str:
-    """Return a parsed value as JSON again, with every number as it was written."""
+    """Return a parsed value as JSON again, with every number as it was written.
+
+    Bytes become base64; NaN and the infinities, which JSON has not, strings.
+    """
     if type(value) is str:
+        return _quoted(value)
+    if type(value) is bytes:
+        return _quoted(_base64(value))
+    if type(value) is Number and value in CONSTANTS:
         return _quoted(value)
     if type(value) is dict:
         return "{" + ",".join(f"{_quoted(k)}:{dumps(v)}" for k, v in value.items()) + "}"

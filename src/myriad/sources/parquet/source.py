@@ -1,21 +1,15 @@
 """Parquet: one table a file; the schema says the types, and only some must be proven."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from myriad.errors import SourceEmpty, SourceError
-from myriad.model import TEXT, Column, Table, Type
-from myriad.sources.base import RejectSink, TableSource, Workspace
+from myriad.sources.base import TableSource, Workspace
 from myriad.sources.parquet import bounds
-from myriad.sources.parquet.types import convert, may_not_fit, type_of
-from myriad.sources.typing.batches import Sieve
-from myriad.sources.typing.values import encoder
+from myriad.sources.parquet.columns import ColumnsSource, explained
 from myriad.wording import number_of
 
 
@@ -24,39 +18,21 @@ def open_parquet(path: Path, origin: str, workspace: Workspace, *, name: str) ->
     return [ParquetSource(path, origin, workspace, name)]
 
 
-@contextmanager
-def _explained(origin: str) -> Iterator[None]:
-    try:
-        yield
-    # What damaged files bring Arrow's Python to say is not only its own errors.
-    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
-        raise SourceError(
-            f"{origin}: cannot be read as Parquet: {error}",
-            hint="It is damaged, cut off or encrypted. Fetch it again, or write it anew.",
-        ) from error
-
-
-class ParquetSource(TableSource):
+class ParquetSource(ColumnsSource):
     """One file; it is open only while it is read, for there may be thousands."""
 
+    what = "Parquet"
+
     def __init__(self, path: Path, origin: str, workspace: Workspace, name: str) -> None:
-        self.origin, self._name, self._path = origin, name, path
+        self.origin, self._path = origin, path
         self.size = path.stat().st_size
         if self.size == 0:
             raise SourceEmpty(origin)
-        self._rows_read = 0
-        self._encoder = encoder(workspace)
-        with _explained(origin), self._opened() as file:
-            self._schema = file.schema_arrow
-            if not len(self._schema):
-                raise SourceError(
-                    f"{origin}: it has no columns", hint="There is nothing to publish."
-                )
+        with explained(origin, self.what), self._opened() as file:
+            self.take(file.schema_arrow, name, workspace)
             self.records = self._counted(file)
             budget = workspace.memory_mb * 2**20 // 8
             self._batch_rows = bounds.batch_rows(path, file, budget, origin)
-            self._types = [type_of(field.type) for field in self._schema]
-            self._believe()
 
     def _opened(self) -> pq.ParquetFile:
         return pq.ParquetFile(
@@ -80,83 +56,17 @@ class ParquetSource(TableSource):
             )
         return metadata.num_rows
 
-    def _believe(self) -> None:
-        columns = tuple(
-            Column(field.name, field.name, kind, why, not_null=not field.nullable)
-            for field, (kind, why) in zip(self._schema, self._types, strict=True)
-        )
-        self.table = Table(self._name, self._name, columns)
-
-    def prove(self) -> None:
-        """Look at the values of columns whose type does not vouch for them; see TableSource."""
-        first = 1
-        for batch in self._batches():
-            for at, field in enumerate(self._schema):
-                kind, why = self._types[at]
-                if may_not_fit(field.type, kind):
-                    with _explained(self.origin):
-                        misfits = convert(batch.column(at), kind, self._encoder).misfits
-                    if misfits:
-                        row = first + misfits[0]
-                        self._types[at] = (TEXT, f"{why}, but {kind} cannot hold row {row}")
-            first += batch.num_rows
-        self._believe()
-
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        with _explained(self.origin):
+        with explained(self.origin, self.what):
             file = self._opened()
         with file:
-            with _explained(self.origin):
+            with explained(self.origin, self.what):
                 batches = file.iter_batches(self._batch_rows, use_threads=False)
             while True:
-                with _explained(self.origin):
+                with explained(self.origin, self.what):
                     batch = next(batches, None)
                     if batch is not None and batch.num_columns != len(self._schema):
                         raise ValueError("it has a column that is made of nothing")
                 if batch is None:
                     return
                 yield batch
-
-    def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
-        self._rows_read = 0
-        sieve = Sieve(self.origin, self.table, types, reject)
-        for batch in self._batches():
-            with _explained(self.origin):
-                encoded = [
-                    convert(column, kind, self._encoder)
-                    for column, kind in zip(batch.columns, types, strict=True)
-                ]
-            yield sieve.batch(encoded, _Rows(batch, self._rows_read + 1))
-            self._rows_read += batch.num_rows
-
-    def progress(self) -> float:
-        """Return the share of the rows read so far."""
-        return self._rows_read / max(self.records, 1)
-
-    def close(self) -> None:
-        """Let go of what converts."""
-        self._encoder.close()
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a batch, for those who refuse some; see `batches.Records`."""
-
-    batch: pa.RecordBatch
-    first: int
-
-    def record(self, at: int) -> tuple[int, str]:
-        """Return number and values of a row."""
-        values = (_shown(column, at, repr) for column in self.batch.columns)
-        return self.first + at, f"({', '.join(values)})"
-
-    def value(self, at: int, column: int) -> str:
-        """Return one of its values."""
-        return _shown(self.batch.column(column), at, str)
-
-
-def _shown(column: "pa.Array[Any]", at: int, shown: Callable[[object], str]) -> str:
-    try:
-        return shown(column[at : at + 1].to_pylist()[0])
-    except (ValueError, UnicodeDecodeError):  # nanoseconds, or text that is not UTF-8
-        return "…"

@@ -74,6 +74,9 @@ def may_not_fit(kind: pa.DataType, chosen: Type) -> bool:
 
 def convert(array: Values, kind: Type, encoder: Encoder) -> Encoded:
     """Return an Arrow column of whatever type as a column of `kind`; nothing is rounded."""
+    if kind == TEXT and array.type == pa.uuid():
+        texts = [None if value is None else str(value) for value in array.to_pylist()]
+        return Encoded(pa.array(texts, pa.string()))
     array = _plain(array)
     broken: Mapping[int, str] = {}
     if pa.types.is_string(array.type):

@@ -81,3 +81,8 @@ def head(path: Path, size: int = HEAD, begin: int = 0) -> bytes:
     with path.open("rb") as file:
         file.seek(begin)
         return file.read(size)
+
+
+def tail(path: Path, size: int = 4 * HEAD) -> bytes:
+    """Return the last `size` bytes of a file."""
+    return head(path, size, max(0, path.stat().st_size - size))

@@ -77,7 +77,7 @@ def refuse_binary(path: Path, origin: str) -> None:
     if control > max(_BINARY_LEAST, _BINARY_SHARE * len(start)):
         raise SourceError(
             f"{origin}: this is not text ({control} control bytes in the first {len(start)})",
-            hint="CSV, TSV and JSON Lines are text; Parquet and SQLite need their own endings.",
+            hint="CSV, TSV and JSON are text. What other formats are is seen by their content.",
         )
 
 

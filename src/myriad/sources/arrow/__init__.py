@@ -1,0 +1,1 @@
+"""Arrow's own files, ORC and Avro: their types are declared."""

@@ -1,0 +1,106 @@
+"""Read BSON, in a process of its own: each document becomes a line of Extended JSON.
+
+https://bsonspec.org/spec.html; the archive's form is that of mongo-tools, `common/archive`.
+"""
+
+import base64
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import bson
+from bson import codec_options, datetime_ms
+
+from myriad.sources.apart.writing import Folder, Lines, Refused
+
+ARCHIVE = b"\x6d\xe2\x99\x81"
+_END = b"\xff\xff\xff\xff"
+_LEAST = 5  # bytes of an empty document
+_MOST = 48 << 20  # MongoDB's own limit is 16 MB, and a little more for its internal ones
+MOST_TABLES = 1000
+_OPTIONS: Any = codec_options.CodecOptions(
+    datetime_conversion=codec_options.DatetimeConversion.DATETIME_MS,
+)
+
+
+def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
+    """Write the documents, those of each collection in a file of its own."""
+    with path.open("rb") as file:
+        if file.read(len(ARCHIVE)) == ARCHIVE:
+            return {"tables": _archive(file, folder)}
+        file.seek(0)
+        lines = folder.lines("0.jsonl")
+        for data in _documents(file):
+            lines.text(_json(data))
+        lines.close()
+    return {"tables": [{"name": "", "file": "0.jsonl", "records": lines.written}]}
+
+
+def _documents(file: BinaryIO) -> Iterator[bytes]:
+    """Yield documents up to the end of the file; each says how long it is."""
+    while head := file.read(4):
+        if head == _END:
+            return
+        yield head + _rest(file, head)
+
+
+def _rest(file: BinaryIO, head: bytes) -> bytes:
+    size = struct.unpack("<i", head)[0] if len(head) == 4 else 0  # noqa: PLR2004 - bytes of an int
+    place = file.tell() - len(head)
+    if not _LEAST <= size <= _MOST:
+        raise Refused(
+            f"no document begins at byte {place:,}", "Is it BSON, as mongodump writes it?"
+        )
+    data = file.read(size - 4)
+    if len(data) != size - 4 or data[-1:] != b"\0":
+        raise Refused(f"the document at byte {place:,} breaks off", "")
+    return data
+
+
+def _json(data: bytes) -> str:
+    return json.dumps(bson.decode(data, _OPTIONS), ensure_ascii=False, default=_marked)
+
+
+def _marked(value: Any) -> object:  # noqa: ANN401
+    """Return a value that JSON has not as Extended JSON writes it."""
+    match value:
+        case bson.ObjectId():
+            return {"$oid": str(value)}
+        case datetime_ms.DatetimeMS():
+            return {"$date": {"$numberLong": str(int(value))}}
+        case bson.Decimal128():
+            return {"$numberDecimal": str(value)}
+        case bson.Timestamp():
+            return {"$timestamp": {"t": value.time, "i": value.inc}}
+        case bson.Regex():
+            return {"$regularExpression": {"pattern": str(value.pattern), "options": ""}}
+        case bson.DBRef():
+            return {"$ref": value.collection, "$id": value.id}
+        case bytes():
+            kind = getattr(value, "subtype", 0)
+            text = base64.b64encode(value).decode()
+            return {"$binary": {"base64": text, "subType": f"{kind:02x}"}}
+    return str(value)  # MinKey, MaxKey
+
+
+def _archive(file: BinaryIO, folder: Folder) -> list[dict[str, Any]]:
+    list(_documents(file))  # what mongodump says of itself and of the collections
+    made: dict[str, Lines] = {}
+    while head := file.read(4):
+        said = bson.decode(head + _rest(file, head), _OPTIONS)
+        name = f"{said['db']}.{said['collection']}"
+        if name not in made:
+            if len(made) >= MOST_TABLES:
+                raise Refused(f"it has more than {MOST_TABLES:,} collections", "Dump fewer.")
+            made[name] = folder.lines(f"{len(made)}.jsonl")
+        for data in _documents(file):
+            made[name].text(_json(data))
+    for lines in made.values():
+        lines.close()
+    return [
+        {"name": name.partition(".")[2], "file": f"{number}.jsonl", "records": lines.written}
+        for number, (name, lines) in enumerate(made.items())
+        if lines.written
+    ]

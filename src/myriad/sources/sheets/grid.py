@@ -1,0 +1,192 @@
+"""Where in a grid of cells the table is: behind titles, below a header, above footnotes."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+Row = Sequence[Any]
+HEAD = 200  # rows among which the header is
+CHUNK = 4096
+SHOWN = 5  # rows that are no part of a table, in a note
+_YEARS = range(1900, 2101)
+# Where a merged cell begins and ends: row and column, from 0, within the grid.
+Merged = tuple[int, int, int, int]
+
+
+@dataclass
+class Grid:
+    """The table that was found; rows and columns count from 0.
+
+    Attributes:
+        names: of all columns of the grid; None for those that hold nothing.
+        first, end: the rows of records.
+        mixed: columns with dates, some of which have a time.
+        notes: what was left out, and why.
+        counts: cells with something in them, by row.
+    """
+
+    names: list[str | None] = field(default_factory=list)
+    first: int = 0
+    end: int = 0
+    mixed: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    classes: list[set[type]] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """How many rows hold something."""
+        return sum(1 for count in self.counts[self.first : self.end] if count)
+
+
+def found(rows: Iterable[Row], merged: Sequence[Merged]) -> Grid:
+    """Return where the table is among all rows of a sheet."""
+    grid, head = Grid(), list[Row]()
+    for chunk in _chunks(rows):
+        head += chunk[: HEAD - len(head)]
+        grid.counts += [len(row) - row.count("") for row in chunk]
+        columns = [set(map(type, column)) for column in _turned(chunk)]
+        grid.classes += [set() for _ in range(len(columns) - len(grid.classes))]
+        for known, new in zip(grid.classes, columns, strict=False):
+            known.update(new)
+    if not any(grid.counts):
+        return grid
+    both = {dt.date, dt.datetime}
+    grid.mixed = {at for at, kinds in enumerate(grid.classes) if kinds >= both}
+    top = _top(grid.counts, head)
+    _name(grid, head, top, merged)
+    _leave_out(grid, top)
+    return grid
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    source = iter(rows)
+    while chunk := list(islice(source, CHUNK)):
+        yield chunk
+
+
+def _turned(rows: Sequence[Row]) -> Iterator[Row]:
+    return zip(*rows, strict=True)
+
+
+def _top(counts: Sequence[int], head: Sequence[Row]) -> int:
+    """Return the first row that is as wide as the table: those before are titles."""
+    width = max(counts[: len(head)])
+    return next(at for at, count in enumerate(counts[: len(head)]) if 2 * count > width)
+
+
+def _name(grid: Grid, head: Sequence[Row], top: int, merged: Sequence[Merged]) -> None:
+    """Take the names from the header, in one row or two; without one make them."""
+    groups = None
+    if top and any(row == top - 1 and right > left for row, left, _, right in merged):
+        whole = [m for m in merged if m[0] == top - 1 and m[3] - m[1] + 1 >= len(head[top])]
+        groups = None if whole else top - 1
+    if groups is None and _is_header(head[top]) and _spans(top, merged) and len(head) > top + 1:
+        below = head[top + 1]
+        if _is_header(below):
+            groups, top = top, top + 1
+    used = [bool(kinds - {str}) or _texts(kinds, head, at) for at, kinds in enumerate(grid.classes)]
+    if _is_header(head[top]) and any(grid.counts[top + 1 :]):
+        grid.first = top + 1
+        texts = [_text(cell) for cell in head[top]]
+        if groups is not None:
+            texts = _joined(_filled(head[groups], groups, merged), texts)
+    else:
+        grid.first, texts = top, ["" for _ in head[top]]
+        grid.notes.append("no row of names was found above the records")
+    made = [text or (f"column_{at + 1}" if used[at] else None) for at, text in enumerate(texts)]
+    grid.names = _unique(made)
+    grid.end = len(grid.counts)
+    last = groups if groups is not None else top
+    for at in range(last if grid.first > top else top):
+        if grid.counts[at]:
+            grid.notes.append(
+                f"row {at + 1} is above the table, and no part of it: {_shown(head[at])}"
+            )
+
+
+def _texts(kinds: set[type], head: Sequence[Row], at: int) -> bool:
+    return str in kinds and (len(head) == HEAD or any(row[at] for row in head))
+
+
+def _spans(row: int, merged: Sequence[Merged]) -> bool:
+    return any(top == row and right > left for top, left, _, right in merged)
+
+
+def _is_header(row: Row) -> bool:
+    """Say whether a row holds names: texts, or years beside a text."""
+    cells = [cell for cell in row if cell != ""]
+    texts = sum(isinstance(cell, str) for cell in cells)
+    years = sum(type(cell) in (int, float) and cell in _YEARS for cell in cells)
+    return bool(texts) and texts + years == len(cells)
+
+
+def _filled(row: Row, at: int, merged: Sequence[Merged]) -> list[str]:
+    """Return the texts of a row, those of merged cells over all that they span."""
+    texts = [_text(cell) for cell in row]
+    for top, left, _, right in merged:
+        if top == at:
+            for column in range(left, min(right + 1, len(texts))):
+                texts[column] = texts[left]
+    return texts
+
+
+def _joined(above: Sequence[str], below: Sequence[str]) -> list[str]:
+    pairs = zip(above, below, strict=True)
+    return [one if one == two else f"{one} {two}".strip() for one, two in pairs]
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return " ".join(str(cell).split())
+
+
+def _unique(names: Sequence[str | None]) -> list[str | None]:
+    taken: set[str] = {name for name in names if name}
+    seen: set[str] = set()
+    made: list[str | None] = []
+    for name in names:
+        chosen, number = name, 1
+        while chosen is not None and chosen in seen:
+            number += 1
+            chosen = f"{name}_{number}"
+            if chosen in taken:
+                continue
+        if chosen is not None:
+            seen.add(chosen)
+        made.append(chosen)
+    return made
+
+
+def _leave_out(grid: Grid, top: int) -> None:
+    """Leave out what stands below the table, behind an empty row, in one cell a row."""
+    width = max(grid.counts[top : top + HEAD])
+    end = len(grid.counts)
+    while end > grid.first and grid.counts[end - 1] <= 1:
+        end -= 1
+    behind = grid.counts[end:]
+    empty = next((at for at, count in enumerate(behind) if not count), None)
+    if width > 1 and empty is not None and any(behind[empty:]):
+        grid.end = end + empty
+
+
+def below(grid: Grid, rows: Iterable[Row]) -> list[str]:
+    """Return notes on the rows below the table, of those given, which are all."""
+    left = [at for at in range(grid.end, len(grid.counts)) if grid.counts[at]]
+    if not left:
+        return []
+    shown = islice(rows, left[0], None)
+    named = [
+        f"row {at + 1} is below the table, and no part of it: {_shown(row)}"
+        for at, row in enumerate(shown, left[0])
+        if any(cell != "" for cell in row)
+    ]
+    more = [f"and {len(named) - SHOWN} more rows below the table"] if len(named) > SHOWN else []
+    return named[:SHOWN] + more
+
+
+def _shown(row: Row) -> str:
+    return repr(" ".join(_text(cell) for cell in row if cell != "")[:80])

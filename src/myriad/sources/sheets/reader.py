@@ -1,0 +1,155 @@
+"""Read a workbook, in a process of its own: each sheet's table becomes JSON records."""
+
+import datetime as dt
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import python_calamine as calamine
+
+from myriad.sources.apart.writing import Folder, Refused
+from myriad.sources.sheets import grid, ods, xlsx
+from myriad.sources.sheets.grid import Grid
+from myriad.wording import number_of
+
+MOST_SHEETS = 1000
+_ZIPPED = b"PK"
+_DAMAGED = "It is damaged or cut off. Open it in its program and save it anew."
+
+
+def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
+    """Write the tables of the sheets that are asked for; return what they are."""
+    # Under a name without an ending it looks at the content.
+    plain = folder.path / "book"
+    try:
+        plain.symlink_to(ods.plain(path, folder) if zipfile.is_zipfile(path) else path)
+        with calamine.CalamineWorkbook.from_path(plain) as book:
+            chosen, left = _chosen(book, options.get("sheet"))
+            made = [_Sheet(path, book, name).written(folder, at) for at, name in enumerate(chosen)]
+    except calamine.PasswordError:
+        raise Refused("the workbook has a password", "Save it without one.") from None
+    except (calamine.CalamineError, zipfile.BadZipFile) as error:
+        raise Refused(f"this is no workbook that can be read: {error}", _DAMAGED) from None
+    tables = [table for table in made if table["columns"]]
+    left += [f"{table['sheet']} (empty)" for table in made if not table["columns"]]
+    return {"tables": tables, "left": left}
+
+
+def _chosen(book: calamine.CalamineWorkbook, asked: str | None) -> tuple[list[str], list[str]]:
+    """Return the sheets to read, and those that are not, each with the reason."""
+    names = [sheet.name for sheet in book.sheets_metadata]
+    if asked is not None:
+        same = [name for name in names if name == asked]
+        same = same or [name for name in names if name.casefold() == asked.casefold()]
+        if not same:
+            known = ", ".join(names[:20])
+            raise Refused(f"there is no sheet {asked!r}", f"It has: {known}.")
+        return same[:1], [name for name in names if name != same[0]]
+    if len(names) > MOST_SHEETS:
+        raise Refused(f"it has {len(names):,} sheets", "Say which one: --sheet NAME.")
+    read, left = list[str](), list[str]()
+    for sheet in book.sheets_metadata:
+        if sheet.typ != calamine.SheetTypeEnum.WorkSheet:
+            left.append(f"{sheet.name} (no table)")
+        elif sheet.visible != calamine.SheetVisibleEnum.Visible:
+            left.append(f"{sheet.name} (hidden)")
+        else:
+            read.append(sheet.name)
+    return read, left
+
+
+@dataclass
+class _Sheet:
+    """One sheet on its way to JSON."""
+
+    path: Path
+    book: calamine.CalamineWorkbook
+    name: str
+
+    def written(self, folder: Folder, number: int) -> dict[str, Any]:
+        """Write the table of the sheet; return what it is."""
+        sheet = self.book.get_sheet_by_name(self.name)
+        start = sheet.start or (0, 0)
+        merged = [
+            (top, left - start[1], bottom, right - start[1])
+            for (top, left), (bottom, right) in sheet.merged_cell_ranges or ()
+        ]
+        table = grid.found(sheet.iter_rows(), merged)
+        answer = {"sheet": self.name, "file": f"{number}.jsonl", "columns": [], "notes": []}
+        if not table.names:
+            return answer
+        look = self._look(table)
+        notes = [*table.notes, *grid.below(table, sheet.iter_rows())]
+        if look is not None and look.errors:
+            notes.append(f"{number_of(look.errors, 'cell')} with an error, such as #N/A: null")
+        zeros = look.zeros if look is not None else {}
+        padded = {column - start[1]: width for column, width in zeros.items()}
+        lines = folder.lines(answer["file"])  # type: ignore[arg-type]
+        self._write(sheet, table, padded, lines.add)
+        lines.close()
+        named = [name for name in table.names if name is not None]
+        return {**answer, "columns": named, "notes": notes, "records": lines.written}
+
+    def _look(self, table: Grid) -> xlsx.Look | None:
+        """Look at the XML beside calamine; raises Refused if the two read different rows."""
+        with self.path.open("rb") as file:
+            if file.read(2) != _ZIPPED:
+                return None
+        look = xlsx.look(self.path, self.name)
+        filled = sum(1 for count in table.counts if count)
+        if look is not None and not look.least <= filled <= look.most:
+            raise Refused(
+                f"sheet {self.name}: {look.most:,} rows hold something, {filled:,} were read",
+                _DAMAGED,
+            )
+        return look
+
+    @staticmethod
+    def _write(
+        sheet: calamine.CalamineSheet,
+        table: Grid,
+        padded: dict[int, int],
+        add: Callable[[dict[str, Any], int], None],
+    ) -> None:
+        special = [(at, table.names[at], width) for at, width in padded.items()]
+        stamps = [name for at, name in enumerate(table.names) if at in table.mixed]
+        for number, row in enumerate(sheet.iter_rows(), 1):
+            if number <= table.first or not table.counts[number - 1]:
+                continue
+            if number > table.end:
+                break
+            record = _record(table.names, row)
+            for at, name, width in special:
+                if name in record and type(row[at]) in (int, float):
+                    record[name] = str(record[name]).zfill(width)
+            for name in stamps:
+                if type(record.get(name)) is str and len(record[name]) == len("2024-01-31"):
+                    record[name] += "T00:00:00"
+            add(record, number)
+
+
+def _record(names: Sequence[str | None], row: Sequence[Any]) -> dict[Any, Any]:
+    return {
+        name: cell if type(cell) in (str, bool, int) else _plain(cell)
+        for name, cell in zip(names, row, strict=False)
+        if cell != "" and name is not None
+    }
+
+
+def _plain(cell: object) -> object:
+    if isinstance(cell, float):
+        return int(cell) if cell.is_integer() and abs(cell) < 2**53 else cell
+    if isinstance(cell, dt.timedelta):
+        return _span(cell)
+    return cell.isoformat() if isinstance(cell, (dt.date, dt.time)) else str(cell)
+
+
+def _span(span: dt.timedelta) -> str:
+    """Return a time of more than a day as workbooks show it: `51:00:00`."""
+    sign, span = ("-", -span) if span < dt.timedelta(0) else ("", span)
+    minutes, seconds = divmod(span.days * 86400 + span.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{span.microseconds:06}" if span.microseconds else ""
+    return f"{sign}{hours}:{minutes:02}:{seconds:02}{fraction}"

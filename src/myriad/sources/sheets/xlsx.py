@@ -1,0 +1,144 @@
+"""What calamine does not tell of an .xlsx file: formats that show zeros, errors, rows.
+
+ECMA-376, part 1, section 18: `c/@s` names an entry of `cellXfs`, whose `numFmtId` names a format.
+"""
+
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import join, normpath
+
+CHUNK = 1 << 20
+MOST = 32 << 20  # bytes of a part that is read whole
+_SHEET = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
+_RELATION = re.compile(rb"<(?:\w+:)?Relationship\s[^>]*>")
+_FORMAT = re.compile(rb"<(?:\w+:)?numFmt\s[^>]*>")
+_XFS = re.compile(rb"<(?:\w+:)?cellXfs[\s>].*?</(?:\w+:)?cellXfs>", re.DOTALL)
+_XF = re.compile(rb"<(?:\w+:)?xf\s[^>]*>")
+_CELL = re.compile(rb"<c\s([^>]*)>")
+_ZEROS = re.compile(r'0{2,}|"?(?:0+)"?')
+_NUMBER = re.compile(rb"<c(?![^>]*\st=)[^>/]*><v>")
+
+
+@dataclass
+class Look:
+    """What the XML of a sheet says by itself.
+
+    Attributes:
+        least, most: how many rows have a cell with a number, and with anything.
+        errors: cells that hold one, such as #N/A.
+        zeros: column, from 0, → how many digits all of its numbers are shown with.
+    """
+
+    least: int = 0
+    most: int = 0
+    errors: int = 0
+    zeros: dict[int, int] = field(default_factory=dict)
+
+
+def look(path: Path, sheet: str) -> Look | None:
+    """Look at a sheet of a workbook; None where its XML is written in another way."""
+    with zipfile.ZipFile(path) as archive:
+        part = _part(archive, sheet)
+        if part is None:
+            return None
+        widths = _widths(archive)
+        found, numbers, wide = Look(), Counter[int](), Counter[tuple[int, int]]()
+        with archive.open(part) as file:
+            for row in _rows(file):
+                found.most += b"<v>" in row or b"<is>" in row or b"<v " in row
+                found.least += _NUMBER.search(row) is not None
+                found.errors += row.count(b't="e"')
+                if widths:
+                    _count(row, widths, numbers, wide)
+        if not found.most:
+            return None
+        for (column, width), count in wide.items():
+            if width and count == numbers[column]:
+                found.zeros[column] = width
+        return found
+
+
+def _rows(file: Iterator[bytes] | zipfile.ZipExtFile) -> Iterator[bytes]:
+    """Yield the XML of one row after the other, and what is before the first."""
+    assert isinstance(file, zipfile.ZipExtFile)  # noqa: S101 - it has `read`
+    rest = b""
+    while data := file.read(CHUNK):
+        *rows, rest = (rest + data).split(b"<row")
+        yield from rows
+        if len(rest) > MOST:
+            raise MemoryError
+    yield rest
+
+
+def _count(
+    row: bytes, widths: dict[bytes, int], numbers: Counter[int], wide: Counter[tuple[int, int]]
+) -> None:
+    for cell in _CELL.finditer(row):
+        said = cell[1]
+        kind = _attribute(said, b"t")
+        if kind in (b"", b"n") and not said.endswith(b"/"):
+            column = _column(_attribute(said, b"r"))
+            numbers[column] += 1
+            wide[column, widths.get(_attribute(said, b"s"), 0)] += 1
+
+
+def _part(archive: zipfile.ZipFile, sheet: str) -> str | None:
+    names = set(archive.namelist())
+    if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= names:
+        return None
+    wanted = sheet.encode()
+    relation = b""
+    for tag in _SHEET.findall(_whole(archive, "xl/workbook.xml")):
+        if _plain(_attribute(tag, b"name")) == wanted:
+            relation = _attribute(tag, rb"\w+:id")
+    for tag in _RELATION.findall(_whole(archive, "xl/_rels/workbook.xml.rels")):
+        if relation and _attribute(tag, b"Id") == relation:
+            target = _attribute(tag, b"Target").decode(errors="replace")
+            part = normpath(join("xl", target)).lstrip("/")
+            return part if part in names else None
+    return None
+
+
+def _widths(archive: zipfile.ZipFile) -> dict[bytes, int]:
+    """Return the styles that show a number with leading zeros, and how many digits."""
+    if "xl/styles.xml" not in archive.namelist():
+        return {}
+    styles = _whole(archive, "xl/styles.xml")
+    formats: dict[bytes, int] = {}
+    for tag in _FORMAT.findall(styles):
+        code = _plain(_attribute(tag, b"formatCode")).decode(errors="replace")
+        if re.fullmatch(r"0{2,}", code):
+            formats[_attribute(tag, b"numFmtId")] = len(code)
+    found = _XFS.search(styles)
+    cells = _XF.findall(found[0]) if found else []
+    pairs = ((at, formats.get(_attribute(tag, b"numFmtId"))) for at, tag in enumerate(cells))
+    return {str(at).encode(): width for at, width in pairs if width}
+
+
+def _whole(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as file:
+        return file.read(MOST)
+
+
+def _attribute(tag: bytes, name: bytes) -> bytes:
+    found = re.search(rb"(?:^|\s)" + name + rb"=[\"']([^\"']*)[\"']", tag)
+    return found[1] if found else b""
+
+
+def _plain(text: bytes) -> bytes:
+    for entity, mark in ((b"lt", b"<"), (b"gt", b">"), (b"quot", b'"'), (b"apos", b"'")):
+        text = text.replace(b"&" + entity + b";", mark)
+    return text.replace(b"&amp;", b"&")
+
+
+def _column(reference: bytes) -> int:
+    number = 0
+    for letter in reference:
+        if not ord("A") <= letter <= ord("Z"):
+            break
+        number = number * 26 + letter - ord("A") + 1
+    return number - 1

@@ -1,0 +1,1 @@
+"""XML: the element that repeats becomes the rows."""

@@ -1,0 +1,106 @@
+"""Workbooks, documents and typed files come into PostgreSQL with the values that they hold."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from myriad.errors import PublishError, SourceError
+from tests.every_format import MAKERS, NAMES, wanted
+from tests.harness import run
+from tests.publishing import Place
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_value_comes_from_a_file_and_from_standard_input(place: Place, name: str) -> None:
+    MAKERS[name](path := place.folder / name)
+    place.publish(path, table="filed")
+    into = ("--database", place.database, "--table", "piped")
+    home = place.installation.home
+    done = run(home, "publish", "-", *into, given=path.read_bytes(), folder=place.folder)
+    assert done.returncode == 0, done.stderr
+    chosen = ", ".join(NAMES)
+    for table in ("filed", "piped"):
+        rows = place.ask(f"SELECT {chosen} FROM {table} ORDER BY id")
+        plain = [
+            tuple(v.astimezone(dt.UTC) if getattr(v, "tzinfo", None) else v for v in row)
+            for row in rows
+        ]
+        assert plain == wanted(name), table
+
+
+ORDERS = [
+    {"id": 7, "who": {"name": "Rose"}, "items": [{"sku": "a", "off": [{"p": 1}]}, {"sku": "b"}]},
+    {"id": 8, "who": {"name": "Bo"}, "items": []},
+]
+
+
+def test_what_is_nested_becomes_tables_that_hang_together(place: Place) -> None:
+    path = place.write("shop.json", json.dumps({"orders": ORDERS, "count": 2}))
+    report = place.publish(path, table="orders", read=_nested("tables"))
+    assert [table.table.name for table in report.tables] == [
+        "orders",
+        "orders_items",
+        "orders_items_off",
+    ]
+    assert place.ask(
+        "SELECT who_name, i.position, sku, p FROM orders o"
+        " JOIN orders_items i ON i.orders_id = o.id"
+        " LEFT JOIN orders_items_off f"
+        " ON (f.orders_id, f.items_position) = (i.orders_id, i.position) ORDER BY 1, 2"
+    ) == [("Rose", 1, "a", 1), ("Rose", 2, "b", None)]
+    keys = (
+        "SELECT count(*) FROM pg_constraint"
+        " WHERE contype = %s AND connamespace = 'public'::regnamespace"
+    )
+    assert (place.one(keys, ["p"]), place.one(keys, ["f"])) == (3, 2)
+
+
+def test_how_a_file_is_read_is_remembered(place: Place) -> None:
+    text = json.dumps({"a": [{"x": {"y": 1}}], "b": [{"z": 2}]})
+    path = place.write("two.json", text)
+    with pytest.raises(SourceError, match="several lists of records"):
+        place.publish(path)
+    place.publish(path, read=_nested("columns", "a"))
+    path.write_text(text.replace("1", "5"))
+    report = place.publish(path)
+    assert report.tables[0].used == "--records a --nested columns"
+    assert place.ask("SELECT x_y FROM two") == [(5,)]
+
+
+def test_a_sheet_is_remembered(place: Place) -> None:
+    import openpyxl  # noqa: PLC0415
+
+    book = openpyxl.Workbook()
+    book.active.append(("a",))
+    book.active.append((1,))
+    second = book.create_sheet("Wanted")
+    second.append(("b",))
+    second.append((2,))
+    book.save(path := place.folder / "book.xlsx")
+    place.publish(path, read=_read(sheet="Wanted"))
+    report = place.publish(path)
+    assert [table.table.name for table in report.tables] == ["book"]
+    assert place.ask("SELECT b FROM book") == [(2,)]
+    assert any("not read: Sheet" in note for note in report.tables[0].table.notes)
+
+
+def test_a_damaged_file_changes_nothing(place: Place) -> None:
+    path = place.folder / "t.xlsx"
+    MAKERS["t.xlsx"](path)
+    place.publish(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises((SourceError, PublishError)):
+        place.publish(path)
+    assert place.one("SELECT count(*) FROM t") == 4
+
+
+def _nested(nested: str, records: str | None = None) -> Any:
+    return _read(nested=nested, records=records)
+
+
+def _read(**options: Any) -> Any:
+    from myriad.sources.options import ReadOptions  # noqa: PLC0415
+
+    return ReadOptions(**options)

@@ -1,0 +1,238 @@
+import datetime as dt
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from myriad.errors import SourceError
+from myriad.sources.sheets import xlsx as xml
+from tests import workbooks
+from tests.apart import notes, stay_here, table, tables
+from tests.workbooks import cell, line, ods, raw, rows_of, xlsx
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    stay_here(monkeypatch)
+
+
+def made(folder: Path, *rows: tuple[Any, ...]) -> tuple[dict[str, str], list[Any]]:
+    return table(xlsx(folder / "book.xlsx", rows_of(*rows)), folder / "work")
+
+
+def test_every_kind_of_cell_comes_back_as_it_is(tmp_path: Path) -> None:
+    day, moment = dt.date(2024, 2, 29), dt.datetime.fromisoformat("2024-02-29T13:14:15.250")
+    kinds, values = made(
+        tmp_path,
+        ("whole", "decimal", "text", "flag", "day", "moment", "time", "code"),
+        (1, 2.5, "Rose", True, day, moment, dt.time(12, 30), "007"),
+        (-2, 0.1, "", False, day, day, dt.time(0, 0, 1), "12"),
+        (None, None, None, None, None, None, None, None),
+        (2**40, 3, " ü ", None, None, None, None, "x"),
+    )
+    assert kinds == {
+        "whole": "bigint",
+        "decimal": "numeric",
+        "text": "text",
+        "flag": "boolean",
+        "day": "date",
+        "moment": "timestamp",
+        "time": "time",
+        "code": "text",
+    }
+    midnight = dt.datetime.fromisoformat("2024-02-29T00:00:00")
+    assert values == [
+        (1, Decimal("2.5"), "Rose", True, day, moment, dt.time(12, 30), "007"),
+        (-2, Decimal("0.1"), None, False, day, midnight, dt.time(0, 0, 1), "12"),
+        (2**40, Decimal(3), " ü ", None, None, None, None, "x"),
+    ]
+
+
+def test_titles_empty_rows_and_columns_and_footnotes_are_no_part_of_the_table(
+    tmp_path: Path,
+) -> None:
+    def fill(sheet: Any) -> None:
+        sheet["C2"] = "Sales of the year"
+        for at, row in enumerate([("id", "who", None, "total"), (1, "Rose", None, 2.5)]):
+            for column, value in enumerate(row):
+                sheet.cell(4 + at, 3 + column, value)
+        sheet["C7"], sheet["D7"] = 2, "Bo"
+        sheet["C9"] = "Source: the cellar"
+
+    path = xlsx(tmp_path / "b.xlsx", fill)
+    kinds, values = table(path, tmp_path / "work")
+    assert list(kinds) == ["id", "who", "total"]
+    assert values == [(1, "Rose", Decimal("2.5")), (2, "Bo", None)]
+    told = notes(path, tmp_path / "work")
+    assert "row 2 is above the table, and no part of it: 'Sales of the year'" in told
+    assert "row 9 is below the table, and no part of it: 'Source: the cellar'" in told
+
+
+def test_a_header_of_merged_cells_names_columns_in_two_rows(tmp_path: Path) -> None:
+    def fill(sheet: Any) -> None:
+        rows_of(
+            ("land", 2023, None, 2024, None), (None, "in", "out", "in", "out"), ("CH", 1, 2, 3, 4)
+        )(sheet)
+        for cells in ("A1:A2", "B1:C1", "D1:E1"):
+            sheet.merge_cells(cells)
+
+    kinds, values = table(xlsx(tmp_path / "b.xlsx", fill), tmp_path / "work")
+    assert list(kinds) == ["land", "2023 in", "2023 out", "2024 in", "2024 out"]
+    assert values == [("CH", 1, 2, 3, 4)]
+
+
+def test_numbers_keep_the_zeros_that_their_format_shows(tmp_path: Path) -> None:
+    def fill(sheet: Any) -> None:
+        rows_of(("zip", "n"), (1234, 1), (98765, 2))(sheet)
+        for row in (2, 3):
+            sheet.cell(row, 1).number_format = "00000"
+
+    kinds, values = table(xlsx(tmp_path / "b.xlsx", fill), tmp_path / "work")
+    assert (kinds["zip"], values) == ("text", [("01234", 1), ("98765", 2)])
+
+
+def test_a_cell_with_an_error_is_null_and_told(tmp_path: Path) -> None:
+    text = (
+        '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" t="inlineStr"><is>'
+        '<t>b</t></is></c></row><row r="2"><c r="A2"><v>1</v></c><c r="B2" t="e"><v>#N/A</v></c>'
+        '</row><row r="3"><c r="A3"><v>2</v></c><c r="B3"><v>5</v></c></row>'
+    )
+    path = raw(tmp_path / "b.xlsx", text)
+    assert table(path, tmp_path / "work")[1] == [(1, None), (2, 5)]
+    assert "1 cell with an error" in notes(path, tmp_path / "work")
+
+
+def test_each_sheet_is_a_table_and_one_can_be_chosen(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "In"
+    rows_of(("a",), (1,))(book.active)
+    rows_of(("b",), ("x",))(book.create_sheet("Out"))
+    book.create_sheet("Empty")
+    rows_of(("c",), (3,))(hidden := book.create_sheet("Secret"))
+    hidden.sheet_state = "hidden"
+    book.create_chartsheet("Chart")
+    book.save(path := tmp_path / "b.xlsx")
+    work = tmp_path / "work"
+    assert {name: rows for name, (_, rows) in tables(path, work).items()} == {
+        "b_In": [(1,)],
+        "b_Out": [("x",)],
+    }
+    assert "not read: Secret (hidden), Chart (no table), Empty (empty)" in notes(path, work)
+    assert tables(path, work, sheet="secret") == {"b": ({"c": "bigint"}, [(3,)])}
+    with pytest.raises(SourceError, match="there is no sheet 'Nowhere'") as caught:
+        tables(path, work, sheet="Nowhere")
+    assert "In, Out, Empty" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "values"),
+    [
+        (((1, 2), (3, 4)), ["column_1", "column_2"], [(1, 2), (3, 4)]),
+        ((("land", 2023, 2024), ("CH", 1, 2)), ["land", "2023", "2024"], [("CH", 1, 2)]),
+        ((("a", "a", None), (1, 2, 3)), ["a", "a_2", "column_3"], [(1, 2, 3)]),
+        ((("a", "b"),), ["column_1", "column_2"], [("a", "b")]),
+        ((("a",), (1,), (None,), (2,)), ["a"], [(1,), (2,)]),
+        ((("line\nbreak", " b "), (1, 2)), ["line break", "b"], [(1, 2)]),
+        ((("a", "b"), (1, "x"), (2, 3)), ["a", "b"], [(1, "x"), (2, "3")]),
+    ],
+    ids=["no names", "years", "twice", "one row", "one column", "breaks", "mixed"],
+)
+def test_names_are_those_of_the_header(
+    rows: Any, columns: list[str], values: list[Any], tmp_path: Path
+) -> None:
+    kinds, found = made(tmp_path, *rows)
+    assert (list(kinds), found) == (columns, values)
+
+
+def test_old_workbooks_and_opendocument_are_read_as_well(tmp_path: Path) -> None:
+    (tmp_path / "old.xls").write_bytes(workbooks.OLD)
+    assert table(tmp_path / "old.xls", tmp_path / "w")[1][0][0] == Decimal("1.5")
+    head = line(cell("id"), cell("day"), cell("ok"))
+    row = line(
+        cell("1", "float"),
+        cell("2024-02-29", "date", name="date-value"),
+        cell("true", "boolean", name="boolean-value"),
+    )
+    kinds, values = table(ods(tmp_path / "new.ods", head + row), tmp_path / "w")
+    assert kinds == {"id": "bigint", "day": "date", "ok": "boolean"}
+    assert values == [(1, dt.date(2024, 2, 29), True)]
+
+
+@pytest.mark.parametrize("name", ["book.csv", "book.xls", "book.ods", "book.dat", "book"])
+def test_content_decides_over_the_ending(name: str, tmp_path: Path) -> None:
+    path = xlsx(tmp_path / "b.xlsx", rows_of(("a",), (1,))).rename(tmp_path / name)
+    assert table(path, tmp_path / "w") == ({"a": "bigint"}, [(1,)])
+    assert "it is an Excel workbook" in notes(path, tmp_path / "w")
+
+
+def test_text_that_is_called_a_workbook_is_read_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "export.xls"
+    path.write_text("id\tname\n1\tRose\n2\tBo\n")
+    assert table(path, tmp_path / "w")[1] == [(1, "Rose"), (2, "Bo")]
+    assert "it is a CSV file" in notes(path, tmp_path / "w")
+
+
+def cut(folder: Path) -> Path:
+    path = xlsx(folder / "cut.xlsx", rows_of(*[(n, f"name {n}") for n in range(500)]))
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+def torn(folder: Path) -> Path:
+    path = raw(folder / "torn.xlsx", "<row><c><v>1</v>")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x", "y")
+    return path
+
+
+def scrambled(folder: Path) -> Path:
+    path = xlsx(folder / "s.xlsx", rows_of(*[(n, f"name {n}") for n in range(500)]))
+    data = bytearray(path.read_bytes())
+    for at in range(400, len(data) - 1200, 7):
+        data[at] ^= 0x5A
+    path.write_bytes(data)
+    return path
+
+
+def locked(folder: Path) -> Path:
+    path = folder / "locked.xlsx"
+    path.write_bytes(workbooks.OLD[:512] + b"\0" * 4096)
+    return path
+
+
+def nothing(folder: Path) -> Path:
+    return xlsx(folder / "nothing.xlsx", rows_of())
+
+
+def no_parts(folder: Path) -> Path:
+    path = folder / "p.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return path
+
+
+def wide(folder: Path) -> Path:
+    row = tuple(range(2000))
+    return xlsx(folder / "wide.xlsx", rows_of(row, row))
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, torn, scrambled, locked, nothing, no_parts, wide], ids=lambda f: f.__name__
+)
+def test_a_damaged_or_strange_workbook_is_refused_in_words(damage: Any, tmp_path: Path) -> None:
+    path = damage(tmp_path)
+    with pytest.raises(SourceError) as caught:
+        tables(path, tmp_path / "w")
+    assert path.name in caught.value.message
+    assert caught.value.hint
+
+
+def test_rows_that_calamine_loses_are_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xml, "look", lambda _path, _sheet: xml.Look(least=4, most=4))
+    with pytest.raises(SourceError, match="4 rows hold something, 3 were read"):
+        made(tmp_path, ("a",), (1,), (2,))
