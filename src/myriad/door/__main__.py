@@ -46,8 +46,8 @@ from myriad.door.server.address import Address
 from myriad.door.server.dial import Dial
 from myriad.door.siblings.accepting import Accepting
 from myriad.door.siblings.counters import PRESENT, Counters
-from myriad.door.siblings.post import Post
-from myriad.door.siblings.siblings import CANCEL, Siblings
+from myriad.door.siblings.post import Handler, Post
+from myriad.door.siblings.siblings import CANCEL, SIGNAL, Siblings
 from myriad.settings import Settings
 
 BACKLOG = 8192
@@ -82,7 +82,7 @@ class Configuration:
     Attributes:
         home: the installation's folder.
         listening: the file descriptor of the socket that clients connect to.
-        local: where a Unix socket is made for clients on this machine that may enter the home.
+        local: that of the Unix socket for clients on this machine that may enter the home.
         inner: that of the one where programs of ours do; `user`: as whom they run.
         address, administrator: where the server is, and who the door is there.
         ours: it is our own: we may kill its processes.
@@ -93,7 +93,7 @@ class Configuration:
 
     home: Path
     listening: int
-    local: str
+    local: int
     inner: int
     user: int
     address: Address
@@ -150,28 +150,20 @@ async def _listen(
 ) -> Callable[[], None]:
     """Let clients come; return what ends that."""
     siblings.counters.note(PRESENT, 1)
-    local = await _listen_locally(told, logins) if told.placed.process == 0 else lambda: None
-    people = await _take(told, siblings, watched, told.listening, lambda: Login(logins))
-    inner = lambda: InnerLogin(logins, told.user)  # noqa: E731 - as the line above
-    ours = await _take(told, siblings, watched, told.inner, inner)
+    ends = [
+        await _take(told, siblings, watched, file, protocol)
+        for file, protocol in (
+            (told.listening, lambda: Login(logins)),
+            (told.local, lambda: Login(logins)),
+            (told.inner, lambda: InnerLogin(logins, told.user)),
+        )
+    ]
 
     def stop() -> None:
-        people()
-        ours()
-        local()
+        for end in ends:
+            end()
 
     return stop
-
-
-async def _listen_locally(told: Configuration, logins: Logins) -> Callable[[], None]:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_unix_server(lambda: Login(logins), told.local)
-
-    def end() -> None:
-        server.close()
-        Path(told.local).unlink(missing_ok=True)
-
-    return end
 
 
 async def _take(
@@ -234,7 +226,9 @@ def _hear(siblings: Siblings, door: Door, throttle: Throttle) -> None:
     """Do what the other processes ask for."""
     post = siblings.post
     siblings.counters.wake = lambda process: post.send(process, WAKE)
-    post.begin({CANCEL: door.cancel_here, WAKE: door.pools.let_go_on, **throttle.heard})
+    wake = door.pools.let_go_on
+    handlers: dict[str, Handler] = {CANCEL: door.cancel_here, SIGNAL: door.signal_here, WAKE: wake}
+    post.begin(handlers | throttle.heard)
 
 
 def _parts(

@@ -21,7 +21,7 @@ from myriad.door.ports import Came, Client, Crowd, Ledger, Siblings, Troubles
 from myriad.door.server.asking import Lost
 from myriad.door.server.backend import CLOSE, Backend
 from myriad.door.server.dial import Dial
-from myriad.door.session import holding
+from myriad.door.session import holding, signals
 from myriad.door.session.activity import activity
 from myriad.door.session.hang_ups import HangUps
 from myriad.door.session.profiles import Profile, Profiles, objection
@@ -86,7 +86,7 @@ class Door:
         self.newer_grammar = newer_grammar
         self.profiles = Profiles()
         self.sessions: dict[int, Session] = {}
-        self.room = holding.room(self.sessions, crowd.bytes_came)
+        self.room = holding.room(self.sessions, crowd.bytes_came, parts.siblings.processes)
         self.hang_ups = HangUps()
         self.may_be_idle: dict[SessionState, float] = {}
         self.accepted = self.stopped = 0
@@ -207,6 +207,12 @@ class Door:
         session = self.sessions.get(number)
         if session is not None and hmac.compare_digest(session.key, bytes.fromhex(key)):
             self.stop(session)
+
+    def signal_here(self, number: int, person: int, function: str) -> None:
+        """Hear from another process that a person signals a session of theirs, which is here."""
+        session = self.sessions.get(number)
+        if session is not None and session.account.oid == person:
+            signals.signal(session, function)
 
     def stop(self, session: SessionState) -> None:
         """Cancel what a session runs now; what it runs later is never hit."""

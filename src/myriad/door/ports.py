@@ -119,7 +119,14 @@ class Ledger(Protocol):
 
 
 class Siblings(Protocol):
-    """The door's processes: what they count together, and what one of them lets another do."""
+    """The door's processes: what they count together, and what one of them lets another do.
+
+    Attributes:
+        processes: how many there are; `several`: more than one.
+    """
+
+    processes: int
+    several: bool
 
     def clients(self) -> int:
         """Return how many clients there are in all processes, who log in counted."""
@@ -138,6 +145,21 @@ class Siblings(Protocol):
 
     def end(self, number: int) -> None:
         """Forget a session."""
+
+    def serve(self, number: int, server: int) -> None:
+        """Write down which process of the server serves a session now, 0 for none."""
+
+    def server_of(self, number: int, person: int) -> int | None:
+        """Return which process serves a person's session now; None if they have no such session."""
+
+    def speak(self, server: int, number: int, person: int) -> None:
+        """Write down which session does what may notify others, in which process of the server."""
+
+    def speaker(self, server: int, person: int) -> int:
+        """Return a person's session in another process that did so last; 0 if there is none."""
+
+    def signal(self, number: int, person: int, function: str) -> None:
+        """Let the process that has a person's session do what that function would do to it."""
 
     def cancel(self, number: int, key: bytes) -> None:
         """Let the process that has a session cancel what it runs, if the key is its own."""

@@ -39,11 +39,6 @@ class Child:
         self._child: subprocess.Popen[bytes] | None = None
         self._begin = 0
 
-    @property
-    def pid(self) -> int:
-        """The number of its process, 0 if there is none."""
-        return self._child.pid if self._child else 0
-
     def failure(self) -> str | None:
         """Return why it does not run any more, None while it does."""
         return process.why_down(self._child)

@@ -60,11 +60,7 @@ class Door:
         # To each process: where others write, and where it reads.
         self._post = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         self._reached: dict[str, Any] = {}
-
-    @property
-    def pids(self) -> list[int]:
-        """The numbers of its processes, 0 for one that there is not."""
-        return [child.pid for child in self._children]
+        self._local: socket.socket | None = None
 
     def start(self, server: Server) -> None:
         """Make it ready in front of `server`: each process that does not run there is started.
@@ -80,9 +76,13 @@ class Door:
             return
         logs.bound(self._log)
         try:
-            configuration = self._configuration(reached)
+            if self._local is None:
+                self._local = self._listen_locally()
+            configuration = self._configuration(reached, self._local)
+            if len(down) == len(self._children):
+                self._counters.reset()
             for number in down:
-                self._launch(number, configuration)
+                self._launch(number, configuration, self._local)
             for number in down:
                 self._children[number].await_ready()
         except BaseException:
@@ -93,6 +93,10 @@ class Door:
     def stop(self) -> None:
         """Stop all: they take nobody new, and running transactions get `drain_timeout` to end."""
         self._end(list(range(len(self._children))))
+        if self._local is not None:
+            Path(self._local.getsockname()).unlink(missing_ok=True)
+            self._local.close()
+            self._local = None
 
     def failure(self) -> str | None:
         """Return why it, or a part of it, does not run any more, None while all do."""
@@ -112,7 +116,7 @@ class Door:
         for child in some:
             child.end()
 
-    def _launch(self, number: int, configuration: dict[str, Any]) -> None:
+    def _launch(self, number: int, configuration: dict[str, Any], local: socket.socket) -> None:
         child = self._children[number]
         child.ask_to_end()
         child.end()
@@ -125,18 +129,18 @@ class Door:
             "reading": reading,
             "writing": writing,
         }
-        listening = [each.fileno() for each in self._listening]
+        listening = [each.fileno() for each in (*self._listening, local)]
         files = (*listening, self._file, reading, *writing)
         child.launch({**configuration, "placed": placed}, files)
 
-    def _configuration(self, reached: dict[str, Any]) -> dict[str, Any]:
+    def _configuration(self, reached: dict[str, Any], local: socket.socket) -> dict[str, Any]:
         from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one
 
         return {
             "fd": self._listening.people.fileno(),
             "inner": {"fd": self._listening.inner.fileno(), "user": os.getuid()},
             "home": str(self._home.folder),
-            "local": str(self._local()),
+            "local": local.fileno(),
             "server": reached,
             "tls": asdict(tls.prepare(self._home, self._settings)),
             "settings": {entry.name: getattr(self._settings, entry.name) for entry in TABLE},
@@ -145,11 +149,21 @@ class Door:
             },
         }
 
-    def _local(self) -> Path:
+    def _listen_locally(self) -> socket.socket:
         """Return the socket for who may enter the home: there nothing need be encrypted."""
         user = process.engine_user(self._home.postgres)
         folder = self._home.make_socket_folder(*([user.uid] if user else ()))
-        return folder / f".s.PGSQL.{LOCAL_PORT}"
+        place = folder / f".s.PGSQL.{LOCAL_PORT}"
+        place.unlink(missing_ok=True)  # of an `up` that was killed: nobody else holds this home
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            listening.bind(str(place))
+            place.chmod(0o600)
+            listening.listen()
+        except BaseException:
+            listening.close()
+            raise
+        return listening
 
 
 def processes(settings: Settings) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from myriad.door.control.control import SQL, Control
-from myriad.door.siblings.counters import PINNED, SESSIONS, Counters, Place
+from myriad.door.siblings.counters import HELD, PINNED, SESSIONS, Counters, Place
 from myriad.limits import Limits
 from myriad.pgwire import scram
 from myriad.settings import Settings
@@ -88,6 +88,17 @@ class Account:
         """Count one server connection less."""
         self.running -= 1
         self.place.end(self.running)
+
+    def hold(self, more: int) -> int:
+        """Count so many bytes more, or less, that are held; return those in all processes."""
+        self.held += more
+        self.place.write(HELD, self.held)
+        return self.held + self.held_elsewhere
+
+    @property
+    def held_elsewhere(self) -> int:
+        """How many bytes of long messages other processes hold for them."""
+        return self.place.elsewhere(HELD)
 
     def pin(self, more: int) -> None:
         """Count so many more, or less, of those that stay with a session."""

@@ -14,7 +14,7 @@ from myriad.door.login import login
 from myriad.door.login.login import Logins
 from myriad.door.login.throttle import Throttle
 from myriad.door.server import backend, settings
-from myriad.door.session.holding import MOST_OF_ALL, held
+from myriad.door.session.holding import held
 from myriad.door.session.unit import MOST_TEXT_BYTES
 
 WRITE_SECONDS = 5.0
@@ -126,7 +126,7 @@ class Measures(Collector):
             "long_statements": Part(reader.bytes, reader.most_bytes),
             "logins": Part(logins.bytes, login.most_bytes(clients)),
             "profiles": Part(profiles.bytes, profiles.most_bytes),
-            "held": Part(sum(map(held, sessions)), MOST_OF_ALL),
+            "held": Part(sum(map(held, sessions)), door.room.most_of_all),
             "server_connections": Part(at_servers, backends * backend.MOST_BYTES),
             "session_texts": Part(spoken, clients * MOST_TEXT_BYTES),
             "settings": Part(settings.kept(), clients * settings.MOST_OF_SESSION_BYTES),

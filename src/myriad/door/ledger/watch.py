@@ -62,7 +62,7 @@ def start(watched: Watch) -> None:
 
     async def maintain() -> None:
         enforce_queue(door)
-        held = holding.enforce(door.sessions.values())
+        held = holding.enforce(door.sessions.values(), door.room.most_of_all)
         end_silent(door, next(seconds))
         door.pools.maintain(time.monotonic())
         watched.memory.look(len(door.sessions) + len(watched.logins.under_way), held)

@@ -27,6 +27,7 @@ FORGOTTEN_SECONDS = 600.0
 SHARE = 4  # one in so many of the places that there are
 MOST_OF_A_NAME = 128  # from one address
 MOST_BYTES = 4 << 20  # of each of the three things that are remembered
+LONGEST_NAME = 63  # that others are told: nobody has a longer one
 NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all in that network
 
 TOO_MANY = Fault("53300", "too many failed logins at once", "Try again in a minute.")
@@ -118,7 +119,7 @@ class Throttle:
         seconds = min(seconds, LONGEST_SECONDS)
         if over >= 0:
             self._pairs.put(pair, Failures(found.count, found.last, now + seconds))
-            self._tell("slowed", *pair, now + seconds)
+            self._tell("slowed", pair[0][:LONGEST_NAME], pair[1], now + seconds)
         return max(0.0, seconds)
 
     def _recent(self, some: Cache[Pair, Failures], key: Pair, now: float) -> Failures:
@@ -130,7 +131,7 @@ class Throttle:
         self.failures += 1
         pair = (name, _network(address))
         self._failed(*pair)
-        self._tell("failed", *pair)
+        self._tell("failed", pair[0][:LONGEST_NAME], pair[1])
 
     def _failed(self, name: str, network: str) -> None:
         now = time.monotonic()

@@ -80,6 +80,9 @@ def leave_behind(session: SessionState, verdict: Verdict) -> None:
     if backend is None:
         return
     backend.speaker = session.number
+    siblings = session.shared.siblings
+    if siblings.several:
+        siblings.speak(backend.number, session.number, session.account.oid)
     if verdict.processes is not None:
         signals.aim(session, backend, verdict.processes)
     hidden = verdict.opaque and session.pool.shared  # what it did, no reset may undo

@@ -23,16 +23,17 @@ _HELD = Fault(
 )
 
 
-def room(sessions: Mapping[int, SessionState], came: Callable[[int], None]) -> Room:
+def room(sessions: Mapping[int, SessionState], came: Callable[[int], None], processes: int) -> Room:
     """Return the room for messages of all sessions: who holds too much makes some, at once.
 
-    `came` hears how many bytes there are, whenever there are more.
+    `came` hears how many bytes there are, whenever there are more. Each process has its part.
     """
-    return Room(MOST_OF_ONE, MOST_OF_ALL, lambda: _make_room(sessions), came)
+    most = max(MOST_OF_ONE, MOST_OF_ALL // processes)
+    return Room(MOST_OF_ONE, most, lambda: _make_room(sessions, most), came)
 
 
-def _make_room(sessions: Mapping[int, SessionState]) -> None:
-    enforce(sessions.values())
+def _make_room(sessions: Mapping[int, SessionState], most: int) -> None:
+    enforce(sessions.values(), most)
 
 
 def held(session: SessionState) -> int:
@@ -41,8 +42,8 @@ def held(session: SessionState) -> int:
     return session.held_bytes + (statements.held_bytes if statements is not None else 0)
 
 
-def enforce(sessions: Iterable[SessionState]) -> int:
-    """End sessions of who holds too much, or most if all together hold too much; longest first.
+def enforce(sessions: Iterable[SessionState], most: int) -> int:
+    """End sessions of who holds too much, or most if all hold more than `most`; longest first.
 
     Returns how many bytes are held, also by those who have ended and not gone.
     """
@@ -54,9 +55,9 @@ def enforce(sessions: Iterable[SessionState]) -> int:
         people[session.account] += size
     total = people.total()
     for account, theirs in people.most_common():
-        excess = max(theirs - MOST_OF_ONE, total - MOST_OF_ALL)
+        excess = max(theirs + account.held_elsewhere - MOST_OF_ONE, total - most)
         if excess <= 0:
-            break
+            continue
         total -= _end_some([each for each in sizes if each.account is account], sizes, excess)
     return whole
 

@@ -5,9 +5,10 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """A person, and how many bytes are held for them."""
+    """A person, for whom bytes are held."""
 
-    held: int
+    def hold(self, more: int) -> int:
+        """Count so many bytes more, or less, that are held; return those in all processes."""
 
 
 class Room:
@@ -15,7 +16,7 @@ class Room:
 
     Attributes:
         bytes: of all.
-        most_of_one, most_of_all: how many there may be.
+        most_of_one, most_of_all: how many there may be; of one, in all processes of the door.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class Room:
 
     def change(self, holder: Holder, more: int) -> None:
         """Count so many bytes more, or less, of a person."""
-        holder.held += more
+        theirs = holder.hold(more)
         self.bytes += more
         if more > 0:
             self._came(self.bytes)
-            if holder.held > self.most_of_one or self.bytes > self.most_of_all:
+            if theirs > self.most_of_one or self.bytes > self.most_of_all:
                 self._full()

@@ -170,6 +170,8 @@ class Session(SessionState):
         backend.session = self
         self.take(backend)
         self.since = CLOCK.now
+        if self.shared.siblings.several:
+            self.note_server(backend.number)
         if self.pool.whole_sessions and not self.pin.reason:
             self.pin.keep(self.account, self.pool, WHOLE_SESSION)
         if backend.values is self.parameters.values:
@@ -279,6 +281,8 @@ class Session(SessionState):
         backend = self.let_go()
         if backend is not None:
             self.account.end()
+            if self.shared.siblings.several:
+                self.note_server(0)
             self.pool.release(backend)
 
     def notable(self, kind: int, message: bytes) -> None:

@@ -1,9 +1,11 @@
 """Numbers of sessions in what a person sends: which process, or which session, they mean.
 
-Only sessions of the same person are ever meant: any other number stays what it is.
+Only sessions of the same person are ever meant: any other number stays what it is. They may be in
+another process of the door, which then does what is asked.
 """
 
 import struct
+from typing import NamedTuple
 
 from myriad.door.server.backend import Backend
 from myriad.door.session.state import SessionState
@@ -25,10 +27,27 @@ _NUMBERS = {4: struct.Struct("!i"), 8: struct.Struct("!q")}  # int4 and int8 in 
 _LONGEST = 10  # digits of a number as text
 
 
-def meant(session: SessionState, number: int) -> SessionState | None:
+class Target(NamedTuple):
+    """A session, and the process of the server that serves it now: 0 for none.
+
+    Attributes:
+        session: None if it is in another process of the door.
+    """
+
+    number: int
+    server: int
+    session: SessionState | None
+
+
+def meant(session: SessionState, number: int) -> Target | None:
     """Return the session of the same person that has this number."""
-    found = session.shared.sessions.get(number)
-    return found if found is not None and found.account is session.account else None
+    shared, account = session.shared, session.account
+    found = shared.sessions.get(number)
+    if found is not None:
+        server = found.backend.number if found.backend is not None else 0
+        return Target(number, server, found) if found.account is account else None
+    elsewhere = shared.siblings.server_of(number, account.oid)
+    return Target(number, elsewhere, None) if elsewhere is not None else None
 
 
 # In a text
@@ -45,7 +64,9 @@ def whole(session: SessionState, signal: Signal) -> str | None:
             f' THEN {_OWN} ELSE {who} END{signal.timeout}) END AS "{alias}"'
         )
     target = meant(session, signal.number)
-    return None if target in {None, session} else f'SELECT true AS "{alias}"'
+    if target is None or target.session is session:
+        return None
+    return f'SELECT true AS "{alias}"'
 
 
 def places(session: SessionState, processes: Processes, *, now: bool) -> list[Place]:
@@ -60,7 +81,7 @@ def places(session: SessionState, processes: Processes, *, now: bool) -> list[Pl
         found.append(Place(span.start, span.end, number))
     for span in processes.written:
         target = meant(session, int(span.alias))
-        if target is session:
+        if target is not None and target.session is session:
             found.append(Place(span.start, span.end, _OWN))
         elif target is not None and now and (process := _process_of(session, target, processes)):
             found.append(Place(span.start, span.end, str(process)))
@@ -88,7 +109,7 @@ def bound(session: SessionState, backend: Backend, processes: Processes, body: b
         if signal is None or signal.parameter != at + 1:
             process = _process_of(session, target, processes)
             new[at] = _as(value, process) if process else value
-        elif target is not session:  # whose own number its statement has
+        elif target.session is not session:  # whose own number its statement has
             backend.aims.add((signal.function, target.number))
             new[at] = _as(value, OTHER)
     if new == values:
@@ -113,11 +134,9 @@ def _parameters(body: bytes) -> tuple[int, list[bytes | None], int]:
     return start, values, position
 
 
-def _process_of(session: SessionState, target: SessionState, processes: Processes) -> int:
+def _process_of(session: SessionState, target: Target, processes: Processes) -> int:
     """Return the process that serves a session now; 0 for none, or one to be left alone."""
-    if target.backend is None or (processes.signals and target is not session):
-        return 0
-    return target.backend.number
+    return 0 if processes.signals and target.session is not session else target.server
 
 
 def _number(value: bytes) -> int:
@@ -144,7 +163,7 @@ def aim(session: SessionState, backend: Backend, processes: Processes) -> None:
     if signal is None or signal.parameter:
         return
     target = meant(session, signal.number)
-    if target is not None and target is not session:
+    if target is not None and target.session is not session:
         backend.aims.add((signal.function, target.number))
 
 
@@ -155,12 +174,20 @@ def act(session: SessionState, backend: Backend) -> None:
         target = meant(session, number)
         if target is None:
             continue
-        if function != TERMINATE:
-            session.shared.stop(target)
-        elif target.backend is not None and target.backend.within:
-            target.transport.abort()  # it would take an error for the rest of a row
+        if target.session is not None:
+            signal(target.session, function)
         else:
-            target.end(TERMINATED)
+            session.shared.siblings.signal(number, session.account.oid, function)
+
+
+def signal(target: SessionState, function: str) -> None:
+    """Cancel what a session runs, or end the session, as a function of PostgreSQL would."""
+    if function != TERMINATE:
+        target.shared.stop(target)
+    elif target.backend is not None and target.backend.within:
+        target.transport.abort()  # it would take an error for the rest of a row
+    else:
+        target.end(TERMINATED)
 
 
 def is_end(session: SessionState, fault: Fault) -> bool:
@@ -185,5 +212,7 @@ def _sender(session: SessionState, process: int) -> int:
     backend = session.backend
     if backend is not None and backend.number == process:
         return session.number
-    others = session.pool.backends
-    return next((one.speaker for one in others if one.number == process), 0)
+    for one in session.pool.backends:
+        if one.number == process:
+            return one.speaker
+    return session.shared.siblings.speaker(process, session.account.oid)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from myriad.door.control.accounts import Account
 from myriad.door.control.copy_text import fields
 from myriad.door.pool.pool import Pool
-from myriad.door.ports import Came, Client, Ledger, Troubles
+from myriad.door.ports import Came, Client, Ledger, Siblings, Troubles
 from myriad.door.server.backend import Backend
 from myriad.door.server.settings import Values
 from myriad.door.session.frontend import Frontend
@@ -30,12 +30,14 @@ class Shared(Protocol):
     Attributes:
         ledger: is told of each unit that has ended; `troubles`: of each error.
         room: for what is held for clients.
+        siblings: the door's processes.
         newer_grammar: the server may read texts that the door cannot.
     """
 
     ledger: Ledger
     troubles: Troubles
     room: Room
+    siblings: Siblings
     newer_grammar: bool
 
     @property
@@ -166,10 +168,16 @@ class SessionState(Frontend):
         if statements is not None:
             statements.leave()
 
+    def note_server(self, number: int) -> None:
+        """Let the door's other processes know which process of the server serves this session."""
+        if self.shared.siblings.several:
+            self.shared.siblings.serve(self.number, number)
+
     def detach(self) -> Backend | None:
         """Let go of the server connection; the caller says what becomes of it."""
         backend = self.let_go()
         if backend is not None:
             self.account.end()
+            self.note_server(0)
             self.pin.let_go(self.account, self.pool)
         return backend

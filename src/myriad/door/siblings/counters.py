@@ -22,13 +22,16 @@ COMMON = 8 + MOST_PROCESSES  # cells that are about the audit: see `control.rota
 MEASURES = 80  # cells of one process
 HERE = 8  # cells of one process: whether it is there, its sessions, its logins
 PRESENT, CLIENTS, LOGINS = range(3)
-# Of a person, in one process: sessions, server connections, those that stay with a session, and
-# since when, in milliseconds, somebody waits for what this person does in other processes.
-SESSIONS, RUNNING, PINNED, WAITING = range(4)
-PERSON = 4
+# Of a person, in one process: sessions, server connections, those that stay with a session, bytes
+# of long messages, and since when, in nanoseconds, somebody waits for what they do elsewhere.
+SESSIONS, RUNNING, PINNED, HELD, WAITING = range(5)
+PERSON = 5
 # Of a session: its number, its person, and the process of the server that serves it.
 NUMBER, WHOSE, SERVER = range(3)
 SESSION = 3
+# Of a process of the server: its number, and the session that did last what may notify others.
+SPEAKER, SPOKE, FOR = range(3)
+SERVERS, SERVED = 1024, 3
 # A person's place is found by a hash. Half of all are free, so a whole row never is taken.
 ROW = 128
 SPREAD = 2_654_435_761  # Knuth's: oids that follow each other lie far apart
@@ -39,12 +42,13 @@ PEOPLE_LOCK, AUDIT_LOCK = 0, 1  # bytes of the file that are locked
 class Layout:
     """Where each cell is, for so many processes and clients."""
 
-    __slots__ = ("columns", "people", "sessions", "sessions_begin", "size")
+    __slots__ = ("columns", "people", "servers_begin", "sessions", "sessions_begin", "size")
 
     def __init__(self, processes: int, clients: int) -> None:
         self.people = self.sessions = 2 * clients
         self.sessions_begin = MEASURES + HERE + (self.people + ROW) * PERSON
-        column = _whole_pages(self.sessions_begin + self.sessions * SESSION)
+        self.servers_begin = self.sessions_begin + self.sessions * SESSION
+        column = _whole_pages(self.servers_begin + SERVERS * SERVED)
         first = _whole_pages(COMMON + self.people + ROW)
         self.columns = [first + number * column for number in range(processes)]
         self.size = (first + processes * column) * CELL
@@ -168,13 +172,34 @@ class Counters:
 
     def server_of(self, number: int, person: int) -> int | None:
         """Return which process serves a person's session now; None if they have no such session."""
-        if process_of(number) >= len(self._layout.columns):
+        if not 0 <= process_of(number) < self.processes:
             return None
         at = self._session(number)
         theirs = self.cells[at + NUMBER] == number and self.cells[at + WHOSE] == person
         return self.cells[at + SERVER] if theirs else None
 
+    def speak(self, server: int, number: int, person: int) -> None:
+        """Write down which session does what may notify others, in which process of the server."""
+        at = self._mine + self._layout.servers_begin + server % SERVERS * SERVED
+        self.cells[at + SPOKE], self.cells[at + FOR] = number, person
+        self.cells[at + SPEAKER] = server
+
+    def speaker(self, server: int, person: int) -> int:
+        """Return a person's session in another process that did so last; 0 if there is none."""
+        for column in self._others:
+            at = column + self._layout.servers_begin + server % SERVERS * SERVED
+            if self.cells[at + SPEAKER] == server and self.cells[at + FOR] == person:
+                return self.cells[at + SPOKE]
+        return 0
+
     # From outside
+
+    def reset(self) -> None:
+        """Forget everything: no process is left."""
+        for process in range(self.processes):
+            self.empty(process)
+        for at in range(COMMON):
+            self.cells[at] = 0
 
     def empty(self, process: int) -> None:
         """Forget what a process has written; it has ended."""
@@ -278,4 +303,4 @@ class Place:
 
 
 def _now() -> int:
-    return time.monotonic_ns() // 1_000_000
+    return time.monotonic_ns()

@@ -6,7 +6,7 @@ from myriad.door.siblings.counters import CLIENTS, LOGINS, Counters
 from myriad.door.siblings.post import Post
 from myriad.pgwire import numbers
 
-CANCEL = "cancel"  # what is sent
+CANCEL, SIGNAL = "cancel", "signal"  # what is sent
 
 
 class Siblings:
@@ -14,6 +14,7 @@ class Siblings:
 
     def __init__(self, counters: Counters, post: Post) -> None:
         self.counters, self.post = counters, post
+        self.processes, self.several = counters.processes, counters.processes > 1
 
     def clients(self) -> int:
         """Return how many clients there are in all processes, who log in counted."""
@@ -46,3 +47,23 @@ class Siblings:
     def end(self, number: int) -> None:
         """Forget a session."""
         self.counters.end_session(number)
+
+    def serve(self, number: int, server: int) -> None:
+        """Write down which process of the server serves a session now, 0 for none."""
+        self.counters.serve(number, server)
+
+    def server_of(self, number: int, person: int) -> int | None:
+        """Return which process serves a person's session now; None if they have no such session."""
+        return self.counters.server_of(number, person)
+
+    def signal(self, number: int, person: int, function: str) -> None:
+        """Let the process that has a person's session do what that function would do to it."""
+        self.post.send(numbers.process_of(number), SIGNAL, number, person, function)
+
+    def speak(self, server: int, number: int, person: int) -> None:
+        """Write down which session does what may notify others, in which process of the server."""
+        self.counters.speak(server, number, person)
+
+    def speaker(self, server: int, person: int) -> int:
+        """Return a person's session in another process that did so last; 0 if there is none."""
+        return self.counters.speaker(server, person)
