@@ -36,14 +36,25 @@ LOGS = ("myriad", "door", "postgres")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def plain_environment() -> Iterator[None]:
-    """Tests see no settings of whoever runs them."""
+def plain_environment(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Tests see no settings of whoever runs them but what `--door-processes` says."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("MYRIAD_", "PG")):
                 patch.delenv(name)
         # With it every process that a test starts would compile Myriad anew: 0.1 s and more each.
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        processes = pytestconfig.getoption("door_processes")
+        if processes:
+            patch.setenv("MYRIAD_DOOR_PROCESSES", processes)
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_process() -> Iterator[None]:
+    """The door has one, whatever `--door-processes` says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYRIAD_DOOR_PROCESSES", "1")
         yield
 
 

@@ -36,6 +36,7 @@ FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="also run tests marked nightly")
+    parser.addoption("--door-processes", help="run each door with so many processes")
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis's own

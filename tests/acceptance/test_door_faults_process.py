@@ -29,6 +29,7 @@ from tests.harness import run as command
 CLIENTS = 1000
 # By hand: MYRIAD_TEST_RECONNECT=10000
 RECONNECT = int(os.environ.get("MYRIAD_TEST_RECONNECT", "2000"))
+pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several
 BACK_SECONDS = 5.0  # within which a new door answers: 2 where the machine does little else
 BUSY, TRANSACTIONS, WRITERS = 4, 4, 4
 

@@ -23,6 +23,7 @@ from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
 
+pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several
 RESTART = 5.0  # seconds within which people reach a new door, on a machine that does much else
 
 

@@ -1,12 +1,15 @@
 """A door of two processes: what holds for a person, and for all, holds over both."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
@@ -14,15 +17,18 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from myriad.control import asking
+from myriad.home.home import Home
 from myriad.pgwire import wire
 from myriad.pgwire.numbers import process_of
 from myriad.running import door, status
-from tests.crowd import LONG, PASSWORD, Installation, installed_copy
+from tests.crowd import PASSWORD, Installation, installed, installed_copy
 from tests.door_inner import Inner
+from tests.elsewhere import elsewhere
 from tests.harness import wait_until
+from tests.two_doors import SOON, Sessions, running, where, works
 
 MOST_CLIENTS, SERVER_CONNECTIONS, AUDIT_ROWS = 60, 9, 1000
-SOON = 20.0  # seconds, on a busy machine
+HERE = "tests/acceptance/test_door_two.py"
 
 
 @pytest.fixture(scope="module")
@@ -45,77 +51,28 @@ def somebody(up: Installation) -> str:
     return name
 
 
-class Sessions:
-    """Some of one person, by the process that has them; closed at the end."""
-
-    def __init__(self, up: Installation, name: str, stack: ExitStack) -> None:
-        self._place, self._name, self._stack = up.place, name, stack
-
-    def one(self) -> psycopg.Connection:
-        """Log in."""
-        dsn = make_conninfo(
-            host=self._place.host,
-            port=self._place.port,
-            user=self._name,
-            password=PASSWORD,
-            dbname="main",
-            sslmode="disable",
-        )
-        return self._stack.enter_context(
-            psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
-        )
-
-    def in_each(self) -> list[psycopg.Connection]:
-        """Log in until each process has one: who has more clients leaves the next to the other."""
-        found: dict[int, psycopg.Connection] = {}
-        for _ in range(20):
-            session = self.one()
-            found.setdefault(where(session), session)
-            if len(found) == 2:
-                return [found[0], found[1]]
-        raise AssertionError(f"all come to process {list(found)}")
-
-
-def where(session: psycopg.Connection) -> int:
-    """Return which process of the door has a session."""
-    return process_of(session.info.backend_pid)
+@pytest.mark.nightly(daily=f"{HERE}::test_activity_shows_both_and_stop_stops_in_both")
+@pytest.mark.timeout(2 * 3600)
+def test_all_that_holds_of_one_process_holds_of_two(request: pytest.FixtureRequest) -> None:
+    """The door's own tests; what must hold when its one process ends is in test_door_process.py."""
+    root = request.config.rootpath
+    files = [
+        *sorted(root.glob("tests/integration/test_door_*.py")),
+        *sorted(root.glob("tests/acceptance/test_door_faults_*.py")),
+        *(root / f"tests/integration/test_people_{name}.py" for name in ("limits", "traces")),
+    ]
+    command = [sys.executable, "-m", "pytest", "-q", "--door-processes", "2", *map(str, files)]
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-30_000:]
 
 
 @pytest.fixture
 def sessions(up: Installation, somebody: str) -> Iterator[Sessions]:
     with ExitStack() as stack:
-        yield Sessions(up, somebody, stack)
-
-
-@contextmanager
-def running(*some: psycopg.Connection) -> Iterator[list[str]]:
-    """Let each run what takes minutes; give the SQLSTATEs that they end with, as they come."""
-    ended: list[str] = []
-
-    def run(session: psycopg.Connection) -> None:
-        try:
-            session.execute(LONG)
-        except psycopg.Error as error:
-            ended.append(error.sqlstate or "lost")
-
-    threads = [threading.Thread(target=run, args=(each,)) for each in some]
-    for thread in threads:
-        thread.start()
-    try:
-        yield ended
-    finally:
-        end = time.monotonic() + SOON
-        while any(thread.is_alive() for thread in threads):
-            assert time.monotonic() < end, "not cancelled"
-            for session, thread in zip(some, threads, strict=True):
-                if thread.is_alive():  # a cancel that comes just before its statement is nothing
-                    session.cancel()
-
-
-def works(up: Installation, name: str) -> int:
-    """Return how many statements of somebody's are at work in the server."""
-    found = up.myriad.people.activity([name])
-    return sum(each.state == "active" for each in found)
+        yield Sessions(up.place, somebody, stack)
 
 
 def test_both_take_clients_and_who_has_more_leaves_the_next_to_the_other(
@@ -362,3 +319,60 @@ def test_a_process_that_is_killed_costs_only_its_own_sessions_and_comes_back(
     up.myriad.people.set_limits(somebody, {"connections": None})
     sessions.in_each()
     assert "the door is down (process 1: ended by signal 9); starting it" in up.process.said()
+
+
+@pytest.fixture
+def owners(up: Installation) -> Iterator[tuple[Sessions, Sessions]]:
+    """Two people with a database each: their sessions have server connections of their own."""
+    names = [f"o_{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    passwords = dict.fromkeys(names, PASSWORD)
+    up.myriad.people.add_people(names, owner=True, passwords=passwords)
+    for name in names:
+        up.sql(f"CREATE DATABASE {name} OWNER {name}")
+    with ExitStack() as stack:
+        one, other = (Sessions(up.place, name, stack, name) for name in names)
+        yield one, other
+
+
+def test_an_owner_finds_cancels_and_ends_a_session_of_theirs_in_the_other_process(
+    owners: tuple[Sessions, Sessions],
+) -> None:
+    one, other = owners[0].in_each()
+    number = other.info.backend_pid
+    asked = b"SELECT state FROM pg_stat_activity WHERE pid = %d" % number
+    with running(other) as ended:
+        wait_until(lambda: one.execute(asked).fetchall() == [("active",)], SOON)
+        assert one.execute("SELECT pg_cancel_backend(%s)", [number]).fetchall() == [(True,)]
+        _ends(ended)
+    assert ended == ["57014"]
+    assert one.execute(asked).fetchall() == []  # nobody serves it now
+    assert one.execute(b"SELECT pg_terminate_backend(%d)" % number).fetchall() == [(True,)]
+    with pytest.raises(psycopg.OperationalError):
+        wait_until(lambda: not other.execute("SELECT 1"), SOON)
+
+
+def test_numbers_of_others_mean_nothing_in_the_other_process_either(
+    owners: tuple[Sessions, Sessions],
+) -> None:
+    mine, theirs = owners[0].in_each(), owners[1].in_each()
+    with running(*theirs) as ended:
+        for one in mine:
+            for number in (each.info.backend_pid for each in theirs):
+                for function in ("pg_cancel_backend", "pg_terminate_backend"):
+                    done = one.execute(f"SELECT {function}({number})".encode()).fetchall()
+                    assert done == [(False,)]
+        assert not ended
+    assert ended == ["57014"] * 2
+
+
+def test_on_an_attached_server_all_processes_log_in_by_the_same_passwords(folder: Path) -> None:
+    mine = Home(folder / "mine")
+    with elsewhere() as server, installed(mine, postgres_at=server.dsn, door_processes=2) as found:
+        found.add(["rose"])
+        with ExitStack() as stack:
+            rose = Sessions(found.place, "rose", stack)
+            for _ in range(2):
+                for session in rose.in_each():
+                    assert session.execute("SELECT current_user").fetchall() == [("rose",)]
+                    session.close()
+                found.add([f"p_{uuid.uuid4().hex[:8]}"])  # all is looked at anew
