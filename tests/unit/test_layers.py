@@ -138,3 +138,23 @@ def test_commands_on_what_is_there_load_nothing_to_read_files_with(
     )
     assert not (HEAVY | {"cryptography", "rich"}) & set(done.stdout.split())
     assert done.stderr.split() == [*"00", *"11111"]
+
+
+def test_no_command_loads_pandas_for_its_first_array() -> None:
+    """pyarrow does where it is installed, and that takes as long as all else that is loaded."""
+    script = """
+import sys
+from myriad.__main__ import run
+sys.argv = ["myriad", "--version"]
+try:
+    run()
+except SystemExit:
+    import pyarrow
+    pyarrow.array([1])
+    print(*sys.modules)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "pyarrow" in loaded
+    assert "pandas" not in loaded
