@@ -11,6 +11,7 @@ import base64
 import fcntl
 import json
 import os
+import re
 import secrets
 import socket
 import tempfile
@@ -26,7 +27,7 @@ from typing import Any
 import filelock
 import psutil
 
-from myriad.engines.cassandra.nodes import jars, node
+from myriad.engines.cassandra.nodes import attach, jars, node
 from myriad.errors import EngineError, NotRunning
 from myriad.machine import process
 
@@ -130,15 +131,12 @@ def _attached(place: Path) -> Beans:
         raise NotRunning(f"the node in {place} is down", hint="See `myriad status`.")
     address = node.address(place)
     with _password_file(place) as (path, password, port):
-        options = ("start", *STARTS, "--host", address, "--config", str(path))
-        if _agent(found, *options):  # perhaps it has one of which nobody knows the password
-            _agent(found, "stop")
-            said = _agent(found, *options)
-            if said:
-                raise EngineError(
-                    f"Cassandra's manager cannot be reached: {said[-300:]}",
-                    hint="See `myriad status` and `myriad logs --cassandra`, then try again.",
-                )
+        said = _started(found, address, path, port)
+        if said:
+            raise EngineError(
+                f"Cassandra's manager cannot be reached: {said[-300:]}",
+                hint="See `myriad status` and `myriad logs --cassandra`, then try again.",
+            )
     made = Beans(address, port, password)
     text = json.dumps({**asdict(made), "node": start})
     path = place / ATTACHED
@@ -159,7 +157,7 @@ def take_out_unused(place: Path) -> None:
         (place / ATTACHED).unlink(missing_ok=True)
         found = node.running(place)
         if found is not None:
-            _agent(found, "stop")
+            _stop(found)
 
 
 @contextmanager
@@ -191,7 +189,32 @@ def _free_port(address: str) -> int:
         return int(free.getsockname()[1])
 
 
-def _agent(found: psutil.Process, action: str, *options: str) -> str:
+def _started(found: psutil.Process, host: str, config: Path, port: int) -> str:
+    """Start the agent; return what went wrong, empty if nothing did."""
+    escaped = re.sub(r"([\\,])", r"\\\1", str(config))
+    try:
+        if attach.jolokia(found.pid):  # one of which nobody knows the password
+            attach.load(found.pid, _agent_jar(found), "mode=stop")
+        attach.load(found.pid, _agent_jar(found), f"mode=start,host={host},config={escaped}")
+        up = process.wait_for(lambda: f":{port}/" in attach.jolokia(found.pid), AGENT_WITHIN)
+    except attach.NotThere:
+        options = ("start", *STARTS, "--host", host, "--config", str(config))
+        if not _launcher(found, *options):
+            return ""
+        _launcher(found, "stop")
+        return _launcher(found, *options)
+    return "" if up else "it does not start"
+
+
+def _stop(found: psutil.Process) -> None:
+    """Take the agent out."""
+    try:
+        attach.load(found.pid, _agent_jar(found), "mode=stop")
+    except attach.NotThere:
+        _launcher(found, "stop")
+
+
+def _launcher(found: psutil.Process, action: str, *options: str) -> str:
     """Run Jolokia's launcher; return what it says went wrong, empty if nothing did.
 
     As the node's own user: others may not attach to its Java.
@@ -207,7 +230,10 @@ def _agent(found: psutil.Process, action: str, *options: str) -> str:
 
 def _agent_jar(found: psutil.Process) -> str:
     """Return the agent's jar, which lies beside those that the node itself was started with."""
-    command = found.cmdline()
+    try:
+        command = found.cmdline()
+    except psutil.Error as error:
+        raise NotRunning("a node ended just now", hint="See `myriad status`.") from error
     first = command[command.index("-cp") + 1].split(os.pathsep)[0]
     name = next(jar.name for jar in jars.locked() if jar.artifact == jars.AGENT)
     return str(Path(first).parent / name)
