@@ -35,7 +35,7 @@ def test_a_file_becomes_a_table_that_is_asked_by_its_key(space: Space) -> None:
     for statement in (line for line in table.asks if line.startswith("SELECT")):
         assert space.ask(statement.removesuffix(";"))
     assert space.tables() == {"days"}
-    assert space.tables("myriad_next") == set()
+    assert space.staged() == set()
     assert space.loads() == []
 
 
@@ -86,7 +86,7 @@ def test_a_key_that_does_not_hold_changes_nothing(
     with pytest.raises(PublishError, match=reason):
         space.publish(space.write("t.csv", text), key)
     assert space.ask("SELECT old FROM {}.t") == [(1,)]
-    assert space.tables("myriad_next") == set()
+    assert space.staged() == set()
 
 
 def test_other_columns_or_another_key_make_the_table_anew_and_say_so(space: Space) -> None:
@@ -279,13 +279,6 @@ def test_a_second_publish_of_the_same_table_is_refused(space: Space) -> None:
     space.publish(path, "a", meanwhile)
     assert refused
     assert space.tables() == {"t", "another"}
-
-
-def test_staged_tables_that_belong_to_nobody_are_removed(space: Space) -> None:
-    space.publish(space.write("t.csv", "a\n1\n"), "a")
-    space.ask("CREATE TABLE myriad_next.left_over (a int PRIMARY KEY)")
-    space.publish(space.write("t.csv", "a\n2\n"), "a")
-    assert space.tables("myriad_next") == set()
 
 
 def test_both_engines_get_the_same_rows_from_one_command(space: Space) -> None:

@@ -49,7 +49,7 @@ def _again(space: Space, path: Path) -> list[str]:
         pytest.param("after the links", WIDER, id="columns", marks=every_point),
         pytest.param("when it switches", NEW, id="switches", marks=every_point),
         pytest.param("after the swap", NEW, id="swap", marks=every_point),
-        pytest.param("after the drop", NEW, id="drop", marks=every_point),
+        pytest.param("after the proof", NEW, id="proof", marks=every_point),
         pytest.param("when it switches", OTHER, id="other, switches", marks=every_point),
         pytest.param("before the swap", OTHER, id="other, links", marks=every_point),
         pytest.param("after the swap", OTHER, id="other, made", marks=every_point),
@@ -65,7 +65,7 @@ def test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra(
     wait_until(lambda: _is_settled(space), 60)
     new = {1: "a", 2: "b"} if text == OTHER else {1: 10, 2: 20}
     assert _rows(space) == new
-    assert (space.loads(), space.tables("myriad_next")) == ([("shown", 2)], set())
+    assert (space.loads(), space.staged()) == ([("shown", 2)], set())
     [listed] = [row for row in space.installation.published() if row["dataset"] == space.dataset]
     assert listed["rows"] == 2
     assert "loading" not in _again(space, path)  # it is known to be done
@@ -92,7 +92,7 @@ def test_before_all_nodes_have_it_in_files_a_killed_switch_changes_nothing(
     assert _rows(space) == {1: 1, 2: 2, 3: 3}
     space.publish(path, contract="free")
     assert _rows(space) == ({1: "a", 2: "b"} if text == OTHER else {1: 10, 2: 20})
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
 
 
 @pytest.mark.parametrize("at", ["after the links", "when it is written down"])
@@ -163,7 +163,7 @@ def test_a_kill_between_the_engines_leaves_each_whole_and_the_same_command_mends
     with as_admin(space.installation.server(), "main") as connection:
         assert dict(connection.execute(select).fetchall()) == in_postgres
         connection.execute(f'DROP SCHEMA "{space.dataset}" CASCADE'.encode())
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
 
 
 def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
@@ -181,7 +181,7 @@ def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
     with pytest.raises(PublishError, match="refused"):
         space.installation.publish([path], options, tell)
     assert loaded[0]
-    assert (space.loads(), space.tables("myriad_next"), space.tables()) == ([], set(), set())
+    assert (space.loads(), space.staged(), space.tables()) == ([], set(), set())
 
 
 def test_nothing_of_the_nodes_managers_listens_when_nobody_publishes(space: Space) -> None:
@@ -264,4 +264,4 @@ def test_a_node_that_forgot_rows_or_deletions_gets_them_again(
     space.publish(path, progress=tell)
     assert (len(phases), len(hidden)) == (1 + rows, 2)
     assert _rows(space) == {1: 10, 2: 20}
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())

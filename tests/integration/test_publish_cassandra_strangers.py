@@ -62,7 +62,7 @@ def test_a_table_that_somebody_makes_meanwhile_is_not_filled_and_not_touched(
     with pytest.raises(SchemaRefused, match="somebody has made it meanwhile"):
         space.publish(path, "id", progress=made)
     assert pay(space) == {}
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
     with pytest.raises(SchemaRefused, match="Myriad did not publish it"):
         space.publish(path, "id")
     assert pay(space) == {}
@@ -216,7 +216,7 @@ def test_what_others_wrote_before_a_load_goes_on_is_replaced_by_it(space: Space,
     space.ask("INSERT INTO {}.pay (id, salary) VALUES (99, 1)")
     space.publish(path)
     assert pay(space) == {1: 15, 2: 25, 3: 35}
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
 
 
 def test_a_switch_that_did_not_hide_the_old_rows_is_not_called_done(

@@ -1,12 +1,17 @@
 """Types of people's that change inside: the table is made anew with them, or nothing is touched."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from myriad.errors import HalfPublished, SchemaRefused
+from myriad.cql.session import Session
+from myriad.engines.cassandra import swap
+from myriad.errors import CqlError, HalfPublished, SchemaRefused
 from myriad.publish.cassandra import existing, switch
+from tests.harness import wait_until
 from tests.keyspaces import Space
 from tests.marked import undo
 
@@ -43,7 +48,7 @@ def test_a_type_that_changes_inside_another_is_made_anew_and_comes_back(space: S
     assert _c(space) == [1]
     undo(space)
     assert _c(space) == ["x"]
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
 
 
 def test_a_type_three_deep_changes_in_a_list_and_a_map_too(space: Space) -> None:
@@ -82,7 +87,7 @@ def test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched(
     with pytest.raises(SchemaRefused, match=rf"would change, and {told} has it too"):
         _publish(space, TEXT)
     assert (_c(space), _types(space)) == ([1], before)
-    assert (space.loads(), space.tables("myriad_next")) == ([], set())
+    assert (space.loads(), space.staged()) == ([], set())
     _publish(space, NUMBER | {"id": 2}, wait=30.0)  # what does not change it is taken
     assert _c(space) == [1]
 
@@ -129,3 +134,49 @@ def test_outer_types_come_before_those_in_them(space: Space) -> None:
     wanted = {"types": {"t_a_b": [["c", "text"], ["d", "bigint"]]}}
     with space.installation.cluster().session() as session:
         assert existing.other_types(session, space.dataset, wanted) == ["t_a", "t_a_b"]
+
+
+def test_who_reads_while_types_change_gets_rows_or_an_error_and_never_an_empty_table(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.publish(space.write("t.csv", "id,v\n1,1\n2,2\n"), "id")
+    seen, done = list[object](), threading.Event()
+
+    def read() -> None:
+        with space.installation.cluster().session() as session:
+            while not done.is_set():
+                try:
+                    seen.append(len(session.query(f"SELECT * FROM {space.dataset}.t")))
+                except CqlError:
+                    seen.append("error")
+
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read)
+        try:
+            wait_until(lambda: bool(seen))
+            order = list[str]()
+            _noting(monkeypatch, order)
+            space.publish(space.write("t.csv", "id,v\n1,a\n2,b\n3,c\n"), contract="free")
+        finally:
+            done.set()
+        reading.result()
+    assert set(seen) <= {2, 3, "error"}
+    # What is in memory is written before the table goes, and nothing is asked until it is back.
+    assert order == ["flushed", "DROP TABLE", "CREATE TABLE"]
+
+
+def _noting(monkeypatch: pytest.MonkeyPatch, order: list[str]) -> None:
+    """Note what is done from the flush before the old table's drop, until the new one is there."""
+    query, flush_all = Session.query, swap.flush_all
+
+    def flush(*arguments: Any) -> None:
+        flush_all(*arguments)
+        order.append("flushed")
+
+    def ask(session: Session, text: str, *values: Any, **options: Any) -> Any:
+        if order and order[-1] != "CREATE TABLE" and "SELECT * FROM" not in text:
+            order.append(" ".join(text.split()[:2]))
+        return query(session, text, *values, **options)
+
+    monkeypatch.setattr(swap, "flush_all", flush)
+    monkeypatch.setattr(Session, "query", ask)

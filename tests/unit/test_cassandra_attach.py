@@ -17,7 +17,7 @@ def test_a_process_that_listens_in_the_place_of_a_java_is_told_nothing() -> None
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as java,
         socket.socket(socket.AF_UNIX) as stranger,
     ):
-        path = Path("/tmp", f".java_pid{java.pid}")  # noqa: S108 - where every Java has it
+        path = Path("/tmp", f".java_pid{java.pid}")
         stranger.bind(str(path))
         try:
             stranger.listen()

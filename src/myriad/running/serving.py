@@ -1,10 +1,13 @@
 """What people and publishes get in a Cassandra whenever it is up again."""
 
 from myriad.control.connection import control_database
+from myriad.cql.names import qualified
 from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
+from myriad.publish.cassandra.record import STAGING
 
+DROPS_WITHIN = 60.0  # seconds
 # A switch at which nobody is any more: who publishes a table holds a lock (`claim`, record.sql).
 # In the order of CASE: a lock that is taken here, until the connection ends, is one of those only.
 _LEFT = """
@@ -30,10 +33,27 @@ def settle(server: Server, cluster: Cluster) -> None:
     if cluster.kind != "embedded":
         return  # what is loaded there is shown at once
     swap.take_out_unused(cluster)
+    _drop_left(server, cluster)
     if _anything(server):
         from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
 
         unfinished.settle(server, cluster)
+
+
+def _drop_left(server: Server, cluster: Cluster) -> None:
+    """Drop the tables that rows were loaded into: no publish waits for that.
+
+    To drop one, a node writes all that it has in memory into files.
+    """
+    with control_database(server, autocommit=True) as connection:
+        left = [name for (name,) in connection.execute("SELECT staged FROM public.cassandra_left")]
+        if not left:
+            return
+        with cluster.session() as session:
+            for name in left:
+                table = qualified(STAGING, name)
+                session.query(f"DROP TABLE IF EXISTS {table}", timeout=DROPS_WITHIN)
+                connection.execute("DELETE FROM public.cassandra_left WHERE staged = %s", [name])
 
 
 def _anything(server: Server) -> bool:

@@ -5,6 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from myriad.cql import stream
@@ -62,6 +63,9 @@ class Fleet:
         poll = select.poll()
         for number, pipe in by_number.items():
             poll.register(number, pipe.events())
+        if self._coming and not by_number:  # the first thing that comes is a connection
+            futures.wait(self._coming.values(), seconds, futures.FIRST_COMPLETED)
+            seconds = 0.0
         for number, _ in poll.poll(seconds * 1000):
             pipe = by_number[number]
             with self._closing_on_failure(pipe, lost):

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BrokenBarrierError
@@ -27,13 +27,26 @@ FILES_WITHIN = 900.0  # seconds until all files are in place: more than a flush 
 # Of a replica (native_protocol_v4.spec, section 9): one that came back may not know the table yet.
 FAILURES = (0x1300, 0x1500)
 LOOK = 1.0  # seconds between two tries
+LOOK_LOCK = 0.01  # seconds; what is done under it takes tenths of one
 ANSWERS_WITHIN = 10.0  # seconds
+FLUSHES = 4  # at once; a node's manager answers five
 FLUSH = "forceKeyspaceFlush(java.lang.String,[Ljava.lang.String;)"  # of StorageService
 LOAD = "loadNewSSTables(java.lang.String,java.lang.String)"
 SNAPSHOT = "takeSnapshot(java.lang.String,java.util.Map,[Ljava.lang.String;)"
 KEPT = Path("data", "kept")  # below a node's folder, on the disk of its tables
 PREFIX = "myriad-"  # of snapshots
 DATA = "-Data.db"  # the end of the name of the component with the rows
+# Each in one process: to start one as another user takes longer than what it does. What a snapshot
+# has is moved to where it is kept; of an empty table none is made.
+MOVE = 'mkdir -p "$1" "${2%/*}" && rm -rf "$2" && mv "$1" "$2"'
+# Files ($2 … up to `--`: what each is copied from, what it is to be) and links in a folder, $1.
+LINK = """
+folder=$1; shift
+while [ "$1" != -- ]; do
+    dd if="$1" of="$2" conv=fsync status=none || exit; shift 2
+done
+shift; ln -f "$@" "$folder"
+"""
 
 T = TypeVar("T")
 
@@ -153,6 +166,19 @@ def flush(cluster: Cluster, tables: Sequence[Files]) -> None:
     _everywhere(cluster, step)
 
 
+def flush_all(cluster: Cluster, keyspaces: Sequence[str]) -> None:
+    """Return when all that every node has in memory is in files: a drop waits for just that.
+
+    Raises as `swap_in` does.
+    """
+
+    def step(_: Path, beans: Beans) -> None:
+        with ThreadPoolExecutor(FLUSHES) as threads:
+            list(threads.map(lambda keyspace: beans.call(FLUSH, keyspace, []), keyspaces))
+
+    _everywhere(cluster, step)
+
+
 def flush_both(cluster: Cluster, staged: Files, target: Files, latest: int) -> None:
     """Do as `flush`, for a table that is to be shown and the one that gets its rows.
 
@@ -215,12 +241,11 @@ def keep(cluster: Cluster, table: Files, kept: Kept) -> int:
 
     def step(place: Path, beans: Beans) -> None:
         taken, user = place / table.folder / "snapshots", _user(place)
-        _run(["rm", "-rf", *taken.glob(f"{PREFIX}*")], user)  # of somebody who was killed
+        if left := [*taken.glob(f"{PREFIX}*")]:  # of somebody who was killed
+            _run(["rm", "-rf", *left], user)
         name = f"{PREFIX}{kept.table_id}"
         beans.call(SNAPSHOT, name, {}, [f"{table.keyspace}.{table.name}"])
-        _run(["mkdir", "-p", taken / name, place / KEPT], user)  # of an empty table none is made
-        _run(["rm", "-rf", place / kept.folder], user)
-        _run(["mv", taken / name, place / kept.folder], user)
+        _run(["sh", "-c", MOVE, "sh", taken / name, place / kept.folder], user)
         sizes.append(sum(path.stat().st_size for path in (place / kept.folder).iterdir()))
 
     _everywhere(cluster, step)
@@ -300,7 +325,9 @@ def _everywhere(
 def _alone(cluster: Cluster) -> Iterator[None]:
     """Let no other publish swap meanwhile: two could each hold a node that the other waits for."""
     assert cluster.folder is not None  # noqa: S101 - `_places` refused others
-    lock = filelock.FileLock(cluster.folder / "swap.lock", timeout=FILES_WITHIN)
+    lock = filelock.FileLock(
+        cluster.folder / "swap.lock", timeout=FILES_WITHIN, poll_interval=LOOK_LOCK
+    )
     try:
         with lock:
             yield
@@ -340,23 +367,19 @@ def _link(place: Path, staged: Files, target: Files, names: Mapping[str, str]) -
 
     A node that starts takes them too. As the node's own user, whose folders these are.
     """
-    source, goal, user = place / staged.folder, place / target.folder, _user(place)
+    source, goal = place / staged.folder, place / target.folder
     whole = sstables.whole(source)
     files = [path for path in source.iterdir() if path.name.rpartition("-")[0] in whole]
-    for path in files:
-        if path.name.endswith(sstables.STATISTICS):
-            _write(place, goal / path.name, sstables.renamed(path.read_bytes(), names))
+    said = [path for path in files if path.name.endswith(sstables.STATISTICS)]
     # The data itself last: without it the other components are nothing.
-    rest = [path for path in files if not path.name.endswith(sstables.STATISTICS)]
-    rest.sort(key=lambda path: path.name.endswith(DATA))
-    if rest:
-        _run(["ln", "-f", *rest, goal], user)
-
-
-def _write(place: Path, goal: Path, content: bytes) -> None:
-    """Write a file onto the disk, as the node's user."""
-    with management.handed(place, content) as path:
-        _run(["dd", f"if={path}", f"of={goal}", "conv=fsync", "status=none"], _user(place))
+    rest = sorted(set(files) - set(said), key=lambda path: path.name.endswith(DATA))
+    with ExitStack() as stack:
+        written: list[str | Path] = []
+        for path in said:
+            content = sstables.renamed(path.read_bytes(), names)
+            written += stack.enter_context(management.handed(place, content)), goal / path.name
+        if rest:
+            _run(["sh", "-c", LINK, "sh", goal, *written, "--", *rest], _user(place))
 
 
 def _run(command: Sequence[str | Path], user: process.EngineUser | None) -> None:

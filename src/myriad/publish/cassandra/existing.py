@@ -84,6 +84,11 @@ def table_id(session: Session, keyspace: str, name: str) -> str:
     return str(rows[0][0]) if rows else ""
 
 
+def keyspaces(session: Session) -> list[str]:
+    """Return the names of all keyspaces, Cassandra's own too."""
+    return [name for (name,) in session.query("SELECT keyspace_name FROM system_schema.keyspaces")]
+
+
 def _plain(kind: str) -> str:
     return kind.replace('"', "").replace(" ", "")
 

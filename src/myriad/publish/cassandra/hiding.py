@@ -1,14 +1,16 @@
 """Hide the rows of a table that stays: its partitions are deleted in the staged table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Full, Queue
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 
+from myriad.cql.asked import PAGE_ROWS
 from myriad.cql.bulk import loader
 from myriad.cql.connection import Consistency
 from myriad.cql.names import qualified, quoted
@@ -19,6 +21,7 @@ from myriad.engines.cassandra.base import Cluster
 
 READERS = 4  # connections that keys are read on
 SLICES = 16  # of all tokens, shared among the readers
+FEW = PAGE_ROWS - 1  # keys that need no slices
 AHEAD = 8  # pages that are read and wait to be deleted
 LOOK = 0.2  # seconds between looks at whether nobody wants more
 SLOW = 60.0  # seconds that a page may take
@@ -43,6 +46,11 @@ class Partitions:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield them page by page; raises CqlError, NotRunning. Once."""
+        with Session(self.cluster.endpoint, raw=True) as session:
+            few = session.query(f"{self._select} LIMIT {FEW + 1}", **self._how)
+        if len(few) <= FEW:
+            yield from self._batches(few)
+            return
         with ThreadPoolExecutor(READERS, thread_name_prefix="cassandra-keys") as threads:
             for number in range(READERS):
                 threads.submit(self._read, number)
@@ -73,17 +81,29 @@ class Partitions:
             self._put(error)
 
     def _read_slice(self, session: Session, slice_: int) -> None:
-        names = ", ".join(map(quoted, self.names))
-        select = f"SELECT DISTINCT {names} FROM {qualified(*self.table)}"
-        where = f"WHERE token({names}) > ? AND token({names}) <= ?"
+        token = f"token({', '.join(map(quoted, self.names))})"
+        where = f"WHERE {token} > ? AND {token} <= ?"
         values = _edge(slice_), _edge(slice_ + 1)
-        level = self.cluster.consistency
-        for page in session.pages(f"{select} {where}", values, consistency=level, timeout=SLOW):
+        for page in session.pages(f"{self._select} {where}", values, **self._how):
             if self._ended.is_set():
                 return
-            if page:
-                columns = [pa.array(column, pa.binary()) for column in zip(*page, strict=True)]
-                self._put(pa.RecordBatch.from_arrays(columns, names=list(self.names)))
+            for batch in self._batches(page):
+                self._put(batch)
+
+    @property
+    def _select(self) -> str:
+        names = ", ".join(map(quoted, self.names))
+        return f"SELECT DISTINCT {names} FROM {qualified(*self.table)}"
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"consistency": self.cluster.consistency, "timeout": SLOW}
+
+    def _batches(self, page: Sequence[tuple[bytes, ...]]) -> Iterator[pa.RecordBatch]:
+        """Yield the keys of a page, if it has any."""
+        if page:
+            columns = [pa.array(column, pa.binary()) for column in zip(*page, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, names=list(self.names))
 
     def _put(self, found: "pa.RecordBatch | BaseException | None") -> None:
         while not self._ended.is_set():

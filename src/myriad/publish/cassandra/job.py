@@ -138,8 +138,6 @@ class Job:
         if self._staged:
             self.attached = Attached(self.cluster)  # that takes as long as a small table
             keyspaces.make_staging(self.cluster, self.session)
-            mine = {(self.keyspace, made.name) for made in self.tables}
-            unfinished.sweep(self.record, self.session, mine)
         for made in self.tables:
             self.loads[made.name] = self._loading.load(made)
             made.spool.rest()
@@ -185,9 +183,9 @@ class Job:
             return Publication.of(made.report(), run.id, run.started, more, mine)
 
         if self._staged:
-            if load.state == "loaded":
-                made.notes += self.versions.keep(self.keyspace, made.name)[1]
-            plan, notes = self._showing.show(made.name, published(), made.left)
+            keeping = [made.name] if load.state == "loaded" else []  # else it is done
+            with self.versions.kept_beside(self.keyspace, *keeping) as kept:
+                plan, notes = self._showing.show(made.name, published(), made.left, kept)
             made.notes += notes
         if load.state == "shown" and published().adds:  # written down already: once is right
             self.record.end(self.keyspace, made.name)

@@ -5,8 +5,7 @@ from myriad.cql.session import Session
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import CqlError, PublishError, UsageError
 from myriad.publish.cassandra import rights
-from myriad.publish.cassandra.record import Record
-from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.record import STAGING, Record
 from myriad.settings import Settings
 
 UNLOGGED = " AND durable_writes = false"

@@ -21,8 +21,7 @@ from myriad.model import Order
 from myriad.publish.cassandra import existing, switch
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared import Prepared, identity
-from myriad.publish.cassandra.record import Load, Record
-from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.record import STAGING, Load, Record
 from myriad.publish.options import Options, Progress, Step
 
 ATTEMPTS = 3  # at one load: a node that ends has forgotten rows
@@ -107,7 +106,10 @@ class Loading:
         self._forget(made, load)
 
     def _begin(self, made: Prepared) -> Load:
-        """Make the table that takes the rows, and forget an older load."""
+        """Make the table that takes the rows, and forget an older load.
+
+        Whoever keeps Cassandra drops the older one's table.
+        """
         before = self.record.load(self.keyspace, made.name)
         staged = f"load_{secrets.token_hex(8)}" if self._staged else made.name
         mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
@@ -118,8 +120,6 @@ class Loading:
         if not self._staged:
             switch.make_target(self.cluster, self.session, made.plan)
             return load
-        if before is not None:
-            switch.drop(self.session, STAGING, before.staged)
         called = made.staged_names
         columns = {called[name]: kinds.staged(kind) for name, kind in made.kinds.items()}
         name, key = qualified(STAGING, staged), made.key.renamed(called)

@@ -26,8 +26,7 @@ from myriad.publish.cassandra.look import kinds, proof, suggest
 from myriad.publish.cassandra.look.proof import Proof
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.prepared import Prepared, identity
-from myriad.publish.cassandra.record import Load, Record
-from myriad.publish.cassandra.switch import STAGING
+from myriad.publish.cassandra.record import STAGING, Load, Record
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change, Difference, Shape
 from myriad.publish.options import Step

@@ -24,6 +24,7 @@ from myriad.publish.report import TableReport
 
 SWITCHED_WITHIN = 60.0  # seconds
 CLAIM_PAUSE = 0.2  # seconds between two looks whether a table is free
+STAGING = "myriad_next"  # the keyspace that only Myriad reads
 _SQL = named_sql.load("myriad.publish.cassandra", "record.sql")
 KEPT_REJECTS = 20  # shown by `show`; all are in the file
 
@@ -274,6 +275,7 @@ class Record:
         with self._connection.transaction():
             statement = "append" if made.adds else "publish"
             self._connection.execute(_SQL[statement], values)
+            self._run("leave", keyspace, name)
             self._run("shown" if by_another else "end_load", keyspace, name)
             self._remember(keyspace, name, made, made.started if by_another else None)
             runs.published(self._connection, made.run, made.report, by_another=by_another)

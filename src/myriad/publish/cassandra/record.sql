@@ -34,6 +34,12 @@ SELECT number FROM public.cassandra_version
 WHERE keyspace = %s AND name = %s AND back IS NOT NULL AND files IS NOT NULL;
 
 -- name: begin_load
+WITH before AS (
+    INSERT INTO public.cassandra_left
+    SELECT staged FROM public.cassandra_load
+    WHERE keyspace = %(keyspace)s AND name = %(name)s AND nodes IS NOT NULL AND staged <> %(staged)s
+    ON CONFLICT DO NOTHING
+)
 INSERT INTO public.cassandra_load (keyspace, name, staged, identity, stamp, plan, nodes)
 VALUES (%(keyspace)s, %(name)s, %(staged)s, %(identity)s, %(stamp)s, %(plan)s, %(nodes)s)
 ON CONFLICT (keyspace, name) DO UPDATE SET staged = excluded.staged, identity = excluded.identity,
@@ -69,6 +75,13 @@ WHERE keyspace = %s AND name = %s;
 
 -- name: end_load
 DELETE FROM public.cassandra_load WHERE keyspace = %s AND name = %s;
+
+-- name: leave
+-- Others than our own nodes have no staged table.
+INSERT INTO public.cassandra_left
+SELECT staged FROM public.cassandra_load
+WHERE keyspace = %s AND name = %s AND nodes IS NOT NULL
+ON CONFLICT DO NOTHING;
 
 -- name: staged
 SELECT keyspace, name, staged, state, touched < clock_timestamp() - interval '1 day' AS old,

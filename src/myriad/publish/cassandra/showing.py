@@ -1,5 +1,6 @@
 """Show what was loaded: put it in the place of the table, and prove what is there then."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -9,18 +10,23 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
 from myriad.publish.cassandra import describing, existing, shown, switch
-from myriad.publish.cassandra.record import Load, Publication, Record
-from myriad.publish.cassandra.switch import STAGING, Left, Plan, Taken
+from myriad.publish.cassandra.record import STAGING, Load, Publication, Record
+from myriad.publish.cassandra.switch import Left, Plan, Taken
 
 NOT_REPLACED = (
     "timestamps of the future: nothing written now replaces them, so the table was dropped and made"
     " anew"
 )
 
+Kept = Callable[[], list[str]]  # returns what is to be said of it
+
 
 @dataclass(frozen=True)
 class Showing:
-    """Shows loads of one keyspace; each step may be repeated after a crash."""
+    """Shows loads of one keyspace; each step may be repeated after a crash.
+
+    Whoever keeps Cassandra drops the staged table afterwards: that takes longer than all else.
+    """
 
     cluster: Cluster
     session: Session
@@ -28,15 +34,19 @@ class Showing:
     keyspace: str
 
     def show(
-        self, name: str, published: Publication, left: Left | None = None
+        self,
+        name: str,
+        published: Publication,
+        left: Left | None = None,
+        kept: Kept = list,
     ) -> tuple[Plan, list[str]]:
         """Make the rows of a table's load its own; return how, and what is to be said of it.
 
         `published` is what is to be written down then, by whoever finishes it. A node that is down
-        is waited for. `left`: see `switch.prepare`.
+        is waited for. `left`: see `switch.prepare`. `kept` returns when what is there is kept.
         Raises Taken, and then the load is given up; PublishError, EngineError.
         """
-        return with_all_nodes(self.cluster, partial(self._show, name, published, left))
+        return with_all_nodes(self.cluster, partial(self._show, name, published, left, kept))
 
     def finish(self, name: str) -> None:
         """Finish a table's switch that was cut short, and write down that it is published.
@@ -57,15 +67,20 @@ class Showing:
         return load
 
     def _show(
-        self, name: str, published: Publication | None = None, left: Left | None = None
+        self,
+        name: str,
+        published: Publication | None = None,
+        left: Left | None = None,
+        kept: Kept = list,
     ) -> tuple[Plan, list[str]]:
         load, notes = self._load(name), list[str]()
         old = load.state == "switching" and load.nodes is None
         if old or load.state in ("loaded", "unproven"):
-            load, notes = self._prepared(load, published, left)
+            load, notes = self._prepared(load, published, left, kept)
         plan = switch.plan_from(load.plan)
-        if not existing.table_id(self.session, STAGING, load.staged):
-            return plan, notes  # it was done already: dropping the staged table is the end
+        # An older Myriad dropped what was staged in the end.
+        if load.state == "shown" or not existing.table_id(self.session, STAGING, load.staged):
+            return plan, notes
         try:
             switch.finish(self.cluster, self.session, plan, load.staged)
         except Taken:
@@ -76,11 +91,10 @@ class Showing:
         except PublishError:
             self.record.unproven(self.keyspace, name)
             raise
-        switch.drop(self.session, STAGING, load.staged)
         return plan, notes
 
     def _prepared(
-        self, load: Load, published: Publication | None, left: Left | None
+        self, load: Load, published: Publication | None, left: Left | None, kept: Kept
     ) -> tuple[Load, list[str]]:
         """Bring all into files, and write that down: only from here on it is finished."""
         plan = switch.plan_from(load.plan)
@@ -98,6 +112,7 @@ class Showing:
             notes = [f"{plan.name} had {what} {NOT_REPLACED}"]
             plan = plan.remade()
             switch.prepare(*place, plan, load.staged, load.stamp)
+        notes += kept()  # now it may change
         data = None
         if published is not None:
             data = asdict(published) | {"table_id": plan.table_id}

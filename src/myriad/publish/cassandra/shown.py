@@ -14,8 +14,8 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import PublishError
 from myriad.publish.cassandra import existing
-from myriad.publish.cassandra.record import Load
-from myriad.publish.cassandra.switch import SLOW, STAGING, Plan
+from myriad.publish.cassandra.record import STAGING, Load
+from myriad.publish.cassandra.switch import SLOW, Plan
 
 SHOWN, LINES = 3, 5
 SHOWN_CHARACTERS = 200  # of each value

@@ -21,11 +21,11 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
 from myriad.publish.cassandra import existing, rights
+from myriad.publish.cassandra.record import STAGING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STAGING = "myriad_next"
 ATTEMPTS = 5
 SLOW = 60.0  # seconds that a page, or a change of the schema, may take
 FUTURE = 10.0  # seconds that a clock may be ahead
@@ -192,6 +192,8 @@ def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
         existing.refuse_used_types(session, plan.keyspace, plan.name, plan.wanted)
     rights.free_table(cluster, session, plan.keyspace, plan.name)
     kinds = existing.other_types(session, plan.keyspace, plan.wanted)
+    if there and cluster.kind == "embedded":
+        swap.flush_all(cluster, existing.keyspaces(session))
     # One right after the other: in between whoever reads gets an error.
     if plan.before:
         session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)

@@ -1,7 +1,6 @@
 """What killed publishes have left: switches are finished, loads of long ago taken away."""
 
 import logging
-from collections.abc import Collection
 
 import psycopg
 
@@ -10,10 +9,9 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError
 from myriad.publish.cassandra import record, switch
-from myriad.publish.cassandra.record import Record
+from myriad.publish.cassandra.record import STAGING, Record
 from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
-from myriad.publish.cassandra.switch import STAGING
 from myriad.publish.cassandra.versions import Versions
 from myriad.publish.keeping import Keeping
 
@@ -81,10 +79,8 @@ def _finish(cluster: Cluster, session: Session, written: Record, keyspace: str, 
             log.info("finished putting %s.%s in place, whose publish was killed", keyspace, name)
 
 
-def sweep(
-    written: Record, session: Session, mine: Collection[tuple[str, str]] = frozenset()
-) -> None:
-    """Drop staged tables that belong to nobody any more, but those of tables that are `mine`."""
+def sweep(written: Record, session: Session) -> None:
+    """Drop staged tables that belong to nobody any more."""
     # Before the record is read: a load that begins now is in it before its table is made.
     rows = session.query(
         "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [STAGING]
@@ -92,8 +88,9 @@ def sweep(
     kept = set()
     for load in written.staged():
         place = load["keyspace"], load["name"]
-        stale = load["old"] and load["state"] != "switching" and place not in mine
-        if not (stale and _ended(written, *place)):
+        stale = load["old"] and load["state"] != "switching"
+        ended = stale and _ended(written, *place)
+        if not ended and load["state"] != "shown":
             kept.add(load["staged"])
     for (name,) in rows:
         if name not in kept:

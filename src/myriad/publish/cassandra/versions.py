@@ -4,9 +4,10 @@ How, and why not otherwise: decisions/0014-versions-in-cassandra.md.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -75,6 +76,21 @@ class Versions:
             return 0, [NOT_KEPT]
         self.query("kept", files=files, bytes=size)
         return row["number"], []
+
+    @contextmanager
+    def kept_beside(self, keyspace: str, *names: str) -> Iterator[Callable[[], list[str]]]:
+        """Keep what these tables are beside what is done meanwhile.
+
+        Give what waits for that, and returns notes or raises as `keep` does.
+        """
+
+        def keep() -> list[str]:
+            with self.cluster.session() as session:
+                own = replace(self, session=session)
+                return [note for name in names for note in own.keep(keyspace, name)[1]]
+
+        with ThreadPoolExecutor(1, "cassandra-keep") as beside:
+            yield beside.submit(keep).result
 
     def expire(self, keyspace: str, name: str) -> None:
         """Forget what is not to be kept any longer."""
