@@ -40,11 +40,23 @@ class Myriad:
     ) -> Server:
         """Start the engines in the background; return when ready. `tell` hears what they do.
 
-        Raises StartFailed with the engine's own log lines, HomeLocked if it is up already.
+        Where it is up already, that is returned. Raises StartFailed with the engine's own log
+        lines, HomeLocked if it is up otherwise than is asked for.
         """
         from myriad.running import background  # noqa: PLC0415
 
         return background.run_detached(self.home, self.settings, postgres_at=postgres_at, tell=tell)
+
+    def join(
+        self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None
+    ) -> Server | None:
+        """Return what is up already, with a Cassandra beside it if the settings want one.
+
+        None if nothing is up. Raises HomeLocked where it runs otherwise than is asked for.
+        """
+        from myriad.running import again  # noqa: PLC0415
+
+        return again.join(self.home, self.settings, postgres_at, tell)
 
     def down(self) -> bool:
         """Stop what is up on this home; say whether there was anything. Returns when it is gone."""

@@ -1,20 +1,24 @@
 """One Cassandra node under `myriad up`: soon ready, started again, clear about what is wrong."""
 
+import json
 import os
 import shutil
 import signal
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import myriad
 from myriad import Myriad
 from myriad.cql.connection import Connection, Endpoint
 from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
-from myriad.engines.cassandra.nodes import node
+from myriad.engines.cassandra.nodes import layout, node
 from myriad.errors import CqlError
 from myriad.home.home import Home
+from myriad.settings import Settings
 from tests.harness import run, up, wait_until
 
 STARTS_WITHIN = 120
@@ -76,10 +80,40 @@ def _ready_in_another(home: Home, pid: int) -> bool:
     return said is not None and said.nodes[0].state == READY and said.nodes[0].pid != pid
 
 
-def test_a_second_up_on_the_home_is_refused(clustered: Myriad) -> None:
+def test_a_second_up_says_that_it_is_up_or_why_not_so(clustered: Myriad) -> None:
     done = run(clustered.home, "up", "--cassandra", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "already up" in done.stdout
+    done = run(clustered.home, "up", "--cassandra", "3")
     assert done.returncode == 1
-    assert "is in use by process" in done.stderr
+    assert "with 1 Cassandra node, not 3" in done.stderr
+    assert "hint: Stop it first" in done.stderr
+
+
+def test_a_node_is_started_beside_what_runs(made_home: Home, java: Path) -> None:
+    assert run(made_home, "up", "--detach").returncode == 0
+    try:
+        installed = myriad.open(made_home)
+        [(_, password)] = installed.people.add_people(["rose"])
+        before = run(made_home, "status", "--json").stdout
+        wrong = {**PLACE, "MYRIAD_CASSANDRA_HEAP_MB": "900000"}
+        done = run(made_home, "up", "--detach", "--cassandra", "1", environment=wrong)
+        assert done.returncode == 1
+        assert "too little memory" in done.stderr
+        assert "hint: Run fewer nodes" in done.stderr
+        place = {**PLACE, "MYRIAD_JAVA": str(java)}
+        done = run(made_home, "up", "--detach", "--cassandra", "1", environment=place)
+        assert (done.returncode, "already up" in done.stdout) == (0, True), done.stderr
+        assert "starting Cassandra" in done.stderr
+        to = _endpoint(made_home)
+        with closing(Connection(replace(to, user="rose", password=password), to.hosts[0])) as rose:
+            assert rose.query("SELECT key FROM system.local") == [("local",)]
+        now = json.loads(run(made_home, "status", "--json").stdout)
+        assert now["pid"] == json.loads(before)["pid"]
+        assert now["cassandra"]["nodes"][0]["state"] == READY
+    finally:
+        run(made_home, "down")
+    assert layout.nodes(made_home, Settings()) == 1  # the next start has it, too
 
 
 def test_the_data_of_a_node_is_locked_against_another_cassandra(clustered: Myriad) -> None:

@@ -100,8 +100,9 @@ def test_somebody_real_called_rose_keeps_the_password(own: myriad.Myriad, folder
     own.people.grant("real", "public")
     done = harness.run(own.home, "demo", "--exit", str(file))
     assert done.returncode == 1
-    assert "who is not of the demo" in done.stderr
+    assert f"has people of its own: {tour.ROSE}" in done.stderr
     assert "hint: Run the demo in another home" in done.stderr
+    assert own.published() == []  # it was refused before it published anything
     server = own.server()
     target = Target(server.host, server.port, "main", tour.ROSE, password)
     with psycopg.connect(target.uri(with_password=True)) as connection:

@@ -72,8 +72,10 @@ def test_people_come_from_a_file_of_names(run: Run, tag: str) -> None:
 
 
 def test_people_come_from_a_csv_with_groups_and_owners(run: Run, tag: str) -> None:
-    text = f'name,groups,owner\n"Smith, Jo {tag}",g{tag};h{tag},yes\nAda {tag},,\n'
-    answer(run("person", "add", "--from", "-", "--json", given=text))
+    text = f'name,E-Mail,groups,owner\n"Smith, Jo {tag}",j@x,g{tag};h{tag},yes\nAda {tag},,,\n'
+    done = run("person", "add", "--from", "-", given=text)
+    assert done.returncode == 0
+    assert "not read: E-Mail (only name, groups and owner are)" in done.stderr
     people = {person["name"]: person for person in answer(run("person", "list", "--json"))}
     assert people[f"Smith, Jo {tag}"]["groups"] == [f"g{tag}", f"h{tag}"]
     assert people[f"Smith, Jo {tag}"]["owner"] is True
@@ -84,7 +86,8 @@ def test_people_come_from_a_csv_with_groups_and_owners(run: Run, tag: str) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name,shoes\nAda,43\n", "has the header name,shoes"),
+        ("name,group\nAda,all\n", "has a column 'group'"),
+        ("name,shoes,shoes\nAda,43,44\n", "has the header name,shoes,shoes"),
         ("name,groups\nAda\n", "line 2 of the list of people: it has 1 column, the header 2"),
         ("name,owner\nAda,yes\nBob,perhaps\n", "line 3 of the list of people: owner is 'perhaps'"),
         ('name\n"Ada\n', "of the list of people: unexpected end of data"),

@@ -9,6 +9,7 @@ import click
 from myriad.cli.columns import plain, print_columns
 from myriad.cli.common import Session, common
 from myriad.people import Activity, Ran
+from myriad.wording import number_of
 
 STATEMENT = 100  # characters of one, in a table
 NAME = 63
@@ -44,12 +45,24 @@ def _doing(one: Activity) -> Sequence[str]:
 
 @people_command.command("stop")
 @click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--disconnect",
+    is_flag=True,
+    help="End their sessions: a transaction in which they do nothing holds tables, too.",
+)
 @common
-def people_stop(session: Session, *, names: tuple[str, ...]) -> None:
-    """Cancel what people run now. They stay connected."""
-    stopped = session.open().people.stop(names)
-    noun = "statement" if stopped == 1 else "statements"
-    session.done({"stopped": stopped}, f"stopped {stopped} {noun}")
+def people_stop(session: Session, *, names: tuple[str, ...], disconnect: bool) -> None:
+    """Cancel what people run now. They stay connected, unless --disconnect ends their sessions.
+
+    Either way they may go on at once: `myriad person limit` sets limits, `person remove` removes.
+    """
+    people = session.open().people
+    if disconnect:
+        ended = people.disconnect(names)
+        session.done({"ended": ended}, f"ended {number_of(ended, 'session')}")
+        return
+    stopped = people.stop(names)
+    session.done({"stopped": stopped}, f"stopped {number_of(stopped, 'statement')}")
 
 
 @people_command.command("audit")

@@ -24,6 +24,9 @@ def bars() -> Iterator[Callback]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
         tasks = {}
+        begun: dict[
+            str, tuple[str, float, int]
+        ] = {}  # of each table: its step, when, and from where
 
         def show(step: Step) -> None:
             if step.notice:
@@ -32,11 +35,21 @@ def bars() -> Iterator[Callback]:
             if step.table not in tasks:
                 tasks[step.table] = drawn.add_task(step.table, total=1.0, speed="")
             task = drawn.tasks[tasks[step.table]]
-            seconds = max(task.elapsed or 0, 0.001)
-            speed = f"{step.rows:,} rows, {step.rows / seconds:,.0f} rows/s"
-            if step.size:
-                speed += f", {step.share * step.size / seconds / MEGABYTE:,.1f} MB/s"
+            elapsed = task.elapsed or 0.0
+            if begun.get(step.table, ("",))[0] != step.phase:
+                begun[step.table] = step.phase, elapsed, step.rows
+            speed = _speed(step, elapsed - begun[step.table][1], begun[step.table][2])
             name = f"{step.table} {step.phase}".strip()
             drawn.update(task.id, description=name, completed=step.share, speed=speed)
 
         yield show
+
+
+def _speed(step: Step, seconds: float, before: int) -> str:
+    """Return how many rows there are, and how fast this step makes them, if it makes any."""
+    said = f"{step.rows:,} rows"
+    if step.rows > before and seconds > 0:
+        said += f", {(step.rows - before) / seconds:,.0f} rows/s"
+        if step.size and not before:
+            said += f", {step.share * step.size / seconds / MEGABYTE:,.1f} MB/s"
+    return said

@@ -1,6 +1,8 @@
 """What every command shares: `--home`, `--json`, `--quiet`, `--debug`, output and errors."""
 
 import functools
+import os
+import select
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
 EXIT_SOME = 5
+EXIT_DOWN = 3  # of `status`, as service managers have it
+UNREAD = 141  # 128 + SIGPIPE
 PIPED_WIDTH = 1000
 
 
@@ -99,7 +103,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--home", type=click.Path(path_type=Path), help="Folder of the installation.")
     @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-    @click.option("--quiet", is_flag=True, help="Print only what was asked for, and errors.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for, and errors.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @functools.wraps(function)
     def run(
@@ -129,7 +133,8 @@ def start_if_needed(session: Session, installation: "myriad.Myriad") -> bool:
         return False
     except NotRunning:
         session.say(
-            "Nothing is up: starting PostgreSQL in the background (`myriad down` stops it)."
+            "Nothing is up: starting PostgreSQL in the background"
+            f" (`myriad down{installation.home.option}` stops it)."
         )
         installation.up_detached()
         return True
@@ -138,6 +143,8 @@ def start_if_needed(session: Session, installation: "myriad.Myriad") -> bool:
 def _fail(session: Session, error: Exception) -> int:
     if isinstance(error, (click.exceptions.Exit, click.ClickException, click.Abort)):
         raise error
+    if _nobody_reads():
+        return UNREAD
     if session.debug:
         traceback.print_exception(error)
     known = as_myriad_error(error)
@@ -154,6 +161,25 @@ def _fail(session: Session, error: Exception) -> int:
         if known.hint:
             echo(f"hint: {known.hint}", err=True)
     return known.exit_code
+
+
+def _nobody_reads() -> bool:
+    """Say whether the pipe that standard output goes to was closed, as `| head` does it.
+
+    Nothing more is written then, not even what is left in buffers at the end.
+    """
+    try:
+        output = sys.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, 0)
+        closed = any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):  # it is no file: of a test, or closed
+        return False
+    if closed:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, output)
+        os.close(null)
+    return closed
 
 
 def as_myriad_error(error: Exception) -> MyriadError:

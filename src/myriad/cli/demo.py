@@ -43,6 +43,7 @@ def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
     installation = session.open()
     session.say(f"The demo's home: {installation.home.folder} (for other commands: --home).")
     with _engine(session, installation) as ours:
+        tour.refuse_others(installation)
         with progress(session) as tell, _own_options(file):
             served = (
                 tour.serve_file(installation, file, tell)
@@ -80,14 +81,16 @@ def _engine(session: Session, installation: Myriad) -> Iterator[bool]:
     finally:
         if ours:
             installation.down()
-            session.say("PostgreSQL is stopped; the data stays: `myriad up` serves it again.")
+            again = f"`myriad up{installation.home.option}`"
+            session.say(f"PostgreSQL is stopped; the data stays: {again} serves it again.")
 
 
 def _stay(session: Session, installation: Myriad, *, ours: bool) -> None:
     session.say(
         "Up until Ctrl-C."
         if ours
-        else "Ctrl-C ends the demo; PostgreSQL was up before and stays up (`myriad down`)."
+        else "Ctrl-C ends the demo; PostgreSQL was up before and stays up"
+        f" (`myriad down{installation.home.option}` stops it)."
     )
     with suppress(KeyboardInterrupt):
         while installation.home.holder() is not None:

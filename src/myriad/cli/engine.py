@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from myriad.api import Myriad
-from myriad.cli.common import Session, common
+from myriad.cli.common import EXIT_DOWN, Session, common
 from myriad.engines.cassandra.nodes import node
 from myriad.engines.cassandra.status import ClusterStatus, NodeStatus
 from myriad.engines.postgres import attachment, embedded
+from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError
 from myriad.machine import logs
-from myriad.running import door, status
+from myriad.running import background, door, status
 from myriad.running.names import POSTGRES_AT
 
 MB = 1024 * 1024
@@ -50,19 +51,31 @@ def up_command(
     postgres_at: str | None,
     **given: Any,  # noqa: ANN401 - settings
 ) -> None:
-    """Start the engines and keep them up, until Ctrl-C or `myriad down`."""
+    """Start the engines and keep them up, until Ctrl-C or `myriad down`.
+
+    Where they are up already, say so; --cassandra starts its nodes beside what runs.
+    """
     installation = session.open(**given)
     if detach:
+        background.await_other(installation.home, session.say)
+    if server := installation.join(postgres_at=postgres_at, tell=session.say):
+        _ready(session, installation, server, "already up: ")
+        return
+    if detach:
         server = installation.up_detached(postgres_at=postgres_at, tell=session.say)
-        running = installation.home.running()
-        about = f": {running.about}" if running else ""
-        where = {"engine": server.kind, "host": server.host, "port": server.port}
-        session.done(where, f"ready on {server.host} port {server.port}{about}")
+        _ready(session, installation, server)
         return
     from myriad.running import supervisor  # noqa: PLC0415 - only who stays up needs it
 
     supervisor.log.addHandler(_Tells(session))
     installation.up(postgres_at=postgres_at)
+
+
+def _ready(session: Session, installation: Myriad, server: Server, first: str = "") -> None:
+    running = installation.home.running()
+    about = f": {running.about}" if running else ""
+    where = {"engine": server.kind, "host": server.host, "port": server.port}
+    session.done(where, f"{first}ready on {server.host} port {server.port}{about}")
 
 
 class _Tells(logging.Handler):
@@ -88,23 +101,35 @@ def down_command(session: Session) -> None:
 @click.command("status")
 @common
 def status_command(session: Session) -> None:
-    """Show what is up on this home."""
-    now = status.look(session.open().home)
-    session.result(asdict(now), _status_text(now))
+    """Show what is up on this home.
+
+    Exit code 0 if it is up or starting, 3 if it is down or the folder is no home, 1 if something is
+    wrong.
+    """
+    home = session.open().home
+    now = status.look(home)
+    session.result(asdict(now), _status_text(now, home.option))
+    if now.state in (status.DOWN, status.ABSENT):
+        sys.exit(EXIT_DOWN)
     if now.state in (status.BROKEN, status.ABANDONED):
         sys.exit(EngineError.exit_code)
 
 
-def _status_text(now: status.Status) -> str:
+def _status_text(now: status.Status, option: str) -> str:
+    if now.state == status.ABSENT:
+        begin = f"`myriad up --detach{option}` makes one"
+        return f"no home of Myriad in {now.home}\nhint: name it with --home or MYRIAD_HOME; {begin}"
     first = f"{now.state} ({now.home})"
     if now.attached:
         first += f", attached: {now.attached}"
     if now.state == status.DOWN:
-        return f"{first}\nhint: start it with `myriad up --detach`"
+        return f"{first}\nhint: start it with `myriad up --detach{option}`"
     if now.state == status.STARTING:
         return f"{first}, process {now.pid}"
     if now.state == status.ABANDONED:
-        return f"{first}: {now.problem}\nhint: `myriad up` starts it again; see `myriad logs`"
+        return (
+            f"{first}: {now.problem}\nhint: `myriad up{option}` starts it again; see `myriad logs`"
+        )
     if now.state == status.BROKEN:
         return (
             f"{first}: {now.problem}\nhint: `myriad up` still runs and starts again what ended;"

@@ -15,7 +15,7 @@ from myriad.cli.limits import given, limit_options, say_where, show_limits, told
 from myriad.connect import Target
 from myriad.errors import UsageError
 from myriad.people import NewPerson
-from myriad.people.imports import read_people
+from myriad.people.imports import ignored, read_people
 from myriad.people.names import shown
 from myriad.wording import number_of
 
@@ -65,7 +65,10 @@ def person_add(
                 "--from and --password-stdin cannot be used together",
                 hint="Leave --password-stdin out: passwords are made for those in a file.",
             )
-        people += read_people(_read(file), groups, owner=owner)
+        text = _read(file)
+        people += read_people(text, groups, owner=owner)
+        if columns := ignored(text):
+            session.warn(f"not read: {', '.join(columns)} (only name, groups and owner are)")
     if not people:
         raise UsageError("nobody to add", hint="Give names, or a file with --from.")
     before = {group.name for group in installation.people.list_groups()}

@@ -29,8 +29,8 @@ def ask(
 ) -> Any:  # noqa: ANN401 - whatever JSON it answers
     """Return the door's answer.
 
-    `what` is `activity`, `stop` or `end`; without names, of everybody. Raises NotRunning if
-    there is no door or no answer within that many seconds, EngineError if it refuses.
+    `what` is `activity`, `stop`, `disconnect` or `end`; without names, of everybody. Raises
+    NotRunning if there is no door or no answer within that many seconds, EngineError if it refuses.
     """
     with control_database(server, autocommit=True) as connection:
         if not _doors(connection):

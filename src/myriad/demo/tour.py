@@ -25,6 +25,7 @@ ROSE = "Rose"
 BRUNO = "Bruno"
 GROUPS: dict[str, tuple[str, ...]] = {ROSE: (READERS, ACCOUNTANTS), BRUNO: (READERS,)}
 FIRST_ROWS = 5
+SHOWN = 5
 
 JOIN = """\
 SELECT c.continent, count(*) AS payments, sum(p.amount) AS total
@@ -71,6 +72,22 @@ class Served:
     logins: list[Login]
 
 
+def refuse_others(installation: Myriad) -> None:
+    """Raise PeopleError where the home has people who are not of the demo.
+
+    Invented people have no place among them.
+    """
+    people = (person for person in installation.people.list_people())
+    real = [each.name for each in people if each.name not in GROUPS or READERS not in each.groups]
+    if real:
+        raise PeopleError(
+            f"{installation.home.folder} has people of its own:"
+            f" {', '.join(real[:SHOWN])}{' …' if len(real) > SHOWN else ''}",
+            hint="Run the demo in another home: myriad demo --home FOLDER. To serve a file here:"
+            " myriad publish FILE, and myriad grant.",
+        )
+
+
 def serve_demo(installation: Myriad, progress: Progress | None) -> Served:
     """Write the demo's files, publish them as two datasets, let Rose in both and Bruno in one."""
     folder = installation.home.folder / "demo"
@@ -97,18 +114,9 @@ def serve_file(installation: Myriad, file: Path, progress: Progress | None) -> S
 
 
 def _let_in(installation: Myriad, granted: dict[str, Report]) -> list[Login]:
-    """Add Rose and Bruno, or give them new passwords; grant each group what was published.
-
-    Raises PeopleError if somebody real has one of their names.
-    """
+    """Add Rose and Bruno, or give them new passwords; grant each group what was published."""
     people = installation.people
     known = {person.name: person for person in people.list_people()}
-    for name in GROUPS:
-        if name in known and READERS not in known[name].groups:
-            raise PeopleError(
-                f"there is a {name} already who is not of the demo",
-                hint="Run the demo in another home: myriad demo --home FOLDER.",
-            )
     there = {group.name for group in people.list_groups()}
     people.add_groups([group for group in GROUPS[ROSE] if group not in there])
     for group, report in granted.items():

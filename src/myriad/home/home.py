@@ -112,7 +112,7 @@ class Home:
             for path in (self.logs, self.temporary, self.rejects, self.secrets):
                 path.mkdir(mode=0o700, exist_ok=True)
                 path.chmod(0o700)
-            if not (self._is_one() or self._format.exists()):
+            if not self.is_one():
                 self._set_format(len(STEPS) + 1)
         except OSError as error:
             raise HomeError(
@@ -132,6 +132,10 @@ class Home:
                 f"{self.folder} is no home of Myriad and not empty: it has {foreign[0]}",
                 hint="Give an empty or new folder with --home or MYRIAD_HOME.",
             )
+
+    def is_one(self) -> bool:
+        """Say whether the folder is a home: something was started there."""
+        return self._is_one() or self._format.exists()
 
     def _is_one(self) -> bool:
         return self._lock.exists() or self.postgres.exists()

@@ -70,6 +70,11 @@ def stop(server: Server, names: Sequence[str]) -> int:
     return int(asking.ask(server, "stop", names)["stopped"])
 
 
+def disconnect(server: Server, names: Sequence[str]) -> int:
+    """End their sessions, with what they hold; return how many, when they have ended."""
+    return int(asking.ask(server, "disconnect", names)["ended"])
+
+
 def ran(server: Server, name: str | None, last: int, since: datetime | None) -> list[Ran]:
     """Return what somebody ran, or everybody: the newest first."""
     with control_database(server) as connection:

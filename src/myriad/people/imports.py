@@ -1,6 +1,7 @@
 """Lists of people: a name on each line, or CSV with the header name,groups,owner."""
 
 import csv
+import difflib
 import io
 
 from myriad.errors import UsageError
@@ -34,11 +35,11 @@ def read_people(text: str, groups: tuple[str, ...] = (), *, owner: bool = False)
 def _read_csv(
     text: str, header: list[str], groups: tuple[str, ...], *, owner: bool
 ) -> list[NewPerson]:
-    unknown = [title for title in header if title not in COLUMNS]
-    if unknown or len(set(header)) < len(header):
+    _refuse_misspelt(header)
+    if len(set(header)) < len(header):
         raise UsageError(
             f"the list of people has the header {','.join(header)}",
-            hint=f"It may have these columns, once each: {', '.join(COLUMNS)}.",
+            hint="Each column may be there once.",
         )
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     next(reader)
@@ -50,6 +51,25 @@ def _read_csv(
             f"line {reader.line_num} of the list of people: {error}",
             hint='A name with commas or quotes is quoted: "Smith, Jo". owner is yes or no.',
         ) from error
+
+
+def ignored(text: str) -> list[str]:
+    """Return the columns of a CSV of people that mean nothing here, such as `email`."""
+    titles = [title.strip() for title in next(csv.reader(text.splitlines()[:1]), [])]
+    if "name" not in {title.lower() for title in titles}:
+        return []
+    return [title for title in titles if title.lower() not in COLUMNS]
+
+
+def _refuse_misspelt(header: list[str]) -> None:
+    for title in header:
+        meant = difflib.get_close_matches(title, COLUMNS, n=1, cutoff=0.7)
+        if title not in COLUMNS and meant:
+            raise UsageError(
+                f"the list of people has a column {title!r}",
+                hint=f"Is {meant[0]!r} meant? It may have: {', '.join(COLUMNS)}; others count for"
+                " nothing.",
+            )
 
 
 def _cells(header: list[str], row: list[str]) -> dict[str, str]:

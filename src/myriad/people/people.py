@@ -158,6 +158,14 @@ class People:
         accounts.require(self._register, names)
         return activity.stop(self._register.server, names) if names else 0
 
+    def disconnect(self, names: Sequence[str]) -> int:
+        """End people's sessions, also those idle in a transaction; return how many that were.
+
+        They may come again. Raises NotRunning without a door.
+        """
+        accounts.require(self._register, names)
+        return activity.disconnect(self._register.server, names) if names else 0
+
     def audit(
         self, name: str | None = None, *, last: int = 50, since: datetime | None = None
     ) -> list[Ran]:

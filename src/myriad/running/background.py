@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,7 +21,7 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
 from myriad.machine import logs, process
-from myriad.running import door
+from myriad.running import asked, door
 from myriad.running.names import LOG, POSTGRES_AT
 from myriad.settings import TABLE, Settings
 
@@ -36,8 +37,8 @@ def run_detached(
 ) -> Server:
     """Start `myriad up` in the background; return when it is ready. `tell` hears what it does.
 
-    Raises what that says it failed with, and leaves nothing running: HomeLocked, ProgramMissing,
-    StartFailed.
+    Where it is up already as it is asked for, that is returned. Raises what `up` says it failed
+    with, and leaves nothing running: HomeLocked, ProgramMissing, StartFailed.
     """
     home.create()
     output = home.logs / "up.log"
@@ -56,9 +57,7 @@ def run_detached(
         )
     try:
         while (server := _ready(home, child, output, begin)) is None:
-            for said in map(SAID.match, news() if tell else ()):
-                if said and tell:
-                    tell(said[1])
+            _pass_on(news, tell)
             time.sleep(process.POLL)
     except BaseException:
         _end(child, settings)
@@ -66,12 +65,50 @@ def run_detached(
     return server
 
 
+def add_cassandra(
+    home: Home, settings: Settings, pid: int, tell: Callable[[str], None] | None = None
+) -> None:
+    """Have the `up` that runs as process `pid` start Cassandra too; return when it is ready.
+
+    With the settings that were given here, which that one does not know. Raises what it failed
+    with; all else stays up.
+    """
+    news = logs.Unread(home.logs / LOG)
+    given = _given(settings, "environment") | _given(settings)
+    question, began = asked.ask(home, given), time.monotonic()
+    while not asked.answered(home, question):
+        _pass_on(news, tell)
+        asked.check_waiting(home, pid, began)
+
+
+def await_other(home: Home, tell: Callable[[str], None] | None = None) -> bool:
+    """Wait for an `up` that is starting on the home; say whether it became ready.
+
+    It bounds its own start.
+    """
+    news, pid = logs.Unread(home.logs / LOG), home.holder()
+    while pid is not None and home.holder() == pid:
+        if home.running():
+            return True
+        _pass_on(news, tell)
+        time.sleep(process.POLL)
+    return False
+
+
+def _pass_on(news: logs.Unread, tell: Callable[[str], None] | None) -> None:
+    for said in map(SAID.match, news() if tell else ()):
+        if said and tell:
+            tell(said[1])
+
+
+def _given(settings: Settings, origin: str = "flag") -> dict[str, Any]:
+    """Return the settings that come from there."""
+    origins = ((entry.name, settings.origins.get(entry.name, "")) for entry in TABLE)
+    return {name: getattr(settings, name) for name, where in origins if where.startswith(origin)}
+
+
 def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str, str]:
-    given = {
-        f"MYRIAD_{entry.name.upper()}": str(getattr(settings, entry.name))
-        for entry in TABLE
-        if settings.origins.get(entry.name) == "flag"
-    }
+    given = {f"MYRIAD_{name.upper()}": str(it) for name, it in _given(settings).items()}
     environment = {name: value for name, value in os.environ.items() if name != POSTGRES_AT}
     if postgres_at:  # it works in another folder
         own = postgres_at == attachment.OWN
@@ -80,9 +117,9 @@ def _child_environment(settings: Settings, postgres_at: str | None) -> dict[str,
 
 
 def _ready(home: Home, child: subprocess.Popen[bytes], output: Path, begin: int) -> Server | None:
-    """Return what the child announced, None before; it bounds its own start. Raises its error."""
+    """Return what is announced, None before; the child bounds its own start. Raises its error."""
     running = home.running()
-    if running and running.pid == child.pid:
+    if running and (running.pid == child.pid or child.poll() == 0):  # or it was up already
         return Server.of(running)
     if child.poll() is not None:
         raise _error_of(logs.since(output, begin))

@@ -28,6 +28,7 @@ FRESH = 60.0  # seconds; the door writes its measures more often
 
 UP = "up"
 DOWN = "down"
+ABSENT = "absent"
 STARTING = "starting"
 BROKEN = "broken"
 ABANDONED = "abandoned"
@@ -59,8 +60,9 @@ class Status:
     """The state of one home.
 
     Attributes:
-        state: `up`; `down`; `starting`, for the first time or again; `broken`: announced, but it
-            does not answer; `abandoned`: PostgreSQL runs, but what started it was killed.
+        state: `up`; `down`; `absent`: the folder is no home; `starting`, for the first time or
+            again; `broken`: announced, but it does not answer; `abandoned`: PostgreSQL runs, but
+            what started it was killed.
         problem: why, where it is broken.
         attached: where the PostgreSQL is that somebody else runs; empty: it is our own.
         pid: of the process that is `up`.
@@ -115,7 +117,7 @@ def _look(home: Home) -> Status:
     if left:
         problem = f"PostgreSQL runs as process {left.pid}, but the `myriad up` of it was killed"
         return Status(ABANDONED, home.folder, problem=problem)
-    return Status(DOWN, home.folder)
+    return Status(DOWN if home.is_one() else ABSENT, home.folder)
 
 
 def _answered(home: Home, running: Running) -> Status:

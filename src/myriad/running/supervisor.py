@@ -23,6 +23,7 @@ from myriad.home.home import Home, Running
 from myriad.machine import logs, process
 from myriad.machine.pauses import Pauses
 from myriad.running import door, inner, ports, serving
+from myriad.running.joining import Joining
 from myriad.running.names import LOG
 from myriad.settings import Settings
 
@@ -51,13 +52,7 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
         with _told(), ports.listen(home, settings) as people, inner.listen(home) as ours:
             dsn = attachment.chosen(home, postgres_at)
             ready = _Ready(engine_for(home, settings, dsn, stop), partial(_attach, home, dsn))
-            cassandra = keeper.keeper_for(
-                home,
-                settings,
-                lambda cluster: serving.serve(ready.server(), cluster),
-                lambda cluster: serving.settle(ready.server(), cluster),
-            )
-            kept = _Kept(home, settings, ready, cassandra, door.Listening(people, ours), stop)
+            kept = _Kept(home, settings, ready, door.Listening(people, ours), stop)
             if not kept.begin():
                 log.info("stopped while it started")
                 return
@@ -145,13 +140,13 @@ class _Kept:
         home: Home,
         settings: Settings,
         ready: _Ready,
-        cassandra: keeper.Keeper | None,
         listening: door.Listening,
         stop: threading.Event,
     ) -> None:
         self._home = home
-        self._cassandra = cassandra
         self._ready = ready
+        self._cassandra = self._keeper_for(settings)
+        self._joining = Joining(home, settings, self._keeper_for)
         self._engine = ready.engine
         self._door = door.Door(home, settings, listening, stop)
         self._address = (settings.host, int(listening.people.getsockname()[1]))
@@ -160,6 +155,14 @@ class _Kept:
         self._door_pauses = Pauses(DOOR_PAUSES)
         self._server: Server | None = None
         self._announced = False
+
+    def _keeper_for(self, settings: Settings) -> keeper.Keeper | None:
+        return keeper.keeper_for(
+            self._home,
+            settings,
+            lambda cluster: serving.serve(self._ready.server(), cluster),
+            lambda cluster: serving.settle(self._ready.server(), cluster),
+        )
 
     def begin(self) -> bool:
         """Start all and announce them; False if we were asked to stop meanwhile.
@@ -186,6 +189,7 @@ class _Kept:
             # What goes wrong is logged; the next look finds it down, and the pause grows.
             try:
                 self._look()
+                self._cassandra = self._joining.look(self._cassandra)
             except STARTS_FAIL as error:
                 if not self._stop.is_set():
                     log.error("%s", error)  # noqa: TRY400 - a person reads it

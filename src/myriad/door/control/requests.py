@@ -9,6 +9,9 @@ from myriad.pgwire.faults import Fault
 
 _STOPPED = Fault("57014", "canceling statement: somebody stopped it with `myriad people stop`")
 _WITHDRAWN = Fault("57P01", "terminating connection: what it was let in with was withdrawn")
+_DISCONNECTED = Fault(
+    "57P01", "terminating connection: somebody ended it with `myriad people stop --disconnect`"
+)
 _ENDED = Fault("57P01", "this account was removed, or its sessions were ended")
 
 
@@ -46,6 +49,8 @@ class Requests:
             return {"stopped": self._sessions.stop_all(who, _STOPPED)}
         if what == "end_ids":
             return {"ended": await self._sessions.end_ids(who, _WITHDRAWN)}
+        if what == "disconnect":
+            return {"ended": await self._sessions.end_all(who, _DISCONNECTED)}
         if what == "end":
             return {"ended": await self._sessions.end_all(who, _ENDED)}
         return {"error": f"the door knows no request {what!r}"}

@@ -9,6 +9,7 @@ from myriad.machine import resources
 from myriad.machine.findings import GOOD, WARNING, WRONG, Finding
 from myriad.machine.process import EngineUser
 from myriad.settings import Settings
+from myriad.wording import number_of
 
 CHECK = "cassandra"
 SEE = "See `myriad logs --cassandra N`."
@@ -48,7 +49,8 @@ def _machine(
     have = resources.measure(home.folder if home.folder.exists() else home.folder.parent)
     heap = configuration.heap_mb(settings, count, have)
     need = count * (heap + configuration.BESIDES_HEAP_MB)
-    text = f"{count} nodes with a heap of {heap:,} MB need about {need:,} of {have.memory_mb:,} MB"
+    nodes = f"{number_of(count, 'node')} with a heap of {heap:,} MB"
+    text = f"{nodes}: about {need:,} of {have.memory_mb:,} MB"
     if need > have.memory_mb:
         yield Finding(CHECK, WRONG, text, "Set `cassandra_heap_mb` to less, or run fewer nodes.")
     else:

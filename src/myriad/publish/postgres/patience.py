@@ -1,5 +1,6 @@
 """Wait for whoever holds a table: briefly and often, and not without a word."""
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -123,11 +124,11 @@ class _Wait:
         """Tell whom we wait for; raises SwapBlocked if that takes too long."""
         waited, timeout = time.monotonic() - self.began, self.patience.timeout
         if waited > timeout:
+            holders = self._holders()
             raise SwapBlocked(
-                f"the old table was held for {timeout:g} s by {self._named(self._holders())}; it"
-                " stays",
+                f"the old table was held for {timeout:g} s by {self._named(holders)}; it stays",
                 hint="Try again when their transactions have ended: `myriad people activity` shows"
-                " them.",
+                f" them{self._ending(holders)}.",
             ) from error
         if waited >= self.look_at:
             self.look_at = waited + TELL_AFTER
@@ -145,7 +146,8 @@ class _Wait:
             f"waiting for those who hold the old table, {left:.0f} s at most:"
             f" {self._named(holders)}\n"
             "hint: It goes on when their transactions end: COMMIT, or close the program. `myriad"
-            " people activity` shows them; the limit `idle-seconds` ends those who do nothing."
+            " people activity` shows them; the limit `idle-seconds` ends those who do nothing"
+            f"{self._ending(holders)}."
         )
 
     def _holders(self) -> list[Row]:
@@ -169,6 +171,16 @@ class _Wait:
     def _holding(self, oids: Sequence[int], beside: Sequence[str] = ()) -> list[Row]:
         harmless = list(beside or self.beside)
         return query(self.connection, "blockers", oids=list(oids), beside=harmless)
+
+    def _ending(self, holders: Sequence[Row]) -> str:
+        """Return the lines that end their sessions at once."""
+        people = self.patience.people() if holders else {}
+        names = sorted({people[row["pid"]] for row in holders if row["pid"] in people})
+        others = [row["pid"] for row in holders if row["pid"] not in people]
+        words = ["--", *names] if any(name.startswith("-") for name in names) else names
+        ends = [f"`myriad people stop --disconnect {shlex.join(words)}`"] if names else []
+        ends += [f'`myriad sql -c "SELECT pg_terminate_backend({pid})"`' for pid in others]
+        return f"; to end them at once: {', '.join(ends)}" if ends else ""
 
     def _named(self, holders: Sequence[Row]) -> str:
         people = self.patience.people() if holders else {}

@@ -69,7 +69,7 @@ class Keeper(threading.Thread):
         self._settling = _Serving(settle, SETTLE_EVERY, "a replacement is not finished")
         self._cancelled = cancelled
         self._begun = threading.Event()
-        self._problem: BaseException | None = None
+        self.problem: BaseException | None = None  # with which the start failed
 
     def run(self) -> None:
         """Start it, and keep it up until it is ended."""
@@ -81,7 +81,7 @@ class Keeper(threading.Thread):
                 pass
             self._settling.start()
         except BaseException as error:  # noqa: BLE001 - `await_ready` raises it in its thread
-            self._problem = error
+            self.problem = error
             self._cancelled.set()
         finally:
             self._begun.set()
@@ -97,8 +97,13 @@ class Keeper(threading.Thread):
         while not self._begun.wait(WATCH):
             if stop.is_set():
                 self._cancelled.set()
-        if self._problem is not None:
-            raise self._problem
+        if self.problem is not None:
+            raise self.problem
+
+    @property
+    def begun(self) -> bool:
+        """Whether the start is over, well or with a `problem`."""
+        return self._begun.is_set()
 
     def end(self) -> None:
         """Stop it; returns when it is gone."""
