@@ -130,7 +130,10 @@ class SourceEmpty(SourceError):
     """There is nothing in a source, not even the names of columns."""
 
     def __init__(self, origin: str) -> None:
-        super().__init__(f"{origin}: the file is empty", hint="There is nothing to publish.")
+        super().__init__(
+            f"{origin}: the file is empty",
+            hint="There is nothing to publish: see whether what writes it has ended well.",
+        )
 
 
 class PublishError(MyriadError):

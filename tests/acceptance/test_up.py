@@ -15,12 +15,10 @@ import pytest
 
 import myriad
 from myriad.engines.postgres import processes, programs
-from myriad.engines.postgres.base import Server
-from myriad.errors import HomeLocked, StartFailed
+from myriad.errors import StartFailed
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.machine import process
-from tests.elsewhere import OWNER, PASSWORD, elsewhere
 from tests.harness import (
     COMMAND,
     Up,
@@ -31,7 +29,6 @@ from tests.harness import (
     up,
     wait_until,
 )
-from tests.own_ports import give_port
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -120,78 +117,6 @@ def kill_everything(started: Up) -> None:
         with suppress(psutil.NoSuchProcess):
             each.kill()
     started.process.wait()
-
-
-def test_a_second_up_says_that_it_is_up(made_home: Home) -> None:
-    with up(made_home) as first:
-        first.wait_ready()
-        for arguments in (["up"], ["up", "--detach"], ["up", "--port", port_of(made_home)]):
-            second = run(made_home, *arguments)
-            assert (second.returncode, second.stderr) == (0, ""), arguments
-            assert second.stdout.startswith("already up: ready on 127.0.0.1 port ")
-        assert run(made_home, "up", "--detach", "--quiet").stdout == ""
-        assert str(myriad.open(made_home).up_detached().port) == port_of(made_home)
-        with pytest.raises(HomeLocked, match=f"is up as process {first.process.pid}, on port"):
-            myriad.open(made_home, port=1).up_detached()
-        assert answers(made_home)
-
-
-def port_of(home: Home) -> str:
-    running = home.running()
-    assert running is not None
-    return str(running.port)
-
-
-def test_a_second_up_that_asks_for_something_else_is_refused(made_home: Home) -> None:
-    with up(made_home) as first:
-        first.wait_ready()
-        dsn = "host=db.example.org user=boss password=hidden"
-        for arguments, said in (
-            (["--port", "1"], f"on port {port_of(made_home)}, not 1"),
-            (["--postgres-at", dsn], "not db.example.org port 5432 as boss"),
-        ):
-            second = run(made_home, "up", *arguments)
-            assert second.returncode == 1
-            assert f"is up as process {first.process.pid}, " in second.stderr
-            assert said in second.stderr
-            assert (
-                f"hint: Stop it first with `myriad down --home {made_home.folder}`" in second.stderr
-            )
-        assert run(made_home, "up", "--postgres-at", "own").returncode == 0
-
-
-def test_a_second_up_waits_for_one_that_starts(made_home: Home) -> None:
-    with up(made_home) as first:
-        wait_until(lambda: made_home.holder() == first.process.pid)
-        second = run(made_home, "up", "--detach")
-        assert second.returncode == 0
-        assert "already up: ready on" in second.stdout
-        assert answers(made_home)
-
-
-def test_status_tells_by_its_exit_code_what_is_so(made_home: Home, folder: Path) -> None:
-    down = run(made_home, "status")
-    assert (down.returncode, down.stdout.split()[0]) == (3, "down")
-    assert f"`myriad up --detach --home {made_home.folder}`" in down.stdout
-    nothing = run(Home(folder), "status")
-    assert nothing.returncode == 3
-    assert f"no home of Myriad in {folder}" in nothing.stdout
-    assert json.loads(run(Home(folder / "new"), "status", "--json").stdout)["state"] == "absent"
-
-
-@pytest.mark.parametrize(
-    "arguments", [["settings"], ["settings", "--json"], ["doctor"], ["--help"]]
-)
-def test_a_pipe_that_nobody_reads_is_no_error(made_home: Home, arguments: list[str]) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    place = {**os.environ, "MYRIAD_HOME": str(made_home.folder)}
-    with os.fdopen(writing, "wb") as output:
-        done = subprocess.run(
-            [*COMMAND, *arguments], stdout=output, stderr=subprocess.PIPE, env=place, check=False
-        )
-    assert done.returncode in {1, 141}  # click's own, and what shells make of SIGPIPE
-    assert done.stderr == b""
 
 
 def test_detached_it_stays_up_until_down(made_home: Home) -> None:
@@ -323,59 +248,6 @@ def test_a_lock_left_by_a_power_cut_is_stale(made_home: Home) -> None:
     with up(made_home) as started:
         started.wait_ready()
         assert answers(made_home)
-
-
-def test_an_attached_server_outlives_us_and_its_password_stays_private(folder: Path) -> None:
-    mine = Home(folder / "mine")
-    with elsewhere() as server:
-        with up(mine, MYRIAD_POSTGRES_AT=server.dsn) as started:
-            started.wait_ready()
-            assert ask(mine, "SELECT current_user") == OWNER
-            state = mine.folder / "running.json"
-            assert stat.S_IMODE(state.stat().st_mode) == 0o600
-            logs = run(mine, "logs")
-            assert logs.returncode == 1
-            assert "attached PostgreSQL writes its log where it runs" in logs.stderr
-            said = started.said() + run(mine, "status").stdout + run(mine, "logs", "--door").stdout
-            assert started.end() == 0
-        as_admin(server, "postgres").close()
-        files = [path for path in mine.folder.rglob("*") if path.is_file()]
-        kept = mine.secrets / "postgres_at"
-        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-        written = (path.read_text(errors="replace") for path in files if path != kept)
-        assert PASSWORD not in "".join([said, *written])
-
-
-def test_an_attached_home_stays_attached_until_somebody_says_otherwise(folder: Path) -> None:
-    mine = Home(folder / "mine")
-    with elsewhere() as server:
-        there = f"{server.host} port {server.port} as {OWNER}"
-        with up(mine, MYRIAD_POSTGRES_AT=f"host={server.host}", **variables(server)) as first:
-            first.wait_ready()
-            give_port(mine)
-            ask(mine, "CREATE TABLE kept AS SELECT 1 AS n")
-            assert first.end() == 0
-        assert f"attached: {there}" in run(mine, "status").stdout.splitlines()[0]
-        with up(mine) as second:
-            second.wait_ready()
-            assert ask(mine, "SELECT n FROM kept") == 1
-            assert not mine.postgres.exists()
-            shown = json.loads(run(mine, "status", "--json").stdout)
-            assert (shown["state"], shown["attached"]) == ("up", there)
-            assert second.end() == 0
-    refused = run(mine, "up", "--detach")
-    assert refused.returncode == 1
-    assert there in refused.stderr
-    assert "--postgres-at" in refused.stderr
-    assert not mine.postgres.exists()
-    assert run(mine, "up", "--detach", "--postgres-at", "own").returncode == 0
-    assert json.loads(run(mine, "status", "--json").stdout)["attached"] == ""
-    assert run(mine, "down").returncode == 0
-
-
-def variables(server: Server) -> dict[str, str]:
-    """Return how libpq is told of a server beside its DSN."""
-    return {"PGPORT": str(server.port), "PGUSER": OWNER, "PGPASSWORD": PASSWORD}
 
 
 def as_nobody(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:

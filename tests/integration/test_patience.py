@@ -1,10 +1,7 @@
 """Whoever waits for readers of a table says for whom, and goes on when they end."""
 
 import json
-import re
-import shlex
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -14,9 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner
 
-from myriad import cli
 from myriad.engines.postgres.base import CONTROL_DATABASE
 from myriad.errors import EngineError, MyriadError, SchemaRefused, SwapBlocked
 from myriad.publish import published
@@ -112,38 +107,6 @@ def test_all_that_change_a_table_say_for_whom_they_wait_and_go_on_when_that_ends
         assert f'`myriad sql -c "SELECT pg_terminate_backend({reader.pid})"`' in notice, table
     assert place.one("SELECT count(*) FROM merged WHERE v = 'a'") == 1
     assert place.one("SELECT count(*) FROM appended") == 3
-
-
-def test_the_line_that_is_given_ends_who_is_waited_for(place: Place) -> None:
-    published_twice(place, "held")
-    installed, tag = place.installation, uuid.uuid4().hex[:6]
-    [(name, password)] = installed.people.add_people([f"-o'neil {tag}"], [f"g{tag}"])
-    installed.people.grant(f"g{tag}", "public", place.database)
-    server, told, file = installed.server(), Told(), place.write("held.csv", OLD)
-    with (
-        ThreadPoolExecutor(1) as pool,
-        closing(
-            psycopg.connect(
-                host=server.host,
-                port=server.port,
-                user=name,
-                password=password,
-                dbname=place.database,
-            )
-        ) as idle,
-    ):
-        idle.execute("SELECT * FROM public.held")
-        published = pool.submit(lambda: place.publish(file, progress=told))
-        wait_until(lambda: told.notices or published.done())
-        [line] = re.findall(r"`(myriad people stop [^`]+)`", told.notices[0])
-        there = CliRunner(env={"MYRIAD_HOME": str(installed.home.folder)})
-        done = there.invoke(cli.main, shlex.split(line)[1:])
-        assert (done.exit_code, done.stdout, done.stderr) == (0, "ended 1 session\n", "")
-        published.result(30)
-        with pytest.raises(psycopg.errors.AdminShutdown, match="people stop --disconnect"):
-            idle.execute("SELECT 1")
-    assert place.one("SELECT v FROM held WHERE id = 1") == "a"
-    installed.people.remove([name])
 
 
 def _all_spoke_or_ended(runs: dict[str, "Future[Any]"], told: dict[str, Told]) -> bool:

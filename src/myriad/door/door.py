@@ -35,6 +35,10 @@ SHORT_KEY, LONG_KEY = 4, 32  # bytes of a cancel key, before and since protocol 
 LONG_SINCE = 2
 END_SECONDS = 10.0  # that sessions may take to end, before whoever wanted that hears of it
 _FULL = Fault("53300", "too many clients are connected already", "Try again later.")
+_WHICH = (
+    "Without one a client asks for one of the person's own name. Say which, such as main: psql -d"
+    " main, or dbname=main."
+)
 _DRAINING = Fault("57P01", "terminating connection: the server is stopping", "Connect again.")
 _RIGHTS = Fault("57P01", "terminating connection: your rights have changed", "Connect again.")
 
@@ -156,7 +160,9 @@ class Door:
             backend = await client.server_connection()
             return await self.profiles.learn(pool, startup, backend)
         except Lost:
-            raise Refused(Fault("57P03", "PostgreSQL ended; it is started again")) from None
+            raise Refused(
+                Fault("57P03", "PostgreSQL ended; it is started again", "Try again in a moment.")
+            ) from None
         finally:
             client.leave()
 
@@ -367,7 +373,7 @@ class Door:
 
 def _check_database(startup: Startup, entry: Entry) -> None:
     if not entry.database:
-        raise Refused(Fault("3D000", f'database "{startup.database}" does not exist'))
+        raise Refused(Fault("3D000", f'database "{startup.database}" does not exist', _WHICH))
     if not entry.may_connect:
         raise Refused(
             Fault(

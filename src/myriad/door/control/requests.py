@@ -7,12 +7,17 @@ from myriad.door.control.control import Control
 from myriad.door.ports import Sessions
 from myriad.pgwire.faults import Fault
 
-_STOPPED = Fault("57014", "canceling statement: somebody stopped it with `myriad people stop`")
-_WITHDRAWN = Fault("57P01", "terminating connection: what it was let in with was withdrawn")
-_DISCONNECTED = Fault(
-    "57P01", "terminating connection: somebody ended it with `myriad people stop --disconnect`"
+_ASK = "Ask whoever runs this server before you try again."
+_STOPPED = Fault(
+    "57014", "canceling statement: somebody stopped it with `myriad people stop`", _ASK
 )
-_ENDED = Fault("57P01", "this account was removed, or its sessions were ended")
+_WITHDRAWN = Fault("57P01", "terminating connection: what it was let in with was withdrawn", _ASK)
+_DISCONNECTED = Fault(
+    "57P01",
+    "terminating connection: somebody ended it with `myriad people stop --disconnect`",
+    _ASK,
+)
+_ENDED = Fault("57P01", "this account was removed, or its sessions were ended", _ASK)
 
 
 # Each process of the door adds its own: see `myriad.control.asking`.

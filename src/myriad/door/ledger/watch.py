@@ -28,9 +28,13 @@ PARTS = 10  # of all connections, one of which is asked each time how long it ha
 # A statement that was cancelled and goes on loses its connection, and so ends in the server.
 PATIENCE_SECONDS = 5.0
 
-_IDLE = Fault("57P05", "terminating connection due to idle-session timeout")
+_IDLE = Fault("57P05", "terminating connection due to idle-session timeout", "Connect again.")
 _OVERDUE = Fault("57P01", "the server does not answer", "Run it again.")
-_HALF = Fault("08P01", "terminating connection: COPY data was begun and does not go on")
+_HALF = Fault(
+    "08P01",
+    "terminating connection: COPY data was begun and does not go on",
+    "Send it without a pause.",
+)
 
 log = logging.getLogger("myriad.door")
 

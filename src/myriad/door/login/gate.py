@@ -8,6 +8,12 @@ from myriad.door.server.dial import Dial
 from myriad.pgwire import scram
 from myriad.pgwire.faults import Fault, Refused
 
+_AGAIN = (
+    "Case matters in name and password. Whoever runs this server gives a new one: `myriad person"
+    " password NAME`."
+)
+_ASK = "Ask whoever runs this server: the account may be disabled, or not begun yet."
+
 
 class Proof(Protocol):
     """How somebody proves who they are, such as a SCRAM exchange."""
@@ -49,7 +55,9 @@ class Gate:
                 keys = None
             await proof.wait(seconds)
         if keys is None or entry is None:
-            raise Refused(Fault("28P01", f'password authentication failed for user "{name}"'))
+            raise Refused(
+                Fault("28P01", f'password authentication failed for user "{name}"', _AGAIN)
+            )
         self._throttle.passed(name, address)
         proof.accept()
         _check_login(entry)
@@ -77,4 +85,4 @@ class Gate:
 
 def _check_login(entry: Entry) -> None:
     if not entry.may_log_in:
-        raise Refused(Fault("28000", f'role "{entry.name}" is not permitted to log in'))
+        raise Refused(Fault("28000", f'role "{entry.name}" is not permitted to log in', _ASK))

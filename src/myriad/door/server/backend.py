@@ -194,7 +194,13 @@ class Backend(Asker):
             if self.session is not None and not self._jobs:
                 self.session.deliver(faults.notice(f"a notice of {size:,} bytes is left out"), 0)
         elif size > MOST_HELD_BYTES:
-            self.abort(Fault("54000", "the server sent a message that is too long to pass on"))
+            self.abort(
+                Fault(
+                    "54000",
+                    "the server sent a message that is too long to pass on",
+                    "Ask for less in a row.",
+                )
+            )
         else:
             self.held = data[position:]
         return len(data)

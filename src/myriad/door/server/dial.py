@@ -16,6 +16,7 @@ CONNECT_SECONDS = 10.0
 # What a server says that starts, ends or has no place now: it will have one later.
 NOT_NOW = frozenset({"57P01", "57P02", "57P03", "53300"})
 SSL_YES = b"S"
+_TELL = "Tell whoever runs this server: `myriad doctor` looks at what it runs on."
 READ_ONLY = "default_transaction_read_only"  # the server tells when it changes
 
 
@@ -156,7 +157,7 @@ class _Login(asyncio.Protocol):
             try:
                 self._authenticate(wire.integer(body), body[4:])
             except scram.Malformed as problem:
-                self._fail(Refused(Fault("28P01", str(problem))))
+                self._fail(Refused(Fault("28P01", str(problem), _TELL)))
         elif kind == PARAMETER_STATUS:
             name, position = wire.cut(body)
             self.parameters[name.decode()] = wire.cut(body, position)[0].decode()

@@ -20,7 +20,7 @@ _SEQUENCES = Fault(
     "currval and lastval are known here only in the transaction that used the sequence",
     "Use INSERT ... RETURNING, or do both in one transaction.",
 )
-_TOO_MANY = Fault("54000", "a transaction cannot change so many settings")
+_TOO_MANY = Fault("54000", "a transaction cannot change so many settings", "Change fewer in each.")
 _OVER = Fault(
     "25006",
     "nothing may follow the end of a transaction in one message here: this session only reads",

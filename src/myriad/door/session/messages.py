@@ -3,6 +3,7 @@
 from myriad.door.server.asking import CANCELLED
 from myriad.door.server.statements import NOBODY, OURS
 from myriad.door.session import copying, signals
+from myriad.door.session.hints import hinted
 from myriad.door.session.state import SessionState
 from myriad.pgwire import wire
 from myriad.pgwire.kinds import NOTICE
@@ -52,7 +53,7 @@ def _shown(session: SessionState, message: bytes) -> bytes:
     if code == CANCELLED and unit.reason:
         unit.fail(unit.reason.code)
         return unit.reason.encode()
-    return _with_their_names(session, message)
+    return hinted(_with_their_names(session, message), fields)
 
 
 def said_aside(session: SessionState, message: bytes) -> bytes:

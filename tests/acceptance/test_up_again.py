@@ -1,0 +1,85 @@
+"""`up` where something is up, `status` where nothing is, and output that nobody reads."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import myriad
+from myriad.errors import HomeLocked
+from myriad.home.home import Home
+from tests.harness import COMMAND, run, up, wait_until
+
+
+def test_a_second_up_says_that_it_is_up(made_home: Home) -> None:
+    with up(made_home) as first:
+        first.wait_ready()
+        for arguments in (["up"], ["up", "--detach"], ["up", "--port", port_of(made_home)]):
+            second = run(made_home, *arguments)
+            assert (second.returncode, second.stderr) == (0, ""), arguments
+            assert second.stdout.startswith("already up: ready on 127.0.0.1 port ")
+        assert run(made_home, "up", "--detach", "--quiet").stdout == ""
+        assert str(myriad.open(made_home).up_detached().port) == port_of(made_home)
+        with pytest.raises(HomeLocked, match=f"is up as process {first.process.pid}, on port"):
+            myriad.open(made_home, port=1).up_detached()
+        assert myriad.open(made_home).published() == []
+
+
+def port_of(home: Home) -> str:
+    running = home.running()
+    assert running is not None
+    return str(running.port)
+
+
+def test_a_second_up_that_asks_for_something_else_is_refused(made_home: Home) -> None:
+    with up(made_home) as first:
+        first.wait_ready()
+        dsn = "host=db.example.org user=boss password=hidden"
+        for arguments, said in (
+            (["--port", "1"], f"on port {port_of(made_home)}, not 1"),
+            (["--postgres-at", dsn], "not db.example.org port 5432 as boss"),
+        ):
+            second = run(made_home, "up", *arguments)
+            assert second.returncode == 1
+            assert f"is up as process {first.process.pid}, " in second.stderr
+            assert said in second.stderr
+            assert (
+                f"hint: Stop it first with `myriad down --home {made_home.folder}`" in second.stderr
+            )
+        assert run(made_home, "up", "--postgres-at", "own").returncode == 0
+
+
+def test_a_second_up_waits_for_one_that_starts(made_home: Home) -> None:
+    with up(made_home) as first:
+        wait_until(lambda: made_home.holder() == first.process.pid)
+        second = run(made_home, "up", "--detach")
+        assert second.returncode == 0
+        assert "already up: ready on" in second.stdout
+        assert myriad.open(made_home).published() == []
+
+
+def test_status_tells_by_its_exit_code_what_is_so(made_home: Home, folder: Path) -> None:
+    down = run(made_home, "status")
+    assert (down.returncode, down.stdout.split()[0]) == (3, "down")
+    assert f"`myriad up --detach --home {made_home.folder}`" in down.stdout
+    nothing = run(Home(folder), "status")
+    assert nothing.returncode == 3
+    assert f"no home of Myriad in {folder}" in nothing.stdout
+    assert json.loads(run(Home(folder / "new"), "status", "--json").stdout)["state"] == "absent"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["settings"], ["settings", "--json"], ["doctor"], ["--help"]]
+)
+def test_a_pipe_that_nobody_reads_is_no_error(made_home: Home, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    place = {**os.environ, "MYRIAD_HOME": str(made_home.folder)}
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(
+            [*COMMAND, *arguments], stdout=output, stderr=subprocess.PIPE, env=place, check=False
+        )
+    assert done.returncode in {1, 141}  # click's own, and what shells make of SIGPIPE
+    assert done.stderr == b""
