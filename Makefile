@@ -7,7 +7,7 @@ unexport PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest -n $(WORKERS)
 
-.PHONY: help setup run test test-nightly lint bench bench-door bench-cassandra docs lock
+.PHONY: help setup run test test-nightly lint bench bench-door bench-cassandra docs wheel lock
 
 help:
 	@echo 'make run              set everything up and run the demo'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-door       measure the door beside PgBouncer (ARGS="--quick" for a first look)'
 	@echo 'make bench-cassandra  measure publishing to Cassandra beside cqlsh and DSBulk (ARGS="--quick")'
 	@echo 'make docs             write the generated pages of docs/'
+	@echo 'make wheel            build a wheel in dist/, for pip'
 	@echo 'make lock             bring requirements.lock up to date with pyproject.toml'
 
 setup:
@@ -52,6 +53,9 @@ bench-cassandra: setup
 
 docs: setup
 	@.venv/bin/python -m docs.generate
+
+wheel: setup
+	@.venv/bin/python -m hatchling build -t wheel
 
 lock: setup
 	@.venv/bin/python tools/lock.py

@@ -137,7 +137,7 @@ def test_commands_on_what_is_there_load_nothing_to_read_files_with(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert not (HEAVY | {"cryptography", "rich"}) & set(done.stdout.split())
-    assert done.stderr.split() == [*"00", *"11111"]
+    assert done.stderr.split() == [*"30", *"11111"]  # `status` of no home, and what is not up
 
 
 def test_no_command_loads_pandas_for_its_first_array() -> None:

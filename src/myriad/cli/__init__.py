@@ -33,6 +33,8 @@ COMMANDS = {
     "certificate": "connect",
     "sql": "sql",
     "demo": "demo",
+    "service": "service",
+    "completion": "service",
 }
 
 

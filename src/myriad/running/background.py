@@ -141,13 +141,13 @@ def _error_of(lines: list[str]) -> MyriadError:
 def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:
     child.terminate()
     try:
-        child.wait(_longest_stop(settings))
+        child.wait(longest_stop(settings))
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
 
 
-def _longest_stop(settings: Settings) -> float:
+def longest_stop(settings: Settings) -> float:
     """Return the seconds within which all ends, whatever it does."""
     own = settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
     return own + node.DRAINS_WITHIN
@@ -165,6 +165,6 @@ def stop(home: Home, settings: Settings) -> bool:
     found = psutil.Process(holder)
     with suppress(psutil.NoSuchProcess):
         found.send_signal(signal.SIGTERM)
-    if not process.wait_for(lambda: process.gone(found), _longest_stop(settings)):
+    if not process.wait_for(lambda: process.gone(found), longest_stop(settings)):
         raise StartFailed(f"process {holder} does not end", hint=f"Look at {home.logs / LOG}.")
     return True

@@ -176,7 +176,7 @@ def _fetch_all(
         raise ProgramMissing(
             f"{len(some)} of Cassandra's jars ({total / MB:,.0f} MB) are neither in {folder} nor in"
             " ~/.m2, and the package that fetches them is not installed",
-            hint="pip install 'myriad-db[cassandra]'",
+            hint="Install the extra `cassandra`: pip install 'myriad_db-….whl[cassandra]'.",
         )
     progress(0, total)
     with ThreadPoolExecutor(AT_ONCE) as pool:

