@@ -169,3 +169,26 @@ def test_a_record_that_fits_no_form_is_a_reject_with_its_value(place: Place) -> 
 def test_marks_and_orders_that_there_are_none_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         ReadOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_data_is_kept_and_not_counted(place: Place) -> None:
+    path = place.write("t.csv", "Prices of May\n\nid;n\n1;5\n2;7\nTotal;\n")
+    report = place.publish(path, max_rejects=0)
+    assert place.ask("SELECT id, n FROM t ORDER BY id") == [(1, 5), (2, 7)]
+    assert not report.rejects
+    assert [(line.line, line.raw) for line in report.not_data] == [
+        (1, "Prices of May"),
+        (6, "Total;"),
+    ]
+    assert report.rejects_file is not None
+    kept = place.ask("SELECT line, raw, reason FROM myriad.reject ORDER BY line")
+    assert kept == [
+        (1, "Prices of May", "no data: a title"),
+        (6, "Total;", "no data: a total"),
+    ]
+    notes = report.tables[0].table.notes
+    assert [note for note in notes if "is no data" in note] == [
+        note
+        for note in place.publish(path, dry_run=True).tables[0].table.notes
+        if "is no data" in note
+    ]

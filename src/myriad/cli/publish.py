@@ -219,6 +219,8 @@ def _text(report: Report) -> str:
         total = f"Checked, and nothing was changed: it would give {total}"
     if report.rejects:
         total += f"; {number_of(len(report.rejects), 'reject')} in {report.rejects_file}"
+    elif report.rejects_file:
+        total += f"; {number_of(len(report.not_data), 'line')} of no data in {report.rejects_file}"
     return "\n".join([*parts, *map(_failure, report.failed), total])
 
 

@@ -68,6 +68,8 @@ class Reading:
                     source.prove()
                 self.target.proven = True
             else:
+                for source in self.target.sources:
+                    self.rejects.set_aside(source.not_data)
                 return rows
             self.target.refresh()
         raise PublishError(

@@ -10,7 +10,7 @@ from myriad.model import Type
 from myriad.publish import keys
 from myriad.publish.contract import Level
 from myriad.settings import Settings
-from myriad.sources.options import NESTED, ReadOptions, check_said
+from myriad.sources.options import MOST_DELIMITER, NESTED, ReadOptions, check_said, is_mark
 
 ENGINES = ("postgres", "cassandra", "both")
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
@@ -220,10 +220,10 @@ def check(recipe: Recipe) -> Recipe:
     if recipe.columns and recipe.exclude:
         raise UsageError("columns and exclude exclude each other", hint="Give one of them.")
     check_said(recipe.decimal, recipe.dates)
-    for name in ("delimiter", "quote"):
+    for name, most in (("delimiter", MOST_DELIMITER), ("quote", 1)):
         mark = getattr(recipe, name)
-        if mark is not None and (len(mark) != 1 or len(mark.encode()) != 1 or mark in "\r\n\0"):
-            raise UsageError(f"--{name} is one ASCII character", hint="A tab is \\t.")
+        if mark is not None and not is_mark(mark, most):
+            raise UsageError(f"--{name} is {most} ASCII characters at most", hint="A tab is \\t.")
     return recipe
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import groupby
@@ -27,12 +27,17 @@ class Rejects:
     def __init__(self, path: Path, limit: int, known: Collection[Reject] = ()) -> None:
         self.path, self.limit, self._known = path, limit, known
         self.kept: list[Reject] = []
+        self.aside: dict[Reject, None] = {}  # what is no data, such as a title: it counts nowhere
 
     def __call__(self, reject: Reject) -> None:
         """Keep one; raises TooManyRejects."""
         self.kept.append(reject)
         if len(self.kept) >= self.limit + SHOWN:
             raise self.too_many(more=True)
+
+    def set_aside(self, lines: Iterable[Reject]) -> None:
+        """Keep lines that are no records."""
+        self.aside |= dict.fromkeys(lines)
 
     def restart(self, count: int) -> None:
         """Forget all but the first `count`: a table is read again from its beginning."""
@@ -49,11 +54,11 @@ class Rejects:
     def save(self) -> str | None:
         """Write them as JSON Lines into the file, 0600; return its path, None without rejects."""
         self._forget_old()
-        if not self.kept:
+        if not (self.kept or self.aside):
             return None
         self.path.touch(mode=0o600)
         with self.path.open("w", encoding="utf-8") as file:
-            for reject in self.kept:
+            for reject in (*self.aside, *self.kept):
                 file.write(json.dumps(asdict(reject), ensure_ascii=False) + "\n")
         return str(self.path)
 

@@ -1,6 +1,6 @@
 """What a publish tells at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -207,6 +207,7 @@ class Report:
         first_in_dataset: the dataset had no table before.
         keyspace_made: the dataset had no keyspace in Cassandra before.
         failed: what was not published, while other files were.
+        not_data: lines that are no records, such as a title; they are in the rejects' file too.
         runs: of all that were published one by one.
     """
 
@@ -218,6 +219,7 @@ class Report:
     seconds: float = 0.0
     rejects: list[Reject] = field(default_factory=list)
     rejects_file: str | None = None
+    not_data: list[Reject] = field(default_factory=list)
     first_in_dataset: bool = False
     keyspace_made: bool = False
     checked: bool = False
@@ -229,8 +231,9 @@ class Report:
         """Rows loaded in all tables."""
         return sum(table.rows for table in self.tables)
 
-    def left_out(self, rejects: Sequence[Reject]) -> None:
+    def left_out(self, rejects: Sequence[Reject], not_data: Iterable[Reject]) -> None:
         """Tell of records that an engine could not take; once of those that none could."""
+        self.not_data = list(dict.fromkeys((*self.not_data, *not_data)))
         known = set(self.rejects)
         self.rejects = [*self.rejects, *(each for each in rejects if each not in known)]
 
@@ -238,6 +241,7 @@ class Report:
         """Tell also of what another one tells."""
         self.tables += other.tables
         self.rejects += other.rejects
+        self.not_data += other.not_data
         files = filter(None, (self.rejects_file, other.rejects_file))
         self.rejects_file = ", ".join(files) or None
         self.first_in_dataset |= other.first_in_dataset
@@ -255,6 +259,7 @@ class Report:
             "rows": self.rows,
             "rejects": len(self.rejects),
             "rejects_file": self.rejects_file,
+            "not_data": len(self.not_data),
             "seconds": round(self.seconds, 3),
             "tables": [table.as_data() for table in self.tables],
             "failed": [failure.as_data() for failure in self.failed],

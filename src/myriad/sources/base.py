@@ -130,6 +130,7 @@ class TableSource(ABC):
         size: bytes of the source, 0 if unknown.
         records: how many the source has, rejects included; known when `_read` has ended.
         watch: what tells that the file was written to since it was opened, if anything can.
+        not_data: what stands around the table, such as a title: neither rows nor records.
         guarded: the format has a watch of its own, or shows one moment whoever writes.
         notes: what a person should know of how it was opened.
         part: what comes behind the table's name, where one table of records becomes several.
@@ -143,6 +144,7 @@ class TableSource(ABC):
     guarded: bool = False
     notes: tuple[str, ...] = ()
     part: str = ""
+    not_data: tuple[Reject, ...] = ()
 
     @abstractmethod
     def prove(self) -> None:

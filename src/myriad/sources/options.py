@@ -6,6 +6,7 @@ from myriad.errors import UsageError
 
 NESTED = ("json", "columns", "tables")
 MARKS = (",", ".")  # before decimals
+MOST_DELIMITER = 4  # characters
 ORDERS = ("dmy", "mdy", "ymd")
 
 
@@ -63,8 +64,8 @@ class ReadOptions:
         """Refuse what no file can be written with; raises UsageError."""
         check_said(self.decimal, self.dates)
         for what, mark in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in "\r\n\0"):
-                raise UsageError(f"{mark!r} is no {what}", hint="One ASCII character is needed.")
+            if mark is not None and not is_mark(mark, MOST_DELIMITER if what == "delimiter" else 1):
+                raise UsageError(f"{mark!r} is no {what}", hint="ASCII characters are needed.")
         if self.nested not in (None, *NESTED):
             raise UsageError(
                 f"nested values cannot become {self.nested!r}", hint=f"One of {', '.join(NESTED)}."
@@ -74,6 +75,11 @@ class ReadOptions:
                 f"{self.delimiter!r} cannot be the delimiter and the quote",
                 hint="Name another --quote, such as one that the file does not have.",
             )
+
+
+def is_mark(text: str, most: int) -> bool:
+    """Say whether a text may be a mark of at most so many characters."""
+    return 0 < len(text) <= most and text.isascii() and not set(text) & set("\r\n\0")
 
 
 def check_said(decimal: str | None, dates: str | None) -> None:

@@ -109,7 +109,7 @@ class Job:
         """Let the report tell of all tables."""
         report = self.task.report
         report.tables += [made.report() for made in self.tables]
-        report.left_out(self.rejects.kept)
+        report.left_out(self.rejects.kept, self.rejects.aside)
 
     @property
     def _showing(self) -> Showing:

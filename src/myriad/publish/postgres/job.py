@@ -113,7 +113,7 @@ class Job:
         report = self.task.report
         report.first_in_dataset = self._make_dataset()
         self._loaded = self._load(report)
-        report.left_out(self.rejects.kept)
+        report.left_out(self.rejects.kept, self.rejects.aside)
 
     def show(self) -> None:
         """Swap in what was loaded, write it down, and commit; raises SwapBlocked."""

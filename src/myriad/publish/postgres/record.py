@@ -84,7 +84,7 @@ def save(
 def _save_rejects(connection: psycopg.Connection, report: Report) -> None:
     columns = "(run, source, table_name, line, raw, reason)"
     with connection.cursor().copy(f"COPY myriad.reject {columns} FROM STDIN") as copy:
-        for reject in report.rejects:
+        for reject in (*report.not_data, *report.rejects):
             values = (reject.source, reject.table, reject.line, reject.raw, reject.reason)
             copy.write_row(
                 (

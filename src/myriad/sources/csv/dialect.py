@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,6 +12,7 @@ from myriad.sources.options import ReadOptions
 
 DELIMITERS = ",;\t|"
 SAMPLE_RECORDS = 300
+NO_QUOTE = "\x02"  # stands for the quote of files that have none
 
 _VALUE = re.compile(
     r"[-+]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?|true|false"
@@ -28,6 +30,7 @@ class Dialect:
         names: the header's fields as they stand, or `column_1`… where there is none.
         newline: what ends a record; files of `\r` alone exist.
         blank: how many blank lines come before the first record.
+        dump: as databases write: no quotes, \N for null, a backslash before what would end a field.
     """
 
     delimiter: str
@@ -36,22 +39,36 @@ class Dialect:
     names: tuple[str, ...]
     newline: bytes
     blank: int = 0
+    dump: bool = False
+
+    @property
+    def words(self) -> str:
+        """How the file is written, for people."""
+        header = "first record taken as names" if self.header else "no header"
+        quote = "" if self.quote == '"' else f"quote {self.quote}, "
+        if self.dump:
+            quote = r"no quotes, \N and backslashes as in dumps of databases, "
+        return f"delimiter {self.delimiter!r}, {quote}{header}"
 
 
-def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
+def detect(start: bytes, options: ReadOptions, *, tabs: bool, over: Sequence[str] = ()) -> Dialect:
     """Return the dialect of a UTF-8 file that begins with `start`.
 
-    What `options` says is taken as it is; `tabs` says that the file's name promises tabs.
+    What `options` says is taken as it is; `tabs` says that the file's name promises tabs. `over` is
+    the upper of two header rows.
     """
     text = start.decode("utf-8-sig", "replace")
     newline = b"\r" if "\r" in text and "\n" not in text else b"\n"
-    quote = options.quote or _quote(text)
-    delimiter = options.delimiter or ("\t" if tabs else _delimiter(text, quote))
-    records = _records(text, delimiter, quote)
+    quote = options.quote or quote_of(text)
+    delimiter = options.delimiter or ("\t" if tabs else delimiter_of(text, quote))
+    dump = options.quote is None and _is_dump(text, delimiter)
+    quote = NO_QUOTE if dump else quote
+    records = records_of(text, delimiter, quote)
     first = records[0] if records else []
     header = options.header if options.header is not None else _is_header(records)
     width = len(first)
     if header:
+        first = _both(over, _untrailed(first, records[1:]))
         names = tuple(name or f"column_{number}" for number, name in enumerate(first, 1))
     else:
         width = max(
@@ -59,26 +76,69 @@ def detect(start: bytes, options: ReadOptions, *, tabs: bool) -> Dialect:
         )[0]
         names = tuple(f"column_{number}" for number in range(1, width + 1))
     blank = text[: len(text) - len(text.lstrip("\r\n"))].count(newline.decode())
-    return Dialect(delimiter, quote, header, names, newline, blank)
+    return Dialect(delimiter, quote, header, names, newline, blank, dump)
 
 
-def _records(text: str, delimiter: str, quote: str) -> list[list[str]]:
+def _is_dump(text: str, delimiter: str) -> bool:
+    """Say whether a database wrote the text: all backslashes in it are what dumps have."""
+    around = rf"(?:^|{re.escape(delimiter)})"
+    ends = rf"(?=[{re.escape(delimiter)}\r\n]|$)"
+    return (
+        re.search(rf"{around}\\N{ends}", text, re.MULTILINE) is not None
+        and re.search(rf'{around}"', text, re.MULTILINE) is None
+        and re.search(r"\\[^\\tnrbfvN]", text.replace(r"\\", "")) is None
+        and NO_QUOTE not in text
+    )
+
+
+def _both(over: Sequence[str], names: list[str]) -> list[str]:
+    if len(over) != len(names):
+        return names
+    pairs = zip(over, names, strict=True)
+    return [
+        upper if upper == name.strip() else f"{upper} {name.strip()}".strip()
+        for upper, name in pairs
+    ]
+
+
+def _untrailed(names: list[str], records: list[list[str]]) -> list[str]:
+    """Return the names without an empty one behind a delimiter that no record has."""
+    widths = Counter(map(len, records))
+    trails = len(names) > 2 and not names[-1] and widths  # noqa: PLR2004 - two that are named
+    return names[:-1] if trails and widths.most_common(1)[0][0] == len(names) - 1 else names
+
+
+def is_value(field: str) -> bool:
+    """Say whether a field is a number, a date or a flag, and so no name."""
+    return _VALUE.fullmatch(field.strip()) is not None
+
+
+def is_name(field: str) -> bool:
+    """Say whether a field may be a name: a year may."""
+    return not is_value(field) or _YEAR.fullmatch(field.strip()) is not None
+
+
+def records_of(text: str, delimiter: str, quote: str) -> list[list[str]]:
+    """Return the first records of a text, without blank lines."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     return [record for record in islice(reader, SAMPLE_RECORDS) if record]
 
 
-def _quote(text: str) -> str:
+def quote_of(text: str) -> str:
+    """Return the mark that quotes fields."""
     single = re.findall(r"(?:^|[,;\t|])'[^'\n]*'(?=[,;\t|\r\n]|$)", text, re.MULTILINE)
     return "'" if single and '"' not in text else '"'
 
 
-def _delimiter(text: str, quote: str) -> str:
+def delimiter_of(text: str, quote: str) -> str:
+    """Return the mark by which most records get equally many fields."""
+
     def score(delimiter: str) -> tuple[float, int]:
         # The last record of the sample may be cut.
         widths = Counter(
-            map(len, _records(text, delimiter, quote)[:-1] or _records(text, delimiter, quote))
+            map(len, records_of(text, delimiter, quote)[:-1] or records_of(text, delimiter, quote))
         )
         width, count = max(widths.items(), key=lambda item: item[1], default=(1, 0))
         return (count / widths.total() if width > 1 else 0.0, width)

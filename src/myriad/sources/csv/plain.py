@@ -1,17 +1,36 @@
 """From a file that should hold a table of text to UTF-8 that does, or a word on what it is."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from myriad.sources.csv import no_table
+from myriad.sources.csv import layout, no_table, rewritten
+from myriad.sources.csv.layout import Layout
 from myriad.sources.options import ReadOptions
-from myriad.sources.places import files, text_files
+from myriad.sources.places import encodings, files, text_files
 
 
-def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Path:
-    """Return the file, or a copy in `folder`, in UTF-8, the lines to skip blank.
+@dataclass(frozen=True)
+class Plain:
+    """A table of text in UTF-8.
 
-    Raises SourceError if it is no table of text.
+    Attributes:
+        path: the file, or a copy, in which lines are blank that are no records.
+        tabs: its name promises them.
+        delimiter: what separates its fields, where that is known.
+        notes: what a person should know of how it is written.
+        encoded: and of its encoding.
     """
+
+    path: Path
+    layout: Layout
+    tabs: bool
+    delimiter: str | None = None
+    notes: tuple[str, ...] = ()
+    encoded: str = ""
+
+
+def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
+    """Return a file, or what copies in `folder` make of it; raises SourceError if it is no text."""
     text_files.refuse_binary(path, origin)
     encoding = options.encoding or text_files.wide_encoding(files.head(path))
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
@@ -19,4 +38,22 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Path:
     if options.skip:
         path = text_files.blanked(path, options.skip, folder)
     no_table.refuse(files.head(path), origin, options)
-    return path
+    tabs = origin.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv")
+    made = rewritten.plain(path, options, folder)
+    options = replace(options, delimiter=made.delimiter)
+    found = layout.find(made.path, options, tabs=tabs)
+    path, delimiter = layout.without(made.path, found, folder), made.delimiter or found.delimiter
+    return Plain(path, found, tabs, delimiter, (*made.notes, *found.notes))
+
+
+def decoded(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain | None:
+    """Return a file that is not UTF-8 in its likeliest encoding; None if it is, but for some lines.
+
+    Raises SourceError if several are likely.
+    """
+    legacy = text_files.legacy_encoding(path)
+    if legacy is None:
+        return None
+    named = f"not UTF-8: read as {legacy}; --encoding says otherwise"
+    encoding, note = encodings.chosen(path, origin) or (legacy, named)
+    return replace(text(path, origin, replace(options, encoding=encoding), folder), encoded=note)

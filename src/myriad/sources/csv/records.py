@@ -99,12 +99,21 @@ def _check_header(header: Record | None, fields: Fields, result: Numbered, origi
         return
     if header.fault and not header.lost:
         result.notes.append(f"the header is broken ({header.fault}): see the columns' names")
-    elif header.lost or fields.count(header.raw) != fields.width:
+    elif header.lost or not _named(header, fields, result):
         raise SourceError(
             f"{origin}, line {header.line}: the names of the columns cannot be made out:"
             f" {header.fault or 'their quotes are broken'}",
             hint=f"Mend the header, or say --no-header: {shown(header.raw)[:200]}",
         )
+
+
+def _named(header: Record, fields: Fields, result: Numbered) -> bool:
+    """Say whether a sound header has a name for each column."""
+    count = fields.count(header.raw)
+    if fields.trail(header.raw, count):
+        result.notes.append("the header alone ends with a delimiter: no column is made for it")
+        return True
+    return count == fields.width
 
 
 def _note(faults: dict[int, str], line: int, fault: str, origin: str) -> None:
@@ -225,3 +234,11 @@ def _lost(
             return
         if line.body or len(dialect.names) == 1:
             yield Record(line.number, line.body[: SHOWN + 1], why, lost=True)
+
+
+def refuse(record: Reject) -> None:
+    """Raise SourceError for a broken record that nobody takes."""
+    raise SourceError(
+        f"{record.source}, line {record.line}: {record.reason}",
+        hint=f"The record: {record.raw[:200]}",
+    )

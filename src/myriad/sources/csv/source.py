@@ -55,7 +55,6 @@ def open_csv(
     path: Path, origin: str, workspace: Workspace, *, name: str, options: ReadOptions
 ) -> list[TableSource]:
     """Open a plain CSV file as the table `name`; raises SourceError if it is no table of text."""
-    path = plain.text(path, origin, options, workspace.folder)
     return [CsvSource(path, origin, options, workspace, name)]
 
 
@@ -66,19 +65,25 @@ class CsvSource(TableSource):
         self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
     ) -> None:
         self.origin, self._options, self._workspace = origin, options, workspace
-        self._tabs = origin.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv")
+        self._original, self._name = path, name
+        self._take(plain.text(path, origin, options, workspace.folder))
         self._folder = Path(tempfile.mkdtemp(dir=workspace.folder, prefix="csv-"))
-        self._path = path
-        self._notes: tuple[str, ...] = ()
         self._numbered: csv_records.Numbered | None = None
         self._connected: duckdb.DuckDBPyConnection | None = None
         self._counting: Aside[Count] | None = None
         self._rows_read, self._bytes_per_row = 0, 0.0
-        self._name = name
         try:
             self._begin()
         finally:
             self._disconnect()
+
+    def _take(self, text: plain.Plain) -> None:
+        self._text, self._path = text, text.path
+        self._notes = tuple(filter(None, (text.encoded, *text.notes)))
+        self.not_data = tuple(
+            Reject(self.origin, self._name, line.number, line.text, f"no data: {line.why}")
+            for line in text.layout.lines
+        )
 
     def _begin(self) -> None:
         """Look at the file's beginning and make the first guess."""
@@ -89,7 +94,8 @@ class CsvSource(TableSource):
             start = files.head(self._path, SAMPLE_HEAD, begin)
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceEmpty(self.origin)
-        dialect = detect(start, self._options, tabs=self._tabs)
+        said, over = replace(self._options, delimiter=self._text.delimiter), self._text.layout.over
+        dialect = detect(start, said, tabs=self._text.tabs, over=over)
         self._dialect = replace(dialect, blank=dialect.blank + blank[dialect.newline[0]])
         if len(self._dialect.names) > MAX_READ:
             raise too_wide(self.origin, len(self._dialect.names))
@@ -146,7 +152,8 @@ class CsvSource(TableSource):
                 path.symlink_to(self._path.absolute())
         names = [LINE_COLUMN, *self._names] if numbered else self._names
         columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-        nulls = ", ".join(literal(value) for value in ("", *self._options.nulls))
+        nothing = r"\N" if self._dialect.dump else ""
+        nulls = ", ".join(literal(value) for value in (nothing, *self._options.nulls))
         settings = (
             "auto_detect=false",
             f"columns={{{columns}}}",
@@ -161,7 +168,8 @@ class CsvSource(TableSource):
             "comment=''",
             *extra,
         )
-        return f"read_csv({literal(str(path))}, {', '.join(settings)})"
+        read = f"read_csv({literal(str(path))}, {', '.join(settings)})"
+        return text_sql.undumped(self._names, read) if self._dialect.dump else read
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
         line = partial(line_of, self._path, self._dialect)
@@ -174,10 +182,9 @@ class CsvSource(TableSource):
             Column(name, name, f.type, f.why, places=f.places, forms=f.forms)
             for name, f in zip(self._dialect.names, findings, strict=True)
         )
-        header = "first record taken as names" if self._dialect.header else "no header"
-        quote = "" if self._dialect.quote == '"' else f"quote {self._dialect.quote}, "
-        written = f"delimiter {self._dialect.delimiter!r}, {quote}{header}"
-        self.table = Table(self._name, self._name, columns, notes=(written, *self._notes))
+        self.table = Table(
+            self._name, self._name, columns, notes=(self._dialect.words, *self._notes)
+        )
 
     def prove(self) -> None:
         """Read every value; the careful path takes over if the fast one cannot read the file."""
@@ -205,13 +212,11 @@ class CsvSource(TableSource):
     def _become_careful(self, error: Exception | None) -> None:
         self._stop_counting()
         if error and "unicode" in str(error) and not self._options.encoding:
-            encoding = text_files.legacy_encoding(self._path)
-            if encoding:
+            place = self._original, self.origin, self._options, self._workspace.folder
+            text = plain.decoded(*place)
+            if text is not None:
                 self._numbered = None
-                self._notes = (f"not UTF-8: read as {encoding}; --encoding says otherwise",)
-                self._path = text_files.transcoded(
-                    self._path, encoding, self._workspace.folder, self.origin
-                )
+                self._take(text)
                 (self._folder / "input.csv").unlink(missing_ok=True)
                 self._begin()
                 return
@@ -293,7 +298,7 @@ class CsvSource(TableSource):
     def _read_careful(
         self, numbered: csv_records.Numbered, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
-        refuse = reject or _raise_source_error
+        refuse = reject or csv_records.refuse
         problems = dict(numbered.faults)
         if reject is None:
             self._refuse(problems, refuse)
@@ -388,10 +393,3 @@ class CsvSource(TableSource):
         if self._counting is not None:
             self._counting.stop()
             self._counting = None
-
-
-def _raise_source_error(record: Reject) -> None:
-    raise SourceError(
-        f"{record.source}, line {record.line}: {record.reason}",
-        hint=f"The record: {record.raw[:200]}",
-    )

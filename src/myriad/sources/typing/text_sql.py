@@ -150,6 +150,21 @@ def without(columns: Mapping[str, Sequence[str]], relation: str) -> str:
     return f"(SELECT * REPLACE ({', '.join(masks)}) FROM {relation})" if masks else relation
 
 
+def undumped(columns: Sequence[str], relation: str) -> str:
+    """Return the SQL of a relation in which what dumps of databases escape is what it means."""
+    marks = {"t": 9, "n": 10, "r": 13, "b": 8, "f": 12, "v": 11}
+
+    def meant(column: str) -> str:
+        part = "part"
+        for letter, code in marks.items():
+            part = f"replace({part}, '\\{letter}', chr({code}))"
+        parts = f"list_transform(string_split({column}, '\\\\'), lambda part: {part})"
+        whole = f"array_to_string({parts}, '\\')"
+        return f"CASE WHEN contains({column}, '\\') THEN {whole} ELSE {column} END AS {column}"
+
+    return f"(SELECT * REPLACE ({', '.join(map(meant, columns))}) FROM {relation})"
+
+
 def values(columns: Sequence[str], types: Sequence[Type], relation: str, *more: str) -> str:
     """Return the SQL for values `v0`…, the number of the first that does not fit, and `more`.
 

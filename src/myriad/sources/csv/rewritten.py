@@ -1,0 +1,150 @@
+"""Files in ways of writing that are none of RFC 4180, as copies that are: line for line.
+
+Backslashes before quotes, and delimiters of several characters. Both are taken only where the plain
+reading breaks, or where a person says so.
+"""
+
+import csv
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from myriad.sources.options import ReadOptions
+from myriad.sources.places import files
+
+# Two of a kind may be an empty field, but for marks that separate nothing by themselves.
+LONG_DELIMITERS = ("||", ", ", "; ", "::", "~~")
+_LOOKED_AT = 256 << 10
+_FEWEST = 2  # records that a reading must have to be believed
+_SUBSTITUTE = (
+    "\N{INFORMATION SEPARATOR ONE}"  # where the delimiter's own character stands in fields
+)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A copy, the delimiter that it has, and what a person should know of it."""
+
+    path: Path
+    delimiter: str | None
+    notes: tuple[str, ...] = ()
+
+
+def plain(path: Path, options: ReadOptions, folder: Path) -> Rewritten:
+    """Return a UTF-8 file, or a copy of it in `folder` in the plain way of writing."""
+    notes: tuple[str, ...] = ()
+    text = _sample(path)
+    quote = options.quote or '"'
+    if _escapes(text, quote, options):
+        path = _copied(path, folder, quote, lambda line: _unescaped(line, quote))
+        notes = ("backslashes stand before quotes",)
+        text = _sample(path)
+    long = options.delimiter if options.delimiter and len(options.delimiter) > 1 else None
+    if long is None and options.delimiter is None:
+        long = _long(text, quote)
+    if long is None:
+        return Rewritten(path, options.delimiter, notes)
+    one = long[0] if long[0] not in text.replace(long, "") else _SUBSTITUTE
+    path = _copied(path, folder, quote, lambda line: _replaced(line, quote, long, one))
+    return Rewritten(
+        path, one, (*notes, f"fields are separated by {long!r}; --delimiter says otherwise")
+    )
+
+
+def _sample(path: Path) -> str:
+    text = files.head(path, _LOOKED_AT).decode("utf-8-sig", "replace")
+    return text if path.stat().st_size <= _LOOKED_AT else text[: text.rfind("\n") + 1]
+
+
+def _widths(text: str, delimiter: str, quote: str) -> Counter[int] | None:
+    """Return how many records have how many fields; None if a quote stands where none may."""
+    reader = csv.reader(
+        text.splitlines(keepends=True), delimiter=delimiter, quotechar=quote, strict=True
+    )
+    try:
+        return Counter(len(record) for record in reader if record)
+    except csv.Error:
+        return None
+
+
+def _escapes(text: str, quote: str, options: ReadOptions) -> bool:
+    """Say whether a backslash before a quote means it: only so is the file a table."""
+    mark = re.escape(quote)
+    if not re.search(rf"\\{mark}(?![,;\t|\r\n{mark}]|$)", text):
+        return False
+    said = options.delimiter if options.delimiter and len(options.delimiter) == 1 else None
+    changed = "".join(_each(text.splitlines(keepends=True), quote, lambda x: _unescaped(x, quote)))
+    for delimiter in (said,) if said else (",", ";", "\t", "|"):
+        widths = _widths(changed, delimiter, quote)
+        if widths and len(widths) == 1 and min(widths) > 1 and widths.total() >= _FEWEST:
+            before = _widths(text, delimiter, quote)
+            return before is None or len(before) > 1
+    return False
+
+
+def _unescaped(line: str, quote: str) -> str:
+    mark = re.escape(quote)
+    return re.sub(rf"\\([\\{mark},;\t|])", lambda found: _meant(found[1], quote), line)
+
+
+def _meant(mark: str, quote: str) -> str:
+    return quote * 2 if mark == quote else mark
+
+
+def _long(text: str, quote: str) -> str | None:
+    """Return the delimiter of several characters that all delimiters of a text are."""
+    for long in LONG_DELIMITERS:
+        one = long[0]
+        if one not in text or text.count(long) < _FEWEST:
+            continue
+        outside = re.sub(rf"{re.escape(quote)}[^{re.escape(quote)}]*{re.escape(quote)}", "", text)
+        rest = outside.replace(long, "")
+        if one in rest:
+            continue
+        lines = [line for line in outside.splitlines() if line.strip()]
+        counts = {line.count(long) for line in lines}
+        if len(counts) == 1 and counts.pop() and len(lines) >= _FEWEST:
+            return long
+    return None
+
+
+def _replaced(line: str, quote: str, long: str, one: str) -> str:
+    mark = re.escape(quote)
+    pattern = rf"({mark}(?:[^{mark}]|{mark}{mark})*(?:{mark}|$))|{re.escape(long)}"
+    return re.sub(pattern, lambda found: found[1] or one, line)
+
+
+def _copied(path: Path, folder: Path, quote: str, change: Callable[[str], str]) -> Path:
+    with (
+        path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="\n") as source,
+        tempfile.NamedTemporaryFile(
+            "w",
+            encoding="utf-8",
+            errors="surrogateescape",
+            newline="",
+            dir=folder,
+            prefix="plain-",
+            delete=False,
+        ) as target,
+    ):
+        target.writelines(_each(source, quote, change))
+    return Path(target.name)
+
+
+def _each(
+    lines: "Iterator[str] | list[str]", quote: str, change: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield all lines, changed; those that begin within a quoted field are so behind its end."""
+    inside = False
+    for line in lines:
+        changed = change(line) if not inside else _behind(line, quote, change)
+        inside ^= changed.count(quote) % 2 == 1
+        yield changed
+
+
+def _behind(line: str, quote: str, change: Callable[[str], str]) -> str:
+    # As if the quote that is open began here.
+    return change(quote + line)[len(quote) :]
