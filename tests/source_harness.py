@@ -49,8 +49,7 @@ def _plain(value: Any, kind: Type) -> Any:
     if value is None:
         return None
     if kind.kind is Kind.JSONB:
-        assert value[:1] == b"\x01"
-        return json.loads(value[1:])
+        return json.loads(value)
     return uuid.UUID(bytes=value) if kind.kind is Kind.UUID else value
 
 

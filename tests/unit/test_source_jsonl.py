@@ -86,7 +86,7 @@ def test_numbers_inside_objects_stay_as_they_were_written(tmp_path: Path) -> Non
     exact = '{"n":[1.10,1e-7,12345678901234567890123,0.1234567890123456789]}'
     source = source_of(tmp_path, f'{{"a":{exact}}}\n')
     (batch,) = source.read([Type(Kind.JSONB)], None)
-    assert batch.column(0).to_pylist() == [b"\x01" + exact.encode()]
+    assert batch.column(0).to_pylist() == [exact]
 
 
 def test_a_key_that_first_appears_late_gets_its_column(tmp_path: Path) -> None:

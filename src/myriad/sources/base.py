@@ -28,15 +28,15 @@ _ARROW: dict[Kind, pa.DataType] = {
     Kind.TIME: pa.time64("us"),
     Kind.TIMESTAMP: pa.timestamp("us"),
     Kind.TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
-    Kind.UUID: pa.binary(),  # 16 bytes, as the binary COPY format has them
-    Kind.JSONB: pa.binary(),  # b"\x01" (jsonb's version) and the text
+    Kind.UUID: pa.binary(),  # 16 bytes
+    Kind.JSONB: pa.string(),
     Kind.TEXT: pa.string(),
     Kind.BYTEA: pa.binary(),
 }
 
 
 def arrow_type(kind: Type) -> pa.DataType:
-    """Return the Arrow type in which batches carry values of `kind`, ready for binary COPY."""
+    """Return the Arrow type in which batches carry values of `kind`, whatever takes them."""
     if kind.kind is Kind.NUMERIC:
         return pa.decimal128(kind.precision, kind.scale)
     return _ARROW[kind.kind]

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import pgpq
 import psycopg
 import pyarrow as pa
+from pgpq.encoders import StringEncoderBuilder
+from pgpq.schema import Jsonb
 from psycopg import sql
 
 from myriad.errors import PublishError
-from myriad.model import Type
+from myriad.model import Kind, Type
 from myriad.sources.base import arrow_type
 from myriad.wording import number_of
 
@@ -42,7 +44,7 @@ def load(
     )
     fields = [pa.field(f"f{number}", arrow_type(kind)) for number, kind in enumerate(types)]
     schema = pa.schema(fields)
-    encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+    encoder = _encoder(schema, types)
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             copy.write(encoder.write_header())
@@ -52,6 +54,17 @@ def load(
                 )
             copy.write(encoder.finish())
         return cursor.rowcount
+
+
+def _encoder(schema: pa.Schema, types: Sequence[Type]) -> pgpq.ArrowToPostgresBinaryEncoder:
+    """Return what writes batches as COPY takes them; JSON, which is text, as jsonb."""
+    builders = {
+        field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
+        if kind.kind is Kind.JSONB
+        else pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
+        for field, kind in zip(schema, types, strict=True)
+    }
+    return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, builders)
 
 
 def pipe(

@@ -35,7 +35,6 @@ _LABELS: dict[type, str] = {
     bytes: "binary value",
 }
 SHOWN = 40  # characters of a value that is an example
-JSONB_VERSION = b"\x01"
 # `json.dumps` with its C speed; it writes text as it is, not as ASCII.
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -196,8 +195,8 @@ def encode(values: Sequence[Any], kind: Type, encoder: Encoder) -> Encoded:
         values = [_base64(value) if type(value) is bytes else value for value in values]
     match kind.kind:
         case Kind.JSONB:
-            made = [None if v is None else JSONB_VERSION + dumps(v).encode() for v in values]
-            return Encoded(pa.array(made, pa.binary()))
+            made = [None if v is None else dumps(v) for v in values]
+            return Encoded(pa.array(made, pa.string()))
         case Kind.BOOLEAN:
             flags = [v if type(v) is bool else None for v in values]
             return Encoded(pa.array(flags, pa.bool_()), _others(values, bool))

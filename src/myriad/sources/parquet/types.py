@@ -225,10 +225,7 @@ def _nested(array: Values, kind: Type) -> Encoded:
         return _nested_one_by_one(array, kind)
     reasons = ((at, nested.problem(text)) for at, text in enumerate(texts) if text)
     broken = {at: why for at, why in reasons if why}
-    if kind == TEXT:
-        return Encoded(pa.array(texts, pa.string()), (), broken)
-    made = [None if text is None else b"\x01" + text.encode() for text in texts]
-    return Encoded(pa.array(made, pa.binary()), (), broken)
+    return Encoded(pa.array(texts, pa.string()), (), broken)
 
 
 def _nested_one_by_one(array: Values, kind: Type) -> Encoded:

@@ -110,7 +110,7 @@ def cast(column: str, kind: Type) -> str:
     if form is not None:
         return form.cast(column, kind)
     match kind.kind:
-        case Kind.TEXT:
+        case Kind.TEXT | Kind.JSONB:
             return column
         case Kind.BOOLEAN:
             return f"try_cast({column} AS BOOLEAN)"
@@ -118,8 +118,6 @@ def cast(column: str, kind: Type) -> str:
             return f"try_cast({column} AS DECIMAL({kind.precision},{kind.scale}))"
         case Kind.UUID:
             return _uuid_bytes(column)
-        case Kind.JSONB:
-            return rf"'\x01'::BLOB || encode({column})"
         case Kind.BYTEA:
             return f"encode({column})"
         case _:

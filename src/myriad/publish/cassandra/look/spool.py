@@ -90,14 +90,10 @@ class Spool:
                 failed.append(error)  # DuckDB would make an error of its own of it
                 raise
 
-        chosen = ", ".join(
-            f"decode({name}[2:]) AS {name}" if kind.kind is Kind.JSONB else name
-            for name, kind in zip(names, types, strict=True)
-        )
         arriving = pa.RecordBatchReader.from_batches(schema, renamed())
         self._con.register("arriving", arriving)
         try:
-            self._con.execute(f"CREATE OR REPLACE TABLE {ROWS} AS SELECT {chosen} FROM arriving")
+            self._con.execute(f"CREATE OR REPLACE TABLE {ROWS} AS FROM arriving")
         except duckdb.Error:
             if failed:
                 raise failed[0] from None
