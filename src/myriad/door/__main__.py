@@ -38,7 +38,7 @@ from myriad.door.ledger.troubles import Troubles
 from myriad.door.ledger.watch import Watch
 from myriad.door.login.gate import Gate
 from myriad.door.login.inner import InnerLogin
-from myriad.door.login.login import Login, Logins, Tls
+from myriad.door.login.login import ALPN, Login, Logins, Tls
 from myriad.door.login.throttle import Throttle
 from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.pools import Pools
@@ -124,7 +124,7 @@ async def serve(told: Configuration) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    _watch_parent(loop, stop)
+    _watch_parent(loop, stop, lambda line: _change(logins, line))
     siblings = _siblings(told)
     watched, logins = await _make(told, siblings)
     door = watched.door
@@ -304,6 +304,7 @@ def _tls(tls: dict[str, str]) -> Tls | None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([ALPN])
     context.load_cert_chain(tls["certificate"], tls["key"])
     return Tls(context, bytes.fromhex(tls["binding"]))
 
@@ -314,13 +315,31 @@ def _tell(answer: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Stop when standard input ends: whoever started the door is gone."""
+def _change(logins: Logins, line: bytes) -> None:
+    """Encrypt with another certificate from now on, as whoever started the door says."""
+    try:
+        logins.tls = _tls(json.loads(line)["tls"])
+    except (OSError, ValueError) as error:  # ssl's are among them
+        log.warning("the certificate stays as it was: %s", error)
+    else:
+        log.info("a new certificate is shown from now on")
+
+
+def _watch_parent(
+    loop: asyncio.AbstractEventLoop, stop: asyncio.Event, heard: Callable[[bytes], None]
+) -> None:
+    """Hear what comes by standard input; stop when it ends: whoever started the door is gone."""
+    begun = b""
 
     def look() -> None:
-        if not os.read(0, 4096):
+        nonlocal begun
+        data = os.read(0, 4096)
+        if not data:
             loop.remove_reader(0)
             stop.set()
+        *lines, begun = (begun + data).split(b"\n")
+        for line in lines:
+            heard(line)
 
     os.set_blocking(0, False)
     loop.add_reader(0, look)

@@ -266,7 +266,7 @@ def _certificate(place: _Place) -> Iterator[Finding]:
         "certificate",
         WARNING if soon else GOOD,
         f"{certificate} is valid until {until:%Y-%m-%d}",
-        "Renew it; it is read when the door starts." if soon else "",
+        "Renew it in place: the door takes the new one within seconds." if soon else "",
     )
 
 

@@ -64,6 +64,14 @@ class Child:
             child.stdin.write(json.dumps(configuration).encode() + b"\n")
             child.stdin.flush()
 
+    def tell(self, change: Mapping[str, Any]) -> None:
+        """Tell it, while it runs, of something that has changed since it was launched."""
+        child = self._child
+        if child is not None and child.stdin is not None:
+            with suppress(OSError):  # it has ended: the next one is launched with that
+                child.stdin.write(json.dumps(change).encode() + b"\n")
+                child.stdin.flush()
+
     def await_ready(self) -> None:
         """Return when it serves; raises StartFailed with its own words."""
         answer, problem = self._answer()

@@ -6,7 +6,7 @@ import threading
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -21,6 +21,9 @@ from myriad.pgwire.numbers import MOST_PROCESSES
 from myriad.running.child import Child
 from myriad.running.names import LOCAL_PORT
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
+
+if TYPE_CHECKING:
+    from myriad.running.tls import Watched
 
 SPARE_FILES = 64  # of a process besides connections: its log, its libraries, its event loop
 # `auto`: PostgreSQL and the clients want cores, too; see decisions/0005-the-door.md.
@@ -60,6 +63,7 @@ class Door:
         # To each process: where others write, and where it reads.
         self._post = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         self._reached: dict[str, Any] = {}
+        self._certificate: Watched | None = None
         self._local: socket.socket | None = None
 
     def start(self, server: Server) -> None:
@@ -109,6 +113,13 @@ class Door:
             return down.get(0)
         return "; ".join(f"process {number}: {problem}" for number, problem in down.items()) or None
 
+    def refresh(self) -> None:
+        """Let it show another certificate, if the files have changed; nobody's session ends."""
+        changed = self._certificate.changed() if self._certificate else None
+        if changed is not None:
+            for child in self._children:
+                child.tell({"tls": asdict(changed)})
+
     def _end(self, numbers: list[int]) -> None:
         some = [self._children[number] for number in numbers]
         for child in some:
@@ -136,13 +147,14 @@ class Door:
     def _configuration(self, reached: dict[str, Any], local: socket.socket) -> dict[str, Any]:
         from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one
 
+        self._certificate = tls.Watched(self._home, self._settings)
         return {
             "fd": self._listening.people.fileno(),
             "inner": {"fd": self._listening.inner.fileno(), "user": os.getuid()},
             "home": str(self._home.folder),
             "local": local.fileno(),
             "server": reached,
-            "tls": asdict(tls.prepare(self._home, self._settings)),
+            "tls": asdict(self._certificate.now),
             "settings": {entry.name: getattr(self._settings, entry.name) for entry in TABLE},
             "secrets": {
                 name: secret(self._home.secrets / f"{name}.json").hex() for name in SECRETS

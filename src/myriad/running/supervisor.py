@@ -215,6 +215,7 @@ class _Kept:
                 self._start_engine()
                 self._start_door()
             return
+        self._door.refresh()
         problem = self._door.failure()
         if problem is None and not self._announced:
             problem = "it could not be told of PostgreSQL's new start"

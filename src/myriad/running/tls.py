@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from myriad.errors import NotRunning, SettingsError, StartFailed
+from myriad.errors import MyriadError, NotRunning, SettingsError, StartFailed
 from myriad.home.files import write_private
 from myriad.home.home import Home
 from myriad.settings import Settings
@@ -24,6 +25,7 @@ CERTIFICATE = "door.crt"
 KEY = "door.key"
 LIFETIME = dt.timedelta(days=3653)
 LOCAL = ("localhost", "127.0.0.1", "::1")
+LOOK_EVERY = 5.0  # seconds between looks at its files
 LONGEST_NAME = 64  # characters of a common name (RFC 5280, ub-common-name)
 
 log = logging.getLogger("myriad.engines")
@@ -60,6 +62,47 @@ def prepare(home: Home, settings: Settings) -> Tls:
         certificate, key = home.secrets / CERTIFICATE, home.secrets / KEY
         found = _own(home, settings)
     return Tls(settings.tls, str(certificate), str(key), binding(found))
+
+
+class Watched:
+    """The certificate that is used, until its files change for others that can be.
+
+    Attributes:
+        now: what the door needs.
+    """
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        """Raises SettingsError, as `prepare` does."""
+        self._home, self._settings = home, settings
+        self.now = prepare(home, settings)
+        self._seen = self._refused = self._stamps()
+        self._looked = time.monotonic()
+
+    def changed(self) -> Tls | None:
+        """Return the other certificate, once, when there is one; looks every few seconds."""
+        if self.now.mode == "off" or time.monotonic() - self._looked < LOOK_EVERY:
+            return None
+        self._looked, stamps = time.monotonic(), self._stamps()
+        if stamps == self._seen:
+            return None
+        try:
+            self.now = prepare(self._home, self._settings)
+        except MyriadError as error:  # perhaps only one of the files is there yet
+            if stamps != self._refused:
+                log.warning("the certificate stays as it was: %s", error)
+            self._refused = stamps
+            return None
+        self._seen = stamps
+        return self.now
+
+    def _stamps(self) -> list[tuple[int, int, int]]:
+        """Return what changes when a file is written or another takes its place."""
+        found = []
+        for name in (self.now.certificate, self.now.key):
+            with suppress(OSError):
+                state = Path(name).stat()
+                found.append((state.st_ino, state.st_mtime_ns, state.st_size))
+        return found
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ MOST_OF_ALL_BYTES, USUAL_BYTES = 32 << 20, 4096
 MOST_OF_ONE_BYTES = 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES)
 LOCAL = "local"  # the address of who comes by a Unix socket: nobody can listen to that
 SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
+ALPN = "postgresql"
+_HANDSHAKE = 0x16  # of a TLS record (RFC 8446, section 5.1); no startup packet is that long
 _ACCEPTED, _DENIED = b"S", b"N"
 _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
 
@@ -219,6 +221,8 @@ class Login(asyncio.Protocol):
 
     async def _first_packet(self) -> bytes | None:
         """Return the startup message, with TLS if asked for; None if it was another request."""
+        if await self._begins_with_tls():
+            await self._start_tls_at_once()
         while True:
             size = wire.integer(await self._take(4))
             if not 8 <= size <= wire.MOST_STARTUP_BYTES:  # noqa: PLR2004 - size and code
@@ -245,24 +249,54 @@ class Login(asyncio.Protocol):
         if self._buffer:  # sent in the clear, to be taken for something sent encrypted
             raise ProtocolViolation("received unencrypted data after SSL request")
         self._transport.write(_ACCEPTED)
-        loop = asyncio.get_running_loop()
-        encrypted = await loop.start_tls(
+        self._take_over(await self._handshake(tls))
+
+    def _handshake(self, tls: Tls) -> Coroutine[Any, Any, asyncio.Transport | None]:
+        return asyncio.get_running_loop().start_tls(
             self._transport,
             self,
             tls.context,
             server_side=True,
             ssl_shutdown_timeout=SHUTDOWN_SECONDS,
         )
+
+    def _take_over(self, encrypted: asyncio.Transport | None) -> None:
         if encrypted is None:
             raise ConnectionResetError
         self._transport, self._encrypted = encrypted, True
 
-    async def _take(self, size: int) -> bytes:
+    async def _begins_with_tls(self) -> bool:
+        """Say whether a client begins with TLS, without asking (`sslnegotiation=direct`)."""
+        await self._wait_for(1)
+        return self._buffer[0] == _HANDSHAKE and self._tls is not None
+
+    async def _start_tls_at_once(self) -> None:
+        """Encrypt; raises ProtocolViolation for who does not say that it speaks PostgreSQL's.
+
+        https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-SSL: ALPN is mandatory.
+        """
+        loop = asyncio.get_running_loop()
+        assert self._tls is not None  # noqa: S101 - it was looked at
+        begun, self._buffer = self._buffer, b""
+        handshake = loop.create_task(self._handshake(self._tls))
+        await asyncio.sleep(0)  # it has scheduled that it takes the transport; what came is next
+        loop.call_soon(_feed, self._transport, begun)
+        self._take_over(await handshake)
+        spoken = self._transport.get_extra_info("ssl_object")
+        if spoken is None or spoken.selected_alpn_protocol() != ALPN:
+            raise ProtocolViolation(
+                "received direct SSL connection request without ALPN protocol negotiation extension"
+            )
+
+    async def _wait_for(self, size: int) -> None:
         while len(self._buffer) < size:
             if self._lost:
                 raise ConnectionResetError
             self._more = asyncio.get_running_loop().create_future()
             await self._more
+
+    async def _take(self, size: int) -> bytes:
+        await self._wait_for(size)
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data
 
@@ -287,6 +321,17 @@ class Login(asyncio.Protocol):
             if self._more.done():
                 self._more.result()  # raises if the client has gone
             self._more = None
+
+
+def _feed(transport: Any, data: bytes) -> None:  # noqa: ANN401 - uvloop's have no types
+    """Let what reads from a transport now have what came before it did."""
+    protocol = transport.get_protocol()
+    while data:
+        room = protocol.get_buffer(len(data))
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]
 
 
 class ScramProof:
