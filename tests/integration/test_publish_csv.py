@@ -256,7 +256,7 @@ def test_two_files_of_one_name_are_refused(place: Place) -> None:
 MISSING = {
     "a missing file": ("none.csv", "no such file"),
     "a glob without files": ("none*.csv", "no such file"),
-    "a folder": (".", "is a folder"),
+    "a folder without a file": ("nothing", "there is no file in it"),
     "an unknown ending": ("t.xyz", r"the ending \.xyz is not known"),
     "no ending": ("plain", "the name has no ending"),
 }
@@ -265,6 +265,7 @@ MISSING = {
 @pytest.mark.parametrize(("name", "said"), MISSING.values(), ids=MISSING)
 def test_what_cannot_be_opened_is_named_with_a_hint(place: Place, name: str, said: str) -> None:
     place.write("t.xyz", "a\n")
+    (place.folder / "nothing").mkdir()
     place.write("plain", "a\n")
     with pytest.raises(SourceError, match=said) as caught:
         place.publish(place.folder / name)

@@ -296,6 +296,9 @@ def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list
                 f"{source.origin}: no table can be called after {name!r}",
                 hint="Say how it shall be called: --table NAME.",
             )
+        if name in groups and source.group and source.group == groups[name][0].group:
+            groups[name].append(source)
+            continue
         if name in groups:
             raise UsageError(
                 f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",

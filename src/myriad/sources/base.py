@@ -133,6 +133,7 @@ class TableSource(ABC):
         not_data: what stands around the table, such as a title: neither rows nor records.
         guarded: the format has a watch of its own, or shows one moment whoever writes.
         notes: what a person should know of how it was opened.
+        group: sources of the same one are parts of one table.
         part: what comes behind the table's name, where one table of records becomes several.
     """
 
@@ -145,6 +146,7 @@ class TableSource(ABC):
     notes: tuple[str, ...] = ()
     part: str = ""
     not_data: tuple[Reject, ...] = ()
+    group: str = ""
 
     @abstractmethod
     def prove(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from myriad.errors import SourceError
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
+from myriad.sources.places import archives, files
 
 Opener = Callable[..., list[TableSource]]
 _SPACE = b"\xef\xbb\xbf \r\n\t"
@@ -88,7 +89,7 @@ class Format:
             it has any.
         text: it is text.
         options: a person may say how it is written.
-        within: bytes near its end, one of these too.
+        within: one of these is near its end, or among the names in a zip archive.
     """
 
     name: str
@@ -129,7 +130,7 @@ FORMATS = (
         (b"PK\x03\x04",),
         _sheets,
         options=True,
-        within=(b"xl/workbook.xml", b"xl/workbook.bin"),
+        within=(b"\nxl/workbook.xml\n", b"\nxl/workbook.bin\n"),
     ),
     Format("an old Excel workbook", (".xls",), (b"\xd0\xcf\x11\xe0",), _sheets, options=True),
     Format(
@@ -138,7 +139,7 @@ FORMATS = (
         (b"PK\x03\x04",),
         _sheets,
         options=True,
-        within=(b"content.xml",),
+        within=(b"\nMETA-INF/manifest.xml\n",),
     ),
     Format("an Arrow file", (".arrow", ".feather", ".ipc", ".arrows"), _ARROW, _ipc),
     Format("an ORC file", (".orc",), (b"ORC",), _orc, within=(b"ORC",)),
@@ -201,6 +202,20 @@ def of_file(ending: str, start: bytes, end: bytes, origin: str) -> Chosen:
     if named is not None and named.text and given.text and named is not CSV:
         return Chosen(named)
     return Chosen(given, f"its name ends in {ending}; it is {given.name}, and was read as one")
+
+
+def is_archive(path: Path) -> bool:
+    """Say whether a file is an archive, and none that is a table itself, such as a workbook."""
+    if archives.is_tar(path):
+        return True
+    return archives.is_zip(path) and of_content(files.head(path), files.tail(path)) is None
+
+
+def is_known(ending: str, path: Path) -> bool:
+    """Say whether a file has an ending or a content that tells its format."""
+    if any(ending in each.endings for each in FORMATS):
+        return True
+    return of_content(files.head(path), files.tail(path)) is not None
 
 
 def _is_text(start: bytes) -> bool:

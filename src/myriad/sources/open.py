@@ -1,18 +1,20 @@
 """Find the format of what a person named and open it as tables."""
 
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.sources import formats
-from myriad.sources.base import TableSource, Watch, Workspace
+from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
-from myriad.sources.places.names import STDIN, expand, refuse_unreadable, uncompressed
+from myriad.sources.places.items import Finding, Item
+from myriad.sources.places.names import expand, table_of
+from myriad.sources.shaped import Placed
 from myriad.wording import readable
 
-STANDARD_INPUT = "standard input"
+SHOWN = 10  # names of files in a note
 
 OptionsFor = Callable[[str], ReadOptions]
 # What stands for a source that is empty, by its table's name and its origin; raises the error.
@@ -25,12 +27,12 @@ def open_sources(
     workspace: Workspace,
     empty: Instead | None = None,
 ) -> list[TableSource]:
-    """Open all that `names` name: files, globs, `-` for standard input.
+    """Open all that `names` name: files, folders, archives, globs, `-` for standard input.
 
     `options` says how to read the file from which a table of that name comes, `empty` what stands
     for a file without content.
 
-    Raises SourceError for the first that is missing, a folder, or of no known format.
+    Raises SourceError for the first that is missing, or of no known format.
     """
     opened: list[TableSource] = []
     try:
@@ -47,32 +49,66 @@ def open_sources(
 def _open(
     path: Path, options: OptionsFor, workspace: Workspace, empty: Instead | None
 ) -> list[TableSource]:
-    origin = readable(str(path))
-    if origin == STDIN:
-        if sys.stdin is None or sys.stdin.closed:
-            raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
-        origin, path = STANDARD_INPUT, files.spooled(sys.stdin.buffer, workspace.folder)
-    refuse_unreadable(path, origin)
-    watch = Watch(path, origin)
-    plain = files.decompressed(path, workspace.folder)
-    start, end = files.head(plain), files.tail(plain)
-    if origin == STANDARD_INPUT:
-        name, chosen = "stdin", formats.Chosen(formats.of_stream(start, end))
-    else:
-        path = uncompressed(path)
-        name = readable(path.stem)
-        chosen = formats.of_file(path.suffix.lower(), start, end, origin)
+    finding = Finding(workspace, formats.is_archive)
+    items = finding.items(path)
+    items = [item for item in items if not _passed_over(item, finding.left)]
+    if len(items) == 1 and path.is_file():  # an archive of one file is like one that is compressed
+        items = [replace(items[0], name=table_of(path))]
+    opened: list[TableSource] = []
     try:
-        opened = chosen.format.open(plain, origin, options(name), workspace, name)
+        for item in items:
+            opened += _of(item, options, workspace, empty)
+    except BaseException:
+        for source in opened:
+            source.close()
+        raise
+    if not opened:
+        raise SourceError(
+            f"{readable(str(path))}: there is no table in it",
+            hint=f"It has: {_some(finding.left)}.",
+        )
+    if finding.left:
+        opened[0].notes = (*opened[0].notes, f"not read: {_some(finding.left)}")
+    return opened
+
+
+def _passed_over(item: Item, left: list[str]) -> bool:
+    """Say whether a file that nobody named is no table; `left` takes its name."""
+    if not item.among or formats.is_known(item.ending or "", item.path):
+        return False
+    left.append(item.origin)
+    return True
+
+
+def _of(
+    item: Item, options: OptionsFor, workspace: Workspace, empty: Instead | None
+) -> list[TableSource]:
+    start, end = files.head(item.path), files.tail(item.path)
+    if item.ending is None:
+        chosen = formats.Chosen(formats.of_stream(start, end))
+    else:
+        chosen = formats.of_file(item.ending, start, end, item.origin)
+    said = options(item.name)
+    try:
+        opened = chosen.format.open(item.path, item.origin, said, workspace, item.name)
     except SourceEmpty as error:
         if empty is None:
             raise
-        opened = [empty(name, origin, error)]
+        opened = [empty(item.name, item.origin, error)]
     for source in opened:
         _check_names(source)
-        source.watch = source.watch if source.guarded else watch
+        source.watch = source.watch if source.guarded else item.watch
         source.notes = (chosen.note,) if chosen.note else ()
+    if item.values:
+        opened = [Placed(source, item.values, workspace) for source in opened]
+    for source in opened:
+        source.group = item.group
     return opened
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) or "nothing") + more
 
 
 def _check_names(source: TableSource) -> None:

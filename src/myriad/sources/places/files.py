@@ -3,8 +3,13 @@
 Formats then deal with one thing only, a file they may read more than once.
 """
 
+import bz2
+import lzma
 import shutil
+import struct
 import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -18,8 +23,10 @@ HEAD = 64 << 10
 MOST_TIMES = 2_000
 SAFE_BYTES = 1 << 30
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
+MOST_ENTRIES = 100_000  # of a zip's directory, which is read whole
+_END_OF_ZIP = struct.Struct("<4s4H2LH")  # APPNOTE.TXT, 4.3.16
+_ZIP64 = b"PK\x06\x07"
+MOST_XZ = 128 << 20  # bytes; `xz -9` takes 65 MB
 
 
 def spooled(stream: BinaryIO, folder: Path) -> Path:
@@ -30,12 +37,12 @@ def spooled(stream: BinaryIO, folder: Path) -> Path:
 
 
 def decompressed(path: Path, folder: Path) -> Path:
-    """Return `path`, or a decompressed copy in `folder` if it is gzip or Zstandard.
+    """Return `path`, or a decompressed copy in `folder` if it is compressed.
 
-    Raises SourceError if the archive is cut short or broken, or a trap: tiny, and huge within.
+    Raises SourceError if it is cut short or broken, or a trap: tiny, and huge within.
     """
-    compression = _compression(path)
-    if compression is None:
+    opener = _opener(path)
+    if opener is None:
         return path
     written, most = 0, max(SAFE_BYTES, path.stat().st_size * MOST_TIMES)
     with (
@@ -43,16 +50,12 @@ def decompressed(path: Path, folder: Path) -> Path:
         tempfile.NamedTemporaryFile(dir=folder, prefix="plain-", delete=False) as target,
     ):
         try:
-            # Reads several members one after the other, and knows when the last one has no end.
-            with pa.CompressedInputStream(pa.PythonFile(file, "r"), compression) as source:
-                while data := source.read(CHUNK):
-                    written += target.write(data)
-                    if written > most:
-                        raise trap(
-                            path, path.stat().st_size, written, "If it is one, unpack it first."
-                        )
-        except OSError as error:
-            if error.errno is not None:  # of the disk, not of what was read
+            for data in opener(file):
+                written += target.write(data)
+                if written > most:
+                    raise trap(path, path.stat().st_size, written, "If it is one, unpack it first.")
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            if getattr(error, "errno", None) is not None:  # of the disk, not of what was read
                 raise
             raise SourceError(
                 f"{path}: the compressed file is cut short or broken ({error})",
@@ -61,11 +64,47 @@ def decompressed(path: Path, folder: Path) -> Path:
     return Path(target.name)
 
 
-def _compression(path: Path) -> Literal["gzip", "zstd"] | None:
-    magic = head(path, 4)
-    if magic.startswith(_GZIP):
-        return "gzip"
-    return "zstd" if magic == _ZSTD else None
+def _arrow(kind: Literal["gzip", "zstd"]) -> Callable[[BinaryIO], Iterator[bytes]]:
+    def pieces(file: BinaryIO) -> Iterator[bytes]:
+        # Reads several members one after the other, and knows when the last one has no end.
+        with pa.CompressedInputStream(pa.PythonFile(file, "r"), kind) as source:
+            while data := source.read(CHUNK):
+                yield data
+
+    return pieces
+
+
+def _bz2(file: BinaryIO) -> Iterator[bytes]:
+    with bz2.BZ2File(file) as source:
+        while data := source.read(CHUNK):
+            yield data
+
+
+def _xz(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what is in one .xz stream after the other; a dictionary may take MOST_XZ bytes."""
+    data = file.read(CHUNK)
+    while data.strip(b"\0"):  # padding between streams
+        one = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ)
+        data = data.lstrip(b"\0")
+        while not one.eof:
+            if one.needs_input and not data:
+                raise EOFError("it ends within a stream")
+            yield one.decompress(data, CHUNK)
+            data = file.read(CHUNK) if one.needs_input else b""
+        data = one.unused_data or file.read(CHUNK)
+
+
+_COMPRESSIONS: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[bytes]]], ...] = (
+    (b"\x1f\x8b", _arrow("gzip")),
+    (b"\x28\xb5\x2f\xfd", _arrow("zstd")),
+    (b"BZh", _bz2),
+    (b"\xfd7zXZ\0", _xz),
+)
+
+
+def _opener(path: Path) -> Callable[[BinaryIO], Iterator[bytes]] | None:
+    start = head(path, 6)
+    return next((opener for magic, opener in _COMPRESSIONS if start.startswith(magic)), None)
 
 
 def trap(origin: str | Path, size: int, within: int, hint: str) -> SourceError:
@@ -84,5 +123,24 @@ def head(path: Path, size: int = HEAD, begin: int = 0) -> bytes:
 
 
 def tail(path: Path, size: int = 4 * HEAD) -> bytes:
-    """Return the last `size` bytes of a file."""
-    return head(path, size, max(0, path.stat().st_size - size))
+    """Return the last `size` bytes of a file; of a zip archive a line for each file in it."""
+    end = head(path, size, max(0, path.stat().st_size - size))
+    if head(path, 4) != b"PK\x03\x04" or not 0 <= entries(path) <= MOST_ENTRIES:
+        return end
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError):
+        return end
+    return "\n".join(("", *names, "")).encode("utf-8", "replace")
+
+
+def entries(path: Path) -> int:
+    """Return how many files a zip archive says that it has; -1 if it does not."""
+    end = head(path, HEAD, max(0, path.stat().st_size - HEAD))
+    place = end.rfind(b"PK\5\6")
+    if place < 0 or len(end) - place < _END_OF_ZIP.size:
+        return -1
+    if _ZIP64 in end[max(0, place - 20) : place]:
+        return MOST_ENTRIES + 1  # for more than 65,535 files, or 4 GB
+    return int(_END_OF_ZIP.unpack_from(end, place)[4])

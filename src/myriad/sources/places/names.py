@@ -9,7 +9,8 @@ from myriad.errors import SourceError
 from myriad.wording import readable
 
 STDIN = "-"
-COMPRESSED = (".gz", ".zst")
+COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 
 
 def expand(name: str | Path) -> Iterator[Path]:
@@ -18,10 +19,22 @@ def expand(name: str | Path) -> Iterator[Path]:
     if str(name) == STDIN or os.path.lexists(path):
         yield path
         return
+    if within(path) is not None:
+        yield path
+        return
     found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - it may be absolute
     if not found:
         raise _missing(path)
     yield from (Path(entry) for entry in found)
+
+
+def within(name: str | Path) -> tuple[Path, str] | None:
+    """Return the archive that a name leads into, and what comes behind; None if it is none."""
+    path = Path(name)
+    for above in path.parents:
+        if above.is_file():
+            return above, str(path.relative_to(above))
+    return None
 
 
 def called(name: str | Path) -> Iterator[str]:
@@ -31,24 +44,22 @@ def called(name: str | Path) -> Iterator[str]:
     except SourceError:
         paths = [Path(name)]
     for path in paths:
-        yield "stdin" if str(path) == STDIN else readable(uncompressed(path).stem)
+        yield "stdin" if str(path) == STDIN else table_of(path)
 
 
 def check(names: Sequence[str | Path]) -> None:
-    """Raise SourceError for the first that is missing, a folder or not to be read."""
+    """Raise SourceError for the first that is missing or not to be read."""
     for name in names:
         for path in expand(name):
-            if str(path) != STDIN:
+            if str(path) != STDIN and within(path) is None:
                 refuse_unreadable(path, readable(str(path)))
 
 
 def refuse_unreadable(path: Path, origin: str) -> None:
-    """Raise SourceError for what is missing, a folder, no regular file or not to be read."""
-    if path.is_dir():
-        raise SourceError(f"{origin} is a folder", hint=f"Name the files in it: '{origin}/*.csv'.")
+    """Raise SourceError for what is missing, neither file nor folder, or not to be read."""
     if not path.exists():
         raise _missing(path)
-    if not path.is_file():
+    if not path.is_file() and not path.is_dir():
         raise SourceError(
             f"{origin} is not a regular file", hint="Pipe it in: `… | myriad publish -`."
         )
@@ -61,6 +72,15 @@ def uncompressed(path: Path) -> Path:
     while path.suffix.lower() in COMPRESSED:
         path = path.with_suffix("")
     return path
+
+
+def table_of(path: Path) -> str:
+    """Return what the one table of a file or an archive is called: `bank` for `bank.csv.zip`."""
+    plain = path
+    while plain.suffix.lower() in (*COMPRESSED, *ARCHIVES):
+        plain = plain.with_suffix("")
+    packed = plain != uncompressed(path) and not plain.suffix[1:].isalpha()
+    return readable(plain.name if packed else plain.stem)
 
 
 def _missing(path: Path) -> SourceError:

@@ -1,0 +1,164 @@
+"""From what a person named to plain files: folders and archives are opened, whatever is in them."""
+
+import sys
+import urllib.parse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from myriad.errors import SourceError
+from myriad.sources.base import Watch, Workspace
+from myriad.sources.places import archives, files
+from myriad.sources.places.archives import Archive
+from myriad.sources.places.names import (
+    STDIN,
+    refuse_unreadable,
+    table_of,
+    uncompressed,
+    within,
+)
+from myriad.wording import readable
+
+STANDARD_INPUT = "standard input"
+MOST_FILES = 10_000
+MOST_DEPTH = 3  # archives within archives
+NOTHING = "__HIVE_DEFAULT_PARTITION__"  # as Hive calls the folder of nulls
+
+
+@dataclass(frozen=True)
+class Item:
+    """One plain file.
+
+    Attributes:
+        path: where it is.
+        ending: of the name that it has where it comes from; None: it has none.
+        name: what its table is called.
+        origin: what it is called for people.
+        watch: tells that what a person named was written to.
+        among: it was found in a folder or an archive, not named: it may be no table at all.
+        values: what the names of folders say, such as `month=01`.
+        group: one table with all others of it.
+    """
+
+    path: Path
+    ending: str | None
+    name: str
+    origin: str
+    watch: Watch
+    among: bool = False
+    values: dict[str, str | None] = field(default_factory=dict)
+    group: str = ""
+
+
+@dataclass
+class Finding:
+    """All plain files of one thing that was named.
+
+    Attributes:
+        is_archive: tells those from files that are tables.
+        left: what was found and not read, each with the reason.
+    """
+
+    workspace: Workspace
+    is_archive: Callable[[Path], bool]
+    left: list[str] = field(default_factory=list)
+
+    def items(self, path: Path) -> list[Item]:
+        """Return the files of what was named; raises SourceError."""
+        if str(path) == STDIN:
+            if sys.stdin is None or sys.stdin.closed:
+                raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
+            spooled = files.spooled(sys.stdin.buffer, self.workspace.folder)
+            item = Item(spooled, None, "stdin", STANDARD_INPUT, Watch(spooled, STANDARD_INPUT))
+            return list(self._opened(item, spooled, "", MOST_DEPTH))
+        origin = readable(str(path))
+        inside = None if path.exists() else within(path)
+        if inside is not None:
+            path = inside[0]
+        refuse_unreadable(path, origin)
+        if path.is_dir():
+            return self._folder(path, origin)
+        return self._file(path, origin, inside[1] if inside else "")
+
+    def _file(self, path: Path, origin: str, pattern: str) -> list[Item]:
+        item = Item(path, _ending(path.name), table_of(path), origin, Watch(path, origin))
+        found = list(self._opened(item, path, pattern, MOST_DEPTH))
+        if pattern and not found:
+            raise SourceError(
+                f"{origin}: the archive has no such file", hint=f"It has: {_some(self.left)}."
+            )
+        if pattern:
+            self.left.clear()
+            return [replace(each, among="*" in pattern or "?" in pattern) for each in found]
+        return found
+
+    def _opened(self, item: Item, path: Path, pattern: str, depth: int) -> Iterator[Item]:
+        plain = files.decompressed(path, self.workspace.folder)
+        if not self.is_archive(plain):
+            if pattern:
+                raise SourceError(
+                    f"{item.origin}: it is no archive, in which there could be files",
+                    hint="Name the file alone.",
+                )
+            yield replace(item, path=plain)
+            return
+        if not depth:
+            raise SourceError(
+                f"{item.origin}: archives within archives, more than {MOST_DEPTH} deep",
+                hint="Unpack it first.",
+            )
+        opened = Archive(plain, item.origin, self.workspace.folder, pattern, self.left)
+        for member in opened.members():
+            name = PurePosixPath(member.name.replace("\\", "/"))
+            origin = f"{item.origin}/{member.name}"
+            called = readable(uncompressed(Path(name.name)).stem)
+            inner = replace(item, origin=origin, name=called, ending=_ending(name.name), among=True)
+            yield from self._opened(inner, member.path, "", depth - 1)
+
+    def _folder(self, folder: Path, origin: str) -> list[Item]:
+        found: list[Item] = []
+        for number, path in enumerate(sorted(_walk(folder))):
+            if number >= MOST_FILES:
+                raise SourceError(
+                    f"{origin}: it has more than {MOST_FILES:,} files",
+                    hint=f"Name those that you want: '{origin}/*.csv'.",
+                )
+            values = _values(path.relative_to(folder))
+            group = origin if values else ""
+            for item in self._file(path, readable(str(path)), ""):
+                name = readable(folder.resolve().name) if values else item.name
+                found.append(replace(item, among=True, values=values, group=group, name=name))
+        if not found:
+            raise SourceError(f"{origin}: there is no file in it", hint="Nothing to publish.")
+        return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder; links to folders are not followed."""
+    for entry in folder.iterdir():
+        if archives.is_side(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _walk(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _values(path: Path) -> dict[str, str | None]:
+    """Return what the names of folders say: `month=01`, as Hive and Spark write them."""
+    found: dict[str, str | None] = {}
+    for part in path.parts[:-1]:
+        name, equals, value = part.partition("=")
+        if name and equals:
+            plain = urllib.parse.unquote(value)
+            found[urllib.parse.unquote(name)] = None if plain == NOTHING else plain
+    return found
+
+
+def _ending(name: str) -> str:
+    return uncompressed(Path(name)).suffix.lower()
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""  # noqa: PLR2004 - names shown
+    return ", ".join(names[:10]) + more
