@@ -288,3 +288,22 @@ def test_damage_in_the_middle_is_an_error(file: Path) -> None:
     (source,) = opened(open_parquet, file)
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         rows(source)
+
+
+@pytest.mark.parametrize(
+    ("unit", "moments", "kind"),
+    [
+        ("us", ["9999-12-31 03:00:00", "2024-01-02 03:04:05.000006"], "timestamp"),
+        ("us", ["0001-01-01 00:00:00", "1969-12-31 23:59:59.999999"], "timestamp"),
+        ("ns", ["2024-01-02 03:04:05.000000007"], "text"),
+        ("ns", ["1950-01-02 03:04:05.000000007"], "text"),
+        ("ns", ["2024-01-02 03:04:05.000007"], "timestamp"),
+    ],
+)
+def test_timestamps_of_96_bits_keep_far_years_and_nanoseconds(
+    file: Path, unit: Any, moments: list[str], kind: str
+) -> None:
+    table = pa.table({"at": pa.array(moments).cast(pa.timestamp(unit))})
+    source = source_of(file, table, use_deprecated_int96_timestamps=True)
+    assert [str(at) for (at,) in rows(source)] == moments
+    assert types(source) == {"at": kind}

@@ -7,7 +7,7 @@ import lzma
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ from tests.apart import notes, opened, tables
 FILES = {"a.csv": "n\n1\n2\n", "sub/b.csv": "n\n3\n"}
 
 
-def zipped(path: Path, files: dict[str, str | bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
+def zipped(path: Path, files: Mapping[str, str | bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", how) as archive:
         for name, text in files.items():
             archive.writestr(name, text)
     return path
 
 
-def tarred(path: Path, files: dict[str, str | bytes], mode: Any = "w") -> Path:
+def tarred(path: Path, files: Mapping[str, str | bytes], mode: Any = "w") -> Path:
     with tarfile.open(path, mode) as archive:
         for name, text in files.items():
             data = text.encode() if isinstance(text, str) else text
@@ -54,7 +54,7 @@ def rows(path: Path, folder: Path) -> dict[str, list[Any]]:
     ],
 )
 def test_each_file_of_an_archive_is_a_table(
-    name: str, make: Callable[[Path, dict[str, str]], Path], tmp_path: Path
+    name: str, make: Callable[[Path, Mapping[str, str]], Path], tmp_path: Path
 ) -> None:
     path = make(tmp_path / name, FILES)
     assert rows(path, tmp_path / "w") == {"a": [(1,), (2,)], "b": [(3,)]}

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from myriad.errors import SourceEmpty, SourceError
-from myriad.sources.base import TableSource, Workspace
-from myriad.sources.parquet import bounds
+from myriad.sources.base import TableSource, TypeMismatch, Workspace
+from myriad.sources.parquet import bounds, int96
 from myriad.sources.parquet.columns import ColumnsSource, explained
+from myriad.sources.parquet.types import type_of
 from myriad.wording import number_of
 
 
@@ -29,14 +31,17 @@ class ParquetSource(ColumnsSource):
         if self.size == 0:
             raise SourceEmpty(origin)
         with explained(origin, self.what), self._opened() as file:
+            self._stamps, self._nano = int96.columns(file), False
             self.take(file.schema_arrow, name, workspace)
             self.records = self._counted(file)
             budget = workspace.memory_mb * 2**20 // 8
             self._batch_rows = bounds.batch_rows(path, file, budget, origin)
 
-    def _opened(self) -> pq.ParquetFile:
+    def _opened(self, unit: Literal["us", "ns"] = "us") -> pq.ParquetFile:
+        """Open the file; timestamps of 96 bits come as `unit`."""
         return pq.ParquetFile(
             self._path,
+            coerce_int96_timestamp_unit=unit,
             pre_buffer=False,
             buffer_size=bounds.READ_BYTES,
             page_checksum_verification=True,
@@ -62,6 +67,8 @@ class ParquetSource(ColumnsSource):
         with file:
             with explained(self.origin, self.what):
                 batches = file.iter_batches(self._batch_rows, use_threads=False)
+                if self._stamps:
+                    batches = self._stamped(batches)
             while True:
                 with explained(self.origin, self.what):
                     batch = next(batches, None)
@@ -70,3 +77,15 @@ class ParquetSource(ColumnsSource):
                 if batch is None:
                     return
                 yield batch
+
+    def _stamped(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield batches whose timestamps of 96 bits are what the file says, or TypeMismatch."""
+        with self._opened("ns") as file:
+            finer = file.iter_batches(self._batch_rows, use_threads=False)
+            try:
+                read = int96.sound if self._nano else int96.compared
+                yield from read(batches, finer, self._stamps)
+            except int96.Finer as error:
+                self._nano, self._schema = True, file.schema_arrow
+                self._types = [type_of(field.type) for field in self._schema]
+                raise TypeMismatch(error.column) from None

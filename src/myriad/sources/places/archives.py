@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from myriad.errors import SourceError
 from myriad.sources.places.files import (
@@ -37,8 +37,11 @@ _BROKEN = (
     ValueError,
 )
 # What archivers and file managers leave beside the files.
-_SIDE = ("__MACOSX", ".*", "Thumbs.db", "desktop.ini", "*.metadata.json", "_SUCCESS", "_metadata")
-_SIDE += ("_common_metadata", "_committed_*", "_started_*")
+_SIDE = (
+    *("__MACOSX", ".*", "Thumbs.db", "desktop.ini"),
+    *("*.metadata.json", "_SUCCESS", "_metadata", "_common_metadata"),
+    *("_committed_*", "_started_*"),
+)
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,15 @@ class Archive:
                     yield readable(info.filename), file  # type: ignore[misc]  # it has `read`
 
     def _tar(self) -> Iterator[tuple[str, BinaryIO]]:
-        with self.path.open("rb") as file, tarfile.open(fileobj=_Short(file), mode="r:") as archive:
-            for info in archive:
-                if info.isdir() or not self._wanted(info.name, info.isreg()):
-                    continue
-                member = archive.extractfile(info)
-                if member is not None:
-                    yield readable(info.name), member  # type: ignore[misc]  # it has `read`
+        with self.path.open("rb") as file:
+            short = cast("BinaryIO", _Short(file))
+            with tarfile.open(fileobj=short, mode="r:") as archive:
+                for info in archive:
+                    if info.isdir() or not self._wanted(info.name, info.isreg()):
+                        continue
+                    member = archive.extractfile(info)
+                    if member is not None:
+                        yield readable(info.name), cast("BinaryIO", member)
 
     def _wanted(self, name: str, regular: bool) -> bool:  # noqa: FBT001 - what it is
         if is_side(name):

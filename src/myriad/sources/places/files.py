@@ -11,11 +11,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import pyarrow as pa
 
 from myriad.errors import SourceError
+
+if TYPE_CHECKING:
+    from io import IOBase
 
 CHUNK = 1 << 20
 HEAD = 64 << 10
@@ -67,7 +70,7 @@ def decompressed(path: Path, folder: Path) -> Path:
 def _arrow(kind: Literal["gzip", "zstd"]) -> Callable[[BinaryIO], Iterator[bytes]]:
     def pieces(file: BinaryIO) -> Iterator[bytes]:
         # Reads several members one after the other, and knows when the last one has no end.
-        with pa.CompressedInputStream(pa.PythonFile(file, "r"), kind) as source:
+        with pa.CompressedInputStream(pa.PythonFile(cast("IOBase", file), "r"), kind) as source:
             while data := source.read(CHUNK):
                 yield data
 
