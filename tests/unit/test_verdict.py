@@ -179,9 +179,7 @@ def look(text: str) -> Verdict:
 def test_plain_texts_leave_nothing(text: str) -> None:
     found = look(text)
     assert found.plain
-    assert found == Verdict(
-        plain=True, words=found.words, copies=found.copies, defines=found.defines
-    )
+    assert found == Verdict(plain=True, words=found.words, shape=found.shape)
 
 
 @pytest.mark.parametrize("text", STATEFUL)
@@ -302,17 +300,6 @@ def test_what_later_connections_start_with() -> None:
 )
 def test_words(text: str, word: str) -> None:
     assert look(text).words == word
-
-
-def test_copies() -> None:
-    assert look("COPY t FROM STDIN").copies
-    assert look("COPY t TO STDOUT").copies
-    assert not look("COPY t FROM '/file'").copies
-
-
-def test_definitions_are_told() -> None:
-    assert look("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'").defines
-    assert not look("INSERT INTO t SELECT 1").defines
 
 
 def test_a_syntax_error_is_the_servers_to_tell() -> None:

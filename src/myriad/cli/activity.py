@@ -8,12 +8,20 @@ import click
 
 from myriad.cli.columns import plain, print_columns
 from myriad.cli.common import Session, common
-from myriad.people import Activity, Ran
+from myriad.people import Activity, Ran, Statements
 from myriad.wording import number_of
 
 STATEMENT = 100  # characters of one, in a table
 NAME = 63
 FINE = "00000"  # the SQLSTATE of what went well
+
+
+SINCE = click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="TIME",
+    help="Only from then on: `2030-01-31`, or with a time, `'2030-01-31 17:30'`.",
+)
 
 
 @click.group("people")
@@ -70,12 +78,7 @@ def people_stop(session: Session, *, names: tuple[str, ...], disconnect: bool) -
 @click.option(
     "--last", type=click.IntRange(1), default=50, show_default=True, help="At most that many."
 )
-@click.option(
-    "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
-    metavar="TIME",
-    help="Only from then on: `2030-01-31`, or with a time, `'2030-01-31 17:30'`.",
-)
+@SINCE
 @common
 def people_audit(session: Session, *, name: str | None, last: int, since: datetime | None) -> None:
     """Show the last statements, the newest first: everybody's, or those of NAME."""
@@ -101,5 +104,37 @@ def _ran(one: Ran) -> Sequence[str]:
         f"{one.rows:,}",
         f"{one.bytes:,}",
         "ok" if one.outcome == FINE else one.outcome,
+        plain(one.statement, STATEMENT),
+    )
+
+
+@people_command.command("statements")
+@click.option(
+    "--last", type=click.IntRange(1), default=20, show_default=True, help="At most that many."
+)
+@SINCE
+@common
+def people_statements(session: Session, *, last: int, since: datetime | None) -> None:
+    """Show which statements took most of the time, of all people, without the values in them."""
+    found = session.open().people.statements(last=last, since=since)
+    if session.as_json:
+        session.result([asdict(one) for one in found], "")
+        return
+    if not found:
+        session.say("Nothing is counted yet.")
+        return
+    titles = ("seconds", "calls", "errors", "rows", "p50", "p99", "people", "statement")
+    print_columns(titles, [_cost(one) for one in found])
+
+
+def _cost(one: Statements) -> Sequence[str]:
+    return (
+        f"{one.seconds:,.1f}",
+        f"{one.calls:,}",
+        f"{one.errors:,}",
+        f"{one.rows:,}",
+        f"{one.p50:.4f}",
+        f"{one.p99:.4f}",
+        f"{one.people:,}",
         plain(one.statement, STATEMENT),
     )

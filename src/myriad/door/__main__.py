@@ -34,6 +34,7 @@ from myriad.door.ledger.audit import Audit
 from myriad.door.ledger.background import Background
 from myriad.door.ledger.measures import Measures
 from myriad.door.ledger.memory import Memory
+from myriad.door.ledger.statistics import Statistics
 from myriad.door.ledger.troubles import Troubles
 from myriad.door.ledger.watch import Watch
 from myriad.door.login.gate import Gate
@@ -142,6 +143,7 @@ async def serve(told: Configuration) -> None:
     await door.drain(told.settings.drain_timeout)
     door.databases.reader.stop()
     await watched.audit.flush()
+    await watched.audit.statistics.write()
     log.info("stopped")
 
 
@@ -193,7 +195,7 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
     memory, strays = Memory(), Strays(control, ours=told.ours)
     parts = _parts(told, siblings, control, room, background, strays)
     rotation = Rotation(control, siblings.counters, settings.audit_rows)
-    audit = Audit(control, rotation, on=settings.audit == "on")
+    audit = Audit(control, rotation, Statistics(control), on=settings.audit == "on")
     door = Door(
         parts,
         audit,

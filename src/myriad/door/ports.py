@@ -87,9 +87,9 @@ class Listener(Protocol):
 
 # A unit that has ended, as the audit keeps it: when, in seconds since 1970; person, database,
 # address and way in, as COPY has these columns; the seconds, rows and bytes that it took; its
-# outcome, an SQLSTATE; and the statement, or its begin. There is one for each statement, and a
-# NamedTuple takes longer to make.
-Ended = tuple[float, bytes, float, int, int, str, bytes]
+# outcome, an SQLSTATE; the statement's shape, if it has one: number, text, weight; and the
+# statement, or its begin. There is one for each statement, and a NamedTuple takes longer to make.
+Ended = tuple[float, bytes, float, int, int, str, tuple[int, str, int] | None, bytes]
 
 
 class Sessions(Protocol):

@@ -1,8 +1,18 @@
 """People, groups, grants and limits, and what they become in each engine; not what they read."""
 
-from myriad.people.activity import Activity, Ran
+from myriad.people.activity import Activity, Ran, Statements
 from myriad.people.limits import LimitInForce
 from myriad.people.people import People
 from myriad.people.records import Grant, Group, NewPerson, Person
 
-__all__ = ["Activity", "Grant", "Group", "LimitInForce", "NewPerson", "People", "Person", "Ran"]
+__all__ = [
+    "Activity",
+    "Grant",
+    "Group",
+    "LimitInForce",
+    "NewPerson",
+    "People",
+    "Person",
+    "Ran",
+    "Statements",
+]

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from myriad.control import asking
 from myriad.control.connection import control_database
+from myriad.door.ledger import buckets
 from myriad.engines.postgres.base import Server
 from myriad.people.tables import SQL
 
@@ -55,6 +57,27 @@ class Ran:
     statement: str
 
 
+@dataclass(frozen=True)
+class Statements:
+    """What all statements of one shape have cost: a text with `?` for each value.
+
+    Attributes:
+        statement: the text, cut.
+        calls: how often; `errors`: how often it failed.
+        seconds: all together; `p50`, `p99`: within which half, or all but a hundredth, were done.
+        people: how many ran it; of more than 127 about.
+    """
+
+    statement: str
+    calls: int
+    errors: int
+    rows: int
+    seconds: float
+    p50: float
+    p99: float
+    people: int
+
+
 def now(server: Server, names: Sequence[str]) -> list[Activity]:
     """Return what people do now, everybody without names; see `asking.ask` for what it raises."""
     known = [entry.name for entry in fields(Activity)]
@@ -80,3 +103,16 @@ def ran(server: Server, name: str | None, last: int, since: datetime | None) -> 
     with control_database(server) as connection:
         given = {"name": name, "since": since, "last": last}
         return [Ran(*row) for row in connection.execute(SQL["audit"], given)]
+
+
+def statements(server: Server, last: int, since: datetime | None) -> list[Statements]:
+    """Return what statements have cost since that day: what cost most first."""
+    with control_database(server) as connection:
+        given = {"since": since.astimezone(UTC).date() if since else None, "last": last}
+        return [_cost(row) for row in connection.execute(SQL["statements"], given)]
+
+
+def _cost(row: tuple[Any, ...]) -> Statements:
+    text, calls, errors, rows, seconds, times, people = row
+    p50, p99 = (buckets.quantile(times, share) for share in (0.5, 0.99))
+    return Statements(text, calls, errors, int(rows), seconds, p50, p99, buckets.people(people))

@@ -169,6 +169,29 @@ WHERE (%(name)s::text IS NULL OR person = %(name)s)
 ORDER BY at DESC
 LIMIT %(last)s;
 
+-- name: statements
+WITH found AS (
+    SELECT * FROM public.statement WHERE %(since)s::date IS NULL OR day >= %(since)s
+),
+cost AS (
+    SELECT shape, sum(calls)::bigint AS calls, sum(errors)::bigint AS errors, sum(rows) AS rows,
+           sum(seconds) AS seconds
+    FROM found GROUP BY shape ORDER BY seconds DESC, shape LIMIT %(last)s
+)
+SELECT (SELECT text FROM found WHERE found.shape = cost.shape ORDER BY day LIMIT 1),
+       calls, errors, rows, seconds,
+       ARRAY(
+           SELECT sum(u.count)::bigint
+           FROM found, unnest(times) WITH ORDINALITY AS u (count, bucket)
+           WHERE found.shape = cost.shape GROUP BY bucket ORDER BY bucket
+       ),
+       ARRAY(
+           SELECT DISTINCT who FROM found, unnest(people) AS u (who)
+           WHERE found.shape = cost.shape ORDER BY who LIMIT 128
+       )
+FROM cost
+ORDER BY seconds DESC, shape;
+
 -- name: patience
 -- It is held for as long as ten thousand roles take to be made.
 SET lock_timeout = '120s';

@@ -1,8 +1,6 @@
 """The inner socket: where programs of ours, such as the HTTP server, reach the door for people."""
 
-import os
 import socket
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +23,10 @@ def path(home: Home) -> Path:
 
 @contextmanager
 def listen(home: Home) -> Iterator[socket.socket]:
-    """Listen there, for our own user only; the caller holds the home. Raises StartFailed."""
+    """Listen there, for our own user only; the caller holds the home.
+
+    Raises StartFailed, HomeError.
+    """
     place = path(home)
     listening = socket.socket(socket.AF_UNIX)
     try:
@@ -40,8 +41,8 @@ def listen(home: Home) -> Iterator[socket.socket]:
 
 def _bind(home: Home, listening: socket.socket, place: Path) -> None:
     try:
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        _check_owner(home, place.parent)
+        engine = process.engine_user(home.postgres)
+        home.make_socket_folder(*([engine.uid] if engine else ()))
         place.unlink(missing_ok=True)  # of an `up` that was killed: nobody else holds this home
         listening.bind(str(place))
         place.chmod(0o600)  # nobody can connect before it listens
@@ -51,13 +52,3 @@ def _bind(home: Home, listening: socket.socket, place: Path) -> None:
             f"cannot listen at {place}: {error.strerror}",
             hint="The home's folder `run` must be ours; see that no other program uses it.",
         ) from error
-
-
-def _check_owner(home: Home, folder: Path) -> None:
-    """Raise StartFailed for somebody else's folder, such as one in /tmp that waited for us."""
-    state, engine = folder.lstat(), process.engine_user(home.postgres)
-    owners = {os.geteuid(), engine.uid if engine else os.geteuid()}
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid not in owners:
-        raise StartFailed(
-            f"{folder} belongs to somebody else", hint="Remove it, or use a shorter --home."
-        )

@@ -218,3 +218,39 @@ SELECT a.pid,
 FROM unnest($1::int[], $2::float8[]) AS l (pid, seconds)
 JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE extract(epoch FROM clock_timestamp() - a.backend_start) > l.seconds;
+
+
+-- name: add_statements
+-- What was counted of some shapes, to what was counted of them today.
+INSERT INTO public.statement AS s (shape, day, text, calls, errors, rows, seconds, times, people)
+SELECT shape, (now() AT TIME ZONE 'UTC')::date, text, calls, errors, rows, seconds,
+       times::bigint[], people::bigint[]
+FROM unnest(
+    $1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::float8[], $7::text[],
+    $8::text[]
+) AS new (shape, text, calls, errors, rows, seconds, times, people)
+ORDER BY shape
+ON CONFLICT (day, shape) DO UPDATE SET
+    calls = s.calls + excluded.calls,
+    errors = s.errors + excluded.errors,
+    rows = s.rows + excluded.rows,
+    seconds = s.seconds + excluded.seconds,
+    times = ARRAY(
+        SELECT a + b FROM unnest(s.times, excluded.times) WITH ORDINALITY AS t (a, b, n) ORDER BY n
+    ),
+    people = ARRAY(
+        SELECT DISTINCT p FROM unnest(s.people || excluded.people) AS u (p) ORDER BY p LIMIT 128
+    );
+
+-- name: forget_statements
+-- What is older than 90 days, and of each of the last two days all but what cost most.
+DELETE FROM public.statement AS s
+WHERE day < (now() AT TIME ZONE 'UTC')::date - 90
+   OR (day, shape) IN (
+       SELECT day, shape
+       FROM (
+           SELECT day, shape, row_number() OVER (PARTITION BY day ORDER BY seconds DESC) AS rank
+           FROM public.statement WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1
+       ) AS ranked
+       WHERE rank > 2000
+   );

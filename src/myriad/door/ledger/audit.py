@@ -12,6 +12,7 @@ from functools import lru_cache
 from myriad.door.control.control import Control
 from myriad.door.control.copy_text import escaped
 from myriad.door.control.rotation import Rotation
+from myriad.door.ledger.statistics import Statistics
 from myriad.door.ports import SUCCESS, Ended
 from myriad.door.verdict.masking import masked
 
@@ -29,6 +30,7 @@ class Audit:
     """The audit, and the counts of what was served.
 
     Attributes:
+        statistics: count the same by shape.
         statements, errors, rows, bytes, seconds: sums since the door's start, up to the last flush.
         dropped: entries that were not written.
         waiting_bytes: of entries that are not written yet.
@@ -36,8 +38,10 @@ class Audit:
 
     most_waiting_bytes = MOST_WAITING_BYTES
 
-    def __init__(self, control: Control, rotation: Rotation, *, on: bool) -> None:
-        self._control, self._rotation = control, rotation
+    def __init__(
+        self, control: Control, rotation: Rotation, statistics: Statistics, *, on: bool
+    ) -> None:
+        self._control, self._rotation, self.statistics = control, rotation, statistics
         self._on = on
         self._waiting: deque[Ended] = deque()
         self.waiting_bytes = 0
@@ -64,6 +68,7 @@ class Audit:
             some = self._take(BATCH)
             self._count(some)
             if self._on:
+                self.statistics.count(some)
                 await self._write(some)
             await asyncio.sleep(0)  # let others have a turn
 
@@ -85,7 +90,7 @@ def _lines(entries: list[Ended]) -> bytes:
     """Return entries in COPY's text format: a third of the time that binary rows take here."""
     lines = []
     second, shown = -1, b""
-    for at, who, seconds, rows, size, outcome, text in entries:
+    for at, who, seconds, rows, size, outcome, _, text in entries:
         if int(at) != second:
             second = int(at)
             shown = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second)).encode()

@@ -106,6 +106,10 @@ class Measures(Collector):
             "rows": ("Rows returned.", audit.rows),
             "bytes": ("Bytes returned.", audit.bytes),
             "audit_dropped": ("Audit entries that were not written.", audit.dropped),
+            "statistics_dropped": (
+                "Statements that were not counted by shape.",
+                audit.statistics.dropped,
+            ),
             "logins_accepted": ("Logins that succeeded.", door.accepted),
             "logins_refused": ("Logins that failed.", self._throttle.failures),
             "stopped": ("Statements ended by a limit or by somebody.", door.stopped),
@@ -128,6 +132,7 @@ class Measures(Collector):
             "profiles": Part(profiles.bytes, profiles.most_bytes),
             "held": Part(sum(map(held, sessions)), door.room.most_of_all),
             "server_connections": Part(at_servers, backends * backend.MOST_BYTES),
+            "statistics": Part(audit.statistics.bytes, audit.statistics.most_bytes),
             "session_texts": Part(spoken, clients * MOST_TEXT_BYTES),
             "settings": Part(settings.kept(), clients * settings.MOST_OF_SESSION_BYTES),
             "throttle": Part(throttle.bytes, throttle.most_bytes),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from myriad.door.control import databases, defaults, strays
 from myriad.door.control.strays import Strays
 from myriad.door.door import Door
-from myriad.door.ledger import audit, measures
+from myriad.door.ledger import audit, measures, statistics
 from myriad.door.ledger.audit import Audit
 from myriad.door.ledger.measures import Measures
 from myriad.door.ledger.memory import Memory
@@ -79,6 +79,7 @@ def start(watched: Watch) -> None:
         (HANG_UP_SECONDS, end_hung_up),
         (MAINTAIN_SECONDS, maintain),
         (audit.FLUSH_SECONDS, watched.audit.flush),
+        (statistics.WRITE_SECONDS, watched.audit.statistics.write),
         (databases.LOOK_SECONDS, door.look_at_databases),
         (defaults.LOOK_SECONDS, door.look_at_defaults),
         (measures.WRITE_SECONDS, write),

@@ -213,6 +213,7 @@ class Extended:
             return not session.paused
         if not verdict.plain:
             guard.leave_behind(session, verdict)
+        session.unit.runs(verdict.shape)
         self._note_bound(portal, statement)
         if there == name and verdict.processes is None:
             self._session.server.transport.write(data[position:stop])

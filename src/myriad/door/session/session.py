@@ -92,7 +92,7 @@ class Session(SessionState):
         backend = self.backend or self.acquire()
         if backend is None or not (verdict.plain or stands(self, backend, verdict)):
             return False
-        self.unit.start(text, self.quota)
+        self.unit.start(text, self.quota, verdict.shape)
         backend.unnamed, backend.bound = None, False  # a simple query ends both
         if verdict.plain:
             message = data if stop - position == len(data) else data[position:stop]

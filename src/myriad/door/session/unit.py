@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from myriad.door.ports import SUCCESS, Ended
 from myriad.door.session.quota import Quota
+from myriad.door.verdict.shape import BEGINNINGS, Shape
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 
@@ -43,6 +44,7 @@ class Unit:
 
     Attributes:
         text: its begin; `began`: when, by time.monotonic().
+        shape: of the first statement that runs, by which statistics know it; None: they do not.
         errors: the SQLSTATE of its last error, empty if it has none.
         open: something was sent to the server that Sync has not followed yet.
         extended: messages of the extended protocol were sent that Sync has not ended.
@@ -69,6 +71,7 @@ class Unit:
         "reason",
         "refusal",
         "sequences",
+        "shape",
         "skipping",
         "status",
         "text",
@@ -76,6 +79,7 @@ class Unit:
 
     def __init__(self) -> None:
         self.text, self.errors = b"", ""
+        self.shape: Shape | None = None
         self.began = time.monotonic()
         self.open = self.extended = self.bridged = self.skipping = self.sequences = False
         self.ends = False
@@ -85,9 +89,10 @@ class Unit:
         self.status = wire.IDLE
         self._rows_before = self._bytes_before = 0
 
-    def start(self, text: bytes, quota: Quota) -> None:
+    def start(self, text: bytes, quota: Quota, shape: Shape | None = None) -> None:
         """Note what begins now, for limits and audit."""
         self.text = text if len(text) < MOST_TEXT_BYTES else text[:MOST_TEXT_BYTES]
+        self.shape = shape
         self.began = time.monotonic()
         self.errors, self.ends = "", False
         self._rows_before, self._bytes_before = quota.rows, quota.bytes
@@ -136,6 +141,11 @@ class Unit:
         """Note that the transaction does."""
         self.sequences = True
 
+    def runs(self, shape: Shape | None) -> None:
+        """Note the first statement that runs; JDBC and others send BEGIN before it."""
+        if self.shape is None or self.shape[1] in BEGINNINGS:
+            self.shape = shape
+
     def ends_transaction(self) -> None:
         """Note that what ends a transaction was sent."""
         self.ends = True
@@ -158,5 +168,6 @@ class Unit:
             quota.rows - self._rows_before,
             quota.bytes - self._bytes_before,
             self.errors or SUCCESS,
+            self.shape,
             self.text,
         )

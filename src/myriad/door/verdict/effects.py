@@ -88,14 +88,12 @@ class Effects:
     sequences: bool = False
     reads_sequences: bool = False
     renews: bool = False
-    defines: bool = False
     by_sql: _BySql = field(default_factory=_BySql)
     identity: dict[int, Span] = field(default_factory=dict)
     activity: dict[int, Span] = field(default_factory=dict)
     shadowed: bool = False  # something else has that view's name here
     processes: bool = False
     signals: bool = False
-    copies: bool = False
 
     def refuse(self, message: str, hint: str, sqlstate: str = NOT_PRIVILEGED) -> None:
         """Remember the first reason to refuse; PostgreSQL, too, reports the first error."""

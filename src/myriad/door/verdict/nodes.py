@@ -123,7 +123,6 @@ def _enter(effects: Effects, kind: str, value: object, form: str, *, fixed: bool
     if kind.endswith("Stmt"):
         form = "cast"
         fixed = fixed or kind not in ROWS or value.get("objtype") == "OBJECT_MATVIEW"
-        effects.defines = effects.defines or not (kind in ROWS or kind in PASSING)
     if kind in NODES:
         NODES[kind](effects, value)
     return _note_names(effects, kind, value, form, fixed=fixed)
@@ -264,7 +263,6 @@ def _write(effects: Effects, statement: Node) -> None:
 
 
 def _copy(effects: Effects, statement: Node) -> None:
-    effects.copies = effects.copies or not ("filename" in statement or statement.get("is_program"))
     effects.sequences = effects.sequences or bool(statement.get("is_from"))
 
 

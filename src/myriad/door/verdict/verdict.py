@@ -9,7 +9,7 @@ looks at every node. The fields of `Verdict` stand below, each with its meaning:
   `sequences`, DISCARD ALL in `discards`: whoever hands the connection on looks at these, too.
 - `opaque`: code ran that the text does not show (DO, CALL, functions that are not built in, SQL
   EXECUTE, query_to_xml …); it may have done anything its caller may, a refused thing too.
-- `plain`: none of the fields that ask for care is set; `words`, `copies`, `defines` may be.
+- `plain`: none of the fields that ask for care is set; `words` and `shape` may be.
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 
 from pglast import parser
 
-from myriad.door.verdict import reading, reported
+from myriad.door.verdict import reading, reported, shape
 from myriad.door.verdict.activity import read_from
 from myriad.door.verdict.effects import (
     LOAD,
@@ -39,6 +39,7 @@ from myriad.door.verdict.functions import OWN, SEEN
 from myriad.door.verdict.masking import tells
 from myriad.door.verdict.nodes import OPERATORS, walk
 from myriad.door.verdict.processes import VIEWS, Processes, look
+from myriad.door.verdict.shape import Shape
 from myriad.door.verdict.words import command_word
 
 
@@ -63,15 +64,15 @@ class Verdict:
     reads_sequences: bool = False  # calls currval or lastval
     renews: bool = False  # connections made later may begin with other settings
     ends: bool = False  # may end a transaction; only known in a session that only reads
-    defines: bool = False  # makes, changes or drops something in the database
     by_sql: BySql = field(default_factory=BySql)  # PREPARE, EXECUTE, DEALLOCATE
     identity: tuple[Span, ...] = ()  # where the person's name belongs
     activity: tuple[Span, ...] = ()  # where it reads pg_stat_activity
     processes: Processes | None = None  # what it says of processes of the server
-    copies: bool = False  # COPY … FROM STDIN or TO STDOUT
     words: str = ""  # the first statement's command, as in a command tag
     syntax_error: bool = False  # the text could not be parsed
     secret: bool = False  # may hold a password
+    shape: Shape | None = None  # by which statistics know it
+    sampled: bool = False  # its shape was not looked for, or stands for others, too
     plain: bool = False  # nothing that needs care
 
 
@@ -126,13 +127,16 @@ MOST_COMMENTS = 500  # in each other: the parser's time grows with the square, 8
 DEEP = 6000  # Python's own limit of 1000 is less than what a generated query with UNIONs may need
 
 
-def analyse(text: str, harmless: frozenset[str], *, reads: bool = False) -> Verdict:
+def analyse(
+    text: str, harmless: frozenset[str], *, reads: bool = False, weight: int = 1
+) -> Verdict:
     """Say what a text does to the session.
 
     Args:
         text: one or more statements, as a person sent them.
         harmless: functions of pg_catalog of which every overload is immutable or stable.
         reads: nothing is to be written: see `reading`. No text is plain then.
+        weight: how many texts its shape stands for, 0: it needs none.
     """
     try:
         source = text.encode()
@@ -146,9 +150,14 @@ def analyse(text: str, harmless: frozenset[str], *, reads: bool = False) -> Verd
         parsed = parser.parse_sql_json(text)
     except parser.ParseError as error:
         return _unparsed(error, source)
-    found = None if reads else quick(parsed, harmless)
+    found = None if reads else quick(parsed, harmless, sampled=weight != 1)
     found = found or thorough(source, parsed, harmless, reads=reads)
-    return replace(found, secret=True, plain=False) if tells(source) else found
+    secret = tells(source)
+    if not (secret or weight or not found.sampled):
+        return found
+    known_as = shape.of(text, parsed, weight, secret=secret) if weight else None
+    plain, sampled = found.plain and not secret, weight != 1
+    return replace(found, shape=known_as, sampled=sampled, secret=secret, plain=plain)
 
 
 def _depth_of_comments(source: bytes) -> int:
@@ -193,7 +202,7 @@ def _beyond(refusal: Refusal) -> Verdict:
     )
 
 
-def quick(parsed: str, harmless: frozenset[str]) -> Verdict | None:
+def quick(parsed: str, harmless: frozenset[str], *, sampled: bool = False) -> Verdict | None:
     """Pass plain texts by a look at the parser's JSON, without building its tree.
 
     Keys are the parser's own words and the only strings that a colon follows. What a person wrote
@@ -209,7 +218,7 @@ def quick(parsed: str, harmless: frozenset[str]) -> Verdict | None:
     first = _STATEMENT.search(parsed)
     writes = "InsertStmt" in keys or "UpdateStmt" in keys
     kind, detail = first.groups("") if first else ("", "")
-    return _plain(kind, detail, writes=writes)
+    return _plain(kind, detail, writes=writes, sampled=sampled)
 
 
 def _known_functions(parsed: str, count: int, harmless: frozenset[str]) -> bool:
@@ -224,9 +233,9 @@ def _known_operators(parsed: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _plain(kind: str, detail: str, *, writes: bool) -> Verdict:
+def _plain(kind: str, detail: str, *, writes: bool, sampled: bool) -> Verdict:
     word = command_word(kind, {"kind": detail})
-    return Verdict(sequences=writes, words=word, plain=not writes)
+    return Verdict(sequences=writes, words=word, plain=not writes, sampled=sampled)
 
 
 def thorough(
@@ -293,7 +302,7 @@ def _verdict(effects: Effects, processes: Processes | None, word: str) -> Verdic
         processes=processes,
     )
     plain = verdict == NOTHING
-    return replace(verdict, plain=plain, words=word, copies=effects.copies, defines=effects.defines)
+    return replace(verdict, plain=plain, words=word)
 
 
 NOTHING = Verdict()

@@ -5,6 +5,7 @@ import itertools
 
 from myriad.door.cache import Cache
 from myriad.door.verdict.reader import Reader, decoded
+from myriad.door.verdict.shape import Sampler
 from myriad.door.verdict.verdict import Verdict, analyse
 
 MOST_BYTES = 32 << 20  # of texts and verdicts, in all databases together
@@ -15,6 +16,7 @@ VERDICT_BYTES, SPAN_BYTES, NAME_BYTES = 400, 200, 150
 
 Texts = Cache[tuple[int, bytes], Verdict]
 _numbers = itertools.count()
+_sampler = Sampler()
 
 
 def texts() -> Texts:
@@ -31,7 +33,8 @@ def _weigh(key: tuple[int, bytes], verdict: Verdict) -> int:
     written = (*verdict.by_sql.executes, *verdict.by_sql.deallocates)
     names = NAME_BYTES * (sum(map(len, sets)) + len(written)) + len("".join(written))
     texts = sum(NAME_BYTES + len((value or "").encode()) for _, value in verdict.reported)
-    return len(key[1]) + VERDICT_BYTES + SPAN_BYTES * spans + names + texts
+    shown = len(verdict.shape[1].encode()) if verdict.shape is not None else 0
+    return len(key[1]) + shown + VERDICT_BYTES + SPAN_BYTES * spans + names + texts
 
 
 class Verdicts:
@@ -57,8 +60,9 @@ class Verdicts:
             return self._known.get((self._number, _digest(text)))
         key = (self._number, text)
         found = self._known.get(key)
-        if found is None:
-            found = analyse(decoded(text), self.harmless, reads=self._reads)
+        if found is None or found.sampled:  # what comes again has a shape of its own
+            weight = _sampler.weight() if found is None else 1
+            found = analyse(decoded(text), self.harmless, reads=self._reads, weight=weight)
             self._known.put(key, found)
         return found
 
