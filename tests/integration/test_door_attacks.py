@@ -20,6 +20,9 @@ CHANGED = """
     UNION ALL SELECT 'role', current_setting('role')
 """
 
+# Server connections are counted here, and each process of the door would have a part of them.
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:

@@ -63,6 +63,9 @@ VIEW = """
     SELECT name, statement FROM pg_prepared_statements WHERE from_sql ORDER BY 1;
     SELECT name, is_holdable FROM pg_cursors WHERE name <> '' ORDER BY 1"""
 
+# Server connections are counted here, and each process of the door would have a part of them.
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 class Pair:
     """One session through the door, and its like on a connection of its own.

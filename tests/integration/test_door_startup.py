@@ -13,6 +13,9 @@ from tests.door_script import SYNC, Place, Wire, hold_log, unit, up_with
 
 CONNECTIONS = 4  # of the pool; two sessions may keep one each
 
+# Server connections are counted here, and each process of the door would have a part of them.
+pytestmark = pytest.mark.usefixtures("one_process")
+
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:

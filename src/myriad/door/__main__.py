@@ -211,7 +211,7 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
     )
     throttle = Throttle(settings.max_clients // told.placed.processes, siblings.post.tell)
     gate = Gate(parts.accounts, throttle, parts.dial, told.secrets["mock"])
-    logins = Logins(door, gate, settings, told.tls)
+    logins = Logins(door, gate, settings, told.tls, told.placed.processes)
     _hear(siblings, door, throttle)
     measures = Measures(door, logins, audit, throttle, told.home / "metrics.prom")
     return Watch(door, logins, audit, memory, strays, measures), logins

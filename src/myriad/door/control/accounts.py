@@ -79,7 +79,7 @@ class Account:
         number = self.running + 1
         if number > most_here or number > self.most_running:
             return False
-        if not self.place.begin(number, self.most_running):
+        if not (self.place.alone or self.place.begin(number, self.most_running)):
             return False
         self.running = number
         return True
@@ -87,7 +87,8 @@ class Account:
     def end(self) -> None:
         """Count one server connection less."""
         self.running -= 1
-        self.place.end(self.running)
+        if not self.place.alone:
+            self.place.end(self.running)
 
     def hold(self, more: int) -> int:
         """Count so many bytes more, or less, that are held; return those in all processes."""

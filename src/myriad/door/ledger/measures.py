@@ -10,7 +10,6 @@ from prometheus_client.registry import Collector
 
 from myriad.door.door import Door
 from myriad.door.ledger.audit import Audit
-from myriad.door.login import login
 from myriad.door.login.login import Logins
 from myriad.door.login.throttle import Throttle
 from myriad.door.server import backend, settings
@@ -128,7 +127,7 @@ class Measures(Collector):
             "accounts": Part(known, clients * (ACCOUNT_BYTES + SECRET_BYTES)),
             "audit": Part(audit.waiting_bytes, audit.most_waiting_bytes),
             "long_statements": Part(reader.bytes, reader.most_bytes),
-            "logins": Part(logins.bytes, login.most_bytes(clients)),
+            "logins": Part(logins.bytes, logins.most_bytes),
             "profiles": Part(profiles.bytes, profiles.most_bytes),
             "held": Part(sum(map(held, sessions)), door.room.most_of_all),
             "server_connections": Part(at_servers, backends * backend.MOST_BYTES),

@@ -31,11 +31,6 @@ _ACCEPTED, _DENIED = b"S", b"N"
 _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
 
 
-def most_bytes(clients: int) -> int:
-    """Return how much all that so many clients send may be, before they are logged in."""
-    return MOST_OF_ALL_BYTES + clients * USUAL_BYTES + MOST_OF_ONE_BYTES
-
-
 @dataclass(frozen=True, slots=True)
 class Tls:
     """How clients' connections are encrypted; `binding` is the certificate's hash (RFC 5929)."""
@@ -58,7 +53,9 @@ class Opened(Protocol):
 
 
 class Hall(Protocol):
-    """Where a login leads: the door, as a login sees it."""
+    """Where a login leads: the door, as a login sees it; it holds `most_clients`."""
+
+    most_clients: int
 
     def admit(self, logins: int) -> Fault | None:
         """Return why there is no place for one more beside so many logins, None if there is."""
@@ -83,14 +80,22 @@ class Logins:
     """Those that are under way, and what they share.
 
     Attributes:
-        under_way: all; `bytes`: what they have sent.
+        under_way: all; `bytes`: what they have sent; `many_bytes`: of which only those send more
+            that have sent little. Each process of the door has its part.
     """
 
-    def __init__(self, hall: Hall, gate: Gate, settings: Settings, tls: Tls | None) -> None:
+    def __init__(
+        self, hall: Hall, gate: Gate, settings: Settings, tls: Tls | None, processes: int
+    ) -> None:
         self.hall, self.gate, self.tls = hall, gate, tls
         self.seconds, self.wants_tls = settings.login_timeout, settings.tls == "require"
         self.under_way: set[Login] = set()
-        self.bytes = 0
+        self.bytes, self.many_bytes = 0, MOST_OF_ALL_BYTES // processes
+
+    @property
+    def most_bytes(self) -> int:
+        """How much all that clients send may be, before they are logged in."""
+        return self.many_bytes + self.hall.most_clients * USUAL_BYTES + MOST_OF_ONE_BYTES
 
 
 class Login(asyncio.Protocol):
@@ -130,7 +135,7 @@ class Login(asyncio.Protocol):
         if len(self._buffer) + len(data) > MOST_OF_ONE_BYTES:
             self._transport.abort()
             return
-        if self._received > USUAL_BYTES and logins.bytes > MOST_OF_ALL_BYTES:
+        if self._received > USUAL_BYTES and logins.bytes > logins.many_bytes:
             self._refuse(_TOO_LONG)
             return
         self._buffer += data

@@ -244,9 +244,13 @@ class Place:
     """What is counted of one person: `mine` is where this process writes, `others` where others do.
 
     A place of its own, without any memory, is one in which nobody else counts.
+
+    Attributes:
+        alone: there is no other process, so nobody needs to know how many server connections there
+            are here.
     """
 
-    __slots__ = ("_cells", "_mine", "_others", "_wake")
+    __slots__ = ("_cells", "_mine", "_others", "_wake", "alone")
 
     def __init__(
         self,
@@ -257,6 +261,7 @@ class Place:
     ) -> None:
         self._cells = cells if cells is not None else memoryview(bytearray(PERSON * CELL)).cast("q")
         self._mine, self._others, self._wake = mine, others, wake
+        self.alone = not others
 
     def write(self, what: int, number: int) -> None:
         """Write how many there are here."""
@@ -272,17 +277,20 @@ class Place:
 
         Who waits longer in another process comes first; False: the caller waits, too.
         """
-        cells, mine, others = self._cells, self._mine, self._others
-        cells[mine + RUNNING] = number
-        if not others:
-            return number <= most
-        since = cells[mine + WAITING] or _now()
-        before = [each for each in others if 0 < cells[each + WAITING] < since]
-        if not before and number + sum([cells[each + RUNNING] for each in others]) <= most:
-            cells[mine + WAITING] = 0
+        cells, mine = self._cells, self._mine
+        cells[mine + RUNNING] = total = number
+        since = cells[mine + WAITING]
+        before = False
+        for each in self._others:
+            total += cells[each + RUNNING]
+            if waits := cells[each + WAITING]:
+                before = before or not since or waits < since
+        if total <= most and not before:
+            if since:
+                cells[mine + WAITING] = 0
             return True
         cells[mine + RUNNING] = number - 1
-        cells[mine + WAITING] = since
+        cells[mine + WAITING] = since or _now()
         return False
 
     def wait_no_more(self) -> None:
@@ -293,9 +301,11 @@ class Place:
         """Write that so many server connections are theirs here still; wake who waits longest."""
         cells = self._cells
         cells[self._mine + RUNNING] = number
-        if self._others and any(cells[each + WAITING] for each in self._others):
-            waiting = [(cells[each + WAITING], at) for at, each in enumerate(self._others)]
-            self._wake(min((since or _now(), at) for since, at in waiting)[1])
+        for each in self._others:
+            if cells[each + WAITING]:
+                waiting = [(cells[each + WAITING], at) for at, each in enumerate(self._others)]
+                self._wake(min((since or _now(), at) for since, at in waiting)[1])
+                return
 
     def is_first_here(self, process: int) -> bool:
         """Say whether no process with a lower number has sessions of this person."""
