@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import signal
 import subprocess
 from collections import Counter
@@ -110,8 +111,9 @@ def test_somebody_real_called_rose_keeps_the_password(own: myriad.Myriad, folder
 
 
 @contextmanager
-def _staying(home: Home, file: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [*harness.COMMAND, "demo", str(file), "--json", "--home", str(home.folder)]
+def _staying(home: Home, file: Path, *, as_json: bool = True) -> Iterator[subprocess.Popen[str]]:
+    said = ["--json"] if as_json else []
+    command = [*harness.COMMAND, "demo", str(file), *said, "--home", str(home.folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -146,6 +148,21 @@ def test_a_file_is_served_until_a_signal(home: Home, folder: Path, number: signa
     assert home.running() is None
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(uri)
+
+
+def test_the_last_line_that_the_demo_prints_works(made_home: Home, folder: Path) -> None:
+    file = folder / "sales.csv"
+    file.write_text("day,amount\n2024-01-01,1.50\n")
+    with _staying(made_home, file, as_json=False) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        line = next(each for each in lines if each.startswith("# Other clients: "))
+        _, *words = shlex.split(line.removeprefix("# Other clients: "))
+        done = harness.run_process(*words)
+        assert done.returncode == 0, done.stderr
+        assert f"psql postgresql://{tour.ROSE}@127.0.0.1:" in done.stdout
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
 
 
 def test_a_file_that_is_not_there_leaves_nothing_up(made_home: Home) -> None:

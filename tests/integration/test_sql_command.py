@@ -118,6 +118,10 @@ def test_who_may_enter_the_home_needs_no_encryption_even_where_others_do(made_ho
         done = run_process(*asked, environment={"PGPASSWORD": password, **environment})
         assert (done.returncode, done.stderr) == (0, "")
         assert "42" in done.stdout
+        refused = ("sql", "rose", "-c", "CREATE TABLE mine (n int)", *asked[4:])
+        done = run_process(*refused, environment={"PGPASSWORD": password, **environment})
+        assert "permission denied for schema public" in done.stderr
+        assert "HINT:  Your groups have no such right there." in done.stderr
         server = installed.server()
         with pytest.raises(psycopg.OperationalError, match="wants TLS"):
             psycopg.connect(

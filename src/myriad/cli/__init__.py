@@ -35,6 +35,8 @@ COMMANDS = {
     "demo": "demo",
     "service": "service",
     "completion": "service",
+    "help": "help",
+    "version": "help",
 }
 
 

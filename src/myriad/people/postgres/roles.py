@@ -99,7 +99,7 @@ def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
         raise PeopleError(
             f"nobody was removed: {owned}",
             hint="Drop that first, or hand it over with ALTER ... OWNER TO, as its owner"
-            " (`myriad person password` gives a way in) or as PostgreSQL's administrator.",
+            " (`myriad person password` gives a way in) or as the administrator: `myriad sql`.",
         )
 
 
