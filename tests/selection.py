@@ -28,8 +28,10 @@ from tests import examples
 # so that no worker waits for the others at the end.
 GROUPS = {
     "machine": ("nodes", "crowd", "demo"),  # three nodes do not start while thousands come in
+    "publish": ("publish_cassandra",),  # half of what takes a node
     "cassandra": ("cassandra", "cql"),
 }
+CLUSTERED = ("publish", "cassandra")  # each of these groups makes a node
 COSTLY_FIRST = ("acceptance", "integration", "unit")
 FAULT = pytest.StashKey[str]()  # what is wrong with how a test is marked
 
@@ -99,11 +101,11 @@ def group_of(nodeid: str) -> str:
 
 
 def note_misplaced(items: Iterable[pytest.Item]) -> None:
-    """Note each test that would make a second node in the other worker."""
+    """Note each test that would make one node more, in another worker."""
     for item in items:
         if (
             "clustered" in getattr(item, "fixturenames", ())
-            and group_of(item.nodeid) != "cassandra"
+            and group_of(item.nodeid) not in CLUSTERED
         ):
             item.stash[FAULT] = "it takes `clustered`: its file needs `cassandra` in its name"
 

@@ -49,10 +49,13 @@ def test_no_password_and_no_management_port_is_in_the_open(clustered: Myriad) ->
         with suppress(FileNotFoundError):  # the node deletes what it has compacted
             if path.is_file() and path.stat().st_mode & 0o077:
                 assert password.encode() not in path.read_bytes(), path
-    listening = {
-        entry.laddr.port for entry in process.net_connections("tcp") if entry.status == "LISTEN"
-    }
-    assert len(listening) == 2  # people's, and the nodes' among themselves
+
+    def listening() -> set[int]:
+        entries = process.net_connections("tcp")
+        return {entry.laddr.port for entry in entries if entry.status == "LISTEN"}
+
+    # People's, and the nodes' among themselves; soon, where somebody has just published.
+    wait_until(lambda: len(listening()) == 2, 60)
 
 
 def test_a_killed_node_is_started_again_and_has_what_was_acknowledged(clustered: Myriad) -> None:

@@ -66,6 +66,7 @@ def test_one(clustered): pass
     [
         ("tests/acceptance/test_cassandra_up.py", "cassandra"),
         ("tests/integration/test_cql_session.py", "cassandra"),
+        ("tests/integration/test_publish_cassandra_left.py", "publish"),
         ("tests/acceptance/test_cassandra_nodes.py", "machine"),
         ("tests/acceptance/test_door_crowd.py", "machine"),
         ("tests/unit/test_cassandra_keys.py", "tests/unit/test_cassandra_keys.py"),
