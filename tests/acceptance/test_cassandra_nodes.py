@@ -105,7 +105,7 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     home: Home, tmp_path: Path
 ) -> None:
     file = tmp_path / "many.csv"
-    rows = 10_000
+    rows = 3_000
     file.write_text("k,v\n" + "".join(f"{number},value {number}\n" for number in range(rows)))
     command = ("publish", str(file), "--to", "cassandra", "--key", "k", "--dataset", "killed")
     for name in ("many", "other"):
