@@ -2,9 +2,8 @@
 
 Nothing listens otherwise. Jolokia's agent is attached to the node's process, answers on the node's
 address to a password that is made for this one time, and is taken out again. A node has one agent
-at most: those who need it at the same time share it, and so do those who come soon after: to attach
-it and to take it out starts Java twice. `up` takes it out when nobody has used it for a while, so
-that nobody has to wait for that, and one of a command that was killed goes too.
+at most: those who need it at the same time share it. `up` takes it out when nobody uses it any
+more, so that nobody has to wait for that, and one of a command that was killed goes too.
 """
 
 import base64
@@ -15,7 +14,6 @@ import re
 import secrets
 import socket
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -35,7 +33,6 @@ STORAGE = "org.apache.cassandra.db:type=StorageService"
 STARTS_YET = "javax.management.InstanceNotFoundException"  # its beans are not there
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
 AGENT_WITHIN = 60.0  # seconds
-STAYS = 10.0  # seconds that the agent waits for whoever needs it next
 # In a node's folder, where all of `conf` is ours: who uses its agent, who attaches it just now, and
 # how it is reached.
 USED, ATTACHING, ATTACHED = "conf/agent.used", "conf/agent.lock", "conf/agent.json"
@@ -94,10 +91,7 @@ def beans(place: Path) -> Iterator[Beans]:
         with _one_at_a_time(place):
             found = _there(place) or _attached(place)
             fcntl.flock(used, fcntl.LOCK_SH)
-        try:
-            yield found
-        finally:
-            os.utime(used.fileno())
+        yield found
 
 
 @contextmanager
@@ -147,13 +141,11 @@ def _attached(place: Path) -> Beans:
 
 
 def take_out_unused(place: Path) -> None:
-    """Take out the agent of commands that ended a while ago. Raises EngineError."""
+    """Take out the agent of commands that have ended. Raises EngineError."""
     if not (place / ATTACHED).exists():
         return
     with (place / USED).open("a") as used, _one_at_a_time(place), suppress(BlockingIOError):
         fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if abs(time.time() - os.fstat(used.fileno()).st_mtime) < STAYS:
-            return
         (place / ATTACHED).unlink(missing_ok=True)
         found = node.running(place)
         if found is not None:
