@@ -1,5 +1,6 @@
 """What commands print: only what is so, and nothing that was not asked for."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,29 +8,32 @@ import pytest
 
 import myriad
 from myriad.home.home import Home
-from tests.harness import run
+from tests.harness import reachable_folder, run
 
 Command = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module")
+def home(made: Path) -> Iterator[Home]:
+    """The home of all these tests; the first command starts its engine."""
+    with reachable_folder() as path:
+        subprocess.run(["cp", "-a", made, path / "home"], check=True)
+        yield Home(path / "home")
+        myriad.open(path / "home").down()
+
+
 @pytest.fixture
-def command(made_home: Home, folder: Path) -> Command:
+def command(home: Home, folder: Path) -> Command:
     """Run a command with a table `sales` of one row; return exit code, output and errors."""
 
     def said(*arguments: str, given: str = "") -> tuple[int, str, str]:
-        done = run(made_home, *arguments, given=given)
+        done = run(home, *arguments, given=given)
         return done.returncode, done.stdout, done.stderr
 
     path = folder / "sales.csv"
     path.write_text("id,v\n1,a\n")
     assert said("publish", str(path), "--key", "id")[0] == 0
     return said
-
-
-@pytest.fixture(autouse=True)
-def _down(made_home: Home) -> Iterator[None]:
-    yield
-    myriad.open(made_home).down()
 
 
 def test_commands_print_only_what_is_so(command: Command, folder: Path) -> None:
