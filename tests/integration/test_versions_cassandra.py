@@ -35,6 +35,19 @@ def test_an_undo_shows_what_was_before_and_can_be_undone(space: Space) -> None:
     assert marks(space) == {"one": 30}
 
 
+def test_the_next_publish_uses_the_recipe_of_what_came_back(space: Space) -> None:
+    path = file(space, "one")
+    space.publish(path, "part/n", contract="free")
+    space.publish(path, renames={"mark": "other"})
+    name = f"{space.dataset}.t"
+    assert space.installation.recipe(name).rename == {"mark": "other"}
+    before = "the next publish uses its recipe again: --key part/n --contract free"
+    assert any(note.startswith(before) for note in undo(space)["notes"])
+    assert space.installation.recipe(name).rename == {}
+    space.publish(path)
+    assert marks(space) == {"one": 30}
+
+
 def test_an_append_and_rows_that_people_wrote_go_back_too(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.ask("INSERT INTO {}.t (part, n, mark) VALUES ('p1', 1000, 'by hand')")
@@ -54,7 +67,7 @@ def test_other_columns_and_types_come_back(space: Space) -> None:
     space.publish(second, "id", contract="free")
     back = undo(space)
     assert space.ask("SELECT * FROM {}.t") == before
-    assert back["notes"] == ["its columns are others than those of what was shown"]
+    assert back["notes"][0] == "its columns are others than those of what was shown"
     undo(space)
     assert [len(row) for row in space.ask("SELECT * FROM {}.t")] == [3]
 

@@ -162,6 +162,31 @@ def from_data(data: object) -> Recipe:
     return recipe
 
 
+def going_back(now: Recipe, shown: Mapping[str, Any], goal: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of a table whose report is `goal` again, after it was `shown`.
+
+    None where it stays: somebody changed it since what is shown was made with it, or what either
+    was made with is not known. What is said of the table stays.
+    """
+    if "recipe" not in shown or "recipe" not in goal:
+        return None
+
+    def said(data: object) -> Recipe:
+        texts = now.description, now.descriptions
+        return replace(from_data(data), description=texts[0], descriptions=texts[1])
+
+    found = said(goal["recipe"])
+    return found if said(shown["recipe"]) == now != found else None
+
+
+def going_back_notes(now: Recipe, again: Recipe) -> list[str]:
+    """Return what is said of a recipe that went back: nothing where only the sources differ."""
+    told = again.written()
+    if told == now.written():
+        return []
+    return [f"the next publish uses its recipe again: {told or 'no options'}"]
+
+
 _LISTS = frozenset({"sources", "columns", "exclude", "null"})
 _MAPPINGS = frozenset({"type", "rename", "descriptions"})
 _FLAGS = frozenset({"keep-names", "header", "no-null"})

@@ -16,7 +16,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Kept, with_all_nodes
 from myriad.engines.postgres import databases
 from myriad.errors import PublishError, SchemaRefused, WouldBeLost
-from myriad.publish import remembered
+from myriad.publish import recipes, remembered
 from myriad.publish.cassandra import describing, existing, switch
 from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import Plan
@@ -258,10 +258,28 @@ class Returning:
         with_all_nodes(self.cluster, partial(self._show, plan, kept, drops))
         place = {**self._place, "number": back.version["number"]}
         run = back.version["back"].get("run")
-        self.versions.query("returned", table_id=plan.table_id, run=run, **place)
+        dataset = self.record.keyspace(self.keyspace)
+        if dataset is not None:
+            remembered.settle(self.versions.server, dataset[0])  # what is noted is older
+        with self.record.connection.transaction():
+            back.notes += self._recipe_back(back.version)
+            self.versions.query("returned", table_id=plan.table_id, run=run, **place)
         self.versions.query("forget_past", **self._place)
         self.versions.sweep()
         back.notes += describing.freshen(self.session, self.record, self.keyspace, self.name)
+
+    def _recipe_back(self, goal: Row) -> list[str]:
+        """Let the next publish use the recipe of what is shown again; return what is said of it."""
+        shown = self.record.published(self.keyspace, self.name)
+        place = self.record.keyspace(self.keyspace)
+        if shown is None or place is None:
+            return []
+        now = remembered.one(self.record.connection, place[:2], self.name)
+        recipe = recipes.going_back(now, shown.report, goal["published"]["report"])
+        if recipe is None:
+            return []
+        remembered.write(self.record.connection, place[:2], self.name, recipe.as_data())
+        return recipes.going_back_notes(now, recipe)
 
     def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
         swap.check(self.cluster)  # before anything is dropped

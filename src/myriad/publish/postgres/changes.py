@@ -30,7 +30,7 @@ from myriad.publish.postgres import (
 from myriad.publish.postgres.claims import claim
 from myriad.publish.postgres.patience import Patience
 from myriad.publish.postgres.states import State
-from myriad.publish.postgres.undo import Undo
+from myriad.publish.postgres.undo import Back, Undo
 from myriad.publish.postgres.unpublish import Removal
 from myriad.settings import Settings
 
@@ -153,11 +153,29 @@ class Changes:
             keeping = Keeping.of(self.settings, self.folder)
             place = connection, run.dataset, self._patience
             undo = Undo(*place, keeping, run, for_good=for_good)
+            known = remembered.of_dataset(self.server, self.database, run.dataset)
             backs = undo.go(goals, gone)
+            self._recipes_back(connection, run.dataset, known, backs)
             report["rows"] = sum(back.state.rows for back in backs)
             report["tables"] = [back.as_data() for back in backs]
             report["gone"] = gone
+        remembered.settle(self.server, self.database)
         return report
+
+    @staticmethod
+    def _recipes_back(
+        connection: psycopg.Connection,
+        dataset: str,
+        known: Mapping[str, recipes.Recipe],
+        backs: Sequence[Back],
+    ) -> None:
+        """Let the next publish use the recipes of what is shown again."""
+        for back in backs:
+            now = known.get(back.state.name, recipes.Recipe())
+            recipe = recipes.going_back(now, back.shown, back.state.report)
+            if recipe is not None:
+                remembered.note(connection, dataset, {back.state.name: recipe})
+                back.notes += recipes.going_back_notes(now, recipe)
 
     def diff(self, table: str, first: int | None, second: int | None) -> dict[str, Any]:
         """Return how version `second` of a table differs from version `first`.

@@ -40,6 +40,7 @@ class Back:
         references: foreign keys that pointed to what is shown, and were dropped for now.
         loaded: the transaction that put in rows which lay apart, and how many.
         turn: its place from now on in the order of what the table showed.
+        shown: the report of what is shown until now, if that is known.
     """
 
     state: State
@@ -51,6 +52,7 @@ class Back:
     loaded: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     turn: int = 0
+    shown: Row = field(default_factory=dict)
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
@@ -139,7 +141,9 @@ class Undo:
                 hint="Rename or drop it first; what was published stays as it is.",
             )
         existing.refuse_obstacles(self.connection, full, present.oid, made)
-        return Back(state, others, present, states.shown(there), made)
+        number = states.shown(there)
+        shown = next((each.report for each in there if each.number == number), {})
+        return Back(state, others, present, number, made, shown=shown)
 
     def _prepared(self, back: Back) -> Replacement | None:
         """Make of a relation what the version was; return what is to be swapped in, if anything."""
