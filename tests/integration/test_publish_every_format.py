@@ -2,6 +2,12 @@
 
 import datetime as dt
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -94,6 +100,30 @@ def test_a_damaged_file_changes_nothing(place: Place) -> None:
     with pytest.raises((SourceError, PublishError)):
         place.publish(path)
     assert place.one("SELECT count(*) FROM t") == 4
+
+
+def test_a_secret_in_an_address_is_kept_nowhere(place: Place) -> None:
+    with served(place.folder) as port:
+        place.write("crew.csv", "id\n1\n2\n")
+        address = f"http://rose:SECRET@127.0.0.1:{port}/crew.csv?key=SECRET"
+        report = place.publish(address)
+        with pytest.raises(SourceError):
+            place.publish(f"http://rose:SECRET@127.0.0.1:{port}/none.csv?key=SECRET")
+    assert report.rows == 2
+    assert "/crew.csv?…" in report.tables[0].source
+    told = [report.as_data(), place.installation.history(database=place.database)]
+    told += [place.ask("SELECT to_jsonb(t) FROM myriad.published t")]
+    assert "SECRET" not in repr(told)
+    assert "crew.csv" in repr(told)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[int]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
 
 
 def _nested(nested: str, records: str | None = None) -> Any:

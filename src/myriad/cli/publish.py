@@ -74,6 +74,11 @@ class _Publish(click.Command):
     metavar="[SECONDS]",
     help="Wait for a publish of the same table; so long as `publish_wait` says unless told.",
 )
+@click.option(
+    "--allow-private",
+    is_flag=True,
+    help="An address may lead on to one of this machine or network.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the statements, load nothing.")
 @click.option("--check", is_flag=True, help="Read and prove everything, change nothing.")
 @click.option(
@@ -156,7 +161,7 @@ def _options(given: dict[str, Any]) -> Options:
     )
     plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
     more = ("max_rejects", "keep_names", "contract")
-    adding = ("merge", "delete_missing", "again", "keep_going")
+    adding = ("merge", "delete_missing", "again", "keep_going", "allow_private")
     return Options(
         keys=parse_keys(given["key"]),
         read=read,

@@ -32,6 +32,7 @@ class Options:
         again: add also what was added before.
         keep_going: publish the other files where one cannot be.
         wait: seconds to wait for somebody else who publishes the same table.
+        allow_private: an address may lead on to one of this machine or network.
         dry_run: work out everything, load nothing.
         check: read and prove everything as a publish does, and change nothing.
         max_rejects: how many records may be left out before the publish fails; None: 0.
@@ -56,6 +57,7 @@ class Options:
     again: bool = False
     keep_going: bool = False
     wait: float = 0.0
+    allow_private: bool = False
     dry_run: bool = False
     check: bool = False
     max_rejects: int | None = None

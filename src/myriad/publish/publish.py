@@ -37,8 +37,8 @@ from myriad.publish.store import Store, Task
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
 from myriad.sources.places.names import expand
+from myriad.sources.places.web import shown
 from myriad.sources.typing import duck
-from myriad.wording import readable
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
@@ -85,19 +85,17 @@ def _one_by_one(place: "_Place", source: str | Path, options: Options, whole: Re
     try:
         paths = list(expand(source))
     except SourceError as error:
-        whole.failed.append(Failure(readable(str(source)), error))
+        whole.failed.append(Failure(shown(source), error))
         return
     for path in paths:
         taken = frozenset(table.table.name for table in whole.tables)
         try:
             whole.take(place.publish([path], options, frozenset() if options.adds else taken))
         except MyriadError as error:
-            whole.failed.append(Failure(readable(str(path)), error))
+            whole.failed.append(Failure(shown(path), error))
         except (psycopg.Error, OSError) as error:
             hint = "See `myriad status` and `myriad logs`."
-            whole.failed.append(
-                Failure(readable(str(path)), PublishError(str(error).strip(), hint=hint))
-            )
+            whole.failed.append(Failure(shown(path), PublishError(str(error).strip(), hint=hint)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class _Place:
     ) -> Report:
         """Publish all of `sources` at once, as no table of `taken`; see `publish`."""
         database, dataset = self.names(options)
-        history = Run(dataset, sources=[readable(str(source)) for source in sources])
+        history = Run(dataset, sources=[shown(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         # The tables may go to Cassandra alone, whatever there is in PostgreSQL.
         remembered.settle(self.engines.postgres, database)
@@ -136,7 +134,7 @@ class _Place:
         history.tables = opening.tables(sources)  # until they were read
         run.meant = opening.engine(sources)
         try:
-            with _workspace(self.home, self.settings) as workspace, duck.heeding_signals():
+            with _workspace(self.home, self.settings, options) as workspace, duck.heeding_signals():
                 opened = opening.opened(sources, workspace)
                 try:
                     targets = plan.targets(opened, options, known)
@@ -166,7 +164,7 @@ def _refuse_taken(targets: Sequence[plan.Target], taken: frozenset[str]) -> None
 
 
 @contextmanager
-def _workspace(home: Home, settings: Settings) -> Iterator[Workspace]:
+def _workspace(home: Home, settings: Settings, options: Options) -> Iterator[Workspace]:
     """Make a private folder for temporary files; those of killed publishes are removed."""
     home.create()
     for left in home.temporary.glob("publish-*"):
@@ -175,7 +173,7 @@ def _workspace(home: Home, settings: Settings) -> Iterator[Workspace]:
     with tempfile.TemporaryDirectory(
         dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
-        yield Workspace(Path(folder), settings.load_memory_mb)
+        yield Workspace(Path(folder), settings.load_memory_mb, options.allow_private)
 
 
 def _remove(folder: Path) -> None:

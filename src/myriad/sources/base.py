@@ -78,11 +78,13 @@ class Workspace:
     Attributes:
         folder: a private folder for temporary files, removed with all in it when done.
         memory_mb: ceiling for reading and converting, however big the source.
+        allow_private: an address may lead to one that is private to this machine or network.
         shared: what sources use together, by its name: a thousand of them must not hold it each.
     """
 
     folder: Path
     memory_mb: int
+    allow_private: bool = False
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -11,8 +11,8 @@ from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
 from myriad.sources.places.items import Finding, Item
 from myriad.sources.places.names import expand, table_of
+from myriad.sources.places.web import file_name, is_address, shown
 from myriad.sources.shaped import Placed
-from myriad.wording import readable
 
 SHOWN = 10  # names of files in a note
 
@@ -27,7 +27,7 @@ def open_sources(
     workspace: Workspace,
     empty: Instead | None = None,
 ) -> list[TableSource]:
-    """Open all that `names` name: files, folders, archives, globs, `-` for standard input.
+    """Open all that `names` name: files, folders, archives, addresses, globs, `-` for a stream.
 
     `options` says how to read the file from which a table of that name comes, `empty` what stands
     for a file without content.
@@ -47,13 +47,15 @@ def open_sources(
 
 
 def _open(
-    path: Path, options: OptionsFor, workspace: Workspace, empty: Instead | None
+    path: str | Path, options: OptionsFor, workspace: Workspace, empty: Instead | None
 ) -> list[TableSource]:
     finding = Finding(workspace, formats.is_archive)
     items = finding.items(path)
     items = [item for item in items if not _passed_over(item, finding.left)]
-    if len(items) == 1 and path.is_file():  # an archive of one file is like one that is compressed
-        items = [replace(items[0], name=table_of(path))]
+    whole = Path(file_name(str(path)) if is_address(path) else path)
+    if len(items) == 1 and (is_address(path) or whole.is_file()):
+        # An archive of one file is like one that is compressed.
+        items = [replace(items[0], name=table_of(whole))]
     opened: list[TableSource] = []
     try:
         for item in items:
@@ -64,7 +66,7 @@ def _open(
         raise
     if not opened:
         raise SourceError(
-            f"{readable(str(path))}: there is no table in it",
+            f"{shown(path)}: there is no table in it",
             hint=f"It has: {_some(finding.left)}.",
         )
     if finding.left:

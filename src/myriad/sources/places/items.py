@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from myriad.errors import SourceError
 from myriad.sources.base import Watch, Workspace
-from myriad.sources.places import archives, files
+from myriad.sources.places import archives, files, web
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
@@ -63,8 +63,11 @@ class Finding:
     is_archive: Callable[[Path], bool]
     left: list[str] = field(default_factory=list)
 
-    def items(self, path: Path) -> list[Item]:
+    def items(self, named: str | Path) -> list[Item]:
         """Return the files of what was named; raises SourceError."""
+        if web.is_address(named):
+            return self._fetched(str(named))
+        path = Path(named)
         if str(path) == STDIN:
             if sys.stdin is None or sys.stdin.closed:
                 raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
@@ -79,6 +82,15 @@ class Finding:
         if path.is_dir():
             return self._folder(path, origin)
         return self._file(path, origin, inside[1] if inside else "")
+
+    def _fetched(self, address: str) -> list[Item]:
+        private = self.workspace.allow_private
+        path = web.fetched(address, self.workspace.folder, private=private)
+        name, origin = Path(web.file_name(address)), web.shown(address)
+        item = Item(path, _ending(name.name), table_of(name), origin, Watch(path, origin))
+        if not item.ending or not item.ending[1:].isalpha():
+            item = replace(item, ending=None)  # the last word of an address need be no file's name
+        return list(self._opened(item, path, "", MOST_DEPTH))
 
     def _file(self, path: Path, origin: str, pattern: str) -> list[Item]:
         item = Item(path, _ending(path.name), table_of(path), origin, Watch(path, origin))

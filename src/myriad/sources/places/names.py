@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from myriad.errors import SourceError
+from myriad.sources.places import web
 from myriad.wording import readable
 
 STDIN = "-"
@@ -13,8 +14,11 @@ COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 
 
-def expand(name: str | Path) -> Iterator[Path]:
-    """Yield the files that a name stands for; raises SourceError if there is none."""
+def expand(name: str | Path) -> Iterator[str | Path]:
+    """Yield the files that a name stands for, or the address; raises SourceError for none."""
+    if web.is_address(name):
+        yield name
+        return
     path = Path(name)
     if str(name) == STDIN or os.path.lexists(path):
         yield path
@@ -43,15 +47,17 @@ def called(name: str | Path) -> Iterator[str]:
         paths = list(expand(name))
     except SourceError:
         paths = [Path(name)]
-    for path in paths:
+    for each in paths:
+        path = Path(web.file_name(str(each))) if web.is_address(each) else Path(each)
         yield "stdin" if str(path) == STDIN else table_of(path)
 
 
 def check(names: Sequence[str | Path]) -> None:
     """Raise SourceError for the first that is missing or not to be read."""
     for name in names:
-        for path in expand(name):
-            if str(path) != STDIN and within(path) is None:
+        for each in expand(name):
+            path = Path(each)
+            if not web.is_address(each) and str(path) != STDIN and within(path) is None:
                 refuse_unreadable(path, readable(str(path)))
 
 
