@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from myriad.engines.postgres import attachment
 from myriad.home.home import Home
+from myriad.running import ports
 from tests.harness import run
 
 
@@ -35,6 +37,27 @@ def test_missing_programs_are_wrong_and_the_places_are_told(home: Home, folder: 
     assert code == 1
     assert findings["programs"]["state"] == "wrong"
     assert str(folder) in findings["programs"]["message"]
+
+
+def test_an_attached_home_needs_no_programs(home: Home, folder: Path) -> None:
+    home.create()
+    attachment.remember(home, "host=db.example.org user=boss password=hidden")
+    _, findings = examine(home, MYRIAD_PROGRAMS=str(folder))
+    assert findings["programs"]["state"] == "good"
+    assert findings["programs"]["message"].endswith("db.example.org port 5432 as boss")
+
+
+def test_the_port_that_people_were_told_is_wrong_where_somebody_else_has_it(home: Home) -> None:
+    home.create()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports.remember(home, other.getsockname()[1])
+        code, findings = examine(home)
+    assert code == 1
+    assert "which people were told" in findings["ports"]["message"]
+    assert f"process {os.getpid()}" in findings["ports"]["message"]
+    assert "tell people" in findings["ports"]["remedy"]
 
 
 def test_a_taken_port_is_named_with_its_holder(home: Home) -> None:

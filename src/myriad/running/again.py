@@ -13,6 +13,7 @@ from myriad.settings import Settings
 from myriad.wording import number_of
 
 Tell = Callable[[str], None]
+OWN = "a PostgreSQL of its own"
 
 
 def join(
@@ -50,10 +51,9 @@ def _check_server(home: Home, postgres_at: str | None, running: Running) -> None
         return
     asked = attachment.chosen(home, postgres_at)
     now = attachment.remembered(home) if running.engine == "attached" else None
-    if asked != now:
-        text = attachment.place(now) if now else "a PostgreSQL of its own"
-        wanted = attachment.place(asked) if asked else "one of its own"
-        raise _other(home, running, f"with {text}, not {wanted}")
+    has, wanted = (attachment.place(dsn) if dsn else OWN for dsn in (now, asked))
+    if has != wanted:
+        raise _other(home, running, f"with {has}, not {wanted}")
 
 
 def _join_cassandra(home: Home, settings: Settings, running: Running, tell: Tell | None) -> None:

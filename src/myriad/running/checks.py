@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from myriad.engines.cassandra import checks as cassandra
-from myriad.engines.postgres import programs
+from myriad.engines.postgres import attachment, programs
 from myriad.errors import MyriadError
 from myriad.home.home import Home
 from myriad.machine import addresses, process, resources
@@ -77,6 +77,11 @@ def _user(place: _Place) -> Iterator[Finding]:
 
 
 def _programs(place: _Place) -> Iterator[Finding]:
+    dsn = attachment.remembered(place.home)
+    if dsn:
+        text = f"none are needed: PostgreSQL is attached, {attachment.place(dsn)}"
+        yield Finding("programs", GOOD, text)
+        return
     copies = place.home.folder / "programs"
     if not place.home.folder.exists():  # nothing is copied before the first start
         found = programs.find(place.settings.programs, copies, None)

@@ -41,7 +41,8 @@ class Joining:
     def _begin(self, question: asked.Asked, kept: Keeper | None) -> Keeper:
         if kept is not None:
             raise Unsupported(
-                "a Cassandra runs already", hint="To change it: `myriad down`, then `myriad up`."
+                "this home has a Cassandra already",
+                hint="`myriad status` shows how it is. To change it: `myriad down`, `myriad up`.",
             )
         made = self._make(self._with(question.settings))
         if made is None:
