@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from myriad.home import home as homes
 from myriad.home.home import Home
 from myriad.running import service as services
 from myriad.running.service import Service
@@ -128,7 +127,9 @@ def test_completion_knows_the_shell_that_one_is_in(made_home: Home) -> None:
     assert "no completion for csh" in done.stderr
 
 
-def test_the_usual_home_has_the_plain_name(units: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "default_folder", lambda: units / "usual")
-    assert homes.default_folder() != units / "usual"
-    assert Service(Home(units / "usual"), Settings(), system=True).name == "myriad.service"
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("myriad", "myriad"), ("myriad-demo", "myriad-demo"), ("sales data", "myriad-sales-data")],
+)
+def test_a_service_is_called_as_its_home(tmp_path: Path, folder: str, name: str) -> None:
+    assert Service(Home(tmp_path / folder), Settings(), system=True).name == f"{name}.service"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myriad.errors import HomeError, UsageError
-from myriad.home.home import Home, default_folder
+from myriad.home.home import Home
 from myriad.running.background import longest_stop
 from myriad.settings import Settings
 
@@ -33,10 +33,9 @@ class Service:
 
     @property
     def name(self) -> str:
-        """`myriad` for the usual home, else with the folder's name behind."""
-        if self.home.folder == default_folder():
-            return "myriad.service"
-        return f"myriad-{re.sub(r'[^A-Za-z0-9]+', '-', self.home.folder.name).strip('-')}.service"
+        """The folder's name, behind `myriad-` unless it begins so."""
+        word = re.sub(r"[^A-Za-z0-9]+", "-", self.home.folder.name).strip("-")
+        return f"{word if word.startswith('myriad') else f'myriad-{word}'}.service"
 
     @property
     def path(self) -> Path:
@@ -80,7 +79,8 @@ WantedBy={"multi-user.target" if self.system else "default.target"}
 
         Raises UsageError where that needs root, HomeError for a unit that is another's.
         """
-        self.home.create()
+        if not self.home.is_one():  # one of another user's must not get folders of ours
+            self.home.create()
         self._check_place()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(self.text(), "utf-8")
