@@ -15,7 +15,7 @@ from myriad.engines.cassandra import swap
 from myriad.errors import EngineError, PublishError, SchemaRefused
 from myriad.publish.cassandra import record
 from myriad.publish.cassandra.changes import CassandraChanges
-from myriad.publish.cassandra.returning import Returning
+from myriad.publish.cassandra.undo import Returning
 from myriad.publish.cassandra.versions import Versions
 from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space

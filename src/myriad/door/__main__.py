@@ -29,14 +29,14 @@ from myriad.door.control.roles import PoolRoles
 from myriad.door.control.rotation import Rotation
 from myriad.door.control.strays import Strays
 from myriad.door.door import Door, Parts
-from myriad.door.ledger import watch
+from myriad.door.ledger import time_limits
 from myriad.door.ledger.audit import Audit
 from myriad.door.ledger.background import Background
 from myriad.door.ledger.measures import Measures
 from myriad.door.ledger.memory import Memory
 from myriad.door.ledger.statistics import Statistics
+from myriad.door.ledger.time_limits import Watch
 from myriad.door.ledger.troubles import Troubles
-from myriad.door.ledger.watch import Watch
 from myriad.door.login.gate import Gate
 from myriad.door.login.inner import InnerLogin
 from myriad.door.login.login import ALPN, Login, Logins, Tls
@@ -129,7 +129,7 @@ async def serve(told: Configuration) -> None:
     siblings = _siblings(told)
     watched, logins = await _make(told, siblings)
     door = watched.door
-    watch.start(watched)
+    time_limits.start(watched)
     stop_listening = await _listen(told, siblings, watched, logins)
     # What is there now stays: the collector need not look at it again and again.
     gc.collect()

@@ -14,7 +14,7 @@ from myriad.named_sql import Row
 from myriad.publish import comments
 from myriad.publish.cassandra import runs
 from myriad.publish.cassandra.changes import CassandraChanges, refuse_rename
-from myriad.publish.cassandra.returning import Back, Returning
+from myriad.publish.cassandra.undo import Back, Returning
 from myriad.publish.history import Run
 from myriad.publish.postgres.changes import Changes
 

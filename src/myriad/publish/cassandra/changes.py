@@ -12,7 +12,7 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, Unsupported, UsageError
 from myriad.publish import remembered
 from myriad.publish.cassandra import describing, record, runs, versions
-from myriad.publish.cassandra.returning import Returning
+from myriad.publish.cassandra.undo import Returning
 from myriad.publish.cassandra.versions import Versions
 from myriad.publish.keeping import Keeping
 from myriad.settings import Settings

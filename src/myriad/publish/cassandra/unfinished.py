@@ -10,8 +10,8 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError
 from myriad.publish.cassandra import record, switch
 from myriad.publish.cassandra.record import STAGING, Record
-from myriad.publish.cassandra.returning import Returning
 from myriad.publish.cassandra.showing import Showing
+from myriad.publish.cassandra.undo import Returning
 from myriad.publish.cassandra.versions import Versions
 from myriad.publish.keeping import Keeping
 
