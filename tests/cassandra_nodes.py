@@ -19,8 +19,10 @@ from myriad.engines.cassandra.announcement import READY
 from myriad.engines.cassandra.nodes import node
 from myriad.errors import CqlError, NotRunning
 from myriad.home.home import Home
-from tests.harness import COMMAND, wait_until
+from tests import quick_java
+from tests.harness import COMMAND, Up, reachable_folder, up, wait_until
 
+PLACE = {"MYRIAD_CASSANDRA_ADDRESS": "127.0.0.21", "MYRIAD_CASSANDRA_HEAP_MB": "512"}
 ALL = "SELECT role FROM system_auth.roles WHERE role = 'myriad'"
 NODE_LOCAL = 11  # org.apache.cassandra.db.ConsistencyLevel; no part of the protocol
 PACE = 0.005  # seconds between two writes: the nodes share the machine with everybody
@@ -53,6 +55,20 @@ def connected(home: Home, consistency: int = ConsistencyLevel.QUORUM) -> Iterato
         yield cluster.connect()
     finally:
         cluster.shutdown()
+
+
+@contextmanager
+def three_up() -> Iterator[Up]:
+    """Start three nodes; each can be read alone."""
+    with reachable_folder() as folder:
+        java = quick_java.make(folder / "java", READS_ALONE)
+        with up(
+            Home(folder / "home"), "--cassandra", "3", **PLACE, MYRIAD_JAVA=str(java)
+        ) as started:
+            started.wait_ready(180)
+            yield started
+            if started.process.poll() is None:
+                assert started.end() == 0
 
 
 class Writer:

@@ -24,18 +24,25 @@ from tests.harness import as_admin, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Publishes, and kills itself at a chosen place: argument 1 says how, in JSON.
+# Publishes, and kills itself, or a node, once, at a chosen place: argument 1 says how, in JSON.
 KILLED = """
 import json, os, signal, sys
+from pathlib import Path
 import myriad
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap as swapping
+from myriad.engines.cassandra.nodes import node
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.cassandra import loading, shown, switch
 from myriad.publish.cassandra.record import Record
 given = json.loads(sys.argv[1])
-die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+nodes = [given["node"]] if given.get("node") else []
+def die():
+    if not given.get("node"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    while nodes:
+        node.running(Path(given["home"], "cassandra", f"node{nodes.pop()}")).kill()
 loading.CHECKPOINT = 0
 real_query = Session.query
 def dying(real):
@@ -71,18 +78,18 @@ myriad.open(given["home"]).publish([given["source"]], options, tell)
 """
 
 
-def run_until_killed(script: str, given: dict[str, Any]) -> None:
-    """Run a script, whose argument is `given` as JSON, that kills its own process."""
+def run_until_killed(script: str, given: dict[str, Any], code: int = -signal.SIGKILL) -> None:
+    """Run a script, whose argument is `given` as JSON, that kills its own process, or a node."""
     done = subprocess.run(
         [sys.executable, "-c", script, json.dumps(given)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=90 if code else 300,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == code, done.stderr
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,19 @@ class Space:
         keys = parse_keys([key]) if key else {}
         return self.installation.publish([source], Options(keys=keys, **chosen), progress)
 
-    def killed(self, source: Path, at: str, key: str = "", rows: int = 0, **options: Any) -> None:
-        """Publish in a process that is killed at a phase, when `rows` are there, or a place."""
+    def killed(
+        self,
+        source: Path,
+        at: str,
+        key: str = "",
+        rows: int = 0,
+        node: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Publish in a process that is killed at a phase, when `rows` are there, or a place.
+
+        Or a `node` is killed there: then the publish ends well.
+        """
         given = {
             "home": str(self.installation.home.folder),
             "source": str(source),
@@ -110,8 +128,9 @@ class Space:
             "options": {"dataset": self.dataset, **options},
             "at": at,
             "rows": rows,
+            "node": node,
         }
-        run_until_killed(KILLED, given)
+        run_until_killed(KILLED, given, 0 if node else -signal.SIGKILL)
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file to publish."""

@@ -15,9 +15,8 @@ from myriad.engines.cassandra import announcement
 from myriad.engines.cassandra.announcement import READY
 from myriad.engines.cassandra.nodes import node
 from myriad.home.home import Home
-from tests import quick_java
 from tests.cassandra_nodes import (
-    READS_ALONE,
+    PLACE,
     Writer,
     ask,
     await_hints_sent,
@@ -28,14 +27,11 @@ from tests.cassandra_nodes import (
     process_of,
     read_alone,
     started,
+    three_up,
 )
-from tests.harness import Up, reachable_folder, run, up, wait_until
+from tests.harness import Up, run, up, wait_until
 from tests.keyspaces import Space
 
-PLACE = {
-    "MYRIAD_CASSANDRA_ADDRESS": "127.0.0.21",
-    "MYRIAD_CASSANDRA_HEAP_MB": "512",
-}
 THREE = {"class": "NetworkTopologyStrategy", "datacenter1": 3}
 
 pytestmark = pytest.mark.timeout(400)
@@ -49,16 +45,10 @@ nightly = pytest.mark.nightly(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Up]:
     """Three nodes that are up, with a table of three replicas."""
-    with reachable_folder() as folder:
-        home = Home(folder / "home")
-        place = {**PLACE, "MYRIAD_JAVA": str(quick_java.make(folder / "java", READS_ALONE))}
-        with up(home, "--cassandra", "3", **place) as started:
-            started.wait_ready(180)
-            with connected(home) as session:
-                session.execute(f"CREATE KEYSPACE three WITH replication = {THREE}")
-            yield started
-            if started.process.poll() is None:
-                assert started.end() == 0
+    with three_up() as started:
+        with connected(started.home) as session:
+            session.execute(f"CREATE KEYSPACE three WITH replication = {THREE}")
+        yield started
 
 
 @pytest.fixture
