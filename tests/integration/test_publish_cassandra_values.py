@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from cassandra.util import Date, OrderedMapSerializedKey, SortedSet, Time
 
+from myriad.errors import ContractRefused
 from tests.keyspaces import Space
 
 NOON = dt.datetime.fromisoformat("2024-02-29T12:00:00.123")
@@ -178,3 +180,20 @@ def test_addresses_are_found_by_inet(space: Space) -> None:
         ipaddress.ip_address("10.0.0.1"),
         ipaddress.ip_address("::1"),
     }
+
+
+def test_what_people_write_arrives_as_in_postgresql_also_the_next_night(space: Space) -> None:
+    head = "id;amount;at;paid;n\n"
+    first = head + "1;1.234,50 €;31.12.2024 10:00;ja;12\n2;-12,00 €;1.2.2024 9:05;nein;NA\n"
+    path = space.write("bills.csv", first)
+    (table,) = space.publish(path, "id").tables
+    assert table.types["amount"] == "decimal"
+    assert table.types["paid"] == "boolean"
+    space.publish(space.write("bills.csv", head + "3;1.500 €;2.3.2024 1:00;ja;-\n"), append=True)
+    with space.driver() as driver:
+        rows = driver.execute(f'SELECT id, amount, at, paid, n FROM "{space.dataset}".bills')
+        found = {row[0]: row[1:] for row in rows}
+    assert found[3] == (Decimal(1500), dt.datetime.fromisoformat("2024-03-02T01:00"), True, None)
+    assert found[2] == (Decimal(-12), dt.datetime.fromisoformat("2024-02-01T09:05"), False, None)
+    with pytest.raises(ContractRefused, match="amount"):
+        space.publish(space.write("bills.csv", head + "1;1,500.5 €;2.3.2024 1:00;ja;3\n"), "id")

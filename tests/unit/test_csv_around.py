@@ -28,6 +28,7 @@ AROUND: dict[str, tuple[str, dict[int, str]]] = {
     "a title and a blank line": ("Prices\n\n" + TABLE, {1: "a title"}),
     "a title in a padded row": ("Prices of May;;\n" + TABLE, {1: "a title"}),
     "named facts": ("Report: all\nDate: 2024-05-01\n\n" + TABLE, {1: "a title", 2: "a title"}),
+    "named values": ("From:;2024\n\n" + TABLE, {1: "a title"}),
     "comments": ("# made by x\n# 2024\n" + TABLE, {1: "a comment", 2: "a comment"}),
     "sep=": ("sep=;\n" + TABLE, {1: "it says what separates fields"}),
     "sep= and a title": ("sep=;\nPrices of May\n" + TABLE, {1: "it says", 2: "a title"}),

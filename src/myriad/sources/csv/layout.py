@@ -172,7 +172,8 @@ def _title(line: str, fields: Sequence[str], form: _Form, *, alone: bool) -> str
         return "a title" if padded and (alone or " " in line.strip()) else ""
     if some == 1 and (alone or " " in line.strip()):
         return "a title"
-    return "a title" if 2 * some <= form.width and _NAMED.search(line) else ""
+    named = fields[0].rstrip().endswith(":") and len(fields) < form.width
+    return "a title" if named or (2 * some <= form.width and _NAMED.search(line)) else ""
 
 
 def _over(lines: Sequence[str], form: _Form) -> tuple[str, ...]:

@@ -172,9 +172,13 @@ class CsvSource(TableSource):
         return text_sql.undumped(self._names, read) if self._dialect.dump else read
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
-        line = partial(line_of, self._path, self._dialect)
-        said = self._options.said
-        self._believe(text.guess(self._con, relation, self._names, among, line, said))
+        line, said = partial(line_of, self._path, self._dialect), self._options.said
+        tests: list[frozenset[str] | None] | None = None
+        if among is not None:
+            known = zip(among, self._findings, strict=True)
+            tests = [None if finding.settled else each for each, finding in known]
+        found = text.guess(self._con, relation, self._names, tests, line, said)
+        self._believe(found)
 
     def _believe(self, findings: Sequence[text.Finding]) -> None:
         self._findings = list(findings)

@@ -34,6 +34,7 @@ class Finding:
         nulls: words that stand for null where it is no text.
         forms: see `Column.forms`.
         doubt: more values may tell what it is.
+        settled: it is text, and no more values can make it anything else.
     """
 
     type: Type
@@ -43,6 +44,7 @@ class Finding:
     nulls: tuple[str, ...] = ()
     forms: tuple[str, ...] = ()
     doubt: bool = False
+    settled: bool = False
 
 
 # Number of a column and value → the first line that has it there, None if that cannot be told.
@@ -53,7 +55,7 @@ def guess(
     con: duckdb.DuckDBPyConnection,
     relation: str,
     columns: Sequence[str],
-    among: Sequence[frozenset[str]] | None = None,
+    among: Sequence[frozenset[str] | None] | None = None,
     line: Line | None = None,
     said: Said | None = None,
 ) -> list[Finding]:
@@ -63,9 +65,11 @@ def guess(
     column to tests that an earlier part of the values passed (`Finding.candidates`).
     Values that look like one type but for a few are named in `why`, with the first line that has
     one, if `line` tells it. Columns that are no plain type are looked at once more, for the forms
-    in which people write.
+    in which people write, unless `among` has None for them: they are settled (`Finding.settled`).
     """
-    allowed = list(among) if among is not None else plain.promising(con, relation, columns)
+    tests = None if among is None else [each or frozenset[str]() for each in among]
+    allowed = plain.promising(con, relation, columns) if tests is None else tests
+    settled = {number for number, each in enumerate(among or ()) if each is None}
     wide = len(columns) > plain.MOST_BIGINTS
     seen = plain.look(con, relation, columns, allowed)
     typed = [plain.typed(*pair, wide=wide) for pair in zip(allowed, seen, strict=True)]
@@ -75,7 +79,8 @@ def guess(
             zip(columns, allowed, seen, typed, strict=True)
         )
     }
-    _look_closer(con, relation, [look for look in looks.values() if look.open], said or Said())
+    looked = [look for look in looks.values() if look.open and look.number not in settled]
+    _look_closer(con, relation, looked, said or Said())
     mark = _mark(list(looks.values()))
     table = _Table(con, relation, said or Said(), mark, line)
     return [_decide(table, look) for look in looks.values()]
@@ -203,7 +208,9 @@ def _decide(table: _Table, look: _Look) -> Finding:
     if kind != TEXT and look.odd.nulls:
         words = ", ".join(look.odd.nulls)
         why += f"; {number_of(look.nulls, 'value')} null: {words} (--no-null keeps words)"
-    return Finding(kind, why, candidates, places, look.odd.nulls, choice.forms, choice.doubt)
+    settled = kind == TEXT and look.facts is None and not (candidates or look.odd.nulls)
+    rest = choice.forms, choice.doubt, settled
+    return Finding(kind, why, candidates, places, look.odd.nulls, *rest)
 
 
 def _choice(table: _Table, look: _Look) -> Choice | None:
