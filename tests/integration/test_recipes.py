@@ -1,6 +1,7 @@
 """What is remembered of how a table is published, and types, names and columns by hand."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,11 @@ def test_a_recipe_comes_back_from_its_own_words(place: Place) -> None:
     assert recipes.from_data(said.as_data()) == said
     place.installation.set_recipe("t", said, place.database)
     assert place.installation.recipe("t", place.database) == said
+
+
+def test_a_column_called_like_one_that_every_table_has_gets_another_name(place: Place) -> None:
+    file = place.write("t.csv", "id,xmin,ctid\n1,0.5,a\n")
+    place.publish(file)
+    assert place.one("SELECT xmin_2 FROM t WHERE ctid_2 = 'a'") == Decimal("0.5")
+    with pytest.raises(UsageError, match="every table has a column xmax already"):
+        place.publish(file, renames={"id": "xmax"})

@@ -42,6 +42,12 @@ def test_equal_names_are_numbered() -> None:
     assert naming.unique(["a", "a", "A"], keep=True) == ["a", "a_2", "A"]
 
 
+def test_names_that_every_table_has_are_taken() -> None:
+    names = ["xmin", "XMIN", "ctid", "oid"]
+    taken = naming.SYSTEM_COLUMNS
+    assert naming.unique(names, keep=False, taken=taken) == ["xmin_2", "xmin_3", "ctid_2", "oid"]
+
+
 def test_names_that_are_kept_stay_as_they_are() -> None:
     names = ['Total "Price"', "select", " x ", "Größe", "%s", "a.b", "'; --"]
     assert naming.unique(names, keep=True) == names

@@ -31,7 +31,8 @@ class Names:
 
     def __init__(self, recipe: Recipe, originals: Sequence[str]) -> None:
         self._recipe, self._originals = recipe, originals
-        plain = naming.unique(originals, keep=bool(recipe.keep_names))
+        keep = bool(recipe.keep_names)
+        plain = naming.unique(originals, keep=keep, taken=naming.SYSTEM_COLUMNS)
         renames = recipe.rename
         self.chosen = [
             renames.get(original, renames.get(name, name))
@@ -43,6 +44,11 @@ class Names:
     def _refuse_doubles(self) -> None:
         for new in self._recipe.rename.values():
             naming.check("column", new)
+            if new in naming.SYSTEM_COLUMNS:
+                raise UsageError(
+                    f"--rename: every table has a column {new} already",
+                    hint="Choose another name.",
+                )
             if self.chosen.count(new) > 1:
                 raise UsageError(
                     f"--rename: there would be two columns {new}",

@@ -10,6 +10,9 @@ from myriad.wording import OBEYED, nearest, obeyed
 MAX_BYTES = 63  # NAMEDATALEN - 1
 FORBIDDEN_DATABASES = ("postgres", "myriad", "template0", "template1")  # the server's, and ours
 FORBIDDEN_DATASETS = ("myriad", "information_schema")
+# Every table has columns of these names already:
+# https://www.postgresql.org/docs/18/ddl-system-columns.html
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 SHOWN = 10  # names in a note
 _NOTHING = dict.fromkeys(OBEYED)
 # https://www.postgresql.org/docs/18/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
@@ -32,20 +35,21 @@ def says_nothing(name: str) -> bool:
     return re.search(r"[^\W_]", name) is None
 
 
-def unique(names: Sequence[str], *, keep: bool) -> list[str]:
-    """Return a name for each of `names`, in order: no two equal, none over 63 bytes.
+def unique(
+    names: Sequence[str], *, keep: bool, taken: frozenset[str] = frozenset()
+) -> list[str]:
+    """Return a name for each of `names`, in order: no two equal, none `taken` or over 63 bytes.
 
     `keep` leaves names as they are but for what PostgreSQL cannot hold, or a terminal would obey.
     """
-    taken: set[str] = set()
-    result = []
+    used, result = set(taken), []
     for name in names:
         base = (name.translate(_NOTHING) or "column") if keep else snake(name)
         chosen, number = shorten(base), 1
-        while chosen in taken:
+        while chosen in used:
             number += 1
             chosen = shorten(base, f"_{number}")
-        taken.add(chosen)
+        used.add(chosen)
         result.append(chosen)
     return result
 
