@@ -89,7 +89,7 @@ def test_a_refusal_is_data_too(place: Place) -> None:
 USAGE = {
     "no source": [],
     "an unknown option": ["t.csv", "--frobnicate"],
-    "a long delimiter": ["t.csv", "--delimiter", "ab"],
+    "a long delimiter": ["t.csv", "--delimiter", "abcde"],
     "a newline as delimiter": ["t.csv", "--delimiter", "\n"],
     "both": ["t.csv", "--replace", "--append"],
     "a key without a column": ["t.csv", "--key", "t="],

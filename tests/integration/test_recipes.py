@@ -145,7 +145,7 @@ def test_the_command_shows_changes_exports_and_imports(place: Place, tmp_path: P
         '{"skip": -1}',
         '{"header": "yes"}',
         '{"key": "a/b/c"}',
-        '{"delimiter": "ab"}',
+        '{"delimiter": "abcde"}',
         "9" * 1_000_001,
     ],
     ids=lambda text: text[:20],

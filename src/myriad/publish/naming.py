@@ -35,9 +35,7 @@ def says_nothing(name: str) -> bool:
     return re.search(r"[^\W_]", name) is None
 
 
-def unique(
-    names: Sequence[str], *, keep: bool, taken: frozenset[str] = frozenset()
-) -> list[str]:
+def unique(names: Sequence[str], *, keep: bool, taken: frozenset[str] = frozenset()) -> list[str]:
     """Return a name for each of `names`, in order: no two equal, none `taken` or over 63 bytes.
 
     `keep` leaves names as they are but for what PostgreSQL cannot hold, or a terminal would obey.

@@ -1,5 +1,6 @@
 """All formats of files that can be read, in one table; a new one is a room and a line here."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _SPACE = b"\xef\xbb\xbf \r\n\t"
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v"))
 # An object with a key, or an array that begins with one: no table of text looks so.
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
+_TAG = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 
 
 def _csv() -> Opener:
@@ -188,13 +190,17 @@ def of_stream(start: bytes, end: bytes) -> Format:
     return of_content(start, end) or next(fitting)
 
 
-def of_file(ending: str, start: bytes, end: bytes, origin: str) -> Chosen:
+def of_file(ending: str, start: bytes, end: bytes, origin: str, options: ReadOptions) -> Chosen:
     """Return the format of a file: its content decides over its name's ending.
 
-    Raises SourceError if neither tells.
+    Not what a person says, and not a message that was saved in the place of a table of text: its
+    reader says what that is. Raises SourceError if neither tells.
     """
     named = next((each for each in FORMATS if ending in each.endings), None)
     given = of_content(start, end)
+    if named is CSV and given is not None and given.text and options.records is None:
+        said = options.delimiter is not None or options.header is not None
+        given = named if said or _is_message(start) else given
     if given is None and named is not None and not named.text and start and _is_text(start):
         given = CSV
     if given is None or given is named:
@@ -216,6 +222,20 @@ def is_known(ending: str, path: Path) -> bool:
     if any(ending in each.endings for each in FORMATS):
         return True
     return of_content(files.head(path), files.tail(path)) is not None
+
+
+def _is_message(start: bytes) -> bool:
+    """Say whether a document is one answer, as servers give: no table, nothing in it twice."""
+    if len(start) >= files.HEAD:
+        return False
+    tags = _TAG.findall(start)
+    if tags:
+        return len(set(tags)) == len(tags)
+    try:
+        found = json.loads(start)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and not any(isinstance(v, list) for v in found.values())
 
 
 def _is_text(start: bytes) -> bool:

@@ -85,12 +85,11 @@ def _passed_over(item: Item, left: list[str]) -> bool:
 def _of(
     item: Item, options: OptionsFor, workspace: Workspace, empty: Instead | None
 ) -> list[TableSource]:
-    start, end = files.head(item.path), files.tail(item.path)
+    start, end, said = files.head(item.path), files.tail(item.path), options(item.name)
     if item.ending is None:
         chosen = formats.Chosen(formats.of_stream(start, end))
     else:
-        chosen = formats.of_file(item.ending, start, end, item.origin)
-    said = options(item.name)
+        chosen = formats.of_file(item.ending, start, end, item.origin, said)
     try:
         opened = chosen.format.open(item.path, item.origin, said, workspace, item.name)
     except SourceEmpty as error:
