@@ -41,6 +41,12 @@ MADE = f"""
     CREATE FUNCTION with_setting() RETURNS int SET default_transaction_read_only = off
         AS $$ {INSERT} RETURNING 1 $$ LANGUAGE sql;
     CREATE FUNCTION keeps() RETURNS oid SECURITY DEFINER AS $$ SELECT lo_create(0) $$ LANGUAGE sql;
+    CREATE FUNCTION unescape() RETURNS text AS
+        $$ SELECT set_config('standard_conforming_strings', 'off', false) $$ LANGUAGE sql;
+    CREATE FUNCTION unescape_now() RETURNS text AS
+        $$ SELECT set_config('standard_conforming_strings', 'off', true) $$ LANGUAGE sql;
+    CREATE FUNCTION encode() RETURNS text AS
+        $$ SELECT set_config('client_encoding', 'SJIS', false) $$ LANGUAGE sql;
     CREATE VIEW flips AS SELECT flip() AS f;
     CREATE VIEW writes AS SELECT write() AS w;
     CREATE PROCEDURE commits() AS
@@ -48,6 +54,8 @@ MADE = f"""
     CREATE FUNCTION calls() RETURNS int AS
         $$ BEGIN CALL commits(); RETURN 1; END $$ LANGUAGE plpgsql;
 """
+# What a function has the server read otherwise than the door does.
+HIDDEN = "COMMIT; BEGIN READ WRITE; INSERT INTO note (body) VALUES ($$written$$); COMMIT; --"
 STATE = """
     SELECT (SELECT count(*) FROM note), (SELECT count(*) FROM pg_class),
         (SELECT count(*) FROM pg_proc),
@@ -128,6 +136,9 @@ HOSTILE: list[list[str]] = [
     ["COPY (SELECT flip()) TO STDOUT", INSERT],
     ["SET standard_conforming_strings = off", f"SELECT '\\'; {INSERT}; --'"],
     ["SET client_encoding = SJIS", INSERT],
+    ["SELECT unescape()", f"SELECT '\\', '; {HIDDEN}'"],
+    ["SELECT unescape()", f"PREPARE x AS SELECT '\\', '; {HIDDEN}'"],
+    ["BEGIN", "SELECT unescape_now()", f"SELECT '\\', '; {HIDDEN}'"],
     ["BEGIN", "PREPARE TRANSACTION 'written'"],
     ["SET ROLE NONE", INSERT],
 ]
@@ -166,6 +177,15 @@ PIPELINES: list[list[bytes]] = [
         *(parse("SELECT flip()", "f"), parse("SELECT write()", "w"), parse("COMMIT", "c")),
         *(bind(portal=each, name=each) for each in "fwc"),
         *(execute(each) for each in "fcw"),
+    ],
+    [wire.query("SELECT unescape()"), wire.query(f"SELECT '\\', '; {HIDDEN}'")],
+    [unit("SELECT unescape()"), SYNC, wire.query(f"SELECT '\\', '; {HIDDEN}'")],
+    [unit("SELECT unescape()"), wire.query(f"SELECT '\\', '; {HIDDEN}'")],
+    [unit("SELECT unescape()"), unit("COMMIT"), wire.query(f"SELECT '\\', '; {HIDDEN}'")],
+    # In SJIS a letter may end with the byte of a backslash.
+    [
+        wire.query("SELECT encode()"),
+        wire.message(b"Q", b"SELECT E'\x95\x5c'; " + HIDDEN.encode() + b"'\0"),
     ],
     [parse("COMMIT", "c"), unit("SELECT flip()"), unit("EXECUTE c"), unit("SELECT write()")],
     [parse("COMMIT", "c"), SYNC, wire.query(f"SELECT flip(); EXECUTE c; {INSERT}")],

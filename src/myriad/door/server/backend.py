@@ -11,6 +11,7 @@ from myriad.door.server.dial import READ_ONLY, Connected
 from myriad.door.server.settings import NONE, UNKNOWN, Values
 from myriad.door.server.statements import MOST_ON_A_CONNECTION, Prepared
 from myriad.door.verdict.reported import ENCODING, MOST_REPEATS, STUCK
+from myriad.door.verdict.setting_changes import is_read_alike
 from myriad.pgwire import faults, wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import (
@@ -51,11 +52,19 @@ MOST_BYTES = (
 # What must be reset before somebody else gets a connection, by the highest level that it needs.
 CLEAN, SEQUENCES, EVERYTHING, CLOSE = range(4)
 LOST = Fault("57P01", "the server ended this connection", "Run it again.")
-_WRITES = Fault(
-    "25006",
-    f"{READ_ONLY} was changed in a session that only reads: the connection is ended",
-    "A function did it: do not call it here.",
-)
+
+
+def _only_reads(setting: str, value: str) -> bool:
+    """Say whether nothing is written with this value: also by a text that the door misreads."""
+    return is_read_alike(setting, value) and (setting != READ_ONLY or value == "on")
+
+
+def _writes(setting: str) -> Fault:
+    return Fault(
+        "25006",
+        f"{setting} was changed in a session that only reads: the connection is ended",
+        "A function did it: do not call it here.",
+    )
 
 
 class Backend(Asker):
@@ -226,8 +235,8 @@ class Backend(Asker):
         if len(value) > MOST_PARAMETER_BYTES:  # no session keeps it: see `settings.MOST_BYTES`
             return
         self.parameters[name.decode(errors="replace")] = value.decode(errors="replace")
-        if self.reads and name == READ_ONLY.encode() and value != b"on":
-            self.abort(_WRITES)  # before the next transaction, which could write
+        if self.reads and not _only_reads(name.decode(errors="replace"), value.decode("latin-1")):
+            self.abort(_writes(name.decode()))  # before the next transaction, which could write
 
     def _between(self, data: bytes, position: int) -> int:
         """Take what the server says while nobody is here: changed settings, its last word."""

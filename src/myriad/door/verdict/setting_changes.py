@@ -6,6 +6,16 @@ from typing import Any
 from myriad.door.verdict import reported
 from myriad.door.verdict.effects import MOST_SETTINGS, NOT_SUPPORTED, TOO_MUCH, Effects
 
+_UNLIKE = {
+    "standard_conforming_strings": (
+        "standard_conforming_strings must stay on",
+        "write strings with backslashes as E'…'",
+    ),
+    reported.ENCODING: (
+        "this client_encoding is not available here",
+        "use UTF8; text is converted for you",
+    ),
+}
 Node = dict[str, Any]
 Value = str | bool | None  # None: not a constant, or NULL
 
@@ -81,14 +91,17 @@ def _is_safe_encoding(value: Value) -> bool:
     return reported.plain(value) in ENCODINGS
 
 
+def is_read_alike(name: str, value: Value) -> bool:
+    """Say whether the server reads texts as the door does when a setting has this value."""
+    if name == "standard_conforming_strings":
+        return is_true(value)
+    return name != reported.ENCODING or _is_safe_encoding(value)
+
+
 def _check_value(effects: Effects, name: str, values: list[Value]) -> None:
     """Refuse values under which the server would read a text otherwise than the door does."""
-    if name == "standard_conforming_strings" and not all(is_true(value) for value in values):
-        message = "standard_conforming_strings must stay on"
-        effects.refuse(message, "write strings with backslashes as E'…'")
-    elif name == "client_encoding" and not all(_is_safe_encoding(value) for value in values):
-        message = "this client_encoding is not available here"
-        effects.refuse(message, "use UTF8; text is converted for you")
+    if not all(is_read_alike(name, value) for value in values):
+        effects.refuse(*_UNLIKE[name])
     elif name == "search_path" and any(_is_temporary(value) for value in values):
         effects.pin("temporary schema in search_path")
 
