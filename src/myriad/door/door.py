@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from myriad.door.control.accounts import Account, Accounts, Entry
+from myriad.door.control.accounts import Account, Accounts, Entry, check_room
 from myriad.door.control.control import Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
@@ -95,7 +95,7 @@ class Door:
         self.may_be_idle: dict[SessionState, float] = {}
         self.accepted = self.stopped = 0
         self.draining = False
-        self._stale = False
+        self._stale, self._looked_at = False, 0.0
         self._looking: asyncio.Task[None] | None = None
 
     # Clients come
@@ -125,9 +125,11 @@ class Door:
         The caller lets it have what the client sends, and what becomes of the client, and begins
         it.
         """
+        while entry.asked_at < self._looked_at:  # a client may take its time to prove who it is
+            entry = await self._again(entry, startup.database)
         account = self.accounts.enter(entry)
         try:
-            _check_room(account)
+            check_room(account)
             pool = await self._pool(entry, startup, came)
             profile = self.profiles.known(pool, startup)
             if profile is None:
@@ -137,7 +139,16 @@ class Door:
             raise
         session = Session(client, self, Whose(account, pool, came), profile)
         self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
+        if entry.asked_at < self._looked_at:
+            self.people_changed()
         return session
+
+    async def _again(self, entry: Entry, database: str) -> Entry:
+        """Return what is known of a person now; raises Refused if they are gone."""
+        found = await self.accounts.look_up(entry.name, database)
+        if found is None or found.oid != entry.oid or not found.may_log_in:
+            raise Refused(_RIGHTS)
+        return found
 
     async def _pool(self, entry: Entry, startup: Startup, came: Came) -> Pool:
         if self.draining:
@@ -311,6 +322,7 @@ class Door:
             await self._look_again()
 
     async def _look_again(self) -> None:
+        self._looked_at = time.monotonic()
         self._roles.forget()
         seen = {(session.account.name, session.pool.database) for session in self.sessions.values()}
         entries = await asyncio.gather(*(self.accounts.look_up(*each) for each in seen))
@@ -380,17 +392,5 @@ def _check_database(startup: Startup, entry: Entry) -> None:
                 "42501",
                 f'permission denied for database "{startup.database}"',
                 "A group of yours must be granted something in it: myriad grant.",
-            )
-        )
-
-
-def _check_room(account: Account) -> None:
-    if account.all_sessions > account.most_sessions:
-        raise Refused(
-            Fault(
-                "53300",
-                f'too many connections for role "{account.name}": the limit is'
-                f" {account.limits.connections}",
-                "Close some, or have the limit raised: myriad person limit.",
             )
         )

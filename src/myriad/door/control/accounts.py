@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from myriad.door.control.control import SQL, Control
 from myriad.door.siblings.counters import HELD, PINNED, SESSIONS, Counters, Place
 from myriad.limits import Limits
 from myriad.pgwire import scram
+from myriad.pgwire.faults import Fault, Refused
 from myriad.settings import Settings
 
 # Nobody logs in as one of ours, or as a role that PostgreSQL keeps for itself.
@@ -112,6 +114,19 @@ class Account:
         return self.pinned < max(1, most_here - 1) and in_all < max(1, self.most_running - 1)
 
 
+def check_room(account: Account) -> None:
+    """Raise Refused if somebody has more sessions than they may."""
+    if account.all_sessions > account.most_sessions:
+        raise Refused(
+            Fault(
+                "53300",
+                f'too many connections for role "{account.name}": the limit is'
+                f" {account.limits.connections}",
+                "Close some, or have the limit raised: myriad person limit.",
+            )
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the catalog says of a name and a database.
@@ -121,6 +136,7 @@ class Entry:
         personal: has rights of an own, so must have server connections of an own.
         groups: sorted.
         database: its oid, 0 if there is no such database; `may_connect`: and they may use it.
+        asked_at: by time.monotonic(); what has changed since then is not in it.
     """
 
     name: str
@@ -134,6 +150,7 @@ class Entry:
     limits: Limits
     database: int
     may_connect: bool
+    asked_at: float
 
 
 class Accounts:
@@ -180,15 +197,16 @@ class Accounts:
                     answer.set_result(found.get(number))
 
     async def _find(self, asked: list[tuple[str, str]]) -> dict[int, Entry]:
+        asked_at = time.monotonic()
         rows = await self._control.fetch(
             self._sql,
             list(range(len(asked))),
             [name.replace("\0", "") for name, _ in asked],
             [database.replace("\0", "") for _, database in asked],
         )
-        return {row["number"]: self._entry(row) for row in rows}
+        return {row["number"]: self._entry(row, asked_at) for row in rows}
 
-    def _entry(self, row: Any) -> Entry:  # noqa: ANN401 - asyncpg's Record
+    def _entry(self, row: Any, asked_at: float) -> Entry:  # noqa: ANN401 - asyncpg's Record
         limits = json.loads(row["group_limits"] or "{}") | json.loads(row["limits"] or "{}")
         return Entry(
             row["rolname"],
@@ -202,6 +220,7 @@ class Accounts:
             Limits.of(self._settings, limits),
             row["database"],
             row["may_connect"],
+            asked_at,
         )
 
     def enter(self, entry: Entry) -> Account:
