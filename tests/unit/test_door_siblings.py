@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,19 @@ def test_who_waits_longer_in_another_process_comes_first_and_is_woken(two: Two) 
     assert woken == [1, 0]
     one.wait_no_more()
     assert other.begin(1, 1)
+
+
+def test_who_waits_in_a_process_that_hangs_holds_nobody_up(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two[0].enter(7), two[1].enter(7)
+    assert one.begin(1, 1)
+    assert not other.begin(1, 1)  # and it is never said again that somebody waits there
+    one.end(0)
+    assert not one.begin(1, 1)
+    later = time.monotonic_ns() + counters.LONGEST_WAITING
+    monkeypatch.setattr(counters, "_now", lambda: later)
+    assert one.begin(1, 1)
 
 
 def test_what_a_process_has_written_is_emptied_and_no_more(two: Two) -> None:

@@ -36,6 +36,8 @@ SERVERS, SERVED = 1024, 3
 ROW = 128
 SPREAD = 2_654_435_761  # Knuth's: oids that follow each other lie far apart
 LOCK_SECONDS, LOCK_PAUSE = 1.0, 0.0005
+# Who waits is written anew ten times a second. A process that hangs must hold nobody up.
+LONGEST_WAITING = 2_000_000_000  # nanoseconds
 PEOPLE_LOCK, AUDIT_LOCK = 0, 1  # bytes of the file that are locked
 
 
@@ -284,7 +286,8 @@ class Place:
         for each in self._others:
             total += cells[each + RUNNING]
             if waits := cells[each + WAITING]:
-                before = before or not since or waits < since
+                first = not since or waits < since
+                before = before or (first and _now() - waits < LONGEST_WAITING)
         if total <= most and not before:
             if since:
                 cells[mine + WAITING] = 0
