@@ -34,6 +34,16 @@ class Sessions:
             psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
         )
 
+    def may_enter(self) -> bool:
+        """Log in, if there are not too many sessions of that person."""
+        try:
+            self.one()
+        except psycopg.OperationalError as error:
+            if "too many connections for role" not in str(error):
+                raise
+            return False
+        return True
+
     def in_each(self) -> list[psycopg.Connection]:
         """Log in until each process has one: who has more clients leaves the next to the other."""
         found: dict[int, psycopg.Connection] = {}

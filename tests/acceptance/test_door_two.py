@@ -307,7 +307,8 @@ def test_a_process_that_is_killed_costs_only_its_own_sessions_and_comes_back(
         wait_until(lambda: len(ended) == 1, SOON)
         left = len(up.myriad.people.activity([somebody]))
         up.myriad.people.set_limits(somebody, {"connections": left + 1})
-        assert sessions.one().execute("SELECT 1").fetchall() == [(1,)]  # what it counted is gone
+        # What it counted is gone as soon as `up` has seen that it has ended.
+        wait_until(sessions.may_enter, SOON)
         wait_until(lambda: up.process.said().count("ready on") == 2, SOON)
         assert len(door.all_running(up.home)) == 2
         assert works(up, somebody) == 1
@@ -316,6 +317,22 @@ def test_a_process_that_is_killed_costs_only_its_own_sessions_and_comes_back(
     up.myriad.people.set_limits(somebody, {"connections": None})
     sessions.in_each()
     assert "the door is down (process 1: ended by signal 9); starting it" in up.process.said()
+
+
+def test_a_process_answers_what_was_asked_before_it_heard_anything(up: Installation) -> None:
+    wait_until(lambda: len(door.all_running(up.home)) == 2, SOON)
+    killed = door.running(up.home, 1)
+    assert killed is not None
+    killed.kill()
+    killed.wait(SOON)
+    [(number,)] = up.sql(
+        "INSERT INTO request (what, who) VALUES ('activity', '{}') RETURNING id", "myriad"
+    )
+    answered = f"SELECT answer ? 'myriad door 1' FROM request WHERE id = {number}"
+    try:
+        wait_until(lambda: up.sql(answered, "myriad") == [(True,)], SOON)
+    finally:
+        up.sql(f"DELETE FROM request WHERE id = {number}", "myriad")
 
 
 @pytest.fixture

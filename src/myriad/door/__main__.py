@@ -205,10 +205,16 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
         newer_grammar=room.version > KNOWN_VERSION,
     )
     requests = Requests(door, control)
+
+    def catch_up() -> None:
+        door.people_changed()
+        requests.catch_up()
+
     await control.listen(
         {"myriad_people": door.people_changed, "myriad_door": requests.notified},
-        after_gap=door.people_changed,
+        after_gap=catch_up,
     )
+    requests.catch_up()
     throttle = Throttle(settings.max_clients // told.placed.processes, siblings.post.tell)
     gate = Gate(parts.accounts, throttle, parts.dial, told.secrets["mock"])
     logins = Logins(door, gate, settings, told.tls, told.placed.processes)

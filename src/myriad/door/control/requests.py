@@ -27,12 +27,27 @@ _ANSWER = """
     WHERE id = $1"""
 
 
+# Who asks waits for each process that is connected to the control database, listening or not.
+_MISSED = """
+    SELECT id FROM public.request
+    WHERE asked > now() - interval '30 seconds' AND NOT coalesce(answer, '{}') ? $1"""
+
+
 class Requests:
     """Answers requests: who does what, stop what somebody runs, end their sessions."""
 
     def __init__(self, sessions: Sessions, control: Control) -> None:
         self._sessions = sessions
         self._control = control
+        self._under_way: set[int] = set()
+
+    def catch_up(self) -> None:
+        """Answer in the background what was asked while no notification was heard."""
+        self._sessions.spawn(self._answer_missed())
+
+    async def _answer_missed(self) -> None:
+        for row in await self._control.fetch(_MISSED, self._control.name):
+            await self._answer(row["id"])
 
     def notified(self, number: str) -> None:
         """Answer the request of that number in the background."""
@@ -40,6 +55,15 @@ class Requests:
             self._sessions.spawn(self._answer(int(number)))
 
     async def _answer(self, number: int) -> None:
+        if number in self._under_way:
+            return
+        self._under_way.add(number)
+        try:
+            await self._answer_it(number)
+        finally:
+            self._under_way.discard(number)
+
+    async def _answer_it(self, number: int) -> None:
         question = "SELECT what, who FROM public.request WHERE id = $1"
         rows = await self._control.fetch(question, number)
         for row in rows:
