@@ -95,7 +95,7 @@ class Door:
         self.may_be_idle: dict[SessionState, float] = {}
         self.accepted = self.stopped = 0
         self.draining = False
-        self._stale, self._looked_at = False, 0.0
+        self._stale = False
         self._looking: asyncio.Task[None] | None = None
 
     # Clients come
@@ -125,7 +125,7 @@ class Door:
         The caller lets it have what the client sends, and what becomes of the client, and begins
         it.
         """
-        while entry.asked_at < self._looked_at:  # a client may take its time to prove who it is
+        while self.accounts.is_old(entry):  # a client may take its time to prove who it is
             entry = await self._again(entry, startup.database)
         account = self.accounts.enter(entry)
         try:
@@ -139,7 +139,7 @@ class Door:
             raise
         session = Session(client, self, Whose(account, pool, came), profile)
         self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
-        if entry.asked_at < self._looked_at:
+        if self.accounts.is_old(entry):
             self.people_changed()
         return session
 
@@ -322,7 +322,7 @@ class Door:
             await self._look_again()
 
     async def _look_again(self) -> None:
-        self._looked_at = time.monotonic()
+        self.accounts.have_changed()
         self._roles.forget()
         seen = {(session.account.name, session.pool.database) for session in self.sessions.values()}
         entries = await asyncio.gather(*(self.accounts.look_up(*each) for each in seen))

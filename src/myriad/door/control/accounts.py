@@ -165,6 +165,7 @@ class Accounts:
             ("pg_authid", "a.rolpassword") if superuser else ("pg_roles", "p.verifier")
         )
         self._sql = SQL["logins"].format(roles=roles, verifier=verifier)
+        self._changed_at = 0.0
         self._known: dict[str, Account] = {}
         self._asked: list[tuple[str, str, asyncio.Future[Entry | None]]] = []
         self._asking: asyncio.Task[None] | None = None
@@ -222,6 +223,14 @@ class Accounts:
             row["may_connect"],
             asked_at,
         )
+
+    def have_changed(self) -> None:
+        """Hear that what was looked up until now may be otherwise."""
+        self._changed_at = time.monotonic()
+
+    def is_old(self, entry: Entry) -> bool:
+        """Say whether something may have changed since somebody was looked up."""
+        return entry.asked_at <= self._changed_at
 
     def enter(self, entry: Entry) -> Account:
         """Count one more session of a person, and return the account that all theirs share.
