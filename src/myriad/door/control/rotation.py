@@ -5,12 +5,16 @@ finds the table full begins the other one, alone.
 """
 
 import asyncio
+import time
+
+import asyncpg
 
 from myriad.door.control.control import Control
 from myriad.door.siblings.counters import AUDIT_LOCK, Counters
 
 TABLES = ("audit_0", "audit_1")
 WAIT_SECONDS = 0.05
+LOCK_MS, AGAIN_SECONDS = 50, 2.0  # how long it waits for who reads a table, and when it tries again
 # Cells: 0, until somebody has looked, else 1 more than the table's number; the rows that it had
 # then, less those that had been added; and from FIRST on the rows that each process has added.
 TABLE, BEFORE, FIRST = 0, 1, 8
@@ -22,6 +26,7 @@ class Rotation:
     def __init__(self, control: Control, counters: Counters, most_rows: int) -> None:
         self._control, self._counters = control, counters
         self._most_in_one = max(1, most_rows // 2)
+        self._not_before = 0.0
 
     async def table(self) -> str:
         """Return the name of the table to write to."""
@@ -48,7 +53,8 @@ class Rotation:
                 counters.unlock(AUDIT_LOCK)
 
     def _is_full(self) -> bool:
-        return self._counters.cells[BEFORE] + self._all_added() >= self._most_in_one
+        full = self._counters.cells[BEFORE] + self._all_added() >= self._most_in_one
+        return full and time.monotonic() >= self._not_before
 
     def _all_added(self) -> int:
         return sum(self._counters.cells[FIRST : FIRST + self._counters.processes])
@@ -66,10 +72,19 @@ class Rotation:
         self._write(int(row["second"]), rows)
 
     async def _rotate(self) -> None:
-        """Begin the other table anew: nothing is deleted row by row."""
+        """Begin the other table anew: nothing is deleted row by row.
+
+        While somebody reads it, such as pg_dump, this one grows: logins would wait behind us.
+        """
         other = 2 - self._counters.cells[TABLE]
-        await self._control.execute(f"TRUNCATE public.{TABLES[other]}")
-        self._write(other, 0)
+        try:
+            await self._control.execute(
+                f"SET LOCAL lock_timeout = {LOCK_MS}; TRUNCATE public.{TABLES[other]}"
+            )
+        except asyncpg.LockNotAvailableError:
+            self._not_before = time.monotonic() + AGAIN_SECONDS
+        else:
+            self._write(other, 0)
 
     def _write(self, table: int, rows: int) -> None:
         cells = self._counters.cells
