@@ -2,12 +2,16 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 
 # What a terminal obeys: control characters, but for tab and newline, and those that turn the
 # direction of what follows.
 OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
 OBEYED |= {0x061C, 0x200E, 0x200F, *range(0x2066, 0x206A)}
+_SIGNS = {"%d": "DD", "%m": "MM", "%B": "month", "%Y": "YYYY", "%y": "YY"}
+_SIGNS |= {"%H": "hh", "%I": "hh", "%M": "mm", "%S": "ss", "%p": "AM"}
+_CODE = re.compile("%[dmBYyHIMSp]")
 _SHOWN = {mark: ascii(chr(mark))[1:-1] for mark in OBEYED}
 
 
@@ -42,6 +46,11 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the one of `names` that is most like `name`, None if none is like it."""
     near = difflib.get_close_matches(name, sorted(set(names)), n=1)
     return near[0] if near else None
+
+
+def as_written(form: str) -> str:
+    """Return a form of values, as strptime has those of dates, in the signs that people use."""
+    return _CODE.sub(lambda code: _SIGNS[code[0]], form)
 
 
 def changed(line: str) -> str:

@@ -302,7 +302,7 @@ def test_the_order_of_dates_does_not_change_by_itself(place: Place) -> None:
         place.publish(place.write("t.csv", dates("02/13/2024", "03/25/2024")))
     place.publish(place.write("t.csv", dates("2024-02-13")))
     (table,) = place.publish(place.write("t.csv", dates("05/04/2024"))).tables
-    assert "as before, written %d/%m/%Y" in table.table.column("d").why
+    assert "as before, written DD/MM/YYYY" in table.table.column("d").why
     assert place.one("SELECT d::text FROM t") == "2024-04-05"
     place.publish(place.write("t.csv", dates("06/04/2024")), types={"d": "date"})
     place.publish(place.write("more.csv", "id,d\n9,07/04/2024\n"), table="t", append=True)

@@ -52,7 +52,7 @@ def test_the_values_arrive_and_the_comment_keeps_how_they_were_written(place: Pl
     assert place.one("SELECT menge FROM t WHERE id = 2") is None
     comments = place.comments("t")
     assert comments["betrag"] == "Betrag; written 1234,5 €"
-    assert comments["am"] == "am; written %d.%m.%Y %H:%M:%S"
+    assert comments["am"] == "am; written DD.MM.YYYY hh:mm:ss"
     assert "1 value null: -" in report.table.column("menge").why
     assert {c["name"]: c["format"] for c in report.columns_as_data() if c["format"]} == FORMS
 

@@ -224,7 +224,7 @@ def test_an_extended_value_that_is_none_is_a_reject(value: Any, tmp_path: Path) 
         ('{"a": 1}{"a": 2}{"a"', "not valid JSON"),
         ('{\n"a": 1\n', "found the end of the file"),
         ('{\n"a" 1}', "expected ':'"),
-        ('[["a", "b"], [1, 2], [3]]', "has 1 values, and there are 2 columns"),
+        ('[["a", "b"], [1, 2], [3]]', "has 1 value for 2 columns"),
         ("{" + '"a":{' * 500 + "}" * 501, "nested"),
         ('[{"a": 1}] [{"a": 2}]', "more after the array"),
     ],

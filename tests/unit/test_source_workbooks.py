@@ -234,5 +234,5 @@ def test_rows_that_calamine_loses_are_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(xml, "look", lambda _path, _sheet: xml.Look(least=4, most=4))
-    with pytest.raises(SourceError, match="4 rows hold something, 3 were read"):
+    with pytest.raises(SourceError, match="4 rows with something, 3 read"):
         made(tmp_path, ("a",), (1,), (2,))

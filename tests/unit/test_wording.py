@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import myriad
-from myriad.wording import changed, meant, number_of
+from myriad.wording import as_written, changed, meant, number_of
 
 NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords|fields"
 # A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
 PLURAL = re.compile(rf"f\".*\{{(?!average}}|parts|[A-Z_]+[:}}])[^{{}}]*\}} (?:{NOUNS})\b")
 ROOT = Path(myriad.__file__).parent
-ELSEWHERE = ("door", "cql", "engines", "publish/cassandra", "cli/progress.py")
+ELSEWHERE = ("door", "cql", "engines", "publish/cassandra", "cli/progress.py", "cli/bars.py")
 
 
 def test_one_is_said_as_one() -> None:
@@ -40,3 +40,9 @@ def test_changes_are_said_in_words() -> None:
 def test_the_nearest_name_is_meant() -> None:
     assert meant("sale", ["sales", "people"], "?") == "Is sales meant?"
     assert meant("sale", ["people"], "?") == "?"
+
+
+def test_forms_of_dates_are_told_in_signs_that_people_use() -> None:
+    assert as_written("%d.%m.%Y %H:%M:%S") == "DD.MM.YYYY hh:mm:ss"
+    assert as_written("%m/%d/%y %I:%M:%S %p") == "MM/DD/YY hh:mm:ss AM"
+    assert as_written("1234,5 %") == "1234,5 %"

@@ -289,3 +289,14 @@ def test_days_written_in_any_way_come_back_exactly_or_stay_text(
     days, texts = written
     (found,) = guessed(con, texts)
     assert arrived(con, found) == (texts if found.type == TEXT else days)
+
+
+@pytest.mark.parametrize("code", ["Q", "E", "K", "KM", "TOP", "EUR", "XXX"])
+@pytest.mark.parametrize("gap", ["", " "])
+def test_whole_numbers_with_letters_may_be_codes_and_stay_text(
+    con: duckdb.DuckDBPyConnection, code: str, gap: str
+) -> None:
+    values = [f"{code}{gap}{number}" for number in (1, 2, 4)]
+    (found,) = guessed(con, values)
+    assert found.type == TEXT
+    assert arrived(con, found) == values

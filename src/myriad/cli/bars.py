@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from myriad.cli.columns import cell
 from myriad.publish.options import Progress as Callback
 from myriad.publish.options import Step
+from myriad.wording import number_of
 
 MEGABYTE = 1_000_000
 
@@ -47,7 +48,7 @@ def bars() -> Iterator[Callback]:
 
 def _speed(step: Step, seconds: float, before: int) -> str:
     """Return how many rows there are, and how fast this step makes them, if it makes any."""
-    said = f"{step.rows:,} rows"
+    said = number_of(step.rows, "row")
     if step.rows > before and seconds > 0:
         said += f", {(step.rows - before) / seconds:,.0f} rows/s"
         if step.size and not before:

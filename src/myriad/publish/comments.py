@@ -7,7 +7,7 @@ from typing import Any
 
 from myriad.errors import UsageError
 from myriad.model import Column
-from myriad.wording import number_of, obeyed
+from myriad.wording import as_written, number_of, obeyed
 
 MOST_SOURCE = 200  # characters of a source's name
 
@@ -29,7 +29,7 @@ def of_column(column: Column) -> str | None:
     if column.name == column.original and not form:
         return None
     name = column.original.replace("\0", "")
-    return f"{name}; written {form}" if form else name
+    return f"{name}; written {as_written(form)}" if form else name
 
 
 def comment(facts: Mapping[str, Any]) -> str:

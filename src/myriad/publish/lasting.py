@@ -6,6 +6,7 @@ from dataclasses import replace
 from myriad.model import MAX_DIGITS, Column, Kind, Type
 from myriad.sources.typing import forms
 from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
+from myriad.wording import as_written
 
 WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 # Every value of a kind is one of those after it too.
@@ -43,7 +44,7 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
 
 
 def _written(kind: Type) -> str:
-    return f", written {kind.format}" if kind.format else ""
+    return f", written {as_written(kind.format)}" if kind.format else ""
 
 
 def _changing(column: Column, there: Type) -> str:

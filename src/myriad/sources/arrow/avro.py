@@ -17,6 +17,7 @@ import pyarrow as pa
 from myriad.sources.apart.writing import Folder, Refused
 from myriad.sources.arrow import stream
 from myriad.sources.base import BATCH_ROWS, MAX_READ
+from myriad.wording import number_of
 
 CARRIED_DIGITS, MAX_DIGITS = 38, 76  # of Arrow's decimal128 and decimal256
 _LONGEST = 10  # bytes of a number of 64 bits
@@ -59,7 +60,8 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
         fields = [{"name": "value", "type": schema}] if alone else schema["fields"]
         if len(fields) > MAX_READ:
             raise Refused(
-                f"it has {len(fields):,} fields; {MAX_READ:,} can be read", "Write it with fewer."
+                f"it has {number_of(len(fields), 'field')}; {MAX_READ:,} can be read",
+                "Write it with fewer.",
             )
         columns = [_Column(field, _Types()) for field in fields]
         records = ({"value": each} for each in reader) if alone else reader

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from myriad.sources.apart.writing import Folder, Refused
 from myriad.sources.base import BATCH_ROWS, MAX_READ
+from myriad.wording import number_of
 
 if TYPE_CHECKING:
     from io import IOBase
@@ -20,7 +21,8 @@ def written(folder: Folder, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
     """Write all batches; return how many rows they have. Raises Refused, ArrowException."""
     if len(schema) > MAX_READ:
         raise Refused(
-            f"it has {len(schema):,} columns; {MAX_READ:,} can be read", "Write it with fewer."
+            f"it has {number_of(len(schema), 'column')}; {MAX_READ:,} can be read",
+            "Write it with fewer.",
         )
     plain = pa.schema([_plain_field(field) for field in schema])
     rows = 0

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from myriad.wording import number_of
+
 BATCH_BYTES = 4 << 20
 CHUNK = 1 << 20
 SHOWN = 10_000  # bytes kept of a line that is too long to parse
@@ -113,7 +115,9 @@ def check(record: object, text: str, names: Sequence[str] = ()) -> dict[str, Any
     """Return a parsed record as an object; raises Broken if it is none, or cannot be kept."""
     if names and isinstance(record, list):
         if len(record) != len(names):
-            raise Broken(f"has {len(record):,} values, and there are {len(names):,} columns")
+            raise Broken(
+                f"has {number_of(len(record), 'value')} for {number_of(len(names), 'column')}"
+            )
         record = dict(zip(names, record, strict=True))
     if names and not isinstance(record, dict):
         raise Broken("not an array")

@@ -101,7 +101,7 @@ class _Sheet:
         filled = sum(1 for count in table.counts if count)
         if look is not None and not look.least <= filled <= look.most:
             raise Refused(
-                f"sheet {self.name}: {look.most:,} rows hold something, {filled:,} were read",
+                f"sheet {self.name}: {number_of(look.most, 'row')} with something, {filled:,} read",
                 _DAMAGED,
             )
         return look

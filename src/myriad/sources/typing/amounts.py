@@ -1,6 +1,7 @@
 """Numbers as people write them: decimal comma, thousands, currency, percent, other minus signs."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _NEGATIVE = "[-\N{MINUS SIGN}(]"
 _GAP = f"[{_SPACES}]?"
 # What is left of a value without its number and sign is its unit.
 _NUMBER = re.compile(rf"[0-9](?:[0-9.,{_GROUPS}]*[0-9])?")
+# Of currencies that people write behind whole amounts and nobody begins a code with.
+_SURE_WORDS = ("kr", "kr.", "zł", "Kč", "Ft", "Rs", "Rp", "лв.")
 _SURE_DIGITS = 15  # of decimal that every IEEE 754 double holds
 
 
@@ -98,6 +101,11 @@ class Amount(Form):
         return f"CASE WHEN {self.shape(column)} THEN {held} ELSE false END"
 
     @property
+    def is_sure(self) -> bool:
+        """Whether the unit makes whole numbers amounts; letters alone may be those of a code."""
+        return self.unit in ("", PERCENT, *_SURE_WORDS) or any(map(_is_sign, self.unit))
+
+    @property
     def unit_words(self) -> str:
         """The unit as a person is told of it."""
         return "percent" if self.unit == PERCENT else self.unit
@@ -120,6 +128,10 @@ def common(one: Type, two: Type) -> str | None:
     return name if form.mark == "." or plain.kind is not Kind.NUMERIC else None
 
 
+def _is_sign(mark: str) -> bool:
+    return unicodedata.category(mark) == "Sc"
+
+
 class _Parts(NamedTuple):
     number: str
     unit: str
@@ -132,7 +144,8 @@ def _parts(value: str) -> _Parts | None:
         return None
     rest = value[: found.start()] + value[found.end() :]
     unit = re.sub(rf"[-\N{{MINUS SIGN}}(){_SPACES}]", "", rest)
-    known = unit in ("", PERCENT) or unit in currencies()
+    letter = len(unit) == 1 and unit.isalpha()  # `Q1`, `K10`: a code, and not quetzals
+    known = unit in ("", PERCENT) or (unit in currencies() and not letter)
     return _Parts(found[0], unit) if known else None
 
 

@@ -16,6 +16,7 @@ from myriad.sources.typing.form import Form
 from myriad.sources.typing.forms import proposed
 from myriad.sources.typing.sql import literal, quoted
 from myriad.sources.typing.words import NULLS
+from myriad.wording import as_written
 
 MOST_ODD = 100  # values of a column that are looked at one by one
 LONGEST = 64  # characters: what is longer is written in no form
@@ -196,7 +197,9 @@ def _calendar(forms: Sequence[Calendar], said: Said) -> Choice:
     form = chosen[0]
     what = "timestamps" if form.clock else "dates"
     years = " (years 1969 to 2068)" if form.short else ""
-    return Choice(Type(min(form.kinds), format=form.name), f"{what} written {form.name}{years}")
+    return Choice(
+        Type(min(form.kinds), format=form.name), f"{what} written {as_written(form.name)}{years}"
+    )
 
 
 def _amount(forms: Sequence[Amount], facts: Facts, wanted: str | None) -> Choice:
@@ -215,6 +218,8 @@ def _amount(forms: Sequence[Amount], facts: Facts, wanted: str | None) -> Choice
 def _numbers(form: Amount, fact: Fact, proof: str) -> Choice:
     if fact.whole_digits + fact.scale > MAX_DIGITS:
         return Choice(None, "numbers of too many digits", (form.name,), proof)
+    if not (fact.scale or form.is_sure):
+        return Choice(None, f"text: whole numbers with {form.unit}, which may be codes")
     unit = f", in {form.unit_words}" if form.unit else ""
     shown = f"{unit}; written like {fact.example!r}"
     if fact.scale:

@@ -8,6 +8,7 @@ from lxml import etree
 
 from myriad.sources.apart.writing import Folder, Refused
 from myriad.sources.xml.outline import Names, local, outline
+from myriad.wording import number_of
 
 FILE = "records.jsonl"
 TEXT = "#text"
@@ -29,7 +30,7 @@ def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
     lines.close()
     count = found.kinds[records].count
     if lines.written != count:
-        raise Refused(f"it has {count:,} records, and {lines.written:,} were read", "")
+        raise Refused(f"it has {number_of(count, 'record')}, and {lines.written:,} came", "")
     return {"file": FILE, "note": note}
 
 
