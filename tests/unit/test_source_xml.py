@@ -35,8 +35,8 @@ def test_the_element_that_repeats_becomes_the_rows(tmp_path: Path) -> None:
     assert kinds == {
         "@id": "bigint",
         "who": "text",
+        "total": "numeric",
         "total.@cur": "text",
-        "total.#text": "numeric",
         "item": "jsonb",
         "day": "date",
         "zip": "text",
@@ -46,11 +46,38 @@ def test_the_element_that_repeats_becomes_the_rows(tmp_path: Path) -> None:
     items: list[Any] = [{"@sku": "a"}, {"@sku": "b"}]
     day = dt.date(2024, 1, 2)
     assert values == [
-        (1, "Rose", "EUR", Decimal("12.50"), items, day, "01234", True, None),
-        (2, "Bo & Co", "EUR", Decimal("3.00"), [{"@sku": "c"}], None, "12345", None, values[1][-1]),
+        (1, "Rose", Decimal("12.50"), "EUR", items, day, "01234", True, None),
+        (2, "Bo & Co", Decimal("3.00"), "EUR", [{"@sku": "c"}], None, "12345", None, values[1][-1]),
     ]
     assert values[1][-1].startswith("Hello <b")
     assert "the elements shop.orders.order" in notes(path, tmp_path / "w")
+
+
+@pytest.mark.parametrize("nested", ["columns", "json", "tables"])
+def test_an_attribute_does_not_move_the_text_of_its_element(nested: str, tmp_path: Path) -> None:
+    text = (
+        "<r xmlns:i='http://www.w3.org/2001/XMLSchema-instance'><a><amt>5</amt></a>"
+        "<a><amt cur='EUR'>6</amt></a><a><amt cur='CHF' i:nil='true'/></a></r>"
+    )
+    kinds, values = table(written(tmp_path, text), tmp_path / "w", nested=nested)
+    assert list(kinds)[-2:] == ["amt", "amt.@cur"]
+    assert [row[-2:] for row in values] == [(5, None), (6, "EUR"), (None, "CHF")]
+    plain = written(tmp_path, "<r><a><amt>5</amt></a><a><amt>6</amt></a></r>", "plain.xml")
+    kinds, values = table(plain, tmp_path / "w", nested=nested)
+    assert (list(kinds)[-1], [row[-1] for row in values]) == ("amt", [5, 6])
+
+
+def test_an_attribute_is_beside_an_element_with_others_in_it(tmp_path: Path) -> None:
+    text = "<r><a><b id='1'><c>2</c></b></a><a><b id='3'>4</b></a><a><b><c u='k'>5</c></b></a></r>"
+    kinds, values = table(written(tmp_path, text), tmp_path / "w")
+    found = [{k: v for k, v in zip(kinds, row, strict=True) if v is not None} for row in values]
+    assert found == [{"b.c": 2, "b.@id": 1}, {"b": 4, "b.@id": 3}, {"b.c": 5, "b.c.@u": "k"}]
+
+
+def test_what_repeats_is_of_one_form_whether_it_has_attributes_or_not(tmp_path: Path) -> None:
+    text = "<r><a><t>x</t><t n='1'>y</t><t/></a><a><t>z</t></a></r>"
+    (_, values) = table(written(tmp_path, text), tmp_path / "w")
+    assert values == [([{"#text": "x"}, {"@n": "1", "#text": "y"}, {}],), ([{"#text": "z"}],)]
 
 
 def test_what_repeats_within_a_record_can_be_a_table(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ MAX_DEPTH = 200
 MOST_KINDS = 20_000  # of elements: a table has 1,600 columns
 CHUNK = 1 << 20
 SHOWN = 10
+NIL = "http://www.w3.org/2001/XMLSchema-instance nil"  # it says that there is no value
 
 Names = tuple[str, ...]
 
@@ -27,11 +28,13 @@ class Kind:
     Attributes:
         most: how many of them one element above has.
         parts: some of them have attributes, or elements in them.
+        attributes: some of them have attributes.
     """
 
     count: int = 0
     most: int = 0
     parts: bool = False
+    attributes: bool = False
 
 
 @dataclass
@@ -77,11 +80,11 @@ class Outline:
         inner = [names for names in self.kinds if len(names) == len(root) + 1]
         return inner[0] if len(inner) == 1 and self.kinds[inner[0]].parts else root
 
-    def many(self, records: Names) -> set[Names]:
-        """Return which elements within a record may stand in it more than once."""
+    def many(self, records: Names) -> dict[Names, bool]:
+        """Return what may stand in a record more than once, and whether it has attributes."""
         begin = len(records)
         return {
-            names[begin:]
+            names[begin:]: kind.attributes
             for names, kind in self.kinds.items()
             if len(names) > begin and names[:begin] == records and kind.most > 1
         }
@@ -144,6 +147,7 @@ class _Reading:
             raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", "")
         kind.count += 1
         kind.most = max(kind.most, self._inside[-1][plain])
+        kind.attributes = kind.attributes or bool(attributes.keys() - {NIL})
         kind.parts = kind.parts or bool(attributes)
         self._inside.append(Counter())
 

@@ -7,12 +7,13 @@ from typing import Any
 from lxml import etree
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.xml.outline import Names, local, outline
+from myriad.sources.xml.outline import NIL, Names, local, outline
 from myriad.wording import number_of
 
 FILE = "records.jsonl"
 TEXT = "#text"
-_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+Many = dict[Names, bool]  # what stands in a record several times: with attributes or without
+_NIL = "{{{}}}{}".format(*NIL.split())
 
 
 def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
@@ -22,9 +23,7 @@ def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
     lines, many = folder.lines(FILE), found.many(records)
     try:
         for element in _elements(path, records):
-            made = _value(element, (), many)
-            record = made if isinstance(made, dict) else {TEXT: made}
-            lines.add({key: value for key, value in record.items() if value is not None})
+            lines.add(_record(element, (), many))
     except etree.XMLSyntaxError as error:
         raise Refused(f"it is not valid XML: {error}", "") from None
     lines.close()
@@ -65,27 +64,45 @@ def _elements(path: Path, records: Names) -> Iterator[Any]:
                 del element.getparent()[0]
 
 
-def _value(element: Any, names: Names, many: set[Names]) -> Any:  # noqa: ANN401 - lxml has no types
+def _record(element: Any, names: Names, many: Many) -> dict[str, Any]:  # noqa: ANN401 - lxml has no types
+    """Return an element as an object: its attributes and what is in it."""
+    made, content = _attributes(element, ""), _content(element, names, many)
+    if isinstance(content, dict):
+        made.update(content)
+    elif content is not None:
+        made[TEXT] = content
+    return made
+
+
+def _attributes(element: Any, before: str) -> dict[str, Any]:  # noqa: ANN401
+    items = element.attrib.items()
+    return {f"{before}@{local(key)}": value for key, value in items if key != _NIL}
+
+
+def _content(element: Any, names: Names, many: Many) -> Any:  # noqa: ANN401
+    """Return the text in an element or an object of the elements in it, None for nothing.
+
+    Attributes of what stands there once are beside it, as `name.@attribute`: whether there are any
+    does not move the text. What may stand there several times is all objects, or none.
+    """
     if element.get(_NIL) in ("true", "1"):
         return None
-    made: dict[str, Any] = {f"@{local(key)}": value for key, value in element.attrib.items()}
     text = (element.text or "").strip()
-    if len(element) and (text or any((child.tail or "").strip() for child in element)):
-        text, children = _inner(element), []
-    else:
-        children = list(element)
-    for child in children:
+    if not len(element):
+        return element.text if text else None
+    if text or any((child.tail or "").strip() for child in element):
+        return _inner(element)
+    made: dict[str, Any] = {}
+    for child in element:
         name = local(child.tag)
-        value = _value(child, (*names, name), many)
-        if (*names, name) in many:
-            made.setdefault(name, []).append(value)
-        elif value is not None:
-            made[name] = value
-    if not made:
-        return (element.text if not children and text and not len(element) else text) or None
-    if text:
-        made[TEXT] = text
-    return made
+        below = (*names, name)
+        if below in many:
+            read = _record if many[below] else _content
+            made.setdefault(name, []).append(read(child, below, many))
+            continue
+        value = _content(child, below, many)
+        made |= ({} if value is None else {name: value}) | _attributes(child, f"{name}.")
+    return made or None
 
 
 def _inner(element: Any) -> str:  # noqa: ANN401
