@@ -15,7 +15,7 @@ from typing import NamedTuple
 from myriad.sources.csv import dialect as dialects
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
-from myriad.sources.typing.words import NULLS
+from myriad.sources.typing.words import NULLS, is_total
 
 MOST = 30  # lines above or below a table
 SHOWN, SHOWN_TEXT = 5, 60  # lines in the report, and characters of each
@@ -26,11 +26,6 @@ _COMMENT = re.compile(r"\s*(#|//)")
 _LETTERS = re.compile(r"[^\W\d_]")
 _NAMED = re.compile(r":(\s|$)")
 _ENDS = re.compile(r"[.)!]\W*$")
-_TOTAL = re.compile(
-    r"((grand|sub)?[ -]?total|totals?|sum|summe|gesamt|insgesamt|totale|totaal|razem|suma|somme"
-    r"|итого)\b.*",
-    re.IGNORECASE,
-)
 
 
 class Line(NamedTuple):
@@ -256,7 +251,7 @@ def _footnote(line: str, fields: Sequence[str], form: _Form, *, ended: bool) -> 
     some = [value.strip() for value in fields if value.strip()]
     if not some or form.quote in line or not _LETTERS.search(line):
         return None
-    if _TOTAL.fullmatch(some[0]) and len(some) < form.width:
+    if is_total(some, form.width):
         return "a total"
     if len(fields) == form.width:
         return "" if len(some) == 1 and " " in some[0] and form.width > 2 else None  # noqa: PLR2004

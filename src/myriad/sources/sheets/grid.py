@@ -1,13 +1,17 @@
 """Where in a grid of cells the table is: behind titles, below a header, above footnotes."""
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from myriad.sources.typing.words import is_total
+
 Row = Sequence[Any]
 HEAD = 200  # rows among which the header is
+TAIL = 30  # last rows among which totals are
 CHUNK = 4096
 SHOWN = 5  # rows that are no part of a table, in a note
 _YEARS = range(1900, 2101)
@@ -43,10 +47,12 @@ class Grid:
 
 def found(rows: Iterable[Row], merged: Sequence[Merged]) -> Grid:
     """Return where the table is among all rows of a sheet."""
-    grid, head = Grid(), list[Row]()
+    grid, head, tail = Grid(), list[Row](), deque[tuple[int, Row]](maxlen=TAIL)
     for chunk in _chunks(rows):
         head += chunk[: HEAD - len(head)]
+        begin = len(grid.counts)
         grid.counts += [len(row) - row.count("") for row in chunk]
+        tail += _filled_last(chunk, grid.counts, begin)
         columns = [set(map(type, column)) for column in _turned(chunk)]
         grid.classes += [set() for _ in range(len(columns) - len(grid.classes))]
         for known, new in zip(grid.classes, columns, strict=False):
@@ -58,6 +64,7 @@ def found(rows: Iterable[Row], merged: Sequence[Merged]) -> Grid:
     top = _top(grid.counts, head)
     _name(grid, head, top, merged)
     _leave_out(grid, top)
+    _leave_out_totals(grid, tail)
     return grid
 
 
@@ -171,6 +178,25 @@ def _leave_out(grid: Grid, top: int) -> None:
     empty = next((at for at, count in enumerate(behind) if not count), None)
     if width > 1 and empty is not None and any(behind[empty:]):
         grid.end = end + empty
+
+
+def _filled_last(chunk: Sequence[Row], counts: Sequence[int], begin: int) -> list[tuple[int, Row]]:
+    """Return the last rows of a chunk that hold something, with their numbers."""
+    filled = [at for at, count in enumerate(counts[begin:]) if count]
+    return [(begin + at, chunk[at]) for at in filled[-TAIL:]]
+
+
+def _leave_out_totals(grid: Grid, tail: Iterable[tuple[int, Row]]) -> None:
+    """Leave out the totals that end the table, if anything else is in it."""
+    width = len(grid.names) - grid.names.count(None)
+    end = grid.end
+    for at, row in sorted(tail, reverse=True):
+        if at < grid.first or at >= grid.end:
+            continue
+        if not is_total([_text(cell) for cell in row if cell != ""], width):
+            grid.end = end
+            return
+        end = at
 
 
 def below(grid: Grid, rows: Iterable[Row]) -> list[str]:

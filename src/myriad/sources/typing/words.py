@@ -1,6 +1,8 @@
 """Words in which people write: months in all languages, currencies, flags, and what is no value."""
 
 import json
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -33,6 +35,17 @@ COMMON = (
     *("hu", "ro", "tr", "el", "uk", "bg", "hr", "sr", "bs", "sl", "lt", "lv", "et", "ca", "id"),
     *("ms", "af", "is", "mk", "sq", "ka", "hy", "he", "ar", "kk", "az", "uz", "sw", "fil"),
 )
+
+_TOTAL = re.compile(
+    r"((grand|sub)?[ -]?total|totals?|sum|summe|gesamt|insgesamt|totale|totaal|razem|suma|somme"
+    r"|итого)\b.*",
+    re.IGNORECASE,
+)
+
+
+def is_total(values: Sequence[str], width: int) -> bool:
+    """Say whether a row with these values, of `width` columns, is a total of those above."""
+    return 0 < len(values) < width and _TOTAL.fullmatch(values[0]) is not None
 
 
 @cache
