@@ -105,6 +105,53 @@ def test_a_cell_with_an_error_is_null_and_told(tmp_path: Path) -> None:
     assert "1 cell with an error" in notes(path, tmp_path / "work")
 
 
+def test_formulas_without_a_saved_value_are_null_and_told(tmp_path: Path) -> None:
+    def fill(sheet: Any) -> None:
+        rows_of(("a", "b"), (1, "=A2*2"), (2, "=A3*2"), (3, "=A4*2"))(sheet)
+
+    path = xlsx(tmp_path / "b.xlsx", fill)
+    assert table(path, tmp_path / "w")[1] == [(1, None), (2, None), (3, None)]
+    assert "3 formulas have no saved value: they are null" in notes(path, tmp_path / "w")
+    head = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c></row>'
+    saved = (
+        '<row r="2"><c r="A2"><f>1+1</f><v>2</v></c><c r="B2" t="str"><f>""</f><v></v></c>'
+        '<c r="C2"/><c r="D2" t="str"><f t="shared" si="0"/><v xml:space="preserve"> x</v></c>'
+        "</row>"
+    )
+    assert "saved" not in notes(raw(tmp_path / "s.xlsx", head + saved), tmp_path / "w")
+    one = '<row r="3"><c r="A3"><f>1+1</f><v/></c></row>'
+    path = raw(tmp_path / "one.xlsx", head + saved + one)
+    assert "1 formula has no saved value: it is null" in notes(path, tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("last", "left"),
+    [
+        ([("Total", 16.5)], ["row 4"]),
+        ([(None, "Grand total", 3)], ["row 4"]),
+        ([("Subtotal", 3), ("Total:", 16.5)], ["row 4", "row 5"]),
+        ([(None,), ("Summe", 16.5)], ["row 5"]),
+        ([("Total", 16.5, 7)], []),
+        ([("Totally", 16.5)], []),
+        ([("Total", 16.5), ("c", 3, 4)], []),
+    ],
+)
+def test_totals_below_the_records_are_none(
+    last: list[tuple[Any, ...]], left: list[str], tmp_path: Path
+) -> None:
+    records = [("who", "sum", "n"), ("a", 1.5, 1), ("b", 15, 2)]
+    path = xlsx(tmp_path / "b.xlsx", rows_of(*records, *last))
+    _, values = table(path, tmp_path / "w")
+    assert len(values) == 2 + sum(any(row) for row in last) - len(left)
+    told = notes(path, tmp_path / "w")
+    assert [f"row {n}" for n in range(9) if f"row {n} is below the table" in told] == left
+
+
+def test_a_table_of_totals_alone_stays_one(tmp_path: Path) -> None:
+    _, values = made(tmp_path, ("who", "a", "b"), ("Total", 1, None), ("Total", None, 2))
+    assert values == [("Total", 1, None), ("Total", None, 2)]
+
+
 def test_each_sheet_is_a_table_and_one_can_be_chosen(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.title = "In"

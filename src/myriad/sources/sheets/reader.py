@@ -82,8 +82,8 @@ class _Sheet:
             return answer
         look = self._look(table)
         notes = [*table.notes, *grid.below(table, sheet.iter_rows())]
-        if look is not None and look.errors:
-            notes.append(f"{number_of(look.errors, 'cell')} with an error, such as #N/A: null")
+        if look is not None:
+            notes += _nulls(look)
         zeros = look.zeros if look is not None else {}
         padded = {column - start[1]: width for column, width in zeros.items()}
         lines = folder.lines(answer["file"])  # type: ignore[arg-type]
@@ -128,6 +128,18 @@ class _Sheet:
                 if type(record.get(name)) is str and len(record[name]) == len("2024-01-31"):
                     record[name] += "T00:00:00"
             add(record, number)
+
+
+def _nulls(look: xlsx.Look) -> list[str]:
+    """Return notes on cells that give null although something is in them."""
+    notes = []
+    if look.errors:
+        notes.append(f"{number_of(look.errors, 'cell')} with an error, such as #N/A: null")
+    if look.unsaved:
+        have, are = ("has", "it is") if look.unsaved == 1 else ("have", "they are")
+        formulas = number_of(look.unsaved, "formula")
+        notes.append(f"{formulas} {have} no saved value: {are} null")
+    return notes
 
 
 def _record(names: Sequence[str | None], row: Sequence[Any]) -> dict[Any, Any]:

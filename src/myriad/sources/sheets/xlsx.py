@@ -22,6 +22,9 @@ _CELL = re.compile(rb"<c\s([^>]*)>")
 _ZEROS = re.compile(r'0{2,}|"?(?:0+)"?')
 _NUMBER = re.compile(rb"<c(?![^>]*\st=)[^>/]*><v>")
 
+_FORMULA = re.compile(rb"<f[\s/>]")
+_VALUE = re.compile(rb"<v(?:\s[^>]*)?>[^<]|<is>")
+
 
 @dataclass
 class Look:
@@ -30,12 +33,14 @@ class Look:
     Attributes:
         least, most: how many rows have a cell with a number, and with anything.
         errors: cells that hold one, such as #N/A.
+        unsaved: formulas whose value was not saved with them.
         zeros: column, from 0, → how many digits all of its numbers are shown with.
     """
 
     least: int = 0
     most: int = 0
     errors: int = 0
+    unsaved: int = 0
     zeros: dict[int, int] = field(default_factory=dict)
 
 
@@ -52,6 +57,7 @@ def look(path: Path, sheet: str) -> Look | None:
                 found.most += b"<v>" in row or b"<is>" in row or b"<v " in row
                 found.least += _NUMBER.search(row) is not None
                 found.errors += row.count(b't="e"')
+                found.unsaved += _unsaved(row)
                 if widths:
                     _count(row, widths, numbers, wide)
         if not found.most:
@@ -72,6 +78,16 @@ def _rows(file: Iterator[bytes] | zipfile.ZipExtFile) -> Iterator[bytes]:
         if len(rest) > MOST:
             raise MemoryError
     yield rest
+
+
+def _unsaved(row: bytes) -> int:
+    """Return how many formulas of a row have no value; an empty text (`t="str"`) is one."""
+    found = 0
+    for cell in row.split(b"</c>")[:-1] if _FORMULA.search(row) else ():
+        said, _, inner = cell[cell.rfind(b"<c") :].partition(b">")
+        if _FORMULA.search(inner) and not _VALUE.search(inner):
+            found += not (b"<v" in inner and _attribute(said, b"t") == b"str")
+    return found
 
 
 def _count(
