@@ -244,6 +244,47 @@ def scrambled(folder: Path) -> Path:
     return path
 
 
+def _renamed(path: Path, part: bytes, at: int) -> Path:
+    """Damage a letter of a part's name, where it stands for the `at`-th time."""
+    data = bytearray(path.read_bytes())
+    place = -1
+    for _ in range(at):
+        place = data.index(part, place + 1)
+    data[place + 3] ^= 2
+    path.write_bytes(data)
+    return path
+
+
+def no_styles(folder: Path) -> Path:
+    path = xlsx(folder / "s.xlsx", rows_of(("day",), (dt.date(2024, 1, 1),)))
+    return _renamed(_renamed(path, b"xl/styles.xml", 2), b"xl/styles.xml", 1)
+
+
+def other_styles(folder: Path) -> Path:
+    path = xlsx(folder / "o.xlsx", rows_of(("day",), (dt.date(2024, 1, 1),)))
+    return _renamed(path, b"xl/styles.xml", 2)
+
+
+def other_entry(folder: Path) -> Path:
+    path = xlsx(folder / "e.xlsx", rows_of(("day",), (dt.date(2024, 1, 1),)))
+    return _renamed(path, b"xl/styles.xml", 1)
+
+
+def no_texts(folder: Path) -> Path:
+    relations = {
+        "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/'
+        'package/2006/relationships"><Relationship Id="r1" Type="a/worksheet"'
+        ' Target="worksheets/s.xml"/><Relationship Id="r2" Type="a/relationships/sharedStrings"'
+        ' Target="sharedStrings.xml"/></Relationships>'
+    }
+    return raw(folder / "t.xlsx", '<row r="1"><c r="A1"><v>1</v></c></row>', more=relations)
+
+
+def no_types(folder: Path) -> Path:
+    path = xlsx(folder / "n.xlsx", rows_of(("day",), (dt.date(2024, 1, 1),)))
+    return _renamed(_renamed(path, b"[Content_T", 2), b"[Content_T", 1)
+
+
 def locked(folder: Path) -> Path:
     path = folder / "locked.xlsx"
     path.write_bytes(workbooks.OLD[:512] + b"\0" * 4096)
@@ -267,7 +308,12 @@ def wide(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "damage", [cut, torn, scrambled, locked, nothing, no_parts, wide], ids=lambda f: f.__name__
+    "damage",
+    [
+        *(cut, torn, scrambled, locked, nothing, no_parts, wide),
+        *(no_styles, other_styles, other_entry, no_texts, no_types),
+    ],
+    ids=lambda f: f.__name__,
 )
 def test_a_damaged_or_strange_workbook_is_refused_in_words(damage: Any, tmp_path: Path) -> None:
     path = damage(tmp_path)
@@ -275,6 +321,27 @@ def test_a_damaged_or_strange_workbook_is_refused_in_words(damage: Any, tmp_path
         tables(path, tmp_path / "w")
     assert path.name in caught.value.message
     assert caught.value.hint
+
+
+def test_a_part_that_no_value_depends_on_may_be_missing(tmp_path: Path) -> None:
+    path = xlsx(tmp_path / "b.xlsx", rows_of(("a",), (1,)))
+    _renamed(_renamed(path, b"docProps/app.xml", 2), b"docProps/app.xml", 1)
+    assert table(path, tmp_path / "w")[1] == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "cell", ["XFE1", "XGA1", "YAA1", "AAAA1", "ZZZZZZZ4294967295", "A12345678"]
+)
+def test_a_cell_where_no_workbook_has_one_is_refused(cell: str, tmp_path: Path) -> None:
+    path = raw(tmp_path / "b.xlsx", f'<row r="1"><c s="0" r="{cell}"><v>2</v></c></row>')
+    with pytest.raises(SourceError, match="sheet S: a cell is beyond column XFD or the last row"):
+        tables(path, tmp_path / "w")
+    path = raw(
+        tmp_path / "far.xlsx",
+        '<row r="1"><c r="XFD1" t="inlineStr"><is><t>r="ZZZZ"</t></is></c></row>'
+        '<row r="2"><c r="XFD2"><v>1</v></c></row>',
+    )
+    assert table(path, tmp_path / "w") == ({'r="ZZZZ"': "bigint"}, [(1,)])
 
 
 def test_rows_that_calamine_loses_are_missed(

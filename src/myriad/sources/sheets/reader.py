@@ -10,13 +10,12 @@ from typing import Any
 import python_calamine as calamine
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.sheets import grid, ods, xlsx
+from myriad.sources.sheets import grid, ods, package, xlsx
 from myriad.sources.sheets.grid import Grid
 from myriad.wording import number_of
 
 MOST_SHEETS = 1000
 _ZIPPED = b"PK"
-_DAMAGED = "It is damaged or cut off. Open it in its program and save it anew."
 
 
 def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
@@ -24,17 +23,22 @@ def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
     # Under a name without an ending it looks at the content.
     plain = folder.path / "book"
     try:
-        plain.symlink_to(ods.plain(path, folder) if zipfile.is_zipfile(path) else path)
+        plain.symlink_to(_sound(path, folder) if zipfile.is_zipfile(path) else path)
         with calamine.CalamineWorkbook.from_path(plain) as book:
             chosen, left = _chosen(book, options.get("sheet"))
             made = [_Sheet(path, book, name).written(folder, at) for at, name in enumerate(chosen)]
     except calamine.PasswordError:
         raise Refused("the workbook has a password", "Save it without one.") from None
     except (calamine.CalamineError, zipfile.BadZipFile) as error:
-        raise Refused(f"this is no workbook that can be read: {error}", _DAMAGED) from None
+        raise Refused(f"this is no workbook that can be read: {error}", package.DAMAGED) from None
     tables = [table for table in made if table["columns"]]
     left += [f"{table['sheet']} (empty)" for table in made if not table["columns"]]
     return {"tables": tables, "left": left}
+
+
+def _sound(path: Path, folder: Folder) -> Path:
+    package.check(path)
+    return ods.plain(path, folder)
 
 
 def _chosen(book: calamine.CalamineWorkbook, asked: str | None) -> tuple[list[str], list[str]]:
@@ -70,6 +74,7 @@ class _Sheet:
 
     def written(self, folder: Folder, number: int) -> dict[str, Any]:
         """Write the table of the sheet; return what it is."""
+        look = self._look()
         sheet = self.book.get_sheet_by_name(self.name)
         start = sheet.start or (0, 0)
         merged = [
@@ -80,7 +85,7 @@ class _Sheet:
         answer = {"sheet": self.name, "file": f"{number}.jsonl", "columns": [], "notes": []}
         if not table.names:
             return answer
-        look = self._look(table)
+        self._compare(look, table)
         notes = [*table.notes, *grid.below(table, sheet.iter_rows())]
         if look is not None:
             notes += _nulls(look)
@@ -92,19 +97,21 @@ class _Sheet:
         named = [name for name in table.names if name is not None]
         return {**answer, "columns": named, "notes": notes, "records": lines.written}
 
-    def _look(self, table: Grid) -> xlsx.Look | None:
-        """Look at the XML beside calamine; raises Refused if the two read different rows."""
+    def _look(self) -> xlsx.Look | None:
+        """Look at the XML beside calamine."""
         with self.path.open("rb") as file:
             if file.read(2) != _ZIPPED:
                 return None
-        look = xlsx.look(self.path, self.name)
+        return xlsx.look(self.path, self.name)
+
+    def _compare(self, look: xlsx.Look | None, table: Grid) -> None:
+        """Raise Refused if the two read different rows."""
         filled = sum(1 for count in table.counts if count)
         if look is not None and not look.least <= filled <= look.most:
             raise Refused(
                 f"sheet {self.name}: {number_of(look.most, 'row')} with something, {filled:,} read",
-                _DAMAGED,
+                package.DAMAGED,
             )
-        return look
 
     @staticmethod
     def _write(

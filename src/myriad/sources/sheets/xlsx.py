@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import join, normpath
 
+from myriad.sources.apart.writing import Refused
+
 CHUNK = 1 << 20
 MOST = 32 << 20  # bytes of a part that is read whole
 _SHEET = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
@@ -24,6 +26,10 @@ _NUMBER = re.compile(rb"<c(?![^>]*\st=)[^>/]*><v>")
 
 _FORMULA = re.compile(rb"<f[\s/>]")
 _VALUE = re.compile(rb"<v(?:\s[^>]*)?>[^<]|<is>")
+# A column behind XFD or a row of eight digits: there is none, and all before it would be counted.
+_BEYOND = re.compile(
+    rb"<(?:c|row)\s(?:[^>]*?\s)?r=[\"'](?:[A-Z]{4}|[YZ][A-Z]{2}|X[G-Z][A-Z]|XF[E-Z]|[A-Z]*\d{8})"
+)
 
 
 @dataclass
@@ -45,7 +51,10 @@ class Look:
 
 
 def look(path: Path, sheet: str) -> Look | None:
-    """Look at a sheet of a workbook; None where its XML is written in another way."""
+    """Look at a sheet of a workbook; None where its XML is written in another way.
+
+    Raises Refused for a cell where no workbook has one.
+    """
     with zipfile.ZipFile(path) as archive:
         part = _part(archive, sheet)
         if part is None:
@@ -54,6 +63,8 @@ def look(path: Path, sheet: str) -> Look | None:
         found, numbers, wide = Look(), Counter[int](), Counter[tuple[int, int]]()
         with archive.open(part) as file:
             for row in _rows(file):
+                if _BEYOND.search(row):
+                    raise Refused(f"sheet {sheet}: a cell is beyond column XFD or the last row", "")
                 found.most += b"<v>" in row or b"<is>" in row or b"<v " in row
                 found.least += _NUMBER.search(row) is not None
                 found.errors += row.count(b't="e"')
@@ -86,7 +97,7 @@ def _unsaved(row: bytes) -> int:
     for cell in row.split(b"</c>")[:-1] if _FORMULA.search(row) else ():
         said, _, inner = cell[cell.rfind(b"<c") :].partition(b">")
         if _FORMULA.search(inner) and not _VALUE.search(inner):
-            found += not (b"<v" in inner and _attribute(said, b"t") == b"str")
+            found += not (b"<v" in inner and attribute(said, b"t") == b"str")
     return found
 
 
@@ -95,11 +106,11 @@ def _count(
 ) -> None:
     for cell in _CELL.finditer(row):
         said = cell[1]
-        kind = _attribute(said, b"t")
+        kind = attribute(said, b"t")
         if kind in (b"", b"n") and not said.endswith(b"/"):
-            column = _column(_attribute(said, b"r"))
+            column = _column(attribute(said, b"r"))
             numbers[column] += 1
-            wide[column, widths.get(_attribute(said, b"s"), 0)] += 1
+            wide[column, widths.get(attribute(said, b"s"), 0)] += 1
 
 
 def _part(archive: zipfile.ZipFile, sheet: str) -> str | None:
@@ -109,11 +120,11 @@ def _part(archive: zipfile.ZipFile, sheet: str) -> str | None:
     wanted = sheet.encode()
     relation = b""
     for tag in _SHEET.findall(_whole(archive, "xl/workbook.xml")):
-        if _plain(_attribute(tag, b"name")) == wanted:
-            relation = _attribute(tag, rb"\w+:id")
+        if unescaped(attribute(tag, b"name")) == wanted:
+            relation = attribute(tag, rb"\w+:id")
     for tag in _RELATION.findall(_whole(archive, "xl/_rels/workbook.xml.rels")):
-        if relation and _attribute(tag, b"Id") == relation:
-            target = _attribute(tag, b"Target").decode(errors="replace")
+        if relation and attribute(tag, b"Id") == relation:
+            target = attribute(tag, b"Target").decode(errors="replace")
             part = normpath(join("xl", target)).lstrip("/")
             return part if part in names else None
     return None
@@ -126,12 +137,12 @@ def _widths(archive: zipfile.ZipFile) -> dict[bytes, int]:
     styles = _whole(archive, "xl/styles.xml")
     formats: dict[bytes, int] = {}
     for tag in _FORMAT.findall(styles):
-        code = _plain(_attribute(tag, b"formatCode")).decode(errors="replace")
+        code = unescaped(attribute(tag, b"formatCode")).decode(errors="replace")
         if re.fullmatch(r"0{2,}", code):
-            formats[_attribute(tag, b"numFmtId")] = len(code)
+            formats[attribute(tag, b"numFmtId")] = len(code)
     found = _XFS.search(styles)
     cells = _XF.findall(found[0]) if found else []
-    pairs = ((at, formats.get(_attribute(tag, b"numFmtId"))) for at, tag in enumerate(cells))
+    pairs = ((at, formats.get(attribute(tag, b"numFmtId"))) for at, tag in enumerate(cells))
     return {str(at).encode(): width for at, width in pairs if width}
 
 
@@ -140,12 +151,14 @@ def _whole(archive: zipfile.ZipFile, name: str) -> bytes:
         return file.read(MOST)
 
 
-def _attribute(tag: bytes, name: bytes) -> bytes:
+def attribute(tag: bytes, name: bytes) -> bytes:
+    """Return the value of an attribute in a tag, as it is written; empty without."""
     found = re.search(rb"(?:^|\s)" + name + rb"=[\"']([^\"']*)[\"']", tag)
     return found[1] if found else b""
 
 
-def _plain(text: bytes) -> bytes:
+def unescaped(text: bytes) -> bytes:
+    """Return what a text in XML stands for."""
     for entity, mark in ((b"lt", b"<"), (b"gt", b">"), (b"quot", b'"'), (b"apos", b"'")):
         text = text.replace(b"&" + entity + b";", mark)
     return text.replace(b"&amp;", b"&")
