@@ -15,6 +15,7 @@ import pytest
 
 from myriad.errors import SourceError
 from myriad.sources.apart import process
+from myriad.sources.base import Workspace
 from tests.apart import opened
 from tests.harness import wait_until
 from tests.workbooks import cell, line, ods, raw
@@ -121,12 +122,26 @@ def test_a_reader_that_does_not_end_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "LEAST_SECONDS", 1)
+    monkeypatch.setattr(process, "PATIENCE", 60)
     path = tmp_path / "endless.xml"
     with path.open("wb") as file:
         file.write(b"<r>" + b"<a><b>1</b></a>" * 4_000_000 + b"</r>")
     monkeypatch.setattr(process, "SECONDS_PER_MB", 0)
     with pytest.raises(SourceError, match="more than 1 seconds of a processor"):
         opened(path, tmp_path / "work")
+
+
+def test_a_reader_that_waits_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "PATIENCE", 1)
+    monkeypatch.setattr(process, "LEAST_SECONDS", 3)
+    os.mkfifo(path := tmp_path / "pipe.xml")
+    reader = process.Reader("myriad.sources.xml.reader", "XML")
+    began = time.monotonic()
+    with pytest.raises(SourceError, match=r"pipe\.xml: reading it took more than 3 seconds$"):
+        reader.read(path, "pipe.xml", Workspace(tmp_path, 150), {})
+    assert time.monotonic() - began < 30
 
 
 READING = """

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,9 @@ from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 LEAST_MB = 400  # a workbook of 200,000 rows and six columns takes half of it
 # Of one core. A megabyte of a workbook, packed, is read in a second.
 LEAST_SECONDS, SECONDS_PER_MB = 60, 5
+PATIENCE = 3  # times those seconds, by the clock: others work as well, and a disk may be slow
 MOST_ANSWER = 16 << 20
+TOO_LONG = 1000  # instead of a status: it was ended for the time it took
 DAMAGED = "It is damaged, cut off or encrypted. Fetch it again, or write it anew."
 
 
@@ -64,9 +67,15 @@ class Reader:
             "options": options,
             "memory_mb": max(LEAST_MB, workspace.memory_mb),
             "seconds": seconds,
+            "patience": PATIENCE * seconds,
             "most": max(SAFE_BYTES, size * MOST_TIMES),
         }
         said, code = _run(task)
+        if code == TOO_LONG:
+            raise SourceError(
+                f"{origin}: reading it took more than {task['patience']} seconds",
+                hint="Is the machine or the disk busy? Try again, or write the file anew.",
+            )
         if code == -signal.SIGXCPU or (code == -signal.SIGKILL and not said):
             raise SourceError(
                 f"{origin}: reading it took more than {seconds} seconds of a processor",
@@ -95,7 +104,10 @@ def _answer(said: bytes) -> dict[str, Any] | None:
 
 
 def _run(task: dict[str, Any]) -> tuple[bytes, int]:
-    """Return what the process said, and how it ended; it never outlives this call."""
+    """Return what the process said, and how it ended; it never outlives this call.
+
+    It ended with TOO_LONG if it did not within its patience.
+    """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "myriad.sources.apart"],
         stdin=subprocess.PIPE,
@@ -107,6 +119,15 @@ def _run(task: dict[str, Any]) -> tuple[bytes, int]:
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101 - as well
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    clock = threading.Timer(task["patience"], end)
+    clock.daemon = True
+    clock.start()
     try:
         process.stdin.write(json.dumps(task).encode() + b"\n")
         process.stdin.flush()  # it stays open: its end would say that we are gone
@@ -117,6 +138,7 @@ def _run(task: dict[str, Any]) -> tuple[bytes, int]:
         if sys.exc_info()[0] is not None:
             process.kill()
         code = process.wait()
+        clock.cancel()
         process.stdin.close()
         process.stdout.close()
-    return said, code
+    return said, TOO_LONG if late.is_set() and not said else code
