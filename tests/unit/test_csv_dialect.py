@@ -154,12 +154,13 @@ def test_a_wrong_encoding_is_an_error_with_a_hint(tmp_path: Path) -> None:
     assert "utf-16" in caught.value.hint
 
 
-def test_legacy_encodings_beyond_the_beginning_are_found_while_reading(tmp_path: Path) -> None:
+def test_legacy_encodings_beyond_the_beginning_are_found_at_once(tmp_path: Path) -> None:
     lines = [f"{n},plain ascii\n" for n in range(100_000)]
     data = "id,t\n" + "".join(lines) + "100000,Größe\n"
     path = tmp_path / "t.csv"
     path.write_bytes(data.encode("latin-1"))
     source = opened(path, tmp_path)
+    assert any("not UTF-8" in note for note in source.table.notes)
     rows = texts(source)
     assert len(rows) == 100_001
     assert ("100000", "Größe") in rows

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF16_LE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,8 @@ def _is_document(start: bytes) -> bool:
     size = int.from_bytes(start[:4], "little")
     name = start[5:].partition(b"\0")[0]
     known = start[4:5] in _ELEMENTS and len(name) < len(start) - 6
+    if start.startswith(BOM_UTF16_LE) and not name:  # a text whose second character is a line end
+        return False
     return 12 <= size <= 1 << 25 and known and (size > len(start) or start[size - 1] == 0)  # noqa: PLR2004
 
 

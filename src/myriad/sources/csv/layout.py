@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ SURE = 0.7  # of the records that have several fields must have equally many
 _LOOKED_AT = 64 << 10
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(#|//)")
+_DIGIT = re.compile(r"\d")
 _LETTERS = re.compile(r"[^\W\d_]")
 _NAMED = re.compile(r":(\s|$)")
 _ENDS = re.compile(r"[.)!]\W*$")
@@ -88,6 +90,20 @@ class _Form:
     quote: str
     width: int
     records: list[list[str]] = field(default_factory=list)
+
+    @cached_property
+    def headed(self) -> bool:
+        """Whether the first record names columns of numbers: a word above it is a title."""
+        whole = [record for record in self.records if len(record) == self.width]
+        names = next((record for record in whole if _is_record(record, self.width)), [])
+        below = whole[whole.index(names) + 1 :] if names else []
+        numbers = [all(map(_DIGIT.search, column)) for column in zip(*below, strict=True)]
+        named = len(below) > 1 and all(
+            name.strip() and dialects.is_name(name) and name.strip() not in NULLS for name in names
+        )
+        return named and any(
+            number and not _DIGIT.search(name) for number, name in zip(numbers, names, strict=False)
+        )
 
     def fields(self, line: str) -> list[str]:
         try:
@@ -162,10 +178,11 @@ def _title(line: str, fields: Sequence[str], form: _Form, *, alone: bool) -> str
         return "a comment"
     if not _LETTERS.search(line):
         return ""
+    sure = some == 1 and (alone or " " in line.strip() or form.headed)
     if len(fields) == form.width:
-        padded = some == 1 and form.width > 2  # noqa: PLR2004 - one of three
-        return "a title" if padded and (alone or " " in line.strip()) else ""
-    if some == 1 and (alone or " " in line.strip()):
+        padded = form.width > 2 or form.headed  # noqa: PLR2004 - one of three
+        return "a title" if sure and padded else ""
+    if sure:
         return "a title"
     named = fields[0].rstrip().endswith(":") and len(fields) < form.width
     return "a title" if named or (2 * some <= form.width and _NAMED.search(line)) else ""

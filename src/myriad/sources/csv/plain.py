@@ -17,8 +17,7 @@ class Plain:
         path: the file, or a copy, in which lines are blank that are no records.
         tabs: its name promises them.
         delimiter: what separates its fields, where that is known.
-        notes: what a person should know of how it is written.
-        encoded: and of its encoding.
+        notes: what a person should know of how it is written; its encoding first.
     """
 
     path: Path
@@ -26,14 +25,13 @@ class Plain:
     tabs: bool
     delimiter: str | None = None
     notes: tuple[str, ...] = ()
-    encoded: str = ""
 
 
 def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
     """Return a file, or what copies in `folder` make of it; raises SourceError if it is no text."""
     text_files.refuse_binary(path, origin)
-    encoding = options.encoding or text_files.wide_encoding(files.head(path))
-    if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+    encoding, encoded = _encoding(path, origin, options)
+    if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
         path = text_files.transcoded(path, encoding, folder, origin)
     if options.skip:
         path = text_files.blanked(path, options.skip, folder)
@@ -43,17 +41,20 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
     options = replace(options, delimiter=made.delimiter)
     found = layout.find(made.path, options, tabs=tabs)
     path, delimiter = layout.without(made.path, found, folder), made.delimiter or found.delimiter
-    return Plain(path, found, tabs, delimiter, (*made.notes, *found.notes))
+    return Plain(
+        path, found, tabs, delimiter, (*filter(None, [encoded]), *made.notes, *found.notes)
+    )
 
 
-def decoded(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain | None:
-    """Return a file that is not UTF-8 in its likeliest encoding; None if it is, but for some lines.
+def _encoding(path: Path, origin: str, options: ReadOptions) -> tuple[str, str]:
+    """Return a file's encoding, and a note on it where a person may know better.
 
+    All that is looked for in a text depends on it, so it is decided first, by the whole file.
     Raises SourceError if several are likely.
     """
-    legacy = text_files.legacy_encoding(path)
+    said = options.encoding or text_files.wide_encoding(files.head(path))
+    legacy = None if said else text_files.legacy_encoding(path)
     if legacy is None:
-        return None
+        return said or "utf-8", ""
     named = f"not UTF-8: read as {legacy}; --encoding says otherwise"
-    encoding, note = encodings.chosen(path, origin) or (legacy, named)
-    return replace(text(path, origin, replace(options, encoding=encoding), folder), encoded=note)
+    return encodings.chosen(path, origin) or (legacy, named)

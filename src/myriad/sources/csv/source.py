@@ -65,7 +65,7 @@ class CsvSource(TableSource):
         self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
     ) -> None:
         self.origin, self._options, self._workspace = origin, options, workspace
-        self._original, self._name = path, name
+        self._name = name
         self._take(plain.text(path, origin, options, workspace.folder))
         self._folder = Path(tempfile.mkdtemp(dir=workspace.folder, prefix="csv-"))
         self._numbered: csv_records.Numbered | None = None
@@ -79,7 +79,7 @@ class CsvSource(TableSource):
 
     def _take(self, text: plain.Plain) -> None:
         self._text, self._path = text, text.path
-        self._notes = tuple(filter(None, (text.encoded, *text.notes)))
+        self._notes = text.notes
         self.not_data = tuple(
             Reject(self.origin, self._name, line.number, line.text, f"no data: {line.why}")
             for line in text.layout.lines
@@ -105,9 +105,11 @@ class CsvSource(TableSource):
         except READER_ERRORS as error:
             if OUT_OF_MEMORY in str(error):
                 raise
-            # Not even the sample can be read: the careful path will say why.
+            # Not even the sample can be read: the careful path can, or says why.
             self._candidates = [text_sql.ALL_TESTS] * len(self._names)
             self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
+            self._become_careful()
+            self.prove()
 
     def _first_guess(self, start: bytes) -> None:
         try:
@@ -119,11 +121,14 @@ class CsvSource(TableSource):
     def _guess_from_samples(self, start: bytes) -> None:
         head = self._sample("head.sample", start, pieces=0)
         self._guess(head, None)
-        self._measure(head)
+        rows = self._measure(head)
         self._candidates = [finding.candidates for finding in self._findings]
         if self.size <= len(start):
+            if not self._agrees(count(self._path, self._dialect), rows):
+                self._become_careful()
+                self.prove()
             return
-        if any(finding.doubt for finding in self._findings):
+        if not rows or any(finding.doubt for finding in self._findings):
             self.prove()  # more values may tell what it is
             return
         before = self._findings
@@ -138,11 +143,13 @@ class CsvSource(TableSource):
         """Write the beginning and pieces of the file; return their relation."""
         path = self._folder / name
         sample.write(self._path, path, start, self._dialect.newline, pieces)
-        return self._relation(path, "ignore_errors=true")
+        cut = self.size > len(start)  # records may begin or end within quoted fields
+        return self._relation(path, *(["ignore_errors=true"] if cut else []))
 
-    def _measure(self, head: str) -> None:
+    def _measure(self, head: str) -> int:
         ((rows,),) = self._con.execute(f"SELECT count(*) FROM {head}").fetchall()
         self._bytes_per_row = min(self.size, SAMPLE_HEAD) / max(rows, 1)
+        return int(rows)
 
     def _relation(self, path: Path, *extra: str, numbered: bool = False) -> str:
         """Return the DuckDB expression that reads `path` as columns of text."""
@@ -195,8 +202,8 @@ class CsvSource(TableSource):
         if self._numbered is None:
             try:
                 self._guess(self._relation(self._path, BUFFER), self._candidates)
-            except READER_ERRORS as error:
-                self._become_careful(error)
+            except READER_ERRORS:
+                self._become_careful()
                 self.prove()
         else:
             self._leave_out_tests_of_long_values(self._numbered)
@@ -213,17 +220,8 @@ class CsvSource(TableSource):
             for tests, length in zip(self._candidates, row, strict=True)
         ]
 
-    def _become_careful(self, error: Exception | None) -> None:
+    def _become_careful(self) -> None:
         self._stop_counting()
-        if error and "unicode" in str(error) and not self._options.encoding:
-            place = self._original, self.origin, self._options, self._workspace.folder
-            text = plain.decoded(*place)
-            if text is not None:
-                self._numbered = None
-                self._take(text)
-                (self._folder / "input.csv").unlink(missing_ok=True)
-                self._begin()
-                return
         copy = self._folder / "numbered.csv"
         self._numbered = csv_records.number(self._path, copy, self._dialect, self.origin)
         self.records = self._numbered.records + len(self._numbered.faults)
@@ -269,7 +267,7 @@ class CsvSource(TableSource):
                 wrong = pc.max(batch.column(len(types))).as_py() or 0
                 if wrong or has_nul(values):
                     if reject is not None or not wrong:
-                        self._become_careful(None)
+                        self._become_careful()
                     raise TypeMismatch(self._dialect.names[wrong - 1])
                 if counting.done and not counting.result().plain:
                     break
@@ -279,24 +277,22 @@ class CsvSource(TableSource):
             if OUT_OF_MEMORY in str(error):
                 raise
             # Whatever the reader dislikes, the careful path names line by line.
-            self._become_careful(error)
+            self._become_careful()
             raise TypeMismatch(self.origin) from error
-        if not self._agrees(counting.result()):
-            self._become_careful(None)
+        if not self._agrees(counting.result(), self._rows_read):
+            self._become_careful()
             raise TypeMismatch(self.origin)
 
     def _count(self, stopped: Stopped) -> Count:
         return count(self._path, self._dialect, stopped)
 
-    def _agrees(self, counted: Count) -> bool:
+    def _agrees(self, counted: Count, rows: int) -> bool:
         """Say whether DuckDB read what the plain reading counts, and set how many that is."""
         width, header = len(self._names), int(self._dialect.header)
         records = counted.lines - (counted.blank if width > 1 else self._dialect.blank)
         self.records = records - header
         return (
-            counted.plain
-            and self.records == self._rows_read
-            and counted.delimiters == records * (width - 1)
+            counted.plain and self.records == rows and counted.delimiters == records * (width - 1)
         )
 
     def _read_careful(

@@ -58,7 +58,9 @@ def blanked(path: Path, lines: int, folder: Path) -> Path:
         while left and (rest := file.read(CHUNK)):
             parts = rest.split(newline, left)
             left, rest = left - len(parts) + 1, parts[-1]
-        target.write(newline * (lines - left) + (b"" if left else rest))
+        # Lines that end in two ways are no plain CSV.
+        end = b"\r\n" if newline == b"\n" and b"\r\n" in start else newline
+        target.write(end * (lines - left) + (b"" if left else rest))
         shutil.copyfileobj(file, target, CHUNK)
     return Path(target.name)
 
@@ -95,12 +97,28 @@ def wide_encoding(start: bytes) -> str | None:
     return None
 
 
-def legacy_encoding(path: Path) -> str | None:
-    """Return the one-byte encoding of a file that is not valid UTF-8.
+def is_utf8(path: Path) -> bool:
+    """Say whether a whole file is valid UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(CHUNK):
+                if not data.isascii() or decoder.getstate()[0]:  # ten times faster where it is
+                    decoder.decode(data)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
-    None if UTF-8's longer sequences are no rarer than broken bytes: then it is UTF-8 with broken
-    records. Bytes that Windows-1252 leaves open make it Latin-1.
+
+def legacy_encoding(path: Path) -> str | None:
+    """Return the one-byte encoding of a file that is not valid UTF-8; None if it is.
+
+    None too if UTF-8's longer sequences are no rarer than broken bytes: then it is UTF-8 with
+    broken records. Bytes that Windows-1252 leaves open make it Latin-1.
     """
+    if is_utf8(path):
+        return None
     undefined, whole, broken = False, 0, 0
     with path.open("rb") as file:
         while data := file.read(CHUNK):
