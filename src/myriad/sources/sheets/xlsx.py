@@ -28,7 +28,7 @@ _FORMULA = re.compile(rb"<f[\s/>]")
 _VALUE = re.compile(rb"<v(?:\s[^>]*)?>[^<]|<is>")
 # A column behind XFD or a row of eight digits: there is none, and all before it would be counted.
 _BEYOND = re.compile(
-    rb"<(?:c|row)\s(?:[^>]*?\s)?r=[\"'](?:[A-Z]{4}|[YZ][A-Z]{2}|X[G-Z][A-Z]|XF[E-Z]|[A-Z]*\d{8})"
+    rb"<(?:c|row)\s(?:[^<>]*?\s)?r=[\"'](?:[A-Z]{4}|[YZ][A-Z]{2}|X[G-Z][A-Z]|XF[E-Z]|[A-Z]*\d{8})"
 )
 
 
