@@ -1,11 +1,14 @@
 """The contract of a table in Cassandra: what publishing it again may change."""
 
+import zipfile
 from collections.abc import Mapping
 
 import pytest
 
 from myriad.errors import ContractRefused
 from myriad.publish.contract import Change
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options
 from tests.keyspaces import Space
 
 DAYS = "carrier,day,price,note\n" + "".join(
@@ -86,3 +89,20 @@ def test_what_was_said_is_remembered_for_both_engines(space: Space) -> None:
     for table in tables:
         assert [table.type_of(column) for column in table.table.columns] == ["bigint", "text"]
         assert table.used == "--key a --type m=text --rename n=m --exclude x"
+
+
+def test_a_table_that_comes_no_more_is_refused_or_said(space: Space) -> None:
+    path = space.write("packed.zip", "")
+    for names in (("za", "zb", "zc"), ("za", "zc")):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(f"{name}.csv", "n\n1\n")
+        if "zb" in names:
+            keys = parse_keys(["za=n", "zb=n", "zc=n"])
+            options = Options(keys=keys, to="cassandra", dataset=space.dataset)
+            space.installation.publish([path], options)
+    with pytest.raises(ContractRefused, match="zb: it came from"):
+        space.publish(path)
+    report = space.publish(path, allow=frozenset({Change.TABLES}))
+    assert any("zb: it came from" in note for note in report.tables[0].table.notes)
+    assert space.ask("SELECT * FROM {}.zb") == [(1,)]

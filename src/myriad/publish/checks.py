@@ -1,10 +1,10 @@
 """Hold what comes for the tables of one publish against their contracts, in either engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
-from myriad.publish import contract
+from myriad.publish import coming, contract
 from myriad.publish.contract import Change, Difference, Level, Shape, Terms
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
@@ -34,6 +34,21 @@ class Checks:
     def begin(self, target: Target, there: Shape) -> None:
         """Take that a table is there which is to be replaced."""
         self._shapes[target.name] = there
+
+    def tables(self, targets: Sequence[Target], published: Mapping[str, coming.Came]) -> None:
+        """Look for tables that came of these sources before, do not now, and would get old.
+
+        `published` are those of the dataset. Rows that are only added leave everything there.
+        """
+        if self.options.adds and not self.options.delete_missing:
+            return
+        for target, name in coming.left_behind(targets, published):
+            source = target.came["source"]
+            text = f"it came from {source} before and does not come now; it stays as it was"
+            held = self.terms(target)
+            self._note(held, target.name, [Difference(name, Change.TABLES, text)])
+            if held.permits(Change.TABLES):
+                target.tell(f"{name}: {text}")
 
     def columns(
         self, target: Target, new: Shape, others: Callable[[Shape], list[Difference]] | None = None

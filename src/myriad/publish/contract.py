@@ -28,6 +28,7 @@ class Change(StrEnum):
     TYPES = "types"
     NULLS = "nulls"
     WRITES = "writes"
+    TABLES = "tables"
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,11 @@ def refusal(differences: Sequence[Difference]) -> ContractRefused:
     found = list(dict.fromkeys(each.change for each in differences))
     changes = ",".join(found)
     null = " or say with --null what stands for null" if Change.TYPES in found else ""
+    tables = "; `myriad unpublish` takes a table away" if Change.TABLES in found else ""
     lines = "\n".join(f"  {each}" for each in differences)
     return ContractRefused(
         f"what is there would change for the worse; nothing was changed:\n{lines}",
-        hint=f"Mend the source{null}. To allow just this, this once: --allow {changes}",
+        hint=f"Mend the source{null}{tables}. To allow just this, this once: --allow {changes}",
         differences=[asdict(each) for each in differences],
     )
 

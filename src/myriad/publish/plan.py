@@ -36,6 +36,7 @@ class Target:
         outgrown: columns that have such a value.
         picked: places of the source's columns, in the table's order.
         names: what the source's columns are called, there and here, also those left out.
+        came: as what it is published: `source`, what `table` is called after, `sheet`, `records`.
     """
 
     sources: list[TableSource]
@@ -52,6 +53,7 @@ class Target:
     outgrown: set[str] = field(default_factory=set)
     picked: list[int] = field(default_factory=list)
     names: frozenset[str] = frozenset()
+    came: Mapping[str, str] = field(default_factory=dict)
     text_columns: set[str] = field(default_factory=set)
     table_names: dict[str, str] = field(default_factory=dict)
 
@@ -95,6 +97,11 @@ class Target:
             ),
             notes=(*first.notes, *self._opened()),
         )
+
+    def tell(self, note: str) -> None:
+        """Have its report tell this."""
+        self.sources[0].notes = (*self.sources[0].notes, note)
+        self.refresh()
 
     def _opened(self) -> list[str]:
         """Return what is to be known of how the sources were opened."""
@@ -254,7 +261,7 @@ def targets(
     groups = _grouped(sources, options)
     named = _named(list(groups), options, remembered)
     made = [
-        _target(group, name, options, remembered.get(name, Recipe()))
+        _target(group, name, options, remembered)
         for name, group in zip(named, groups.values(), strict=True)
     ]
     _check_keys(options, [target.name for target in made])
@@ -324,7 +331,10 @@ def table_name(raw: str, options: Options, remembered: Mapping[str, Recipe]) -> 
     return raw if keep else naming.snake(raw)
 
 
-def _target(sources: Sequence[TableSource], name: str, options: Options, before: Recipe) -> Target:
+def _target(
+    sources: Sequence[TableSource], name: str, options: Options, remembered: Mapping[str, Recipe]
+) -> Target:
+    before = remembered.get(name, Recipe())
     origins = tuple(dict.fromkeys(source.origin for source in sources))
     originals = [column.name for column in sources[0].table.columns]
     recipe = before.updated(choosing.relevant(options.said(name, origins), originals))
@@ -332,7 +342,13 @@ def _target(sources: Sequence[TableSource], name: str, options: Options, before:
     if key is None and recipe.key is not None:
         key = keys.parse(recipe.key)
     asked = options.key_for(name) is not None
-    return Target(list(sources), name, recipe, key=key, key_is_asked=asked)
+    came = {
+        "source": sources[0].named,
+        "table": table_name(sources[0].stem, options, remembered),
+        "sheet": recipe.sheet or "",
+        "records": recipe.records or "",
+    }
+    return Target(list(sources), name, recipe, key=key, key_is_asked=asked, came=came)
 
 
 def _check_columns(options: Options, made: Sequence[Target]) -> None:

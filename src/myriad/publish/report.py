@@ -1,6 +1,6 @@
 """What a publish tells at its end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -104,6 +104,7 @@ class TableReport:
         allowed: changes for the worse that were permitted.
         recipe: what is remembered of how it is published.
         used: options that nobody gave now and that its recipe gave.
+        came: as what it was published; see `Target.came`.
         merged: what became of rows, where those of the source were merged into the table.
         grown: what came to the table, where rows were added to it.
     """
@@ -130,6 +131,7 @@ class TableReport:
     allowed: list[Difference] = field(default_factory=list)
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
+    came: Mapping[str, str] = field(default_factory=dict)
     merged: Merged | None = None
     grown: Grown = field(default_factory=Grown)
 
@@ -159,6 +161,7 @@ class TableReport:
             "allowed": [asdict(each) for each in self.allowed],
             "recipe": self.recipe.as_data(),
             "used": self.used,
+            "came": dict(self.came),
             **(self._of_cassandra() if self.engine == "cassandra" else self._of_postgres()),
         }
 

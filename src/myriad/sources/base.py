@@ -137,6 +137,8 @@ class TableSource(ABC):
         notes: what a person should know of how it was opened.
         group: sources of the same one are parts of one table.
         part: what comes behind the table's name, where one table of records becomes several.
+        named: the file, archive, folder or address that it came of, with all that came with it.
+        stem: what a table of that is called.
     """
 
     origin: str
@@ -147,6 +149,8 @@ class TableSource(ABC):
     guarded: bool = False
     notes: tuple[str, ...] = ()
     part: str = ""
+    named: str = ""
+    stem: str = ""
     not_data: tuple[Reject, ...] = ()
     group: str = ""
 

@@ -10,9 +10,10 @@ from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
 from myriad.sources.places.items import Finding, Item
-from myriad.sources.places.names import expand, table_of
+from myriad.sources.places.names import called, expand, table_of
 from myriad.sources.places.web import file_name, is_address, shown
 from myriad.sources.shaped import Placed
+from myriad.wording import readable
 
 SHOWN = 10  # names of files in a note
 
@@ -69,6 +70,8 @@ def _open(
             f"{shown(path)}: there is no table in it",
             hint=f"It has: {_some(finding.left)}.",
         )
+    for source in opened:
+        source.named, source.stem = readable(shown(path)), next(called(path))
     if finding.left:
         opened[0].notes = (*opened[0].notes, f"not read: {_some(finding.left)}")
     return opened

@@ -82,6 +82,9 @@ class Job:
         for target in targets:
             keyspaces.check_table(target.name)
         keyspaces.refuse_foreign(self.record, self.session, self.keyspace, *self.place)
+        there, came = keyspaces.tables(self.session, self.keyspace), self.record.came(self.keyspace)
+        self.checks.tables(targets, {name: came[name] for name in there if name in came})
+        self.checks.settle()
         for target in sorted(targets, key=lambda target: target.name):
             if self.options.changes:
                 self.record.claim(self.keyspace, target.name, self.options.wait)

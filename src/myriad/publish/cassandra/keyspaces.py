@@ -58,7 +58,7 @@ def refuse_foreign(
             f"keyspace {keyspace} is that of dataset {ours[1]} in database {ours[0]}",
             hint="Choose another --dataset.",
         )
-    if ours is not None and (ours[2] or not _tables(session, keyspace)):
+    if ours is not None and (ours[2] or not tables(session, keyspace)):
         return
     _refuse_there(session, keyspace)
 
@@ -123,7 +123,8 @@ def _exists(session: Session, keyspace: str) -> bool:
     return bool(found)
 
 
-def _tables(session: Session, keyspace: str) -> list[str]:
+def tables(session: Session, keyspace: str) -> list[str]:
+    """Return the tables that a keyspace has."""
     found = session.query(
         "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", [keyspace]
     )

@@ -46,6 +46,7 @@ class Prepared:
         size: bytes of all rows, estimated.
         rejects: how many of its records were set aside.
         recipe: what is remembered of how it is published; `used` what of it nobody said now.
+        came: as what it is published; see `Target.came`.
         allowed: changes for the worse that its contract permits.
         example: a value for each column of the key, from one row.
     """
@@ -64,6 +65,7 @@ class Prepared:
     example: Sequence[Any]
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
+    came: Mapping[str, str] = field(default_factory=dict)
     allowed: Sequence[Difference] = ()
     overwrites: int | None = None
     stays: bool = False
@@ -141,6 +143,7 @@ class Prepared:
                 report.difference = existing.difference(self.there, kinds, self.key)
         report.contract = self.recipe.contract or report.contract
         report.recipe, report.used, report.allowed = self.recipe, self.used, list(self.allowed)
+        report.came = self.came
         report.key, report.notes = str(self.key), [*self.notes, *self._in_quotes()]
         report.partitions = self.partitions.as_data()
         report.ddl = "".join(f"{statement};\n" for statement in self._statements())

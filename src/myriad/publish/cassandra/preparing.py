@@ -78,7 +78,7 @@ class Preparing:
         self._prove_key(target, proven, key)
         made = self._measured(spool, columns, key, proven)
         made.there, made.rejects = there, len(self.rejects.kept) - kept
-        made.stamp_before = before.stamp if before else 0
+        made.stamp_before, made.came = before.stamp if before else 0, target.came
         made.recipe, made.used = target.recipe, target.used(self.task.options)
         made.resumes = self._resumable(made)
         self._refuse_misfit(made, proven)

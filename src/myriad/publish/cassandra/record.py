@@ -258,6 +258,10 @@ class Record:
         found = self._one("published", keyspace, name)
         return Published(**found) if found else None
 
+    def came(self, keyspace: str) -> dict[str, dict[str, str]]:
+        """Return as what each table of a keyspace was published; see `Target.came`."""
+        return dict(self._connection.execute(_SQL["came"], [keyspace]).fetchall())
+
     def publish(
         self, keyspace: str, name: str, made: Publication, *, by_another: bool = False
     ) -> None:

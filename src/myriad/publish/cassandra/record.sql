@@ -116,6 +116,10 @@ WHERE cassandra_description.text IS NULL;
 -- name: published
 SELECT stamp, table_id, rows, report FROM public.cassandra_published WHERE keyspace = %s AND name = %s;
 
+-- name: came
+-- As what the tables of a keyspace were published.
+SELECT name, report -> 'came' FROM public.cassandra_published WHERE keyspace = %s AND report ? 'came';
+
 -- name: list
 SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,
        p.report ->> 'source' AS source

@@ -136,6 +136,8 @@ class Job:
         """Return the tables that are there; raises SchemaRefused for what must not be touched."""
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
+        if self._recorded:
+            self._checks.tables(targets, record.came(self.connection, self.dataset))
         self._checks.settle()
         if any(there.values()) and not self.options.adds:
             found = [(target.table, there[target.name]) for target in targets]
@@ -222,6 +224,7 @@ class Job:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         table.contract = target.recipe.contract or table.contract
         table.recipe, table.used = target.recipe, target.used(self.options)
+        table.came = target.came
         self._checks.tell(table)
         if not self.options.adds:
             table.notes += self._in_quotes(target.table)

@@ -50,6 +50,11 @@ def last(connection: psycopg.Connection, dataset: str, name: str) -> tuple[int, 
     return rows, report
 
 
+def came(connection: psycopg.Connection, dataset: str) -> dict[str, dict[str, str]]:
+    """Return as what each table of a dataset was published; see `Target.came`."""
+    return dict(connection.execute(_SQL["came"], [dataset]).fetchall())
+
+
 def save(
     connection: psycopg.Connection, report: Report, states: Mapping[str, versions.State]
 ) -> None:

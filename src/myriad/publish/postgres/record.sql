@@ -23,6 +23,13 @@ SELECT report -> 'made' FROM myriad.published WHERE dataset = %s AND name = %s;
 -- name: last
 SELECT rows, report FROM myriad.published WHERE dataset = %s AND name = %s;
 
+-- name: came
+-- As what the tables of a dataset that are there were published.
+SELECT p.name, p.report -> 'came' AS came FROM myriad.published p
+JOIN pg_namespace n ON n.nspname = p.dataset
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name
+WHERE p.dataset = %s AND p.report ? 'came';
+
 -- name: list
 -- Tables that somebody dropped by hand are not listed. To ask for the size of one that somebody
 -- locks entirely, or is about to, would wait for them; so would that of its index.

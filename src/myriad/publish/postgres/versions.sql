@@ -220,15 +220,15 @@ SELECT dataset, name FROM myriad.published UNION SELECT dataset, name FROM myria
 SELECT name FROM myriad.published WHERE dataset = %(dataset)s ORDER BY name;
 
 -- name: rename
--- Everywhere in the record a table has another name.
+-- Everywhere in the record a table has another name. Nobody expects it from its source any more.
 WITH published AS (
     UPDATE myriad.published
-    SET name = %(new)s, report = report || jsonb_build_object('table', %(new)s::text)
+    SET name = %(new)s, report = report - 'came' || jsonb_build_object('table', %(new)s::text)
     WHERE dataset = %(dataset)s AND name = %(name)s
 ),
 version AS (
     UPDATE myriad.version
-    SET name = %(new)s, report = report || jsonb_build_object('table', %(new)s::text)
+    SET name = %(new)s, report = report - 'came' || jsonb_build_object('table', %(new)s::text)
     WHERE dataset = %(dataset)s AND name = %(name)s
 ),
 description AS (
