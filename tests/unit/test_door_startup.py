@@ -1,11 +1,13 @@
 """What a client says first."""
 
 import struct
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from myriad.door.login import login
 from myriad.pgwire import wire
 from myriad.pgwire.startup import Startup, options, read_startup
 from myriad.pgwire.wire import ProtocolViolation
@@ -115,3 +117,8 @@ def test_every_value_can_be_written(value: str) -> None:
 
 
 # Wrong passwords
+
+
+def test_what_came_before_encryption_goes_nowhere_where_the_client_has_gone() -> None:
+    gone = SimpleNamespace(get_protocol=lambda: None)
+    login.feed(gone, b"a client's first bytes")

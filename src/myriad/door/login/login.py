@@ -285,7 +285,7 @@ class Login(asyncio.Protocol):
         begun, self._buffer = self._buffer, b""
         handshake = loop.create_task(self._handshake(self._tls))
         await asyncio.sleep(0)  # it has scheduled that it takes the transport; what came is next
-        loop.call_soon(_feed, self._transport, begun)
+        loop.call_soon(feed, self._transport, begun)
         self._take_over(await handshake)
         spoken = self._transport.get_extra_info("ssl_object")
         if spoken is None or spoken.selected_alpn_protocol() != ALPN:
@@ -328,9 +328,11 @@ class Login(asyncio.Protocol):
             self._more = None
 
 
-def _feed(transport: Any, data: bytes) -> None:  # noqa: ANN401 - uvloop's have no types
+def feed(transport: Any, data: bytes) -> None:  # noqa: ANN401 - uvloop's have no types
     """Let what reads from a transport now have what came before it did."""
     protocol = transport.get_protocol()
+    if protocol is None:  # the client has gone meanwhile
+        return
     while data:
         room = protocol.get_buffer(len(data))
         size = min(len(room), len(data))
