@@ -60,7 +60,7 @@ def test_a_field_of_many_megabytes_is_loaded(place: Place, megabytes: int) -> No
 
 def test_a_type_that_only_the_last_line_contradicts_is_widened(place: Place) -> None:
     lines = [f"{n},{n % 1000},{PAD}\n" for n in range(40_000)]
-    path = place.write("t.csv", "id,v,pad\n" + "".join(lines) + f"40000,n/a,{PAD}\n")
+    path = place.write("t.csv", "id,v,pad\n" + "".join(lines) + f"40000,none,{PAD}\n")
     phases: list[str] = []
 
     def note(step: Step) -> None:
