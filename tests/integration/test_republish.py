@@ -152,7 +152,9 @@ def test_many_rejects_end_the_publish_early(place: Place) -> None:
 def test_types_do_not_make_rejects(place: Place) -> None:
     """With rejects allowed, a value that contradicts the guess still widens the column."""
     pad = "p" * 100  # for more than the first megabyte, which is looked at whole
-    text = "id,v,pad\n" + "".join(f"{n},1,{pad}\n" for n in range(15_000)) + f"x\n15000,none,{pad}\n"
+    text = (
+        "id,v,pad\n" + "".join(f"{n},1,{pad}\n" for n in range(15_000)) + f"x\n15000,none,{pad}\n"
+    )
     path = place.write("t.csv", text)
     report = place.publish(path, max_rejects=1)
     assert [r.raw for r in report.rejects] == ["x"]

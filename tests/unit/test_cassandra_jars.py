@@ -93,7 +93,7 @@ def test_without_the_package_that_fetches_the_error_names_it(
     nothing_is_fetched(monkeypatch)
     with pytest.raises(ProgramMissing) as error:
         _find(tmp_path / "cache")
-    assert "myriad-db[cassandra]" in error.value.hint
+    assert "whl[cassandra]" in error.value.hint
 
 
 @pytest.mark.usefixtures("one")

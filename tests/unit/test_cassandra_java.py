@@ -62,7 +62,7 @@ def test_without_java_every_place_looked_is_named(
         java.find("", nowhere / "copies", None)
     for place in ("gone (JAVA_HOME)", "(PATH)", "jvm/* (machine)", "no_such_package_of_java"):
         assert place in error.value.message
-    assert "myriad-db[cassandra]" in error.value.hint
+    assert "whl[cassandra]" in error.value.hint
 
 
 @pytest.mark.parametrize("version", ["21.0.4", "11.0.20", "1.8.0_392"])

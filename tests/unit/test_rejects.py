@@ -60,25 +60,25 @@ def test_a_fault_that_takes_many_records_along_is_shown_once(tmp_path: Path) -> 
 
 
 WIDE = "a long text before, and it goes on and on for longer than anybody wants to read it"
-ROWS = [(WIDE, "1"), (WIDE, "n/a")]
+ROWS = [(WIDE, "1"), (WIDE, "none")]
 
 
 def as_csv(path: Path) -> None:
-    path.write_text(f'"n,o",q\n"{WIDE}",1\n"{WIDE}",n/a\n')
+    path.write_text(f'"n,o",q\n"{WIDE}",1\n"{WIDE}",none\n')
 
 
 def as_lines(path: Path) -> None:
-    path.write_text(f'{{"n,o": "{WIDE}", "q": 1}}\n{{"n,o": "{WIDE}", "q": "n/a"}}\n')
+    path.write_text(f'{{"n,o": "{WIDE}", "q": 1}}\n{{"n,o": "{WIDE}", "q": "none"}}\n')
 
 
 def as_array(path: Path) -> None:
-    path.write_text(f'[{{"n,o": "{WIDE}", "q": 1}},\n{{"n,o": "{WIDE}", "q": "n/a"}}]\n')
+    path.write_text(f'[{{"n,o": "{WIDE}", "q": 1}},\n{{"n,o": "{WIDE}", "q": "none"}}]\n')
 
 
 def as_sqlite(path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute('CREATE TABLE t ("n,o" TEXT, q)')
-        file.executemany("INSERT INTO t VALUES (?, ?)", [(WIDE, 1), (WIDE, "n/a")])
+        file.executemany("INSERT INTO t VALUES (?, ?)", [(WIDE, 1), (WIDE, "none")])
         file.commit()
 
 
@@ -111,6 +111,6 @@ def test_a_reject_shows_the_value_that_does_not_fit_and_not_the_whole_record(
         except TypeMismatch:
             source.prove()
     source.close()
-    shown = f"{path}, line {line}: q: the value does not fit bigint: 'n/a'"
+    shown = f"{path}, line {line}: q: the value does not fit bigint: 'none'"
     assert [str(reject) for reject in kept] == [shown]
     assert WIDE in kept[0].raw

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from queue import SimpleQueue
 from types import FrameType
 
 import psycopg
@@ -257,13 +258,22 @@ def _announcement(server: Server, about: str) -> Running:
 
 @contextmanager
 def _on_signals(stop: threading.Event) -> Iterator[None]:
+    """Let signals set `stop`: by a thread, as whom they interrupt may hold its lock."""
+    came: SimpleQueue[None] = SimpleQueue()  # whose `put` may interrupt itself
+
     def asked(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
+        came.put(None)
+
+    def heed() -> None:
+        came.get()
         stop.set()
 
+    threading.Thread(target=heed, name="signals", daemon=True).start()
     before = {number: signal.signal(number, asked) for number in SIGNALS}
     try:
         yield
     finally:
+        came.put(None)
         for number, handler in before.items():
             signal.signal(number, handler)
 
