@@ -46,7 +46,7 @@ def run(home: Home, settings: Settings, *, postgres_at: str | None = None) -> No
     running then.
     """
     stop = threading.Event()
-    with _on_signals(stop), home.locked(), _log_file(home):
+    with heeding_signals(stop), home.locked(), _log_file(home):
         _check_files(settings)
         door.clear(home)
         announcement.withdraw(home)
@@ -257,7 +257,7 @@ def _announcement(server: Server, about: str) -> Running:
 
 
 @contextmanager
-def _on_signals(stop: threading.Event) -> Iterator[None]:
+def heeding_signals(stop: threading.Event) -> Iterator[None]:
     """Let signals set `stop`: by a thread, as whom they interrupt may hold its lock."""
     came: SimpleQueue[None] = SimpleQueue()  # whose `put` may interrupt itself
 
