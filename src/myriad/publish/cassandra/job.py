@@ -123,11 +123,6 @@ class Job:
         place = self.cluster, self.session, self.record, self.keyspace
         return Loading(*place, self.options, self.progress)
 
-    @property
-    def _staged(self) -> bool:
-        """Whether rows are loaded beside the table first; an attached cluster's go right there."""
-        return self.cluster.kind == "embedded"
-
     def load(self) -> None:
         """Load all tables beside those that are there, and prove the counts.
 
@@ -138,7 +133,7 @@ class Job:
         place = self.session, self.keyspace, self.place
         new = keyspaces.make(self.record, self.cluster, *place)
         self.task.report.keyspace_made = new
-        if self._staged:
+        if keyspaces.stages(self.cluster):
             self.attached = Attached(self.cluster)  # that takes as long as a small table
             keyspaces.make_staging(self.cluster, self.session)
         for made in self.tables:
@@ -185,7 +180,7 @@ class Job:
             run = self.task.history
             return Publication.of(made.report(), run.id, run.started, more, mine)
 
-        if self._staged:
+        if keyspaces.stages(self.cluster):
             keeping = [made.name] if load.state == "loaded" else []  # else it is done
             with self.versions.kept_beside(self.keyspace, *keeping) as kept:
                 plan, notes = self._showing.show(made.name, published(), made.left, kept)

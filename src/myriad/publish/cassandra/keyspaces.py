@@ -96,6 +96,11 @@ def make(
     return True
 
 
+def stages(cluster: Cluster) -> bool:
+    """Say whether rows are loaded beside their table; an attached cluster has them right there."""
+    return cluster.kind == "embedded"
+
+
 def make_staging(cluster: Cluster, session: Session) -> None:
     """Make the keyspace that tables are loaded into before they are shown.
 

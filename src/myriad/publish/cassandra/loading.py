@@ -18,7 +18,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Files, with_all_nodes
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import existing, switch
+from myriad.publish.cassandra import existing, keyspaces, switch
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record
@@ -48,7 +48,7 @@ class Loading:
 
     @property
     def _staged(self) -> bool:
-        return self.cluster.kind == "embedded"
+        return keyspaces.stages(self.cluster)
 
     @property
     def _place(self) -> str:

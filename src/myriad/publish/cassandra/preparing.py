@@ -16,6 +16,7 @@ from myriad.errors import (
 from myriad.model import Key, Table, Type
 from myriad.publish.cassandra import (
     existing,
+    keyspaces,
     overwrites,
     rights,
     shapes,
@@ -225,7 +226,8 @@ class Preparing:
         wanted, ours = made.plan.wanted, self._is_ours(made.name, there)
         altered = existing.altered(*place, there, wanted) if ours else None
         if altered is not None:
-            made.stays = self._staged  # else it is the half of a load that was cut short
+            # Else it is the half of a load that was cut short.
+            made.stays = keyspaces.stages(self.cluster)
             made.altered = altered if made.stays else made.altered
             if altered[1]:
                 existing.refuse_obstacles(*place)
@@ -255,11 +257,12 @@ class Preparing:
         if mine is None or load.identity != mine:
             return None
         plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
-        if load.state in ("switching", "shown") or not self._staged:  # finished, or right there
+        finished = load.state in ("switching", "shown")
+        if finished or not keyspaces.stages(self.cluster):
             goes_on = there == plan.table_id
         else:
             goes_on = there == plan.before and self._is_staged(load)
-        if goes_on and there == plan.table_id and self._staged:
+        if goes_on and there == plan.table_id and keyspaces.stages(self.cluster):
             newest = partial(swap.newest, self.cluster, plan.files)
             goes_on = with_all_nodes(self.cluster, newest) <= load.stamp
         return load if goes_on else None
@@ -271,8 +274,3 @@ class Preparing:
         if load.state == "loading":  # what a node has not flushed goes with its process
             return load.nodes == with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
         return load.nodes is not None
-
-    @property
-    def _staged(self) -> bool:
-        """Whether rows are loaded beside the table first; an attached cluster's go right there."""
-        return self.cluster.kind == "embedded"
