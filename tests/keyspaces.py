@@ -34,7 +34,7 @@ from myriad.engines.cassandra import swap as swapping
 from myriad.engines.cassandra.nodes import node
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
-from myriad.publish.cassandra import loading, shown, switch
+from myriad.publish.cassandra import loading, count_proof, switch
 from myriad.publish.cassandra.record import Record
 given = json.loads(sys.argv[1])
 nodes = [given["node"]] if given.get("node") else []
@@ -69,7 +69,7 @@ switch._hide_old = dying_after("after the hiding", switch._hide_old)
 switch.prepare = dying_after("after the flush", switch.prepare)
 Record.switching = dying_after("when it switches", Record.switching)
 Record.publish = dying_after("when it is written down", Record.publish)
-shown.prove = dying_after("after the proof", shown.prove)
+count_proof.prove = dying_after("after the proof", count_proof.prove)
 swapping._link = dying_after("after the links", swapping._link)
 def tell(step):
     if step.phase == given["at"] and step.rows >= given["rows"]: die()

@@ -134,20 +134,20 @@ class Myriad:
 
         `unread` hears of each database that cannot be read; else the log does.
         """
-        from myriad.publish import published  # noqa: PLC0415
+        from myriad.publish import inventory  # noqa: PLC0415
 
         cluster = self._cluster_if_up()
         told = {} if unread is None else {"unread": unread}
-        return published.everywhere(self.server(), cluster, **told)
+        return inventory.everywhere(self.server(), cluster, **told)
 
     def describe(self, table: str, database: str | None = None) -> dict[str, Any]:
         """Return what is known of one published table (`name` or `dataset.name`).
 
         Raises PublishError if there is none, NotRunning.
         """
-        from myriad.publish import published  # noqa: PLC0415
+        from myriad.publish import inventory  # noqa: PLC0415
 
-        return published.describe(self.server(), self.settings, table, database)
+        return inventory.describe(self.server(), self.settings, table, database)
 
     def history(
         self, table: str | None = None, database: str | None = None, limit: int = 100
@@ -263,15 +263,15 @@ class Myriad:
 
         An empty one if nothing is. Raises NotRunning, UsageError.
         """
-        from myriad.publish import recipes, remembered  # noqa: PLC0415
+        from myriad.publish import recipe_record, recipes  # noqa: PLC0415
 
         place = recipes.place(self.settings, table, database)
-        found = remembered.of_dataset(self.server(), *place[:2]).get(place[2], recipes.Recipe())
+        found = recipe_record.of_dataset(self.server(), *place[:2]).get(place[2], recipes.Recipe())
         return found.describing(self.changes(database).descriptions(place[1], place[2]))
 
     def set_recipe(self, table: str, recipe: "Recipe", database: str | None = None) -> None:
         """Remember how `table` is published; an empty recipe is forgotten. Raises NotRunning."""
-        from myriad.publish import recipes, remembered  # noqa: PLC0415
+        from myriad.publish import recipe_record, recipes  # noqa: PLC0415
 
         *place, name = recipes.place(self.settings, table, database)
         before = self.recipe(table, database).said_of
@@ -280,7 +280,7 @@ class Myriad:
             (place[1], name),
             {part: text for part, text in said.items() if text != before.get(part)},
         )
-        remembered.save(self.server(), (place[0], place[1]), {name: recipe})
+        recipe_record.save(self.server(), (place[0], place[1]), {name: recipe})
 
 
 def open(home: Home | Path | str | None = None, **flags: object) -> Myriad:  # noqa: A001

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 import pytest
 
 from myriad import Myriad
-from myriad.door.verdict.verdicts import LONG_BYTES
+from myriad.door.verdict.verdict_cache import LONG_BYTES
 from myriad.pgwire import wire
 from tests.door_script import Ended, Place, Wire, shared
 

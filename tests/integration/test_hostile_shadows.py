@@ -25,7 +25,7 @@ from myriad.engines.postgres.sweep import sweep
 from myriad.errors import KeyRefused, PublishError
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
-from myriad.publish import published
+from myriad.publish import inventory
 from myriad.running import status
 from myriad.settings import Settings
 from tests import our_sql, shadows
@@ -200,7 +200,7 @@ def test_starting_again_runs_nothing(trap: Trap, installation: Myriad) -> None:
     with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute("UPDATE hardened SET version = 'older'")
     databases.prepare(server, "main")
-    assert published.everywhere(server) is not None
+    assert inventory.everywhere(server) is not None
     if server.kind == "embedded":
         sweep(server, installation.home.postgres)
         assert status.look(installation.home).state == status.UP

@@ -11,8 +11,8 @@ from psycopg import sql
 
 from myriad.door.verdict import functions, nodes
 from myriad.door.verdict.identity import places
+from myriad.door.verdict.rewriting import write
 from myriad.door.verdict.verdict import analyse
-from myriad.door.verdict.writing import write
 from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home

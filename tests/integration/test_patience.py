@@ -14,7 +14,7 @@ import pytest
 
 from myriad.engines.postgres.base import CONTROL_DATABASE
 from myriad.errors import EngineError, MyriadError, SchemaRefused, SwapBlocked
-from myriad.publish import published
+from myriad.publish import inventory
 from myriad.publish.options import Step
 from tests.harness import COMMAND, wait_until
 from tests.publishing import Place
@@ -152,7 +152,7 @@ def test_what_is_published_is_listed_whoever_locks_it(place: Place, lock: str) -
     with closing(place.connect(autocommit=False)) as somebody, ThreadPoolExecutor(1) as pool:
         somebody.execute(lock.encode())
         server = place.installation.server()
-        listed = pool.submit(published.everywhere, server, None, unread.append)
+        listed = pool.submit(inventory.everywhere, server, None, unread.append)
         rows = _result_or_none(listed)
         somebody.rollback()
     assert rows is not None

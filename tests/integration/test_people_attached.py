@@ -16,9 +16,9 @@ from myriad.errors import PeopleError
 from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
+from myriad.publish.inventory import everywhere
 from myriad.publish.options import Options
 from myriad.publish.publish import Engines, publish
-from myriad.publish.published import everywhere
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import as_admin

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from myriad.errors import EngineError, NotRunning, UsageError
-from myriad.publish import recipes, remembered
+from myriad.publish import recipe_record, recipes
 from tests.harness import run
 from tests.publishing import Place
 
@@ -52,7 +52,7 @@ def test_descriptions_go_out_with_the_recipe_and_come_back_with_it(place: Place)
 def test_descriptions_of_before_recipes_had_them_are_in_it(place: Place) -> None:
     place.publish(place.write("t.csv", "id,v\n1,a\n"))
     place.installation.say("t", "What we sold.", place.database)
-    remembered.save(
+    recipe_record.save(
         place.installation.server(), (place.database, "public"), {"t": recipes.Recipe()}
     )
     assert place.installation.recipe("t", place.database).description == "What we sold."
@@ -61,7 +61,7 @@ def test_descriptions_of_before_recipes_had_them_are_in_it(place: Place) -> None
 def test_what_is_noted_and_held_by_somebody_is_said_and_taken_over_later(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(remembered, "BRIEFLY", "SET LOCAL lock_timeout = '200ms'")
+    monkeypatch.setattr(recipe_record, "BRIEFLY", "SET LOCAL lock_timeout = '200ms'")
     place.publish(place.write("t.csv", "id,v\n1,a\n"))
     note = "INSERT INTO myriad.recipe VALUES ('public', 't', '{\"description\": \"Sold.\"}')"
     place.ask(note)  # as a publish that was killed right after its commit
@@ -84,7 +84,7 @@ def test_who_only_asks_for_recipes_does_not_bring_a_record_up_to_date(place: Pla
     place.publish(place.write("t.csv", "id,v\n1,a\n"))
     place.ask("DROP SCHEMA myriad CASCADE")
     place.ask("CREATE SCHEMA myriad")
-    remembered.take_over(place.installation.server(), place.database)
+    recipe_record.take_over(place.installation.server(), place.database)
     assert place.one("SELECT count(*) FROM pg_tables WHERE schemaname = 'myriad'") == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from myriad.cql.text import RESERVED
 from myriad.engines.cassandra.nodes import jars
 from myriad.errors import CqlError, UsageError
-from myriad.publish import remembered
+from myriad.publish import recipe_record
 from myriad.publish.recipes import Recipe
 from tests.harness import as_admin, run
 from tests.keyspaces import Space
@@ -73,7 +73,7 @@ def test_what_is_said_stays_when_older_recipes_are_taken_over_later(space: Space
             "INSERT INTO myriad.recipe VALUES (%s, 't', %s)", [space.dataset, recipe]
         )
     space.installation.say(name, "What we sold.")
-    there = remembered.of_dataset(server, database, space.dataset)["t"]
+    there = recipe_record.of_dataset(server, database, space.dataset)["t"]
     assert (there.description, there.key) == ("What we sold.", "id")
 
 

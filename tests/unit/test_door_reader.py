@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from myriad.door.verdict.reader import MOST_OF_ONE_BYTES, Reader
-from myriad.door.verdict.verdicts import LONG_BYTES, VERDICT_BYTES, Verdicts, texts
+from myriad.door.verdict.long_texts import MOST_OF_ONE_BYTES, Reader
+from myriad.door.verdict.verdict_cache import LONG_BYTES, VERDICT_BYTES, Verdicts, texts
 from myriad.pgwire.faults import Refused
 
 NO_NAMES: frozenset[str] = frozenset()

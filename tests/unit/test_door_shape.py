@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myriad.door.verdict import shape
-from myriad.door.verdict.reader import Reader
+from myriad.door.verdict.long_texts import Reader
 from myriad.door.verdict.verdict import analyse
-from myriad.door.verdict.verdicts import Verdicts, texts
+from myriad.door.verdict.verdict_cache import Verdicts, texts
 
 SECRET = "geheim"
 KNOWN = {

@@ -14,7 +14,7 @@ import pytest
 
 from myriad.model import Kind, Type
 from myriad.sources.base import Workspace
-from myriad.sources.typing import duck, plain, text, text_sql
+from myriad.sources.typing import casts, duck, plain, text_columns
 from myriad.sources.typing.sql import quoted
 
 YEARS = 60_000  # days, beginning in 1900
@@ -151,7 +151,7 @@ def test_a_column_gets_the_narrowest_type_that_loses_nothing(
     con: duckdb.DuckDBPyConnection, expected: str, values: list[str | None]
 ) -> None:
     fill(con, values)
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert str(found.type) == expected, found.why
     assert found.why
 
@@ -161,15 +161,15 @@ def test_the_proof_while_reading_agrees_with_the_choice(
     con: duckdb.DuckDBPyConnection, expected: str, values: list[str | None]
 ) -> None:
     fill(con, values)
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     name = quoted(COLUMN)
-    query = f"SELECT count(*) FROM probe WHERE {text_sql.mismatch(name, found.type)}"
+    query = f"SELECT count(*) FROM probe WHERE {casts.mismatch(name, found.type)}"
     assert con.execute(query).fetchall() == [(0,)], expected
 
 
 def test_the_reason_names_a_value_that_does_not_fit(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, ["1", "2", "3", "none"])
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert (
         found.why
         == "3 of 4 are whole numbers, 1 is not, such as 'none'; --null none makes that null"
@@ -178,7 +178,7 @@ def test_the_reason_names_a_value_that_does_not_fit(con: duckdb.DuckDBPyConnecti
 
 def test_dates_that_could_be_read_twice_are_named(con: duckdb.DuckDBPyConnection) -> None:
     fill(con, ["03/04/2024"])
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert found.why == (
         "dates whose day and month cannot be told apart; --dates dmy or --dates mdy decides"
     )
@@ -242,10 +242,10 @@ def test_every_value_comes_back_from_the_type_that_was_chosen(
     random_ = random.Random(kind)
     values = [MAKERS[kind](random_) for _ in range(2000)]
     fill(con, values)
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert found.type.kind is kind, found.why
     name = quoted(COLUMN)
-    query = f"SELECT {name} AS source, {text_sql.cast(name, found.type)} AS arrived FROM probe"
+    query = f"SELECT {name} AS source, {casts.cast(name, found.type)} AS arrived FROM probe"
     table = con.sql(query).to_arrow_table()
     rows = list(zip(table["source"].to_pylist(), table["arrived"].to_pylist(), strict=True))
     assert len(rows) == len(values)
@@ -264,10 +264,10 @@ def test_what_the_choice_accepts_is_what_the_proof_accepts(con: duckdb.DuckDBPyC
     columns = [_mixed(random_) for _ in range(150)]
     for values in columns:
         fill(con, values)
-        (found,) = text.guess(con, "probe", [COLUMN])
+        (found,) = text_columns.guess(con, "probe", [COLUMN])
         name = quoted(COLUMN)
         wrong = con.execute(
-            f"SELECT {name} FROM probe WHERE {text_sql.mismatch(name, found.type)}"
+            f"SELECT {name} FROM probe WHERE {casts.mismatch(name, found.type)}"
         ).fetchall()
         assert wrong == [], (values, found)
 
@@ -301,7 +301,7 @@ def test_what_comes_after_the_first_values_counts_as_much(
     con: duckdb.DuckDBPyConnection, first: str | None, later: str, expected: Kind
 ) -> None:
     fill(con, [*[first] * plain.FIRST_ROWS, later])
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert found.type.kind is expected
 
 
@@ -312,7 +312,7 @@ def test_a_value_that_the_type_would_change_is_a_mismatch(
     values = WRONG[kind]
     fill(con, [*values, None])
     name = quoted(COLUMN)
-    query = f"SELECT {name} FROM probe WHERE {text_sql.mismatch(name, kind)}"
+    query = f"SELECT {name} FROM probe WHERE {casts.mismatch(name, kind)}"
     assert {row[0] for row in con.execute(query).fetchall()} == set(values)
 
 
@@ -320,7 +320,7 @@ def test_no_value_reaches_the_file_system(con: duckdb.DuckDBPyConnection, tmp_pa
     secret = tmp_path / "secret"
     secret.write_text("42")
     fill(con, [f"'||(SELECT content FROM read_text('{secret}'))||'"])
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert found.type.kind is Kind.TEXT
 
 
@@ -340,5 +340,5 @@ def test_the_reason_for_text_helps(
     con: duckdb.DuckDBPyConnection, values: list[str], said: str
 ) -> None:
     fill(con, values)
-    (found,) = text.guess(con, "probe", [COLUMN])
+    (found,) = text_columns.guess(con, "probe", [COLUMN])
     assert said in found.why

@@ -4,8 +4,8 @@ import pytest
 
 from myriad.door.verdict.effects import words
 from myriad.door.verdict.identity import places
+from myriad.door.verdict.rewriting import quote, write
 from myriad.door.verdict.verdict import analyse
-from myriad.door.verdict.writing import quote, write
 
 HARMLESS = words("count getpgusername length lower")
 CAST = "CAST(E'rose' AS pg_catalog.name)"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from myriad.model import TEXT, Kind, Type
 from myriad.sources.base import Workspace
 from myriad.sources.options import Said
-from myriad.sources.typing import duck, forms, text, text_sql
-from myriad.sources.typing.text import Finding
+from myriad.sources.typing import all_forms, casts, duck, text_columns
+from myriad.sources.typing.text_columns import Finding
 from tests.examples import examples
 
 Column = Sequence[str | None]
@@ -38,14 +38,14 @@ def guessed(
     rows = list(enumerate(zip(*columns, strict=True)))
     marks = ", ".join("?" for _ in range(len(columns) + 1))
     con.executemany(f"INSERT INTO probe VALUES ({marks})", [(at, *row) for at, row in rows])
-    return text.guess(con, "probe", names, said=said)
+    return text_columns.guess(con, "probe", names, said=said)
 
 
 def arrived(con: duckdb.DuckDBPyConnection, finding: Finding, column: int = 0) -> list[Any]:
     """Return the values as they are loaded; all of them must fit."""
     name = f"c{column}"
-    relation = text_sql.without({name: finding.nulls}, "probe")
-    query = text_sql.values([name], [finding.type], relation, "place")
+    relation = casts.without({name: finding.nulls}, "probe")
+    query = casts.values([name], [finding.type], relation, "place")
     rows = con.execute(f"SELECT v0, wrong FROM ({query}) ORDER BY place").fetchall()
     assert all(wrong == 0 for _, wrong in rows), finding
     return [value for value, _ in rows]
@@ -121,7 +121,7 @@ def test_what_is_written_so_arrives_exactly(
     assert all(
         value == want for value, want in zip(loaded, wanted, strict=True) if want is not None
     )
-    known = forms.of(found.type)
+    known = all_forms.of(found.type)
     assert known is not None
     assert known.name == form
 

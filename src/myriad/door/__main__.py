@@ -41,8 +41,8 @@ from myriad.door.login.gate import Gate
 from myriad.door.login.inner import InnerLogin
 from myriad.door.login.login import ALPN, Login, Logins, Tls
 from myriad.door.login.throttle import Throttle
+from myriad.door.pool.all_pools import Pools
 from myriad.door.pool.chooser import Chooser
-from myriad.door.pool.pools import Pools
 from myriad.door.server.address import Address
 from myriad.door.server.dial import Dial
 from myriad.door.siblings.accepting import Accepting

@@ -13,10 +13,10 @@ from myriad.door.control.control import Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
 from myriad.door.control.roles import PoolRoles
+from myriad.door.pool.all_pools import Pools, replaced
 from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.internal import InternalClient
 from myriad.door.pool.pool import Pool
-from myriad.door.pool.pools import Pools, replaced
 from myriad.door.ports import Came, Client, Crowd, Ledger, Siblings, Troubles
 from myriad.door.server.asking import Lost
 from myriad.door.server.backend import CLOSE, Backend

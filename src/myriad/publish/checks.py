@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
-from myriad.publish import coming, contract
+from myriad.publish import contract, left_behind
 from myriad.publish.contract import Change, Difference, Level, Shape, Terms
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
@@ -35,14 +35,14 @@ class Checks:
         """Take that a table is there which is to be replaced."""
         self._shapes[target.name] = there
 
-    def tables(self, targets: Sequence[Target], published: Mapping[str, coming.Came]) -> None:
+    def tables(self, targets: Sequence[Target], published: Mapping[str, left_behind.Came]) -> None:
         """Look for tables that came of these sources before, do not now, and would get old.
 
         `published` are those of the dataset. Rows that are only added leave everything there.
         """
         if self.options.adds and not self.options.delete_missing:
             return
-        for target, name in coming.left_behind(targets, published):
+        for target, name in left_behind.left_behind(targets, published):
             source = target.came["source"]
             text = f"it came from {source} before and does not come now; it stays as it was"
             held = self.terms(target)

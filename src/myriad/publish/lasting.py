@@ -4,7 +4,7 @@ import shlex
 from dataclasses import replace
 
 from myriad.model import MAX_DIGITS, Column, Kind, Type
-from myriad.sources.typing import forms
+from myriad.sources.typing import all_forms
 from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
 from myriad.wording import as_written
 
@@ -56,7 +56,7 @@ def _changing(column: Column, there: Type) -> str:
 
 def suiting(kind: Type, *names: str) -> str:
     """Return the first name of a form in which values of a kind may be written; else nothing."""
-    return next((name for name in names if forms.of(replace(kind, format=name))), "")
+    return next((name for name in names if all_forms.of(replace(kind, format=name))), "")
 
 
 def _form_asked(kind: Type, column: Column) -> str:

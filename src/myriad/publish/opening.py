@@ -6,7 +6,7 @@ from pathlib import Path
 
 from myriad.engines.postgres.base import Server
 from myriad.errors import SourceEmpty
-from myriad.publish import plan, published
+from myriad.publish import inventory, plan
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import TableSource, Workspace
@@ -54,7 +54,7 @@ class Opening:
 
         The contract says whether that may be. Raises the error where there is no such table.
         """
-        found = published.reports(self.server, self.database, self.dataset, self._table(name))
+        found = inventory.reports(self.server, self.database, self.dataset, self._table(name))
         columns = [column["original"] for report in found[:1] for column in report["columns"]]
         if not columns:
             raise error

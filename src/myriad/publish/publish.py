@@ -23,7 +23,7 @@ from myriad.errors import (
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.model import Reject
-from myriad.publish import naming, plan, remembered
+from myriad.publish import naming, plan, recipe_record
 from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
@@ -123,8 +123,8 @@ class _Place:
         history = Run(dataset, sources=[shown(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         # The tables may go to Cassandra alone, whatever there is in PostgreSQL.
-        remembered.settle(self.engines.postgres, database)
-        known = remembered.taken_over(self.engines.postgres, database, dataset)
+        recipe_record.settle(self.engines.postgres, database)
+        known = recipe_record.taken_over(self.engines.postgres, database, dataset)
         own = self.engines.postgres.kind == "embedded"
         keeping = Keeping.of(self.settings, self.home.folder if own else None)
         task = Task(self.settings, options, self.progress, report, history, keeping)
@@ -148,7 +148,7 @@ class _Place:
             run.failed(error)
             raise
         if options.changes:
-            remembered.settle(self.engines.postgres, database)
+            recipe_record.settle(self.engines.postgres, database)
         report.seconds = task.seconds
         return report
 

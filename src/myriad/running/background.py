@@ -21,7 +21,7 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, StartFailed
 from myriad.home.home import Home
 from myriad.machine import logs, process
-from myriad.running import asked, door
+from myriad.running import door, requests
 from myriad.running.names import LOG, POSTGRES_AT
 from myriad.settings import TABLE, Settings
 
@@ -75,10 +75,10 @@ def add_cassandra(
     """
     news = logs.Unread(home.logs / LOG)
     given = _given(settings, "environment") | _given(settings)
-    question, began = asked.ask(home, given), time.monotonic()
-    while not asked.answered(home, question):
+    question, began = requests.ask(home, given), time.monotonic()
+    while not requests.answered(home, question):
         _pass_on(news, tell)
-        asked.check_waiting(home, pid, began)
+        requests.check_waiting(home, pid, began)
 
 
 def await_other(home: Home, tell: Callable[[str], None] | None = None) -> bool:

@@ -8,7 +8,7 @@ from myriad import settings as settings_table
 from myriad.engines.cassandra.keep.keeper import Keeper
 from myriad.errors import MyriadError, SettingsError, Unsupported
 from myriad.home.home import Home
-from myriad.running import asked
+from myriad.running import requests
 from myriad.settings import Settings
 
 log = logging.getLogger("myriad.engines")
@@ -21,24 +21,24 @@ class Joining:
         self, home: Home, settings: Settings, make: Callable[[Settings], Keeper | None]
     ) -> None:
         self._home, self._settings, self._make = home, settings, make
-        self._asked: asked.Asked | None = None
-        asked.forget(home)
+        self._asked: requests.Asked | None = None
+        requests.forget(home)
 
     def look(self, kept: Keeper | None) -> Keeper | None:
         """Return who keeps Cassandra from now on: `kept`, or one that was asked for."""
         if self._asked is not None and kept is not None:
             return self._watch(self._asked, kept)
-        question = asked.take(self._home)
+        question = requests.take(self._home)
         if question is None:
             return kept
         try:
             return self._begin(question, kept)
         except MyriadError as error:
             log.error("%s", error)  # noqa: TRY400 - a person reads it
-            asked.answer(self._home, question, error)
+            requests.answer(self._home, question, error)
             return kept
 
-    def _begin(self, question: asked.Asked, kept: Keeper | None) -> Keeper:
+    def _begin(self, question: requests.Asked, kept: Keeper | None) -> Keeper:
         if kept is not None:
             raise Unsupported(
                 "this home has a Cassandra already",
@@ -58,12 +58,12 @@ class Joining:
         flags = {name: getattr(self._settings, name) for name in own if own[name] == "flag"}
         return settings_table.load(self._home.folder, flags | more)
 
-    def _watch(self, question: asked.Asked, kept: Keeper) -> Keeper | None:
+    def _watch(self, question: requests.Asked, kept: Keeper) -> Keeper | None:
         """Answer when it is ready, or has failed."""
         if not kept.begun:
             return kept
         self._asked = None
-        asked.answer(self._home, question, kept.problem)
+        requests.answer(self._home, question, kept.problem)
         if kept.problem is None:
             return kept
         log.error("%s", kept.problem)

@@ -14,8 +14,8 @@ import asyncpg
 from myriad.door.control.accounts import Entry
 from myriad.door.control.control import ASK_SECONDS, GONE, SQL, Control
 from myriad.door.verdict.functions import OWN
-from myriad.door.verdict.reader import Reader
-from myriad.door.verdict.verdicts import Verdicts, texts
+from myriad.door.verdict.long_texts import Reader
+from myriad.door.verdict.verdict_cache import Verdicts, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

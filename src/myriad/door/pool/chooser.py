@@ -5,8 +5,8 @@ import asyncpg
 from myriad.door.control.accounts import Entry
 from myriad.door.control.databases import Databases, pool_role
 from myriad.door.control.roles import PoolRoles
+from myriad.door.pool.all_pools import Pools, replaced
 from myriad.door.pool.pool import Place, Pool
-from myriad.door.pool.pools import Pools, replaced
 from myriad.door.ports import Came
 from myriad.pgwire.faults import Fault, Refused
 

@@ -15,7 +15,7 @@ from myriad.door.control.accounts import Account
 from myriad.door.ports import Listener
 from myriad.door.server.asking import Lost
 from myriad.door.server.backend import CLOSE, Backend
-from myriad.door.verdict.verdicts import Verdicts
+from myriad.door.verdict.verdict_cache import Verdicts
 from myriad.pgwire.faults import Fault, Refused
 
 

@@ -172,7 +172,7 @@ class Prepared:
     """The instances on one server connection, the least recently used first.
 
     Attributes:
-        standing: tokens of the statements that have their clients' names there: see `standing`.
+        standing: tokens of the statements that have their clients' names there: see `sql_execute`.
         by_sql: SQL's PREPARE was sent there; `lasts`: and has made something.
     """
 

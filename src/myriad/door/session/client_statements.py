@@ -5,7 +5,7 @@ What its messages do with them is in `extended`.
 
 from myriad.door.server.statements import Statement
 from myriad.door.session.answers import Answers
-from myriad.door.session.ending import Ending
+from myriad.door.session.deallocating import Ending
 from myriad.door.session.frontend import Frontend
 from myriad.door.session.quota import Quota
 from myriad.door.session.resend import Resend

@@ -15,7 +15,7 @@ from myriad.door.session import copying, guard, signals
 from myriad.door.session.client_statements import ClientStatements
 from myriad.door.session.preparing import Preparing
 from myriad.door.session.refusals import refuse_rest, refuse_unit
-from myriad.door.session.standing import claim, stand
+from myriad.door.session.sql_execute import claim, stand
 from myriad.door.session.state import SessionState
 from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire

@@ -9,8 +9,8 @@ from myriad.door.session import pin, signals
 from myriad.door.session.state import SessionState
 from myriad.door.verdict import activity, identity, reported
 from myriad.door.verdict.effects import MOST_SETTINGS
+from myriad.door.verdict.rewriting import Place, write
 from myriad.door.verdict.verdict import Verdict
-from myriad.door.verdict.writing import Place, write
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 

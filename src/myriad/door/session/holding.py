@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from myriad.door.session.frontend import MOST_MESSAGE_BYTES
-from myriad.door.session.room import Room
+from myriad.door.session.long_messages import Room
 from myriad.door.session.state import SessionState
 from myriad.pgwire.faults import Fault
 

@@ -18,7 +18,7 @@ from myriad.door.session.client_statements import ClientStatements
 from myriad.door.session.extended import Extended
 from myriad.door.session.pin import HOLDABLE, WHOLE_SESSION
 from myriad.door.session.profiles import Profile
-from myriad.door.session.standing import stands
+from myriad.door.session.sql_execute import stands
 from myriad.door.session.state import SessionState, Shared, Whose
 from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import kinds, wire

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from myriad.door.server.backend import Backend
 from myriad.door.session.state import SessionState
 from myriad.door.verdict.processes import Processes, Signal
-from myriad.door.verdict.writing import Place
+from myriad.door.verdict.rewriting import Place
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.numbers import FIRST_NUMBER, LAST_NUMBER

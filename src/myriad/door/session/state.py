@@ -12,10 +12,10 @@ from myriad.door.ports import Came, Client, Ledger, Siblings, Troubles
 from myriad.door.server.backend import Backend
 from myriad.door.server.settings import Values
 from myriad.door.session.frontend import Frontend
+from myriad.door.session.long_messages import Room
 from myriad.door.session.parameters import Parameters
 from myriad.door.session.pin import Pin
 from myriad.door.session.quota import Quota
-from myriad.door.session.room import Room
 from myriad.door.session.unit import Unit
 from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from myriad.door.verdict.effects import Effects, Span
-from myriad.door.verdict.writing import Place, quote
+from myriad.door.verdict.rewriting import Place, quote
 
 Node = dict[str, Any]
 

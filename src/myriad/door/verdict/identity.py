@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from myriad.door.verdict.effects import LOAD, MOST_SPANS, NOT_SUPPORTED, TOO_MUCH, Effects, Span
-from myriad.door.verdict.writing import Place, quote
+from myriad.door.verdict.rewriting import Place, quote
 
 Node = dict[str, Any]
 

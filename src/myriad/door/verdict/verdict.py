@@ -21,7 +21,7 @@ from typing import Any
 
 from pglast import parser
 
-from myriad.door.verdict import reading, reported, shape
+from myriad.door.verdict import read_only, reported, shape
 from myriad.door.verdict.activity import read_from
 from myriad.door.verdict.effects import (
     LOAD,
@@ -135,7 +135,7 @@ def analyse(
     Args:
         text: one or more statements, as a person sent them.
         harmless: functions of pg_catalog of which every overload is immutable or stable.
-        reads: nothing is to be written: see `reading`. No text is plain then.
+        reads: nothing is to be written: see `read_only`. No text is plain then.
         weight: how many texts its shape stands for, 0: it needs none.
     """
     try:
@@ -255,8 +255,8 @@ def thorough(
 
 
 def _for_readers(verdict: Verdict, tree: list[dict[str, Any]], harmless: frozenset[str]) -> Verdict:
-    refusal = reading.refusal(tree, harmless) or verdict.refusal
-    return replace(verdict, refusal=refusal, ends=reading.may_end(tree), plain=False)
+    refusal = read_only.refusal(tree, harmless) or verdict.refusal
+    return replace(verdict, refusal=refusal, ends=read_only.may_end(tree), plain=False)
 
 
 def _tree(parsed: str) -> list[dict[str, Any]] | None:

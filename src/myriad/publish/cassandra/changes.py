@@ -10,7 +10,7 @@ from myriad.control.connection import control_database
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, Unsupported, UsageError
-from myriad.publish import remembered
+from myriad.publish import recipe_record
 from myriad.publish.cassandra import describing, record, runs, versions
 from myriad.publish.cassandra.undo import Returning
 from myriad.publish.cassandra.versions import Versions
@@ -112,7 +112,7 @@ class CassandraChanges:
                 raise PublishError(
                     f"{dataset}.{name} is not there in Cassandra", hint="Publish it again."
                 )
-            remembered.settle(self.server, self.database)  # what is noted is older than this
+            recipe_record.settle(self.server, self.database)  # what is noted is older than this
             describing.describe(one.session, one.record, one.keyspace, name, text)
 
 

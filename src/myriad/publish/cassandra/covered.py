@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from myriad.cql.bulk.encode import wire
 from myriad.publish.cassandra.look import kinds
-from myriad.publish.cassandra.prepared import Prepared
+from myriad.publish.cassandra.prepared_table import Prepared
 
 NEW, OLD = "new_keys", "old_keys"  # beside the rows in the spool
 

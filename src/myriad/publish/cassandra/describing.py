@@ -4,7 +4,7 @@ from myriad import named_sql
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.errors import EngineError
-from myriad.publish import remembered
+from myriad.publish import recipe_record
 from myriad.publish.cassandra.record import Record
 from myriad.publish.comments import comment
 
@@ -40,8 +40,8 @@ def describe(session: Session, record: Record, keyspace: str, name: str, text: s
     with record.connection.transaction():
         query(record.connection, "describe", keyspace=keyspace, name=name, text=text or None)
         if place is not None:
-            said = remembered.one(record.connection, place[:2], name).describing({"": text})
-            remembered.write(record.connection, place[:2], name, said.as_data())
+            said = recipe_record.one(record.connection, place[:2], name).describing({"": text})
+            recipe_record.write(record.connection, place[:2], name, said.as_data())
     _say(session, keyspace, name, "")
     freshen(session, record, keyspace, name)
 

@@ -12,7 +12,7 @@ from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
 from myriad.model import TEXT, Column, Key, Kind, Order, Type
 from myriad.publish import lasting
-from myriad.publish.difference import of_columns
+from myriad.publish.column_changes import of_columns
 
 _COLUMNS = (
     "SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns"

@@ -23,7 +23,7 @@ from myriad.publish.cassandra import (
 )
 from myriad.publish.cassandra.loading import Loading, is_interruption
 from myriad.publish.cassandra.look.spool import Spool
-from myriad.publish.cassandra.prepared import Prepared
+from myriad.publish.cassandra.prepared_table import Prepared
 from myriad.publish.cassandra.preparing import Preparing
 from myriad.publish.cassandra.record import Load, Publication, Record
 from myriad.publish.cassandra.showing import Showing

@@ -20,7 +20,7 @@ from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
 from myriad.publish.cassandra import existing, keyspaces, switch
 from myriad.publish.cassandra.look import kinds
-from myriad.publish.cassandra.prepared import Prepared, identity
+from myriad.publish.cassandra.prepared_table import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record
 from myriad.publish.options import Options, Progress, Step
 

@@ -12,7 +12,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.errors import KeyRefused
 from myriad.publish.cassandra.look.kinds import CqlColumn
 from myriad.publish.cassandra.look.proof import Proof
-from myriad.publish.cassandra.prepared import Prepared
+from myriad.publish.cassandra.prepared_table import Prepared
 from myriad.publish.cassandra.switch import SLOW
 
 

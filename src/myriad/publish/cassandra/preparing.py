@@ -26,7 +26,7 @@ from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.look import kinds, proof, suggest
 from myriad.publish.cassandra.look.proof import Proof
 from myriad.publish.cassandra.look.spool import Spool
-from myriad.publish.cassandra.prepared import Prepared, identity
+from myriad.publish.cassandra.prepared_table import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change, Difference, Shape

@@ -17,7 +17,7 @@ from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.model import Reject
-from myriad.publish import remembered
+from myriad.publish import recipe_record
 from myriad.publish.cassandra import runs
 from myriad.publish.options import PUBLISH_AGAIN
 from myriad.publish.report import TableReport
@@ -288,7 +288,7 @@ class Record:
         """Write the recipe of what is published, and take from it what the table is."""
         recipe, place = made.report.get("recipe", {}), self.keyspace(keyspace)
         if place is not None:
-            remembered.write(self._connection, place[:2], name, recipe, began)
+            recipe_record.write(self._connection, place[:2], name, recipe, began)
         if recipe.get("description"):
             values = {"keyspace": keyspace, "name": name, "text": recipe["description"]}
             self._connection.execute(_SQL["take_description"], values)

@@ -9,7 +9,7 @@ from myriad.engines.cassandra import swap
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
-from myriad.publish.cassandra import describing, existing, shown, switch
+from myriad.publish.cassandra import count_proof, describing, existing, switch
 from myriad.publish.cassandra.record import STAGING, Load, Publication, Record
 from myriad.publish.cassandra.switch import Left, Plan, Taken
 
@@ -87,7 +87,7 @@ class Showing:
             self._give_up(plan, load)
             raise
         try:
-            notes += shown.prove(self.cluster, self.session, plan, load)
+            notes += count_proof.prove(self.cluster, self.session, plan, load)
         except PublishError:
             self.record.unproven(self.keyspace, name)
             raise
@@ -100,14 +100,14 @@ class Showing:
         plan = switch.plan_from(load.plan)
         place, notes = (self.cluster, self.session), list[str]()
         if load.state != "unproven":  # else the rows that stay are counted already
-            load = replace(load, ranges=shown.expected(self.cluster, plan, load))
+            load = replace(load, ranges=count_proof.expected(self.cluster, plan, load))
         try:
             switch.prepare(*place, plan, load.staged, load.stamp, left)
         except Taken:
             self._give_up(plan, load)
             raise
         except FromTheFuture:
-            rows = shown.future(self.session, plan, switch.latest())
+            rows = count_proof.future(self.session, plan, switch.latest())
             what = f"rows, such as {rows}, with" if rows else "deletions with"
             notes = [f"{plan.name} had {what} {NOT_REPLACED}"]
             plan = plan.remade()

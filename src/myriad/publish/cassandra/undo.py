@@ -16,7 +16,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import Kept, with_all_nodes
 from myriad.engines.postgres import databases
 from myriad.errors import PublishError, SchemaRefused, WouldBeLost
-from myriad.publish import recipes, remembered
+from myriad.publish import recipe_record, recipes
 from myriad.publish.cassandra import describing, existing, switch
 from myriad.publish.cassandra.record import Record
 from myriad.publish.cassandra.switch import Plan
@@ -260,7 +260,7 @@ class Returning:
         run = back.version["back"].get("run")
         dataset = self.record.keyspace(self.keyspace)
         if dataset is not None:
-            remembered.settle(self.versions.server, dataset[0])  # what is noted is older
+            recipe_record.settle(self.versions.server, dataset[0])  # what is noted is older
         with self.record.connection.transaction():
             back.notes += self._recipe_back(back.version)
             self.versions.query("returned", table_id=plan.table_id, run=run, **place)
@@ -274,11 +274,11 @@ class Returning:
         place = self.record.keyspace(self.keyspace)
         if shown is None or place is None:
             return []
-        now = remembered.one(self.record.connection, place[:2], self.name)
+        now = recipe_record.one(self.record.connection, place[:2], self.name)
         recipe = recipes.going_back(now, shown.report, goal["published"]["report"])
         if recipe is None:
             return []
-        remembered.write(self.record.connection, place[:2], self.name, recipe.as_data())
+        recipe_record.write(self.record.connection, place[:2], self.name, recipe.as_data())
         return recipes.going_back_notes(now, recipe)
 
     def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
@@ -359,7 +359,7 @@ class Returning:
         switch.drop(self.session, self.keyspace, self.name)
         with self.record.connection.transaction():
             if forget and place is not None:
-                remembered.write(self.record.connection, place[:2], self.name, {})
+                recipe_record.write(self.record.connection, place[:2], self.name, {})
             if purge:
                 self.versions.query("purge", **self._place)
                 describing.forget(self.record, self.keyspace, self.name)

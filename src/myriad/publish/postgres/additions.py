@@ -16,7 +16,7 @@ from myriad.publish.contract import Change
 from myriad.publish.keeping import Keeping
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
-from myriad.publish.postgres import adding, ddl, existing, rebuilding, record, shapes, versions
+from myriad.publish.postgres import ddl, existing, matching, rebuilding, record, shapes, versions
 from myriad.publish.postgres.existing import Existing
 from myriad.publish.postgres.loading import Loaded, Loader
 from myriad.publish.postgres.patience import Patience
@@ -51,13 +51,13 @@ class Additions:
             self._made[target.name] = made
             rows, report = record.last(self.connection, self.dataset, target.name)
         self._reports[target.name] = report
-        adding.refuse_misfit(there, target, full)
+        matching.refuse_misfit(there, target, full)
         held = self.checks.terms(target)
         target.holds = True
-        types = adding.types(there) | shapes.types(there, report)
+        types = matching.types(there) | shapes.types(there, report)
         target.keep(there.key, types, strict=not held.permits(Change.TYPES))
         self.checks.begin(target, shapes.of_there(there, rows))
-        self.checks.note(target, adding.differences(there, target, held))
+        self.checks.note(target, matching.differences(there, target, held))
         if self.options.merge:
             self._refuse_obstacles(target, there)
             refuse_no_key(target)
@@ -84,7 +84,7 @@ class Additions:
                 loaded = loader.append(target, there)
                 self._known(target, loaded.prints)
                 return loaded
-            except adding.Grows:
+            except matching.Grows:
                 self._refuse_obstacles(target, there)
             except KeyRefused:
                 if not self.options.again:
@@ -103,13 +103,13 @@ class Additions:
         target, there = job.target, job.there
         rows = job.read()
         held = self.checks.terms(target)
-        self.checks.note(target, adding.asked(there, target, held))
+        self.checks.note(target, matching.asked(there, target, held))
         self.checks.settle()
         job.hold()
         counts = job.count(rows)
         if self.options.merge:
             self._hold(target, counts)
-            if counts.merged.nothing and not adding.grown(there, target):
+            if counts.merged.nothing and not matching.grown(there, target):
                 return Loaded(rows, job.loader.mark(), None, merged=counts.merged, held=0)
         loaded = job.make(rows)
         loaded.merged = counts.merged if self.options.merge else None
@@ -147,16 +147,16 @@ class Additions:
     def _known(self, target: Target, prints: Sequence[str]) -> None:
         """Raise ContractRefused for what was added before, unless that is wanted."""
         if not self.options.again:
-            adding.refuse_again(self._reports[target.name], target, prints)
+            matching.refuse_again(self._reports[target.name], target, prints)
 
     def tell(self, table: TableReport, target: Target, there: Existing, loaded: Loaded) -> None:
         """Write down what was added, and how the table changed."""
         before = self._reports[target.name]
         table.merged = loaded.merged
         table.grown.rows = loaded.merged.grown if loaded.merged else loaded.rows
-        table.grown.contents = adding.remembered(before, loaded.prints)
-        table.difference = adding.difference(there, target)
-        table.notes += adding.notes(there, target)
+        table.grown.contents = matching.remembered(before, loaded.prints)
+        table.difference = matching.difference(there, target)
+        table.notes += matching.notes(there, target)
         place, shape = loaded.replacement, self.checks.there(target)
         if place is not None and shape is not None:
             emptied = shapes.emptied(self.connection, place, shape)

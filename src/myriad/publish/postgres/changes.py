@@ -13,7 +13,7 @@ from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
-from myriad.publish import naming, recipes, remembered
+from myriad.publish import naming, recipe_record, recipes
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.options import Progress, silent
@@ -24,14 +24,14 @@ from myriad.publish.postgres import (
     record,
     renaming,
     runs,
-    states,
+    version_choice,
     versions,
 )
 from myriad.publish.postgres.claims import claim
 from myriad.publish.postgres.patience import Patience
-from myriad.publish.postgres.states import State
 from myriad.publish.postgres.undo import Back, Undo
 from myriad.publish.postgres.unpublish import Removal
+from myriad.publish.postgres.version_choice import State
 from myriad.settings import Settings
 
 _Chosen = tuple[list[State], list[str]]  # versions to show, and tables to take away
@@ -89,7 +89,7 @@ class Changes:
     def goals(self, table: str, to: int | None) -> list[State]:
         """Return the versions that `undo` would show; raises PublishError if there is none."""
         with self._opened() as connection:
-            return states.chosen(connection, *self._place(connection, table), to)
+            return version_choice.chosen(connection, *self._place(connection, table), to)
 
     def undo(
         self,
@@ -109,7 +109,7 @@ class Changes:
             dataset, name = self._place(connection, table)
 
             def choose() -> _Chosen:
-                return states.chosen(connection, dataset, name, to), []
+                return version_choice.chosen(connection, dataset, name, to), []
 
             noted = Run(dataset, "undo")
             noted.id = run or noted.id
@@ -122,7 +122,7 @@ class Changes:
         Raises PublishError and its kinds, psycopg.Error.
         """
         with self._opened() as connection:
-            found = states.query(connection, "run", run=run)
+            found = version_choice.query(connection, "run", run=run)
             if not found:
                 raise PublishError(
                     f"there is no run {run} in {self.database} whose tables could go back",
@@ -131,7 +131,7 @@ class Changes:
             dataset = found[0]["dataset"]
 
             def choose() -> _Chosen:
-                return states.before_run(connection, dataset, run)
+                return version_choice.before_run(connection, dataset, run)
 
             return self._undo(connection, Run(dataset, "undo"), choose, for_good=for_good)
 
@@ -153,13 +153,13 @@ class Changes:
             keeping = Keeping.of(self.settings, self.folder)
             place = connection, run.dataset, self._patience
             undo = Undo(*place, keeping, run, for_good=for_good)
-            known = remembered.of_dataset(self.server, self.database, run.dataset)
+            known = recipe_record.of_dataset(self.server, self.database, run.dataset)
             backs = undo.go(goals, gone)
             self._recipes_back(connection, run.dataset, known, backs)
             report["rows"] = sum(back.state.rows for back in backs)
             report["tables"] = [back.as_data() for back in backs]
             report["gone"] = gone
-        remembered.settle(self.server, self.database)
+        recipe_record.settle(self.server, self.database)
         return report
 
     @staticmethod
@@ -174,7 +174,7 @@ class Changes:
             now = known.get(back.state.name, recipes.Recipe())
             recipe = recipes.going_back(now, back.shown, back.state.report)
             if recipe is not None:
-                remembered.note(connection, dataset, {back.state.name: recipe})
+                recipe_record.note(connection, dataset, {back.state.name: recipe})
                 back.notes += recipes.going_back_notes(now, recipe)
 
     def diff(self, table: str, first: int | None, second: int | None) -> dict[str, Any]:
@@ -213,8 +213,8 @@ class Changes:
                     {"table": name, "version": number} for name, number in kept.items()
                 ]
                 if purge:
-                    remembered.note(connection, place, dict.fromkeys(names, recipes.Recipe()))
-        remembered.settle(self.server, self.database)
+                    recipe_record.note(connection, place, dict.fromkeys(names, recipes.Recipe()))
+        recipe_record.settle(self.server, self.database)
         return report
 
     def meant(self, tables: Sequence[str], dataset: str | None) -> tuple[str, list[str]]:
@@ -263,12 +263,12 @@ class Changes:
                 renaming.rename(connection, dataset, (name, new), self._patience)
                 run.tables = [new]  # as all that was done to it before
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
-                remembered.note(connection, dataset, {new: recipe, name: recipes.Recipe()})
-        remembered.settle(self.server, self.database)
+                recipe_record.note(connection, dataset, {new: recipe, name: recipes.Recipe()})
+        recipe_record.settle(self.server, self.database)
         return report
 
     def _recipe(self, dataset: str, name: str) -> recipes.Recipe:
-        found = remembered.of_dataset(self.server, self.database, dataset)
+        found = recipe_record.of_dataset(self.server, self.database, dataset)
         return found.get(name, recipes.Recipe())
 
     def describe(self, target: str, text: str) -> dict[str, Any]:
@@ -282,8 +282,8 @@ class Changes:
                 claim(connection, dataset, [name])
                 said = self._recipe(dataset, name).describing({column: text})
                 describing.describe(connection, dataset, name, column, text)
-                remembered.note(connection, dataset, {name: said})
-            remembered.settle(self.server, self.database)
+                recipe_record.note(connection, dataset, {name: said})
+            recipe_record.settle(self.server, self.database)
             return {"dataset": dataset, "table": name, "column": column or None, "text": text}
 
     def descriptions(self, dataset: str, name: str) -> dict[str, str]:

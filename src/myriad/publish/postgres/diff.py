@@ -11,9 +11,9 @@ from psycopg.rows import dict_row
 
 from myriad.errors import PublishError
 from myriad.model import Kind
-from myriad.publish.difference import of_columns
-from myriad.publish.postgres import ddl, existing, states, versions
-from myriad.publish.postgres.states import State
+from myriad.publish.column_changes import of_columns
+from myriad.publish.postgres import ddl, existing, version_choice, versions
+from myriad.publish.postgres.version_choice import State
 
 MOST_VALUE = 200  # characters of a value in an example
 MEMORY_MB = 64
@@ -35,7 +35,7 @@ def diff(
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute(f"SET LOCAL work_mem = '{MEMORY_MB}MB'")
-        there = states.states(connection, dataset, name).get(name, [])
+        there = version_choice.states(connection, dataset, name).get(name, [])
         before, after = _chosen(there, f"{dataset}.{name}", numbers)
         return Diff(connection, dataset, before, after).as_data()
 
@@ -43,7 +43,7 @@ def diff(
 def _chosen(
     there: list[State], name: str, numbers: tuple[int | None, int | None]
 ) -> tuple[State, State]:
-    now = states.shown(there)
+    now = version_choice.shown(there)
     after = numbers[1] if numbers[1] is not None else now
     before = numbers[0]
     if before is None:

@@ -10,7 +10,7 @@ from myriad import named_sql
 from myriad.errors import SchemaRefused
 from myriad.model import Kind, Table, Type
 from myriad.publish import lasting
-from myriad.publish.difference import of_columns
+from myriad.publish.column_changes import of_columns
 
 query = named_sql.load("myriad.publish.postgres", "existing.sql").query
 SHOWN = 5

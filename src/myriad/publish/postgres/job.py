@@ -16,10 +16,10 @@ from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
 from myriad.publish.options import PUBLISH_AGAIN, Step
 from myriad.publish.postgres import (
-    adding,
     ddl,
     existing,
     loading,
+    matching,
     rebuilding,
     record,
     runs,
@@ -231,7 +231,7 @@ class Job:
         if there is not None:
             table.action = self._action
             if self.options.adds:
-                table.difference = adding.difference(there, target)
+                table.difference = matching.difference(there, target)
             else:
                 table.difference = existing.difference(there, target.table)
         return table

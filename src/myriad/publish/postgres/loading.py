@@ -14,7 +14,7 @@ from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
-from myriad.publish.postgres import adding, carried, copy, ddl
+from myriad.publish.postgres import carried, copy, ddl, matching
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.rejects import Rejects
@@ -132,9 +132,9 @@ class Loader:
         columns = [column.name for column in target.table.columns]
 
         def attempt(source: reading.Reading) -> int:
-            adding.settle(there, target)
-            if adding.grown(there, target):
-                raise adding.Grows
+            matching.settle(there, target)
+            if matching.grown(there, target):
+                raise matching.Grows
             types = [column.type for column in target.table.columns]
             return self.copy(source, name, columns, types, freeze=False)
 
@@ -142,7 +142,7 @@ class Loader:
         try:
             rows, xid, prints = self.retrying(target, attempt, fixed=True)
             return Loaded(rows, xid, None, prints=prints)
-        except adding.Grows:
+        except matching.Grows:
             self.rejects.restart(before)
             raise
         except psycopg.errors.UniqueViolation as error:

@@ -16,7 +16,7 @@ from myriad.errors import PublishError, SchemaRefused
 from myriad.model import TEXT, Column, Kind, Table
 from myriad.publish import reading
 from myriad.publish.plan import Target
-from myriad.publish.postgres import adding, carried, copy, ddl, existing, states, versions
+from myriad.publish.postgres import carried, copy, ddl, existing, matching, version_choice, versions
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.loading import Loaded, Loader
 from myriad.publish.postgres.patience import READERS, WRITERS, Patience
@@ -69,7 +69,7 @@ class Rebuild:
     @cached_property
     def _columns(self) -> list[str]:
         """The columns of the new table that can be filled."""
-        rows = states.query(self._writer, "columns", oid=self.there.oid)
+        rows = version_choice.query(self._writer, "columns", oid=self.there.oid)
         there = [row["name"] for row in rows]
         return [*there, *(name for name in self._grown if name not in self._known)]
 
@@ -79,7 +79,7 @@ class Rebuild:
 
     @cached_property
     def _grown(self) -> dict[str, str]:
-        return adding.grown(self.there, self.target)
+        return matching.grown(self.there, self.target)
 
     def read(self) -> int:
         """Load the source into the temporary table, and prove its key; return how many rows.
@@ -89,7 +89,7 @@ class Rebuild:
         beside = replace(self.loader, connection=self.reader, mark=lambda: 0)
 
         def attempt(source: reading.Reading) -> int:
-            adding.settle(self.there, self.target)
+            matching.settle(self.there, self.target)
             self.reader.execute(self._source_table())
             types = [column.type for column in self.target.table.columns]
             return beside.copy(source, SOURCE, self._given, types, freeze=False)
@@ -105,7 +105,7 @@ class Rebuild:
 
     def _source_table(self) -> sql.Composed:
         """CREATE TABLE with the types, and collations, that the new table will have."""
-        grown = adding.grown(self.there, self.target)
+        grown = matching.grown(self.there, self.target)
         columns = []
         for name in self._given:
             own = sql.SQL("o.{}").format(sql.Identifier(name))

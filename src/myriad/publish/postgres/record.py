@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from myriad import named_sql
 from myriad.migrations.migrations import RECORD
-from myriad.publish import remembered
+from myriad.publish import recipe_record
 from myriad.publish.postgres import describing, versions
 from myriad.publish.report import Report
 
@@ -60,7 +60,7 @@ def save(
 ) -> None:
     """Write down a publish that is about to be committed, in the same transaction."""
     recipes = {table.table.name: table.recipe for table in report.tables}
-    remembered.note(connection, report.dataset, recipes)
+    recipe_record.note(connection, report.dataset, recipes)
     for table in report.tables:
         name = table.table.name
         adds = table.action in ("appended", "merged")

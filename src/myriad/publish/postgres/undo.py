@@ -19,14 +19,14 @@ from myriad.publish.postgres import (
     existing,
     record,
     runs,
-    states,
+    version_choice,
     versions,
 )
 from myriad.publish.postgres.existing import Existing
 from myriad.publish.postgres.patience import Patience
-from myriad.publish.postgres.states import State, query
 from myriad.publish.postgres.swap import Replacement, let_go, refer_again, swap
 from myriad.publish.postgres.unpublish import Removal, forget
+from myriad.publish.postgres.version_choice import State, query
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Undo:
 
     def _look(self, state: State) -> Back:
         """Look at what is shown; raises SchemaRefused if it must not be touched."""
-        there = states.states(self.connection, self.dataset, state.name)[state.name]
+        there = version_choice.states(self.connection, self.dataset, state.name)[state.name]
         others = [
             each for each in there if each.relation == state.relation and each.turn != state.turn
         ]
@@ -141,7 +141,7 @@ class Undo:
                 hint="Rename or drop it first; what was published stays as it is.",
             )
         existing.refuse_obstacles(self.connection, full, present.oid, made)
-        number = states.shown(there)
+        number = version_choice.shown(there)
         shown = next((each.report for each in there if each.number == number), {})
         return Back(state, others, present, number, made, shown=shown)
 

@@ -34,7 +34,7 @@ from myriad.sources.csv.dialect import detect
 from myriad.sources.csv.first import line_of
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
-from myriad.sources.typing import duck, text, text_sql
+from myriad.sources.typing import casts, duck, text_columns
 from myriad.sources.typing.batches import has_nul
 from myriad.sources.typing.sql import literal
 from myriad.wording import number_of
@@ -106,8 +106,8 @@ class CsvSource(TableSource):
             if OUT_OF_MEMORY in str(error):
                 raise
             # Not even the sample can be read: the careful path can, or says why.
-            self._candidates = [text_sql.ALL_TESTS] * len(self._names)
-            self._believe([text.Finding(TEXT, "text", text_sql.ALL_TESTS)] * len(self._names))
+            self._candidates = [casts.ALL_TESTS] * len(self._names)
+            self._believe([text_columns.Finding(TEXT, "text", casts.ALL_TESTS)] * len(self._names))
             self._become_careful()
             self.prove()
 
@@ -176,7 +176,7 @@ class CsvSource(TableSource):
             *extra,
         )
         read = f"read_csv({literal(str(path))}, {', '.join(settings)})"
-        return text_sql.undumped(self._names, read) if self._dialect.dump else read
+        return casts.undumped(self._names, read) if self._dialect.dump else read
 
     def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
         line, said = partial(line_of, self._path, self._dialect), self._options.said
@@ -184,10 +184,10 @@ class CsvSource(TableSource):
         if among is not None:
             known = zip(among, self._findings, strict=True)
             tests = [None if finding.settled else each for each, finding in known]
-        found = text.guess(self._con, relation, self._names, tests, line, said)
+        found = text_columns.guess(self._con, relation, self._names, tests, line, said)
         self._believe(found)
 
-    def _believe(self, findings: Sequence[text.Finding]) -> None:
+    def _believe(self, findings: Sequence[text_columns.Finding]) -> None:
         self._findings = list(findings)
         columns = tuple(
             Column(name, name, f.type, f.why, places=f.places, forms=f.forms)
@@ -254,7 +254,7 @@ class CsvSource(TableSource):
             for name, finding, kind in zip(self._names, self._findings, types, strict=True)
             if kind != TEXT
         }
-        return text_sql.values(self._names, types, text_sql.without(nulls, relation), *more)
+        return casts.values(self._names, types, casts.without(nulls, relation), *more)
 
     def _read_fast(
         self, types: Sequence[Type], reject: RejectSink | None

@@ -13,7 +13,7 @@ import pyarrow as pa
 from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, TEXT, Kind, Type
 from myriad.sources.base import arrow_type
 from myriad.sources.jsonl.records import CONSTANTS, Number
-from myriad.sources.typing import text_sql
+from myriad.sources.typing import casts
 from myriad.sources.typing.values import Encoded, Encoder
 from myriad.wording import number_of
 
@@ -179,13 +179,13 @@ def is_double(value: str) -> bool:
     if value in CONSTANTS:
         return True
     number = float(value)
-    if number != 0 and len(value) <= text_sql.DOUBLE_DIGITS and math.isfinite(number):
+    if number != 0 and len(value) <= casts.DOUBLE_DIGITS and math.isfinite(number):
         return True
     mantissa = value.lower().partition("e")[0].replace("-", "").replace(".", "").lstrip("0")
     return (
         math.isfinite(number)
         and (number != 0 or not mantissa)
-        and len(mantissa) <= text_sql.DOUBLE_DIGITS
+        and len(mantissa) <= casts.DOUBLE_DIGITS
     )
 
 

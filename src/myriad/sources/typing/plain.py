@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 
 from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, Kind, Type
+from myriad.sources.typing.casts import ALL_TESTS, TESTS
 from myriad.sources.typing.sql import quoted
-from myriad.sources.typing.text_sql import ALL_TESTS, TESTS
 
 # A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.
 MOST_BIGINTS = 900

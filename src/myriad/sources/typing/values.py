@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from myriad.model import TEXT, Kind, Type
 from myriad.sources.base import Workspace, arrow_type
-from myriad.sources.typing import duck, text_sql
+from myriad.sources.typing import casts, duck
 
 # Classes of values that Arrow takes for a kind as they are; Arrow itself refuses overflow.
 # (It does not refuse fractions: 1.5 would become 1, so a float never goes to an integer here.)
@@ -113,7 +113,7 @@ class Encoder:
         at_once = _calendar(array, kind)
         if at_once is not None:
             return Encoded(at_once)
-        value, test = text_sql.cast("v", kind), text_sql.mismatch("v", kind)
+        value, test = casts.cast("v", kind), casts.mismatch("v", kind)
         query = f"SELECT {value} AS v, {test} AS wrong FROM b"
         values, wrong = self._ask(query, v=array)
         made = values.cast(arrow_type(kind))
@@ -129,7 +129,7 @@ class Encoder:
         asked = list(kinds)
         if not asked or array.null_count == len(array):
             return {}
-        tests = (text_sql.mismatch("v", kind) for kind in asked)
+        tests = (casts.mismatch("v", kind) for kind in asked)
         counted = (f"count_if({test}), min(CASE WHEN {test} THEN n END)" for test in tests)
         places = pa.array(range(len(array)), pa.int64())
         found = self._ask(f"SELECT {', '.join(counted)} FROM b", v=array, n=places)

@@ -9,11 +9,11 @@ import duckdb
 from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, Kind, Type
 from myriad.sources.options import Said
 from myriad.sources.typing import amounts, calendars
+from myriad.sources.typing.all_forms import proposed
 from myriad.sources.typing.amounts import Amount
 from myriad.sources.typing.calendars import Calendar
 from myriad.sources.typing.flags import Flag
 from myriad.sources.typing.form import Form
-from myriad.sources.typing.forms import proposed
 from myriad.sources.typing.sql import literal, quoted
 from myriad.sources.typing.words import NULLS
 from myriad.wording import as_written

@@ -22,7 +22,7 @@ from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.publish import naming
 from myriad.publish.recipes import MOST_BYTES, Recipe, from_data
 
-query = named_sql.load("myriad.publish", "remembered.sql").query
+query = named_sql.load("myriad.publish", "recipe_record.sql").query
 # Somebody else may take over, or note, the same at this moment.
 BRIEFLY = "SET LOCAL lock_timeout = '5s'"
 

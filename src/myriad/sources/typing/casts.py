@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from myriad.model import Kind, Type
-from myriad.sources.typing import forms
+from myriad.sources.typing import all_forms
 from myriad.sources.typing.sql import literal, quoted
 from myriad.sources.typing.sql import matches as _matches
 
@@ -106,7 +106,7 @@ _DUCKDB = {
 
 def cast(column: str, kind: Type) -> str:
     """Return the SQL that turns text into what batches carry for `kind`; null if it cannot."""
-    form = forms.of(kind)
+    form = all_forms.of(kind)
     if form is not None:
         return form.cast(column, kind)
     match kind.kind:
@@ -132,7 +132,7 @@ def mismatch(column: str, kind: Type, value: str = "") -> str:
     """
     if kind.kind in (Kind.TEXT, Kind.BYTEA):
         return "false"
-    value, form = value or cast(column, kind), forms.of(kind)
+    value, form = value or cast(column, kind), all_forms.of(kind)
     fits = form.fits(column, kind, value) if form else _fits(column, kind, value)
     return f"({column} IS NOT NULL AND NOT {fits})"
 

@@ -8,10 +8,10 @@ import duckdb
 
 from myriad.model import TEXT, Kind, Type
 from myriad.sources.options import Said
-from myriad.sources.typing import amounts, plain, text_sql, written
+from myriad.sources.typing import amounts, casts, plain, written
+from myriad.sources.typing.casts import TESTS
 from myriad.sources.typing.form import Form
 from myriad.sources.typing.sql import quoted
-from myriad.sources.typing.text_sql import TESTS
 from myriad.sources.typing.written import Choice, Facts, Odd
 from myriad.wording import number_of
 
@@ -147,7 +147,7 @@ def _look_closer(
         odd = written.oddities(con, relation, tests, said) if tests else {}
         for look in some:
             look.odd = odd.get(look.name, look.odd)
-        rest = text_sql.without({look.name: look.odd.nulls for look in some}, relation)
+        rest = casts.without({look.name: look.odd.nulls for look in some}, relation)
         _look_without_nulls(con, rest, [look for look in some if look.odd.nulls])
         forms = {look.name: forms for look in some if (forms := _forms(look, said))}
         facts = written.look(con, rest, forms) if forms else {}
@@ -244,7 +244,7 @@ def _why_text(table: _Table, look: _Look) -> str:
 def _but(table: _Table, look: _Look, most: str, test: str) -> str:
     """Name the values that most of the others are not."""
     name = quoted(look.name)
-    relation = text_sql.without({look.name: look.odd.nulls}, table.relation)
+    relation = casts.without({look.name: look.odd.nulls}, table.relation)
     ((value, kinds),) = table.con.execute(
         f"SELECT first({name}), count(DISTINCT {name}) FROM {relation}"
         f" WHERE {name} IS NOT NULL AND NOT {test}"

@@ -11,7 +11,7 @@ import asyncpg
 from myriad.door.pool.pool import Place, Pool
 from myriad.door.server.backend import Backend
 from myriad.door.server.dial import Dial, NoServer
-from myriad.door.verdict.verdicts import Verdicts
+from myriad.door.verdict.verdict_cache import Verdicts
 from myriad.pgwire.faults import Fault, Refused
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 
 from myriad.door.cache import Cache
-from myriad.door.verdict.reader import Reader, decoded
+from myriad.door.verdict.long_texts import Reader, decoded
 from myriad.door.verdict.shape import Sampler
 from myriad.door.verdict.verdict import Verdict, analyse
 
