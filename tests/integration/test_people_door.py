@@ -220,6 +220,7 @@ def test_the_audit_comes_newest_first_of_somebody_and_since(server: Server, peop
         for number in range(6)
     ]
     with closing(as_admin(server, autocommit=True)) as connection:
+        connection.execute("DELETE FROM administration")
         for table, at, person in rows:
             connection.execute(
                 f"INSERT INTO {table} VALUES (%s, %s, 'main', '10.0.0.7', 0.5, 1, 2, '00000', 'x')",

@@ -1,6 +1,7 @@
 """Processes of programs: as whom they run, with what, and whether they still do."""
 
 import contextlib
+import getpass
 import os
 import pwd
 import resource
@@ -66,6 +67,14 @@ def _entry(look_up: Callable[[Any], pwd.struct_passwd], key: str | int) -> pwd.s
         return look_up(key)
     except KeyError:
         return None
+
+
+def account() -> str:
+    """Return the machine's user who runs this."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def own_name() -> str:

@@ -24,7 +24,8 @@ def add(register: Register, people: Sequence[NewPerson]) -> list[tuple[str, str]
         for person in people
     }
     register.refuse_taken([*known, *wanted])
-    with register.change() as connection:
+    options = [word for group in wanted for word in ("--group", group)]
+    with register.change("person add", list(known), options) as connection:
         tables.refuse_taken(connection, list(known))
         _create(register, connection, people, _stored(connection, people, known))
         groups.create(connection, groups.missing(connection, list(wanted)))
@@ -88,7 +89,8 @@ def check_login(register: Register, name: str | None, database: str) -> None:
 def remove(register: Register, names: Sequence[str]) -> None:
     """Remove people; returns when their sessions have ended. Raises PeopleError for owners."""
     some = list(dict.fromkeys(names))
-    with register.change_of("person", some) as connection:
+    with register.change("person remove", some) as connection:
+        tables.require(connection, "person", some)
         roles.refuse_owners(connection, some)
         register.refuse_owners(some)
         with roles.shut_out(register.server, some):
@@ -103,7 +105,8 @@ def set_password(register: Register, name: str, password: str | None) -> str:
     """Give somebody a new password, generated if None; return it."""
     register.check_password(password)
     chosen = passwords.generate() if password is None else password
-    with register.change_of("person", [name]) as connection:
+    with register.change("person password", [name]) as connection:
+        tables.require(connection, "person", [name])
         one = NewPerson(name, password=password)
         roles.set_password(connection, name, _stored(connection, [one], {name: chosen})[name])
     return chosen

@@ -9,6 +9,7 @@ from myriad.control import asking
 from myriad.control.connection import control_database
 from myriad.door.ledger import buckets
 from myriad.engines.postgres.base import Server
+from myriad.people import actions
 from myriad.people.tables import SQL
 
 
@@ -42,7 +43,8 @@ class Activity:
 class Ran:
     """A statement that somebody ran; `outcome` is its SQLSTATE, 00000 when it went well.
 
-    `way` is how they came in, as in `Activity`.
+    `way` is how they came in, as in `Activity`; `command`: it is a command of Myriad's that changed
+    people, groups, grants or limits, and `person` the account of the machine that ran it.
     """
 
     at: datetime
@@ -99,9 +101,9 @@ def disconnect(server: Server, names: Sequence[str]) -> int:
 
 
 def ran(server: Server, name: str | None, last: int, since: datetime | None) -> list[Ran]:
-    """Return what somebody ran, or everybody: the newest first."""
+    """Return what somebody ran and what was changed of them, or of all: the newest first."""
     with control_database(server) as connection:
-        given = {"name": name, "since": since, "last": last}
+        given = {"name": name, "since": since, "last": last, "command": actions.WAY}
         return [Ran(*row) for row in connection.execute(SQL["audit"], given)]
 
 

@@ -27,7 +27,9 @@ def grant(
 ) -> None:
     """Let a group read a dataset, or `write` in it too; the new right replaces an old one."""
     settings, place = register.settings, database or register.settings.database
-    with register.change_of("group", [group]) as connection:
+    options = [dataset, "--database", place, *(["--write"] if write else [])]
+    with register.change("grant", [group], options) as connection:
+        tables.require(connection, "group", [group])
         rights.check_database(connection, place)
         there = keyspaces(connection)
         if dataset != settings.dataset and (place, dataset) not in there:
@@ -44,7 +46,8 @@ def grant(
 def revoke(register: Register, group: str, dataset: str, database: str | None) -> None:
     """Take a group's right to a dataset, and to the database if it was the last one there."""
     place = database or register.settings.database
-    with register.change_of("group", [group]) as connection:
+    with register.change("revoke", [group], [dataset, "--database", place]) as connection:
+        tables.require(connection, "group", [group])
         deleted = connection.execute(
             "DELETE FROM public.grants WHERE (grp, database, dataset) = (%s, %s, %s)",
             [group, place, dataset],

@@ -15,7 +15,7 @@ def add(register: Register, groups: Sequence[str]) -> None:
     """Add groups."""
     names.check(groups, "group")
     register.refuse_taken(groups)
-    with register.change() as connection:
+    with register.change("group add", groups) as connection:
         tables.refuse_taken(connection, groups)
         create(connection, groups)
 
@@ -49,21 +49,24 @@ def listed(register: Register) -> list[Group]:
 
 def join(register: Register, group: str, people: Sequence[str]) -> None:
     """Put people into a group; who is in it already stays."""
-    with register.change_of("group", [group]) as connection:
+    with register.change("group join", [group, *people]) as connection:
+        tables.require(connection, "group", [group])
         tables.require(connection, "person", people)
         roles.put_into(connection, group, people)
 
 
 def leave(register: Register, group: str, people: Sequence[str]) -> None:
     """Take people out of a group; who is not in it stays out."""
-    with register.change_of("group", [group]) as connection:
+    with register.change("group leave", [group, *people]) as connection:
+        tables.require(connection, "group", [group])
         tables.require(connection, "person", people)
         roles.take_out(connection, group, people)
 
 
 def remove(register: Register, name: str) -> None:
     """Remove a group with its grants; its members stay. Raises PeopleError if it owns anything."""
-    with register.change_of("group", [name]) as connection:
+    with register.change("group remove", [name]) as connection:
+        tables.require(connection, "group", [name])
         roles.refuse_owners(connection, [name])
         roles.drop(register.server, connection, [name])
         limits.forget(connection, [name])

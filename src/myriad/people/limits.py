@@ -9,7 +9,7 @@ import psycopg
 from myriad.errors import PeopleError
 from myriad.limits import COUNTS, NAMES, merged
 from myriad.people.register import Register
-from myriad.people.tables import SQL, changing, require
+from myriad.people.tables import SQL, require
 from myriad.settings import Settings
 
 MOST = 10**9  # as settings have it
@@ -112,7 +112,7 @@ def set_people(
 ) -> None:
     """Set limits of people; see `change`. Raises PeopleError."""
     check(limits)
-    with changing(register.server) as connection:
+    with register.change_here("person limit", names, _options(limits, reset=reset)) as connection:
         require(connection, "person", names)
         change(connection, names, limits, reset=reset)
 
@@ -136,11 +136,20 @@ def set_group(
     check(limits)
     if pool not in (None, *POOLS):
         raise PeopleError(f"no way to pool: {pool!r}", hint="transaction or session.")
-    with changing(register.server) as connection:
+    options = _options(limits, reset=reset) + (["--pool", pool] if pool else [])
+    with register.change_here("group limit", [group], options) as connection:
         require(connection, "group", [group])
         change(connection, [group], limits, reset=reset)
         if pool:
             connection.execute("UPDATE public.grp SET pool = %s WHERE name = %s", [pool, group])
+
+
+def _options(limits: Mapping[str, float | None], *, reset: bool) -> list[str]:
+    """Return how a command says these; None, which no option says, as `default`."""
+    words = ["--reset"] if reset else []
+    for name, value in limits.items():
+        words += [f"--{name.replace('_', '-')}", "default" if value is None else f"{value:g}"]
+    return words
 
 
 def group(register: Register, name: str) -> tuple[LimitInForce, ...]:

@@ -156,7 +156,11 @@ class People:
         Raises NotRunning without a door.
         """
         accounts.require(self._register, names)
-        return activity.stop(self._register.server, names) if names else 0
+        if not names:
+            return 0
+        stopped = activity.stop(self._register.server, names)
+        self._register.note("people stop", names)
+        return stopped
 
     def disconnect(self, names: Sequence[str]) -> int:
         """End people's sessions, also those idle in a transaction; return how many that were.
@@ -164,12 +168,19 @@ class People:
         They may come again. Raises NotRunning without a door.
         """
         accounts.require(self._register, names)
-        return activity.disconnect(self._register.server, names) if names else 0
+        if not names:
+            return 0
+        ended = activity.disconnect(self._register.server, names)
+        self._register.note("people stop", names, ["--disconnect"])
+        return ended
 
     def audit(
         self, name: str | None = None, *, last: int = 50, since: datetime | None = None
     ) -> list[Ran]:
-        """Return the last statements of everybody, or of one name (also removed), newest first."""
+        """Return the last statements of everybody, or of one name (also removed), newest first.
+
+        And what commands of Myriad's changed of people, groups, grants and limits, or of that name.
+        """
         return activity.ran(self._register.server, name, last, since)
 
     def statements(self, *, last: int = 20, since: datetime | None = None) -> list[Statements]:

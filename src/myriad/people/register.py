@@ -9,7 +9,7 @@ import psycopg
 from myriad.control.connection import control_database
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import passwords, tables
+from myriad.people import actions, passwords, tables
 from myriad.people.cassandra import sync
 from myriad.settings import Settings
 
@@ -39,18 +39,30 @@ class Register:
         return control_database(self.server)
 
     @contextmanager
-    def change(self) -> Iterator[psycopg.Connection]:
-        """Enter as `tables.changing`; Cassandra follows when it is committed."""
-        with tables.changing(self.server) as connection:
+    def change(
+        self, command: str, names: Sequence[str], options: Sequence[str] = ()
+    ) -> Iterator[psycopg.Connection]:
+        """Enter as `change_here`; Cassandra follows when it is committed."""
+        with self.change_here(command, names, options) as connection:
             yield connection
         self.follow()
 
     @contextmanager
-    def change_of(self, what: str, names: Sequence[str]) -> Iterator[psycopg.Connection]:
-        """As `change`; raises PeopleError if one of `names` is no `what` (`person` or `group`)."""
-        with self.change() as connection:
-            tables.require(connection, what, names)
+    def change_here(
+        self, command: str, names: Sequence[str], options: Sequence[str] = ()
+    ) -> Iterator[psycopg.Connection]:
+        """Enter to change what stands of `names`, and note that; see `actions.note`.
+
+        Nobody else changes anything meanwhile.
+        """
+        with tables.changing(self.server) as connection:
+            actions.note(connection, command, names, options)
             yield connection
+
+    def note(self, command: str, names: Sequence[str], options: Sequence[str] = ()) -> None:
+        """Note what was done to people that changed nothing of what stands here."""
+        with self.read() as connection:
+            actions.note(connection, command, names, options)
 
     def follow(self) -> None:
         """Make Cassandra equal to what stands here; `behind` says if it is not."""

@@ -161,10 +161,25 @@ JOIN public.grp ON grp.name = g.rolname
 WHERE m.rolname = %(name)s
 ORDER BY 1;
 
+-- name: note
+INSERT INTO public.administration (account, statement, names)
+VALUES (%(account)s, %(statement)s, %(names)s);
+
+-- name: forget_notes
+-- All but the newest 100,000.
+DELETE FROM public.administration
+WHERE at < (SELECT at FROM public.administration ORDER BY at DESC OFFSET 100000 LIMIT 1);
+
 -- name: audit
+-- What people ran, and what was changed of them by commands: those are about whom they name.
 SELECT at, person, database, address, way, seconds, rows, bytes, outcome, statement
 FROM public.audit
 WHERE (%(name)s::text IS NULL OR person = %(name)s)
+  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+UNION ALL
+SELECT at, account, '', 'local', %(command)s, 0, 0, 0, '00000', statement
+FROM public.administration
+WHERE (%(name)s::text IS NULL OR %(name)s = ANY(names))
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
 ORDER BY at DESC
 LIMIT %(last)s;

@@ -1,7 +1,5 @@
 """A run that changed tables, or tried to, as the history tells of it in either engine."""
 
-import getpass
-import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,16 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from myriad.errors import ContractRefused, WouldBeLost
+from myriad.machine.process import account
 
 MOST_ERROR = 2000  # characters of an error that are kept
-
-
-def account() -> str:
-    """Return the machine's user who runs this."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        return str(os.getuid())
 
 
 @dataclass
