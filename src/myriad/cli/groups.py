@@ -1,5 +1,6 @@
 """`myriad group`, `grant`, `revoke`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -8,7 +9,15 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
+from myriad.people import Grant
 from myriad.people.limits import POOLS
+
+some_columns = click.option(
+    "--columns",
+    multiple=True,
+    metavar="C[,…]",
+    help="Only these columns of the table, to be read. May be repeated.",
+)
 
 
 @click.group("group")
@@ -38,10 +47,7 @@ def group_list(session: Session) -> None:
         (
             group.name,
             str(group.members),
-            "; ".join(
-                f"{grant.dataset} in {grant.database} ({'write' if grant.write else 'read'})"
-                for grant in group.grants
-            ),
+            "; ".join(grant.shown() for grant in group.grants),
         )
         for group in groups
     ]
@@ -111,38 +117,64 @@ def group_limit(
 
 
 @click.command("grant")
-@click.argument("group")
-@click.argument("dataset")
+@click.argument("groups", metavar="GROUP[,…]")
+@click.argument("places", metavar="DATASET[.TABLE][,…]")
 @click.option("--write", is_flag=True, help="They may also change what is in it.")
+@some_columns
 @click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
 @common
 def grant_command(
-    session: Session, *, group: str, dataset: str, write: bool, database: str | None
+    session: Session,
+    *,
+    groups: str,
+    places: str,
+    write: bool,
+    columns: tuple[str, ...],
+    database: str | None,
 ) -> None:
-    """Let the people of GROUP read DATASET, and all that is published there later."""
-    installation = session.open()
-    with changing(session, installation) as people:
-        people.grant(group, dataset, database, write=write)
-    place = database or installation.settings.database
-    right = "write" if write else "read"
-    session.done(
-        {"group": group, "dataset": dataset, "database": place, "right": right},
-        f"{group} may {right} {dataset} in {place}",
-    )
+    """Let the people of GROUP read DATASET, and all that is published there later, or one TABLE.
+
+    Several groups, datasets and tables stand with commas between them: all are granted, or none.
+    """
+    with changing(session) as people:
+        given = people.grant(groups, places, database, write=write, columns=columns)
+    session.done({"granted": [asdict(grant) for grant in given]}, "\n".join(_given(given)))
 
 
 @click.command("revoke")
-@click.argument("group")
-@click.argument("dataset")
+@click.argument("groups", metavar="GROUP[,…]")
+@click.argument("places", metavar="DATASET[.TABLE][,…]")
+@some_columns
 @click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
 @common
-def revoke_command(session: Session, *, group: str, dataset: str, database: str | None) -> None:
-    """Take from GROUP what `grant` gave."""
-    installation = session.open()
-    with changing(session, installation) as people:
-        people.revoke(group, dataset, database)
-    place = database or installation.settings.database
-    session.done(
-        {"group": group, "dataset": dataset, "database": place},
-        f"{group} has no right to {dataset} in {place} any more",
-    )
+def revoke_command(
+    session: Session,
+    *,
+    groups: str,
+    places: str,
+    columns: tuple[str, ...],
+    database: str | None,
+) -> None:
+    """Take from GROUP what `grant` gave: what stands there by another grant stays."""
+    with changing(session) as people:
+        taken = people.revoke(groups, places, database, columns=columns)
+    left = people.list_grants()
+    lines = []
+    for grant in taken:
+        still = [each.shown() for each in left if each.beside(grant)]
+        rest = f"; it still has {', '.join(still)}" if still else ""
+        lines.append(f"{grant.group} has {grant.shown()} no more{rest}")
+    session.done({"revoked": [asdict(grant) for grant in taken]}, "\n".join(lines))
+
+
+def _given(grants: Sequence[Grant]) -> list[str]:
+    """Return a line for each group and right."""
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for grant in grants:
+        columns = f"{', '.join(grant.columns)} of " if grant.columns else ""
+        right = "write" if grant.write else "read"
+        lines.setdefault((grant.group, right, columns, grant.database), []).append(grant.name)
+    return [
+        f"{group} may {right} {columns}{', '.join(names)} in {place}"
+        for (group, right, columns, place), names in lines.items()
+    ]

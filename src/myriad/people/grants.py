@@ -1,10 +1,14 @@
-"""Grants: which group may read, or write, which dataset; what they become: `postgres.rights`."""
+"""Grants: which group may read, or write, what; what they become: `postgres.rights`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, replace
 
 import psycopg
 
 from myriad.errors import PeopleError
-from myriad.people import tables
-from myriad.people.cassandra.state import keyspaces
+from myriad.people import actions, places, tables
+from myriad.people.places import Texts
 from myriad.people.postgres import rights
 from myriad.people.records import Grant
 from myriad.people.register import Register
@@ -12,71 +16,188 @@ from myriad.people.tables import SQL
 
 
 def held(connection: psycopg.Connection) -> list[Grant]:
-    """Return every grant by group, database and dataset."""
-    return [Grant(*row) for row in connection.execute(SQL["grants"])]
+    """Return every grant by group, database, dataset and table."""
+    return [
+        Grant(group, database, dataset, write, table, tuple(columns))
+        for group, database, dataset, write, table, columns in connection.execute(SQL["held"])
+    ]
 
 
 def listed(register: Register) -> list[Grant]:
-    """Return every grant by group, database and dataset."""
+    """Return every grant by group, database, dataset and table."""
     with register.read() as connection:
         return held(connection)
 
 
 def grant(
-    register: Register, group: str, dataset: str, database: str | None, *, write: bool
-) -> None:
-    """Let a group read a dataset, or `write` in it too; the new right replaces an old one."""
-    settings, place = register.settings, database or register.settings.database
-    options = [dataset, "--database", place, *(["--write"] if write else [])]
-    with register.change("grant", [group], options) as connection:
-        tables.require(connection, "group", [group])
-        rights.check_database(connection, place)
-        there = keyspaces(connection)
-        if dataset != settings.dataset and (place, dataset) not in there:
-            rights.check_dataset(register.server, place, dataset)
-        connection.execute(
-            "INSERT INTO public.grants VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (grp, database, dataset) DO UPDATE SET write = excluded.write",
-            [group, place, dataset, write],
-        )
-        rights.settle(register.server, place, dataset, {group: write})
-        rights.let_in(connection, place, group)
-
-
-def revoke(register: Register, group: str, dataset: str, database: str | None) -> None:
-    """Take a group's right to a dataset, and to the database if it was the last one there."""
+    register: Register,
+    groups: Texts,
+    texts: Texts,
+    database: str | None,
+    *,
+    write: bool,
+    columns: Texts = (),
+) -> list[Grant]:
+    """Let groups read, or `write` in, datasets and tables; a new right replaces an old one."""
     place = database or register.settings.database
-    with register.change("revoke", [group], [dataset, "--database", place]) as connection:
-        tables.require(connection, "group", [group])
-        deleted = connection.execute(
-            "DELETE FROM public.grants WHERE (grp, database, dataset) = (%s, %s, %s)",
-            [group, place, dataset],
+    if write and columns:
+        raise PeopleError(
+            "columns are granted to be read", hint="Leave --write out, or grant the whole table."
         )
-        left = [grant for grant in held(connection) if grant.group == group]
-        if not deleted.rowcount:
-            raise PeopleError(
-                f"group {group!r} has no grant of dataset {dataset!r} in database {place!r}",
-                hint=f"It has: {', '.join(grant.place() for grant in left) or 'none'}.",
-            )
+    options = [*_options(texts, place, columns), *(["--write"] if write else [])]
+    with _changed(register, "grant", groups, options) as (connection, named):
+        targets = places.targets(register, connection, place, texts, columns)
+        given = [
+            Grant(group, place, dataset, write, table, some)
+            for group in named
+            for (dataset, table), some in targets
+        ]
+        for each in given:
+            _write_down(connection, each)
+        outside = set(connection.execute(SQL["in_cassandra"], {"database": place}).fetchall())
+        new = [each for each in given if (each.dataset, each.table) not in outside]
+        with _settled(register, connection, place, _wanted(connection, given), new):
+            for group in named:
+                rights.let_in(connection, place, group)
+    return given
+
+
+def revoke(
+    register: Register,
+    groups: Texts,
+    texts: Texts,
+    database: str | None,
+    *,
+    columns: Texts = (),
+) -> list[Grant]:
+    """Take what was granted, and the database if it was the last there; return what is taken."""
+    place = database or register.settings.database
+    options = _options(texts, place, columns)
+    with _changed(register, "revoke", groups, options) as (connection, named):
+        before = held(connection)
+        taken = [each for group in named for each in places.held(before, group, place, texts)]
+        for each in taken:
+            _take(connection, each, columns)
         if place not in rights.granted_in(connection):
-            return
-        rights.settle(register.server, place, dataset, {group: None})
-        if place not in {grant.database for grant in left}:
-            rights.keep_out(connection, place, group)
+            return taken
+        left = {grant.group for grant in held(connection) if grant.database == place}
+        with _settled(register, connection, place, _wanted(connection, taken)):
+            for group in set(named) - left:
+                rights.keep_out(connection, place, group)
+    return taken
 
 
 def apply(register: Register, database: str, dataset: str) -> None:
     """Make rights in a dataset what the grants say; call it when the dataset was made."""
     with tables.changing(register.server) as connection:
-        groups = {name for name, *_ in connection.execute(SQL["groups"])}
-        wanted: dict[str, bool | None] = {
-            name: None
+        known = {name for name, *_ in connection.execute(SQL["groups"])}
+        wanted: dict[tuple[str, str], list[Grant]] = {
+            (dataset, name): []
             for name in rights.holders(register.server, database, dataset)
-            if name in groups
+            if name in known
         }
         for each in held(connection):
             if (each.database, each.dataset) == (database, dataset):
-                wanted[each.group] = each.write
-        rights.settle(register.server, database, dataset, wanted)
-        for group in (group for group, write in wanted.items() if write is not None):
-            rights.let_in(connection, database, group)
+                wanted.setdefault((dataset, each.group), []).append(each)
+        with _settled(register, connection, database, wanted):
+            for group in [group for (_, group), some in wanted.items() if some]:
+                rights.let_in(connection, database, group)
+
+
+def finish(register: Register) -> None:
+    """Make rights what the grants say where somebody was killed while they changed them."""
+    with register.read() as connection:
+        left = connection.execute(SQL["unsettled"]).fetchall()
+        there = rights.granted_in(connection)
+        for database, dataset in left:
+            if database not in there:
+                connection.execute(SQL["settled"], _values(database, [dataset]))
+    for database, dataset in left:
+        if database in there:
+            with suppress(PeopleError):  # somebody holds its tables: it is for the next
+                apply(register, database, dataset)
+
+
+@contextmanager
+def _changed(
+    register: Register, command: str, texts: Texts, options: Sequence[str]
+) -> Iterator[tuple[psycopg.Connection, list[str]]]:
+    """Enter to change what is granted to the groups that are named; note it of each."""
+    finish(register)
+    with register.read() as connection:
+        named = places.groups(connection, texts)
+    with register.change(command, named[:1], options) as connection:
+        tables.require(connection, "group", named)
+        for group in named[1:]:
+            actions.note(connection, command, [group], options)
+        yield connection, named
+
+
+def _options(texts: Texts, database: str, columns: Texts) -> list[str]:
+    """Return how a command says these."""
+    listed = [text if isinstance(text, str) else ",".join(text) for text in (texts, columns)]
+    some = ["--columns", listed[1]] if listed[1] else []
+    return [listed[0], *some, "--database", database]
+
+
+@contextmanager
+def _settled(
+    register: Register,
+    connection: psycopg.Connection,
+    database: str,
+    wanted: rights.Wanted,
+    new: Sequence[Grant] = (),
+) -> Iterator[None]:
+    """Make rights what is `wanted` when the block ends and what was written is committed.
+
+    They are in two databases: whoever is killed between both leaves word for `finish`.
+    """
+    values = _values(database, [dataset for dataset, _ in wanted])
+    with closing(register.server.connect(autocommit=True)) as beside:
+        beside.execute(SQL["begin_settling"], values)
+        written = False
+        try:
+            with rights.settled(register.server, database, wanted, new):
+                yield
+                written = True
+                connection.commit()
+        except BaseException:
+            if not written:
+                beside.execute(SQL["settled"], values)
+            raise
+        beside.execute(SQL["settled"], values)
+
+
+def _values(database: str, datasets: Sequence[str]) -> dict[str, object]:
+    return {"database": database, "datasets": list(dict.fromkeys(datasets))}
+
+
+def _write_down(connection: psycopg.Connection, grant: Grant) -> None:
+    what = "give_dataset" if grant.table is None else "give_table"
+    columns = list(grant.columns) or None
+    connection.execute(SQL[what], asdict(grant) | {"columns": columns})
+
+
+def _take(connection: psycopg.Connection, grant: Grant, columns: Texts) -> None:
+    some = places.columns(columns, grant.columns)
+    unknown = [name for name in some if name not in grant.columns]
+    if unknown:
+        raise PeopleError(
+            f"group {grant.group!r} has no grant of column {', '.join(unknown)} of {grant.name}",
+            hint=f"It may {grant.right()}; without --columns, all of that is taken.",
+        )
+    left = tuple(name for name in grant.columns if name not in some)
+    if some and left:
+        _write_down(connection, replace(grant, columns=left))
+    else:
+        what = "take_dataset" if grant.table is None else "take_table"
+        connection.execute(SQL[what], asdict(grant))
+
+
+def _wanted(connection: psycopg.Connection, changed: Sequence[Grant]) -> rights.Wanted:
+    """Return all that groups may now in the datasets of what was changed."""
+    now = held(connection)
+    return {
+        (each.dataset, each.group): [grant for grant in now if grant.beside(each)]
+        for each in changed
+    }

@@ -10,6 +10,7 @@ from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
 from myriad.people.limits import LimitInForce
+from myriad.people.places import Texts
 from myriad.people.records import Grant, Group, NewPerson, Person
 from myriad.people.register import Register
 from myriad.settings import Settings
@@ -95,22 +96,35 @@ class People:
         grouping.leave(self._register, group, names)
 
     def list_grants(self) -> list[Grant]:
-        """Return every grant by group, database and dataset."""
+        """Return every grant by group, database, dataset and table."""
         return grants.listed(self._register)
 
     def grant(
-        self, group: str, dataset: str, database: str | None = None, *, write: bool = False
-    ) -> None:
-        """Let a group read a dataset, or `write` in it too; covers tables published later.
+        self,
+        groups: Texts,
+        places: Texts,
+        database: str | None = None,
+        *,
+        write: bool = False,
+        columns: Texts = (),
+    ) -> list[Grant]:
+        """Let groups read datasets and tables (`dataset.table`), or `write` in them too.
 
-        Granted again, the new right replaces the old one. The default dataset may be granted
-        before anything is published.
+        All or nothing; returns what is granted. Several stand in a list, or with commas. A dataset
+        covers tables published later; of a table, `columns` alone may be read. Granted again, the
+        new right replaces the old one. The default dataset may be granted before anything is
+        published.
         """
-        grants.grant(self._register, group, dataset, database, write=write)
+        return grants.grant(self._register, groups, places, database, write=write, columns=columns)
 
-    def revoke(self, group: str, dataset: str, database: str | None = None) -> None:
-        """Take a group's right to a dataset, and to the database if it was the last one there."""
-        grants.revoke(self._register, group, dataset, database)
+    def revoke(
+        self, groups: Texts, places: Texts, database: str | None = None, *, columns: Texts = ()
+    ) -> list[Grant]:
+        """Take what `grant` gave, and the database if it was the last grant there.
+
+        Of a table only some `columns`, if they are named. All or nothing; returns what was granted.
+        """
+        return grants.revoke(self._register, groups, places, database, columns=columns)
 
     def set_limits(
         self, names: str | Sequence[str], limits: Mapping[str, float | None], *, reset: bool = False

@@ -33,16 +33,43 @@ class Person:
 
 @dataclass(frozen=True)
 class Grant:
-    """A group's right to a dataset: to read it, or to write in it too."""
+    """A group's right to a dataset, or to a table of it: to read it, or to write in it too.
+
+    Attributes:
+        table: None: the whole dataset, and all that is published there later.
+        columns: of the table, which alone may be read; none: all.
+    """
 
     group: str
     database: str
     dataset: str
     write: bool
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The dataset, or DATASET.TABLE."""
+        return self.dataset if self.table is None else f"{self.dataset}.{self.table}"
 
     def place(self) -> str:
         """Say where it holds."""
-        return f"{self.dataset!r} in database {self.database!r}"
+        return f"{self.name!r} in database {self.database!r}"
+
+    def right(self) -> str:
+        """Say what may be done there."""
+        if self.write:
+            return "write"
+        return f"read {', '.join(self.columns)}" if self.columns else "read"
+
+    def beside(self, other: "Grant") -> bool:
+        """Say whether it is of the same group, in the same dataset."""
+        mine = self.group, self.database, self.dataset
+        return mine == (other.group, other.database, other.dataset)
+
+    def shown(self) -> str:
+        """Say all of it but the group, for a list."""
+        return f"{self.name} in {self.database} ({self.right()})"
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,65 @@ FROM public.grp
 ORDER BY grp.name;
 
 -- name: grants
+-- Of whole datasets.
 SELECT grp, database, dataset, write FROM public.grants ORDER BY grp, database, dataset;
+
+-- name: held
+-- Of whole datasets and of tables: as records.Grant.
+SELECT grp, database, dataset, write, NULL AS name, '{}'::text[] AS columns FROM public.grants
+UNION ALL
+SELECT grp, database, dataset, write, name, coalesce(columns, '{}') FROM public.table_grant
+ORDER BY grp, database, dataset, name NULLS FIRST;
+
+-- name: give_dataset
+INSERT INTO public.grants (grp, database, dataset, write)
+VALUES (%(group)s, %(database)s, %(dataset)s, %(write)s)
+ON CONFLICT (grp, database, dataset) DO UPDATE SET write = excluded.write;
+
+-- name: give_table
+INSERT INTO public.table_grant (grp, database, dataset, name, write, columns)
+VALUES (%(group)s, %(database)s, %(dataset)s, %(table)s, %(write)s, %(columns)s)
+ON CONFLICT (grp, database, dataset, name)
+DO UPDATE SET write = excluded.write, columns = excluded.columns;
+
+-- name: take_dataset
+DELETE FROM public.grants WHERE (grp, database, dataset) = (%(group)s, %(database)s, %(dataset)s);
+
+-- name: take_table
+DELETE FROM public.table_grant
+WHERE (grp, database, dataset, name) = (%(group)s, %(database)s, %(dataset)s, %(table)s);
+
+-- name: given_tables
+-- What groups that are there were granted of one dataset's tables: (group, table, write, columns).
+SELECT grp, name, write, coalesce(columns, '{}') FROM public.table_grant
+WHERE (database, dataset) = (%(database)s, %(dataset)s)
+  AND grp IN (SELECT rolname FROM pg_roles)
+ORDER BY grp, name;
+
+-- name: rename_table
+UPDATE public.table_grant SET name = %(new)s
+WHERE (database, dataset, name) = (%(database)s, %(dataset)s, %(name)s);
+
+-- name: forget_table
+-- What was granted of a table that is no more, and whose name another one gets.
+DELETE FROM public.table_grant
+WHERE (database, dataset, name) = (%(database)s, %(dataset)s, %(name)s);
+
+-- name: unsettled
+SELECT database, dataset FROM public.unsettled ORDER BY 1, 2;
+
+-- name: begin_settling
+INSERT INTO public.unsettled (database, dataset)
+SELECT %(database)s, unnest(%(datasets)s::text[]) ON CONFLICT DO NOTHING;
+
+-- name: settled
+DELETE FROM public.unsettled WHERE database = %(database)s AND dataset = ANY(%(datasets)s);
+
+-- name: in_cassandra
+-- Which of them Cassandra has: (dataset, table).
+SELECT k.dataset, p.name FROM public.cassandra_published p
+JOIN public.cassandra_keyspace k ON k.keyspace = p.keyspace AND k.made
+WHERE k.database = %(database)s;
 
 -- name: owned
 -- What roles own: (role, what). Default privileges count as owned, but go with the role.

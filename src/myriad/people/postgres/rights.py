@@ -1,7 +1,8 @@
 """What a group's grant becomes in PostgreSQL, in one database and one dataset (schema)."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 
 import psycopg
 from psycopg import sql
@@ -10,13 +11,25 @@ from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.engines.postgres.databases import MAINTENANCE
 from myriad.errors import PeopleError
 from myriad.people.names import shown
+from myriad.people.postgres import table_rights
+from myriad.people.records import Grant
 
-READ = sql.SQL("SELECT")
-WRITE = sql.SQL("SELECT, INSERT, UPDATE, DELETE")
-# A publish that swaps tables at this moment changes the catalog's same rows.
+# Somebody changes the catalog's same rows at this moment.
+AGAIN = (
+    psycopg.errors.InternalError_,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.DeadlockDetected,
+)
 TRIES = 10
 PAUSE = 0.05  # seconds
 LOCKED_WITHIN = "30s"  # an open transaction may hold what is granted
+# Of two that wait for each other we try again, and no publish. Only a superuser may.
+_GIVE_WAY = """
+    SELECT set_config('deadlock_timeout', '100ms', true)
+    FROM pg_roles WHERE rolname = session_user AND rolsuper"""
+
+Wanted = Mapping[tuple[str, str], Sequence[Grant]]  # (dataset, group) → what it may there
 
 _DATABASES = """
     SELECT datname FROM pg_database
@@ -47,15 +60,9 @@ def check_database(connection: psycopg.Connection, database: str) -> None:
         )
 
 
-def check_dataset(server: Server, database: str, dataset: str) -> None:
-    """Raise PeopleError if there is no such dataset."""
-    with server.connect(database) as connection:
-        datasets = [name for (name,) in connection.execute(_DATASETS)]
-    if dataset not in datasets:
-        raise PeopleError(
-            f"there is no dataset {dataset!r} in database {database!r}",
-            hint=f"There are: {shown(datasets)}. `myriad publish SOURCE --dataset NAME` makes one.",
-        )
+def datasets(connection: psycopg.Connection) -> list[str]:
+    """Return the datasets of a database."""
+    return [name for (name,) in connection.execute(_DATASETS)]
 
 
 def granted_in(connection: psycopg.Connection) -> list[str]:
@@ -64,38 +71,74 @@ def granted_in(connection: psycopg.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
-    """Make rights in the dataset what `wanted` says: group → may write; None: no right at all.
+@contextmanager
+def settled(
+    server: Server, database: str, wanted: Wanted, new: Sequence[Grant] = ()
+) -> Iterator[None]:
+    """Make rights in datasets what `wanted` says, and commit at the end of the block.
 
-    Does nothing where the dataset does not exist (yet). Raises PeopleError if somebody holds a
-    table of it for too long.
+    All that groups may in a dataset: (dataset, group) → grants; none: no right at all. Does nothing
+    where the dataset does not exist (yet). What is `new` has to be there. Raises PeopleError if it
+    is not, or if somebody holds a table for too long.
     """
-    for left in reversed(range(TRIES)):
-        try:
-            return _settle(server, database, dataset, wanted)
-        except (psycopg.errors.InternalError_, psycopg.errors.UndefinedTable):
-            if not left:
-                raise
-        except psycopg.errors.LockNotAvailable as error:
-            raise PeopleError(
-                f"somebody's open transaction holds tables of {dataset!r} in database {database!r}",
-                hint="Nothing was changed. Try again when it has ended.",
-            ) from error
-        time.sleep(PAUSE)
-    return None
+    with closing(server.connect(database)) as connection:
+        for left in reversed(range(TRIES)):
+            try:
+                _settle(connection, database, wanted, new)
+                break
+            except AGAIN:
+                connection.rollback()
+                if not left:
+                    raise
+            except psycopg.errors.LockNotAvailable as error:
+                names = shown(sorted({dataset for dataset, _ in wanted}))
+                raise PeopleError(
+                    f"somebody's open transaction holds tables of {names} in database {database!r}",
+                    hint="Nothing was changed. Try again when it has ended.",
+                ) from error
+            time.sleep(PAUSE)
+        yield
+        connection.commit()
 
 
-def _settle(server: Server, database: str, dataset: str, wanted: Mapping[str, bool | None]) -> None:
-    with server.connect(database) as connection:
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCKED_WITHIN))
-        if (dataset,) not in connection.execute(_DATASETS).fetchall():
-            return
-        loaders = [name for (name,) in connection.execute(_LOADERS)]
-        for group, write in wanted.items():
-            statements = _taking(dataset, group, loaders)
-            if write is not None:
-                statements += _giving(dataset, group, loaders, write=write)
-            connection.execute(sql.SQL("; ").join(statements))
+def _settle(
+    connection: psycopg.Connection, database: str, wanted: Wanted, new: Sequence[Grant]
+) -> None:
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCKED_WITHIN))
+    connection.execute(_GIVE_WAY)
+    connection.execute(table_rights.ALONE)
+    known = datasets(connection)
+    loaders = [name for (name,) in connection.execute(_LOADERS)]
+    for dataset in sorted({dataset for dataset, _ in wanted}):
+        there = table_rights.relations(connection, dataset)
+        table_rights.refuse_missing(
+            database, (grant for grant in new if grant.dataset == dataset), there
+        )
+        if dataset not in known:
+            continue
+        for (place, group), grants in wanted.items():
+            if place == dataset:
+                statements = _taking(dataset, group, loaders)
+                statements += _giving_all(connection, loaders, grants, there)
+                connection.execute(sql.SQL("; ").join(statements))
+
+
+def _giving_all(
+    connection: psycopg.Connection,
+    loaders: Iterable[str],
+    grants: Iterable[Grant],
+    there: table_rights.Relations,
+) -> list[sql.Composed]:
+    statements = []
+    for grant in grants:
+        if grant.table is None:
+            statements += _giving(grant.dataset, grant.group, loaders, write=grant.write)
+            continue
+        names = sql.Identifier(grant.dataset), sql.Identifier(grant.group)
+        statements.append(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(*names))
+        if grant.table in there:
+            statements += table_rights.giving(connection, grant, there[grant.table])
+    return statements
 
 
 def holders(server: Server, database: str, dataset: str) -> list[str]:
@@ -139,7 +182,7 @@ def _giving(dataset: str, group: str, loaders: Iterable[str], *, write: bool) ->
     names = {
         "s": sql.Identifier(dataset),
         "g": sql.Identifier(group),
-        "rights": WRITE if write else READ,
+        "rights": table_rights.WRITE if write else table_rights.READ,
     }
     texts = [
         "GRANT USAGE ON SCHEMA {s} TO {g}",

@@ -21,7 +21,7 @@ def kept(connection: psycopg.Connection, oid: int) -> dict[str, list[Row]]:
 
 
 def strip(connection: psycopg.Connection, dataset: str, name: str) -> None:
-    """Take from a new table what default privileges gave: the old table's grants are the truth."""
+    """Take from a relation all that others than its owner may."""
     oid = connection.execute(
         "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = %s AND c.relname = %s",
@@ -31,6 +31,12 @@ def strip(connection: psycopg.Connection, dataset: str, name: str) -> None:
     for grant in query(connection, "grants", oid=oid):
         grantee = sql.SQL("PUBLIC") if grant["is_public"] else sql.Identifier(grant["grantee"])
         connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(target, grantee))
+
+
+def give_default(connection: psycopg.Connection, dataset: str, name: str) -> None:
+    """Give a relation without rights what a new one gets now."""
+    for given in query(connection, "default_rights", dataset=dataset):
+        connection.execute(grant(ddl.qualified(dataset, name), given))
 
 
 def restore(

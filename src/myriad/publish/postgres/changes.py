@@ -13,6 +13,7 @@ from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
 from myriad.migrations.migrations import RECORD
+from myriad.people.postgres import table_rights
 from myriad.publish import naming, recipe_record, recipes
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
@@ -155,6 +156,10 @@ class Changes:
             undo = Undo(*place, keeping, run, for_good=for_good)
             known = recipe_record.of_dataset(self.server, self.database, run.dataset)
             backs = undo.go(goals, gone)
+            names = [goal.name for goal in goals]
+            notes = table_rights.carry(self.server, connection, run.dataset, names)
+            for back in backs:
+                back.notes += notes.get(back.state.name, [])
             self._recipes_back(connection, run.dataset, known, backs)
             report["rows"] = sum(back.state.rows for back in backs)
             report["tables"] = [back.as_data() for back in backs]
@@ -214,6 +219,8 @@ class Changes:
                 ]
                 if purge:
                     recipe_record.note(connection, place, dict.fromkeys(names, recipes.Recipe()))
+        if purge:
+            table_rights.forget(self.server, (self.database, place), names)
         recipe_record.settle(self.server, self.database)
         return report
 
@@ -260,7 +267,9 @@ class Changes:
             run = Run(dataset, "rename", [name, new])
             with self._noted(connection, run) as report:
                 recipe = self._recipe(dataset, name)  # before readers have to wait for us
-                renaming.rename(connection, dataset, (name, new), self._patience)
+                place = self.database, dataset
+                with table_rights.renamed(self.server, place, name, new):
+                    renaming.rename(connection, dataset, (name, new), self._patience)
                 run.tables = [new]  # as all that was done to it before
                 report["tables"] = [{"table": new, "difference": [f"~ {name} → {new}"]}]
                 recipe_record.note(connection, dataset, {new: recipe, name: recipes.Recipe()})

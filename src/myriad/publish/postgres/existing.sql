@@ -156,6 +156,15 @@ SELECT a.attname, pg_get_userbyid(x.grantee), x.grantee = 0, x.privilege_type, x
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x
 WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped AND x.grantee <> c.relowner;
 
+-- name: default_rights
+-- What a table gets that Myriad makes in a dataset.
+SELECT NULL AS "column", x.grantee = 0 AS is_public, pg_get_userbyid(x.grantee) AS grantee,
+       x.privilege_type AS privilege, x.is_grantable AS grantable
+FROM pg_default_acl d, aclexplode(d.defaclacl) x
+WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
+  AND d.defaclnamespace IN (0, (SELECT oid FROM pg_namespace WHERE nspname = %(dataset)s))
+  AND x.grantee <> d.defaclrole;
+
 -- name: comments
 SELECT NULL AS "column", obj_description(%(oid)s, 'pg_class') AS comment
 UNION ALL

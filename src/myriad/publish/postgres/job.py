@@ -11,6 +11,7 @@ from psycopg import sql
 from myriad.engines.postgres.base import Server
 from myriad.errors import SchemaRefused, TooManyRejects
 from myriad.model import Kind, Table
+from myriad.people.postgres import table_rights
 from myriad.publish import naming, plan
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
@@ -343,8 +344,11 @@ class Job:
             [one.replacement for one in loaded.values() if one.replacement],
             self._patience,
         )
+        names = [table.table.name for table in report.tables]
+        notes = table_rights.carry(self.server, self.connection, self.dataset, names)
         for table in report.tables:
             name = table.table.name
+            table.notes += notes.get(name, [])
             table.made = swapped.made.get(name, [])
             keys = loaded[name].references
             place = ddl.qualified(self.dataset, name)

@@ -4,6 +4,7 @@ import psycopg
 from psycopg import sql
 
 from myriad.errors import PublishError
+from myriad.people.postgres import table_rights
 from myriad.publish.postgres import ddl, existing, record, versions
 from myriad.publish.postgres.patience import Patience
 
@@ -31,7 +32,12 @@ def rename(
     statement = sql.SQL("ALTER TABLE {} RENAME TO {}").format(
         ddl.qualified(dataset, name), sql.Identifier(new)
     )
-    patience.until(connection, lambda _: connection.execute(statement), [table.oid])
+
+    def attempt(_: int) -> None:
+        connection.execute(table_rights.SHARED)
+        connection.execute(statement)
+
+    patience.until(connection, attempt, [table.oid])
     versions.query(connection, "rename", dataset=dataset, name=name, new=new)
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from myriad.errors import SchemaRefused
 from myriad.model import Table
 from myriad.named_sql import Row
+from myriad.people.postgres import table_rights
 from myriad.publish.naming import shorten
 from myriad.publish.postgres import carried, ddl, versions
 from myriad.publish.postgres.existing import (
@@ -118,6 +119,7 @@ def _swap(
     connection: psycopg.Connection, tables: Sequence[Replacement], *, rehearsal: bool = False
 ) -> Swapped:
     old = _old(tables)
+    connection.execute(table_rights.SHARED)
     _lock(connection, tables, old)
     views = query(connection, "views", oids=old) if old else []
     references = query(connection, "references", oids=old, but=old) if old else []
@@ -134,8 +136,12 @@ def _swap(
     away = _put_away(connection, tables)
     made = {table.table.name: _rename(connection, table) for table in tables if table.staged}
     for table, things in zip(tables, inherited, strict=True):
-        if things is not None and table.staged:
+        if table.staged:
+            # What it got when it was made may have been taken back meanwhile.
             carried.strip(connection, table.dataset, table.table.name)
+            if things is None:
+                carried.give_default(connection, table.dataset, table.table.name)
+                continue
             columns = {column.name for column in table.table.columns}
             carried.restore(connection, "TABLE", table.dataset, table.table.name, things, columns)
     for view, definition, things in zip(views, definitions, kept, strict=True):

@@ -109,8 +109,6 @@ class Undo:
             if back.state.relation is not None:
                 self._refer(back)
                 back.made = swapped.made[back.state.name] + self._made_keys(back.state)
-            if back.present is None:
-                self._give_default_rights(back.state.name)
         for back in backs:
             self._write_down(back, swapped.kept.get(back.state.name))
         for name in gone:
@@ -307,11 +305,6 @@ class Undo:
                 actions=(versions.ACTIONS[key["on_delete"]], versions.ACTIONS[key["on_update"]]),
             )
             self.connection.execute(statement)
-
-    def _give_default_rights(self, name: str) -> None:
-        """Give a table that comes back what a new one would get: others may have lost theirs."""
-        for grant in query(self.connection, "default_rights", dataset=self.dataset):
-            self.connection.execute(carried.grant(ddl.qualified(self.dataset, name), grant))
 
     def _write_down(self, back: Back, kept: versions.Kept | None) -> None:
         place = {"dataset": self.dataset, "name": back.state.name}

@@ -87,12 +87,3 @@ SELECT dataset, name, run, rows, report || %(change)s FROM myriad.version
 WHERE dataset = %(dataset)s AND name = %(name)s AND turn = %(turn)s
 ON CONFLICT (dataset, name) DO UPDATE
 SET run = excluded.run, rows = excluded.rows, report = excluded.report;
-
--- name: default_rights
--- What a table gets that Myriad makes in a dataset.
-SELECT NULL AS "column", x.grantee = 0 AS is_public, pg_get_userbyid(x.grantee) AS grantee,
-       x.privilege_type AS privilege, x.is_grantable AS grantable
-FROM pg_default_acl d, aclexplode(d.defaclacl) x
-WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
-  AND d.defaclnamespace IN (0, (SELECT oid FROM pg_namespace WHERE nspname = %(dataset)s))
-  AND x.grantee <> d.defaclrole;
