@@ -20,7 +20,7 @@ class Sessions:
     def __init__(self, place: Place, name: str, stack: ExitStack, database: str = "main") -> None:
         self._place, self._name, self._stack, self._database = place, name, stack, database
 
-    def one(self) -> psycopg.Connection:
+    def one(self, sslmode: str = "disable") -> psycopg.Connection:
         """Log in."""
         dsn = make_conninfo(
             host=self._place.host,
@@ -28,7 +28,7 @@ class Sessions:
             user=self._name,
             password=PASSWORD,
             dbname=self._database,
-            sslmode="disable",
+            sslmode=sslmode,
         )
         return self._stack.enter_context(
             psycopg.connect(dsn, autocommit=True, prepare_threshold=None)

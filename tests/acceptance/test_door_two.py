@@ -251,15 +251,21 @@ def test_who_guesses_is_slowed_by_what_both_have_seen(up: Installation, somebody
 
 
 def test_clients_are_no_more_than_the_setting_says_over_both(
-    up: Installation, sessions: Sessions
+    up: Installation, sessions: Sessions, somebody: str
 ) -> None:
     wait_until(lambda: not up.myriad.people.activity(), SOON)
     some = [sessions.one() for _ in range(MOST_CLIENTS)]
     assert {where(each) for each in some} == {0, 1}
-    for _ in range(4):
-        with pytest.raises(psycopg.OperationalError, match="too many clients"):
-            sessions.one()
+    for encrypted in ("disable", "prefer", "require"):  # and so the reason, as clients show it
+        for _ in range(4):
+            with pytest.raises(psycopg.OperationalError, match="too many clients"):
+                sessions.one(encrypted)
+    with running(some[0]) as ended:
+        wait_until(lambda: works(up, somebody) == 1, SOON)
+        some[0].cancel()  # which is one connection more
+        _ends(ended)
     wait_until(lambda: status.look(up.home).clients == MOST_CLIENTS, SOON)  # measured each 5 s
+    assert status.look(up.home).state == status.UP
     assert "myriad_door_people 1.0" in (up.home.folder / "metrics.prom").read_text()
 
 

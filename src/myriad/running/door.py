@@ -25,7 +25,8 @@ from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 if TYPE_CHECKING:
     from myriad.running.tls import Watched
 
-SPARE_FILES = 64  # of a process besides connections: its log, its libraries, its event loop
+# Of a process besides connections: its log, its libraries, its event loop, who is turned away.
+SPARE_FILES = 96
 # `auto`: PostgreSQL and the clients want cores, too; see decisions/0005-the-door.md.
 CORES_FOR_ONE = 4
 SECRETS = ("mock", "pools")  # behind the salts of unknown names, and pool roles' passwords

@@ -25,6 +25,9 @@ MOST_OF_ALL_BYTES, USUAL_BYTES = 32 << 20, 4096
 MOST_OF_ONE_BYTES = 2 * max(MOST_MESSAGE_BYTES, wire.MOST_STARTUP_BYTES)
 LOCAL = "local"  # the address of who comes by a Unix socket: nobody can listen to that
 SHUTDOWN_SECONDS = 1.0  # that a client may take to say goodbye; few do
+# Where no place is left, so many at once are told so after their startup message, which they may
+# send encrypted, and may cancel; others hear it at once, and most clients do not understand that.
+MOST_TURNED_AWAY, TURN_AWAY_SECONDS = 32, 5.0
 ALPN = "postgresql"
 _HANDSHAKE = 0x16  # of a TLS record (RFC 8446, section 5.1); no startup packet is that long
 _ACCEPTED, _DENIED = b"S", b"N"
@@ -80,7 +83,8 @@ class Logins:
     """Those that are under way, and what they share.
 
     Attributes:
-        under_way: all; `bytes`: what they have sent; `many_bytes`: of which only those send more
+        under_way: all that have a place; `turned_away`: those that do not, and still must hear it.
+        bytes: what they have sent; `many_bytes`: of which only those send more
             that have sent little. Each process of the door has its part.
     """
 
@@ -90,12 +94,14 @@ class Logins:
         self.hall, self.gate, self.tls = hall, gate, tls
         self.seconds, self.wants_tls = settings.login_timeout, settings.tls == "require"
         self.under_way: set[Login] = set()
+        self.turned_away: set[Login] = set()
         self.bytes, self.many_bytes = 0, MOST_OF_ALL_BYTES // processes
 
     @property
     def most_bytes(self) -> int:
         """How much all that clients send may be, before they are logged in."""
-        return self.many_bytes + self.hall.most_clients * USUAL_BYTES + MOST_OF_ONE_BYTES
+        most = self.hall.most_clients + MOST_TURNED_AWAY
+        return self.many_bytes + most * USUAL_BYTES + MOST_OF_ONE_BYTES
 
 
 class Login(asyncio.Protocol):
@@ -107,6 +113,7 @@ class Login(asyncio.Protocol):
         self._buffer = b""
         self._more: asyncio.Future[None] | None = None
         self._lost = self._asked_for_gss = self._encrypted = False
+        self._full: Fault | None = None
         self._received = 0
         self._transport: Any = None
         self._address = ""
@@ -119,13 +126,13 @@ class Login(asyncio.Protocol):
         peers.keep_alive(transport)
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else LOCAL
-        full = self._logins.hall.admit(len(self._logins.under_way))
-        if full is not None:
-            self._transport.write(full.encode("FATAL"))
-            self._transport.close()
+        logins = self._logins
+        self._full = logins.hall.admit(len(logins.under_way))
+        if self._full is not None and len(logins.turned_away) >= MOST_TURNED_AWAY:
+            self._refuse(self._full)
             return
-        self._logins.under_way.add(self)
-        self._task = self._logins.hall.spawn(self._run())
+        (logins.under_way if self._full is None else logins.turned_away).add(self)
+        self._task = logins.hall.spawn(self._run())
 
     def data_received(self, data: bytes) -> None:
         """Keep what came for whoever waits for it."""
@@ -150,8 +157,9 @@ class Login(asyncio.Protocol):
             self._more.set_exception(ConnectionResetError())
 
     async def _run(self) -> None:
+        longest = self._logins.seconds if self._full is None else TURN_AWAY_SECONDS
         try:
-            async with asyncio.timeout(self._logins.seconds) as timeout:
+            async with asyncio.timeout(longest) as timeout:
                 self._deadline = timeout.when() or 0.0
                 await self._log_in()
         except Refused as refused:
@@ -161,7 +169,7 @@ class Login(asyncio.Protocol):
         except scram.Malformed as problem:
             self._refuse(Fault("08P01", str(problem)))
         except TimeoutError:
-            self._refuse(self._logins.hall.late())
+            self._refuse(self._full or self._logins.hall.late())
         except (OSError, ssl.SSLError):
             self._transport.abort()
         except RuntimeError:  # uvloop's for writing to a connection that is closed
@@ -173,6 +181,7 @@ class Login(asyncio.Protocol):
     def _over(self) -> None:
         """Be a login no more, and hold nothing of it."""
         self._logins.under_way.discard(self)
+        self._logins.turned_away.discard(self)
         self._logins.hall.logins_left(len(self._logins.under_way))
         self._logins.bytes -= self._received
         self._received, self._buffer = 0, b""
@@ -187,6 +196,8 @@ class Login(asyncio.Protocol):
         packet = await self._first_packet()
         if packet is None:
             return
+        if self._full is not None:
+            raise Refused(self._full)
         if self._logins.wants_tls and not (self._encrypted or self._address == LOCAL):
             raise Refused(Fault("28000", "this server wants TLS", "Connect with sslmode=require."))
         startup, entry, came = await self._identify(packet)
