@@ -21,7 +21,13 @@ KNOWN = {
     ),
     "INSERT INTO t VALUES (1, 'x'), (2, 'y')": "INSERT INTO t VALUES (?, ?), (?, ?)",
     "SELECT interval '1 day', a::numeric(10, 2)": "SELECT interval ?, a::numeric(?, ?)",
-    "COPY t TO STDOUT (FORMAT csv, DELIMITER ';')": "COPY t TO STDOUT (FORMAT csv, DELIMITER ?)",
+    "COPY t TO STDOUT (FORMAT csv, DELIMITER ';')": "COPY t TO STDOUT (FORMAT ?, DELIMITER ?)",
+    "COPY t (a, b) FROM STDIN (NULL x, FORCE_NULL (a, b), HEADER) WHERE a = b; SELECT f(a, b)": (
+        "COPY t (a, b) FROM STDIN (NULL ?, FORCE_NULL (?, ?), HEADER) WHERE a = b; SELECT f(a, b)"
+    ),
+    "COPY (SELECT a, b FROM (SELECT 1)) TO STDOUT (HEADER match, NULL x)": (
+        "COPY (SELECT a, b FROM (SELECT ?)) TO STDOUT (HEADER ?, NULL ?)"
+    ),
     "EXPLAIN SELECT 1; SELECT 2": "EXPLAIN SELECT ?; SELECT ?",
     "SELECT 1 /* a */ -- b": "SELECT ?",
     "SELECT/* a */1": "SELECT ?",
@@ -52,6 +58,10 @@ TELLING = [
     "COPY t TO '/{}' (DELIMITER '{}', NULL '{}')",
     "COPY t TO PROGRAM 'curl -u me:{}'",
     "COPY (SELECT '{}') TO STDOUT",
+    "COPY t TO STDOUT (FORMAT csv, NULL {})",
+    'COPY t (a) TO STDOUT WITH (HEADER, NULL "{}", FORCE_QUOTE ("{}", {}))',
+    "COPY t FROM STDIN CSV NULL '{}'",
+    "COPY t FROM STDIN (ENCODING {}, DEFAULT {}) WHERE a = '{}'",
     "CALL p('{}')",
     "DO '{}'",
     "DO $$ BEGIN PERFORM '{}'; END $$",

@@ -67,4 +67,8 @@ def silent(host: str, port: int, timeout: float = 2.0) -> str | None:
         return f"no answer on {host} port {port} within {timeout:g} seconds"
     except OSError as error:
         return f"no answer on {host} port {port}: {error.strerror or error}"
-    return None if answer in {b"S", b"N", b"E"} else f"a strange answer on {host} port {port}: {answer!r}"
+    return (
+        None
+        if answer in {b"S", b"N", b"E"}
+        else f"a strange answer on {host} port {port}: {answer!r}"
+    )

@@ -41,6 +41,9 @@ _SHOWN = frozenset(
         *("EQUALS_GREATER", "LESS_EQUALS", "GREATER_EQUALS", "NOT_EQUALS"),
     )
 )
+# Of COPY; the names of the marks are the scanner's.
+_TARGETS = frozenset(("TO", "FROM"))
+_MARKS = frozenset((_OPEN := "ASCII_40", _CLOSE := "ASCII_41", _COMMA := "ASCII_44", "ASCII_59"))
 _STATEMENT = re.compile(r'"stmt":\{"(\w+)":\{(?:"kind":"(TRANS_STMT_\w+|VAR_RESET\w*)")?')
 _KIND = re.compile(r'"(\w+Stmt)":\{')
 _known: Cache[int, Shape] = Cache(MOST_BYTES, lambda _, shape: len(shape[1]) + SHAPE_BYTES)
@@ -114,18 +117,56 @@ def without_values(text: str) -> str:
     """Return a query with `?` for each literal and a blank for each comment, cut if it is long."""
     pieces: list[str] = []
     length = end = 0
+    options = _CopyOptions()
     for token in parser.scan(text):
         if token.name in _COMMENTS:
             continue
         if length > MOST_LETTERS:
             return "".join(pieces)[:MOST_LETTERS] + REST
-        piece = text[token.start : token.end + 1] if _is_shown(token) else VALUE
+        hidden = options.are_at_value(token.name) or not _is_shown(token)
+        piece = VALUE if hidden else text[token.start : token.end + 1]
         if token.start > end and pieces:
             piece = f" {piece}"
         end = token.end + 1
         length += len(piece)
         pieces.append(piece)
     return "".join(pieces)
+
+
+class _CopyOptions:
+    """Finds the values of COPY's options, token by token: they need no quotes (NULL nothing)."""
+
+    __slots__ = ("_begins", "_depth", "_stage")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._stage = ""  # of COPY: COPY, then TO or FROM, then (
+        self._begins = False
+
+    def are_at_value(self, name: str) -> bool:
+        """Say whether the next token, of that name, is, or is part of, such a value."""
+        if self._stage == _OPEN and self._depth == 1 and name not in _MARKS:
+            begins, self._begins = self._begins, False
+            return not begins
+        if name in _MARKS:
+            self._mark(name)
+        elif self._depth == 0 and (name == "COPY" or (self._stage and name in _TARGETS)):
+            self._stage = name
+        return self._stage == _OPEN and self._depth > 1 and name not in _MARKS
+
+    def _mark(self, name: str) -> None:
+        if name == _OPEN:
+            if self._depth == 0 and self._stage in _TARGETS:
+                self._stage, self._begins = _OPEN, True
+            self._depth += 1
+        elif name == _CLOSE:
+            self._depth -= 1
+            if self._depth == 0 and self._stage == _OPEN:
+                self._stage = ""
+        elif name == _COMMA:
+            self._begins = True
+        elif self._depth == 0:
+            self._stage = ""
 
 
 def _is_shown(token: parser.Token) -> bool:
