@@ -142,7 +142,7 @@ class Up:
         """Return what it printed so far."""
         return self._output.read_text()
 
-    def wait_ready(self, timeout: float = 30) -> None:
+    def wait_ready(self, timeout: float = 120) -> None:
         """Return when it is announced; fail if it ends before."""
         wait_until(lambda: self.home.running() or self.process.poll() is not None, timeout)
         assert self.home.running(), self.said()

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from myriad.home.home import Home
 from myriad.machine import addresses, process
 from myriad.running import door
 from myriad.settings import Settings
+from tests import harness
 from tests.elsewhere import elsewhere
 from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
 
@@ -156,6 +158,33 @@ def test_a_door_that_does_not_answer_is_broken_and_the_doctor_says_so(made_home:
         findings = json.loads(run(made_home, "doctor", "--json").stdout)
         [port] = [entry for entry in findings if entry["check"] == "ports"]
         assert port["state"] == "wrong"
+
+
+PATIENT_FOR = "1.5"  # seconds, in place of pulse.HANGS_SECONDS
+IMPATIENT = f"""
+from myriad.running import door, pulse
+door.HANGS_SECONDS = pulse.HANGS_SECONDS = {PATIENT_FOR}
+from myriad.__main__ import run
+run()
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_process_that_hangs_is_ended_and_started_again(
+    made_home: Home, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    monkeypatch.setattr(harness, "COMMAND", (sys.executable, "-c", IMPATIENT))
+    with ready(made_home, MYRIAD_DOOR_PROCESSES=str(processes)) as started:
+        *left, hangs = door.all_running(made_home)
+        hangs.suspend()
+        wait_until(lambda: process.gone(hangs))
+        wait_until(lambda: started.said().count("ready on") == 2)
+        assert f"it did nothing for {PATIENT_FOR} s; ended by signal 9" in started.said()
+        assert answers(made_home)
+        *stayed, new = door.all_running(made_home)
+        assert stayed == left
+        assert new != hangs
+        assert started.end() == 0
 
 
 def test_a_door_that_does_not_end_is_killed(made_home: Home) -> None:

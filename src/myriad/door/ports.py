@@ -137,6 +137,9 @@ class Siblings(Protocol):
     def note_logins(self, number: int) -> None:
         """Write how many logins are under way here."""
 
+    def beat(self) -> None:
+        """Show whoever keeps the door up that this process goes on."""
+
     def sums(self, measured: Sequence[float]) -> list[float]:
         """Write what was measured here; return the sums of what was in all processes."""
 

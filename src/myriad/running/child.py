@@ -112,6 +112,13 @@ class Child:
             return {}, f"it said {said[:200]!r}"
         return (answer, "") if isinstance(answer, dict) else ({}, f"it said {said[:200]!r}")
 
+    def kill(self) -> None:
+        """End it at once: it does not go on, so there is nothing to wait for."""
+        if self._child is not None:
+            self._child.kill()
+            with suppress(subprocess.TimeoutExpired):  # it hangs in the system; `end` waits for it
+                self._child.wait(process.LAST_RESORT)
+
     def ask_to_end(self) -> None:
         """Let it take nobody new, and give running transactions `drain_timeout` to end."""
         if self._child is not None and self._child.poll() is None:

@@ -20,6 +20,7 @@ from myriad.machine import logs, process
 from myriad.pgwire.numbers import MOST_PROCESSES
 from myriad.running.child import Child
 from myriad.running.names import LOCAL_PORT
+from myriad.running.pulse import HANGS_SECONDS, Pulse
 from myriad.settings import OWN_CONNECTIONS, TABLE, Settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Door:
         self._children = [
             Child(_note(home, number), self._log, settings, cancelled) for number in range(count)
         ]
+        self._pulses = [Pulse() for _ in self._children]
         self._file = counters.create(count, settings.max_clients)
         self._counters = counters.Counters(self._file, count, settings.max_clients)
         # To each process: where others write, and where it reads.
@@ -104,15 +106,27 @@ class Door:
             self._local = None
 
     def failure(self) -> str | None:
-        """Return why it, or a part of it, does not run any more, None while all do."""
+        """Return why it, or a part of it, does not run any more, None while all do.
+
+        A process that hangs is ended: its clients wait for nothing, and their transactions hold
+        locks.
+        """
         logs.bound(self._log)
-        failures = {number: child.failure() for number, child in enumerate(self._children)}
+        failures = {number: self._failure(number) for number in range(len(self._children))}
         down = {number: problem for number, problem in failures.items() if problem is not None}
         for number in down:
             self._counters.empty(number)  # what was counted there is over
         if len(self._children) == 1:
             return down.get(0)
         return "; ".join(f"process {number}: {problem}" for number, problem in down.items()) or None
+
+    def _failure(self, number: int) -> str | None:
+        child = self._children[number]
+        problem = child.failure()
+        if problem is None and self._pulses[number].hangs(self._counters.beats(number)):
+            child.kill()
+            return f"it did nothing for {HANGS_SECONDS:g} s; {child.failure() or 'it does not end'}"
+        return problem
 
     def refresh(self) -> None:
         """Let it show another certificate, if the files have changed; nobody's session ends."""
@@ -144,6 +158,7 @@ class Door:
         listening = [each.fileno() for each in (*self._listening, local)]
         files = (*listening, self._file, reading, *writing)
         child.launch({**configuration, "placed": placed}, files)
+        self._pulses[number] = Pulse()
 
     def _configuration(self, reached: dict[str, Any], local: socket.socket) -> dict[str, Any]:
         from myriad.running import tls  # noqa: PLC0415 - cryptography: only who starts one

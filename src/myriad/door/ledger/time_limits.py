@@ -56,6 +56,7 @@ def start(watched: Watch) -> None:
     door, seconds = watched.door, itertools.count()
 
     async def look() -> None:
+        door.siblings.beat()
         enforce(door)
         enforce_idle(door)
         door.pools.let_go_on()

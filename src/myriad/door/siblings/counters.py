@@ -20,8 +20,9 @@ from myriad.pgwire.numbers import MOST_PROCESSES, process_of
 CELL = 8  # bytes
 COMMON = 8 + MOST_PROCESSES  # cells that are about the audit: see `control.rotation`
 MEASURES = 80  # cells of one process
-HERE = 8  # cells of one process: whether it is there, its sessions, its logins
-PRESENT, CLIENTS, LOGINS = range(3)
+# Cells of one process: whether it is there, its sessions, its logins, and that it goes on.
+HERE = 8
+PRESENT, CLIENTS, LOGINS, BEATS = range(4)
 # Of a person, in one process: sessions, server connections, those that stay with a session, bytes
 # of long messages, and since when, in nanoseconds, somebody waits for what they do elsewhere.
 SESSIONS, RUNNING, PINNED, HELD, WAITING = range(5)
@@ -95,6 +96,14 @@ class Counters:
     def note(self, what: int, number: int) -> None:
         """Write how many clients or logins are here; or that this process takes clients."""
         self.cells[self._mine + MEASURES + what] = number
+
+    def beat(self) -> None:
+        """Show that this process goes on."""
+        self.cells[self._mine + MEASURES + BEATS] += 1
+
+    def beats(self, process: int) -> int:
+        """Return how often a process has shown that it goes on."""
+        return self.cells[self._layout.columns[process] + MEASURES + BEATS]
 
     def clients(self) -> int:
         """Return how many clients there are in all processes, who log in counted."""
