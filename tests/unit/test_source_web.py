@@ -14,7 +14,7 @@ from myriad.errors import SourceError
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
 from myriad.sources.options import ReadOptions
-from myriad.sources.places import web
+from myriad.sources.places import addresses, web
 from tests.source_harness import rows
 
 DATA = b"n\n" + b"".join(b"%d\n" % n for n in range(50_000))
@@ -161,7 +161,7 @@ def test_a_password_goes_to_its_server_alone_and_is_shown_to_nobody(
     server: Server, tmp_path: Path
 ) -> None:
     address = at(server, "a.csv?key=SECRET", who="rose:SECRET@")
-    assert "SECRET" not in web.shown(address)
+    assert "SECRET" not in addresses.shown(address)
     read(address, tmp_path)
     assert base64.b64decode(server.said[0].removeprefix("Basic ")) == b"rose:SECRET"
     other = Server(("127.0.0.1", 0), Handler)

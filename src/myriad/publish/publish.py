@@ -36,8 +36,8 @@ from myriad.publish.report import Failure, Report
 from myriad.publish.store import Store, Task
 from myriad.settings import Settings
 from myriad.sources.base import Workspace
+from myriad.sources.places.addresses import shown
 from myriad.sources.places.names import expand
-from myriad.sources.places.web import shown
 from myriad.sources.typing import duck
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from myriad.sources import formats
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
+from myriad.sources.places.addresses import file_name, is_address, shown
 from myriad.sources.places.items import Finding, Item
 from myriad.sources.places.names import called, expand, table_of
-from myriad.sources.places.web import file_name, is_address, shown
 from myriad.sources.shaped import Placed
 from myriad.wording import readable
 
@@ -54,7 +54,7 @@ def _open(
     items = finding.items(path)
     items = [item for item in items if not _passed_over(item, finding.left)]
     whole = Path(file_name(str(path)) if is_address(path) else path)
-    if len(items) == 1 and (is_address(path) or whole.is_file()):
+    if len(items) == 1 and not finding.is_folder and (is_address(path) or whole.is_file()):
         # An archive of one file is like one that is compressed.
         items = [replace(items[0], name=table_of(whole))]
     opened: list[TableSource] = []

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from myriad.errors import SourceError
 from myriad.sources.base import Watch, Workspace
-from myriad.sources.places import archives, files, web
+from myriad.sources.places import addresses, archives, cloud, files, web
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
@@ -57,15 +57,19 @@ class Finding:
     Attributes:
         is_archive: tells those from files that are tables.
         left: what was found and not read, each with the reason.
+        is_folder: it is one, here or in a cloud's store.
     """
 
     workspace: Workspace
     is_archive: Callable[[Path], bool]
     left: list[str] = field(default_factory=list)
+    is_folder: bool = False
 
     def items(self, named: str | Path) -> list[Item]:
         """Return the files of what was named; raises SourceError."""
-        if web.is_address(named):
+        if addresses.is_cloud(named):
+            return self._in_cloud(str(named))
+        if addresses.is_address(named):
             return self._fetched(str(named))
         path = Path(named)
         if str(path) == STDIN:
@@ -86,11 +90,40 @@ class Finding:
     def _fetched(self, address: str) -> list[Item]:
         private = self.workspace.allow_private
         path = web.fetched(address, self.workspace.folder, private=private)
-        name, origin = Path(web.file_name(address)), web.shown(address)
+        return self._at(address, path)
+
+    def _at(self, address: str, path: Path) -> list[Item]:
+        """Return the files of a copy of what is at an address."""
+        name, origin = Path(addresses.file_name(address)), addresses.shown(address)
         item = Item(path, _ending(name.name), table_of(name), origin, Watch(path, origin))
         if not item.ending or not item.ending[1:].isalpha():
             item = replace(item, ending=None)  # the last word of an address need be no file's name
         return list(self._opened(item, path, "", MOST_DEPTH))
+
+    def _in_cloud(self, address: str) -> list[Item]:
+        """Return the files of an object, or of all that are below one that is like a folder."""
+        one = cloud.one(address)
+        if one is not None:
+            [(path, _)] = cloud.fetched([one], self.workspace.folder)
+            return self._at(address, path)
+        self.is_folder = True
+        origin, begin = addresses.shown(address).rstrip("/"), f"{address.rstrip('/')}/"
+        objects = [
+            each
+            for each in cloud.below(address)
+            if not archives.is_side(each.address.removeprefix(begin))
+        ]
+        if not objects:
+            raise SourceError(f"{origin}: there is no object in it", hint="Check bucket and key.")
+        if len(objects) > MOST_FILES:
+            raise _too_many(origin)
+        found: list[Item] = []
+        paths = cloud.fetched(objects, self.workspace.folder)
+        for each, (path, _) in zip(objects, paths, strict=True):
+            within = PurePosixPath(each.address.removeprefix(begin))
+            name = readable(addresses.file_name(address))
+            found += _placed(self._at(each.address, path), within, origin, name)
+        return found
 
     def _file(self, path: Path, origin: str, pattern: str) -> list[Item]:
         item = Item(path, _ending(path.name), table_of(path), origin, Watch(path, origin))
@@ -128,21 +161,32 @@ class Finding:
             yield from self._opened(inner, member.path, "", depth - 1)
 
     def _folder(self, folder: Path, origin: str) -> list[Item]:
+        self.is_folder = True
         found: list[Item] = []
         for number, path in enumerate(sorted(_walk(folder))):
             if number >= MOST_FILES:
-                raise SourceError(
-                    f"{origin}: it has more than {MOST_FILES:,} files",
-                    hint=f"Name those that you want: '{origin}/*.csv'.",
-                )
-            values = _values(path.relative_to(folder))
-            group = origin if values else ""
-            for item in self._file(path, readable(str(path)), ""):
-                name = readable(folder.resolve().name) if values else item.name
-                found.append(replace(item, among=True, values=values, group=group, name=name))
+                raise _too_many(origin)
+            within = PurePosixPath(path.relative_to(folder))
+            items = self._file(path, readable(str(path)), "")
+            found += _placed(items, within, origin, readable(folder.resolve().name))
         if not found:
             raise SourceError(f"{origin}: there is no file in it", hint="Nothing to publish.")
         return found
+
+
+def _placed(items: list[Item], within: PurePosixPath, folder: str, name: str) -> list[Item]:
+    """Return files of a folder with what the names of the folders in it say."""
+    values = _values(within)
+    if not values:
+        return [replace(item, among=True) for item in items]
+    return [replace(item, among=True, values=values, group=folder, name=name) for item in items]
+
+
+def _too_many(origin: str) -> SourceError:
+    return SourceError(
+        f"{origin}: it has more than {MOST_FILES:,} files",
+        hint=f"Name those that you want: '{origin}/*.csv'.",
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -156,7 +200,7 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _values(path: Path) -> dict[str, str | None]:
+def _values(path: PurePosixPath) -> dict[str, str | None]:
     """Return what the names of folders say: `month=01`, as Hive and Spark write them."""
     found: dict[str, str | None] = {}
     for part in path.parts[:-1]:

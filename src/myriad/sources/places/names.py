@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from myriad.errors import SourceError
-from myriad.sources.places import web
+from myriad.sources.places import addresses, cloud
 from myriad.wording import readable
 
 STDIN = "-"
@@ -15,8 +15,11 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 
 
 def expand(name: str | Path) -> Iterator[str | Path]:
-    """Yield the files that a name stands for, or the address; raises SourceError for none."""
-    if web.is_address(name):
+    """Yield the files that a name stands for, or addresses; raises SourceError for none."""
+    if addresses.is_cloud(name):
+        yield from cloud.expand(str(name))
+        return
+    if addresses.is_address(name):
         yield name
         return
     path = Path(name)
@@ -48,7 +51,7 @@ def called(name: str | Path) -> Iterator[str]:
     except SourceError:
         paths = [Path(name)]
     for each in paths:
-        path = Path(web.file_name(str(each))) if web.is_address(each) else Path(each)
+        path = Path(addresses.file_name(str(each))) if addresses.is_address(each) else Path(each)
         yield "stdin" if str(path) == STDIN else table_of(path)
 
 
@@ -57,7 +60,7 @@ def check(names: Sequence[str | Path]) -> None:
     for name in names:
         for each in expand(name):
             path = Path(each)
-            if not web.is_address(each) and str(path) != STDIN and within(path) is None:
+            if not addresses.is_address(each) and str(path) != STDIN and within(path) is None:
                 refuse_unreadable(path, readable(str(path)))
 
 

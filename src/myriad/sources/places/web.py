@@ -1,8 +1,4 @@
-"""Files at an address: fetched into a private folder, within bounds of bytes, time and redirects.
-
-An address may hold a secret, as a password or behind the question mark: people and records get it
-without.
-"""
+"""Files on the web: fetched into a private folder, within bounds of bytes, time and redirects."""
 
 import base64
 import contextlib
@@ -20,9 +16,8 @@ from typing import BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from myriad.errors import SourceError
-from myriad.wording import readable
+from myriad.sources.places.addresses import shown
 
-SCHEMES = ("http://", "https://")
 CHUNK = 1 << 18
 MOST_BYTES = 100 << 30
 MOST_SECONDS = 6 * 3600
@@ -31,26 +26,6 @@ MOST_REDIRECTS = 5
 ATTEMPTS = 5  # goes on where a connection broke off, so often
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK, _PARTIAL = 200, 206
-
-
-def is_address(name: str | Path) -> bool:
-    """Say whether what a person named is an address."""
-    return isinstance(name, str) and name.lower().startswith(SCHEMES)
-
-
-def shown(name: str | Path) -> str:
-    """Return what was named as it may be shown and kept: without password and query."""
-    if not is_address(name):
-        return readable(str(name))
-    parts = urlsplit(str(name))
-    port = f":{parts.port}" if parts.port else ""
-    query = "?…" if parts.query else ""
-    return readable(f"{parts.scheme}://{parts.hostname}{port}{parts.path}{query}")
-
-
-def file_name(address: str) -> str:
-    """Return what the file at an address is called."""
-    return unquote(urlsplit(address).path.rsplit("/", 1)[-1]) or str(urlsplit(address).hostname)
 
 
 class _Broken(Exception):
