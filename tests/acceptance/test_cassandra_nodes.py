@@ -91,6 +91,10 @@ def test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself(
     assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_nodes.py::"
+    "test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself"
+)
 def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     home: Home, tmp_path: Path
 ) -> None:

@@ -89,6 +89,9 @@ def notebook(cluster: Cluster, keyspace: str) -> None:
     cluster.shutdown()
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_notebook.py::test_the_notebook_where_login_is_required"
+)
 def test_the_notebook_in_a_classroom(classroom: str) -> None:
     notebook(Cluster([classroom]), "music")
 

@@ -49,6 +49,12 @@ POINTS = {
     ("unpublish", "the table, put away"): AWAY,
     ("unpublish", "the record"): Point("DELETE FROM myriad.published", take=RECORD),
 }
+DAILY = (
+    ("merge", "the first row of the new table"),
+    ("merge", "the old table, put away"),
+    ("undo", "the record"),
+    ("unpublish", "the table, put away"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,16 @@ class Change(Case):
         return self.ask(f"SELECT id, v FROM {TABLE} ORDER BY id") if there else None
 
 
-@pytest.mark.parametrize(("what", "where"), POINTS)
+every_point = pytest.mark.nightly(
+    daily="tests/acceptance/test_changes_interrupted.py"
+    "::test_a_change_that_is_killed_leaves_all_as_it_was_and_works_when_run_again"
+)
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [pytest.param(*at, marks=() if at in DAILY else every_point) for at in POINTS],
+)
 def test_a_change_that_is_killed_leaves_all_as_it_was_and_works_when_run_again(
     installation: Myriad, database: str, tmp_path: Path, what: str, where: str
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.cql.bulk import fleet, loader
+from myriad.cql.bulk.batches import Batch
 from myriad.cql.bulk.counts import Counted
 from myriad.cql.bulk.fleet import Fleet
 from myriad.cql.bulk.loader import Load, load
@@ -124,11 +125,20 @@ def test_a_lost_connection_loses_no_row(job: Load, monkeypatch: pytest.MonkeyPat
 def test_a_batch_that_the_node_finds_too_large_is_halved(
     job: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One node's limit is 16 times that of our batches: notes of 3,000 bytes reach it.
+    # One node's limit is 16 times that of our batches: 200 notes of 30,000 bytes reach it.
     monkeypatch.setattr(Cluster, "batch_bytes", 1 << 30)
-    table = rows(4000).set_column(3, "note", pa.array(["x" * 30_000] * 4000))
+    halved = list[Batch]()
+
+    def halves(batch: Batch) -> tuple[Batch, Batch]:
+        halved.append(batch)
+        return parted(batch)
+
+    parted = Batch.halves
+    monkeypatch.setattr(Batch, "halves", halves)
+    table = rows(400).set_column(3, "note", pa.array(["x" * 30_000] * 400))
     counts, _ = run(job, table)
     assert wrong(job, counts) == []
+    assert halved
 
 
 def test_a_row_that_no_node_takes_is_a_clear_error(job: Load) -> None:

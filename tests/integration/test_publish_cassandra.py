@@ -99,6 +99,10 @@ def test_other_columns_or_another_key_make_the_table_anew_and_say_so(space: Spac
     assert sorted(a for (a,) in space.ask("SELECT a FROM {}.t")) == [1, 3]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_contract_cassandra.py::"
+    "test_types_stay_and_are_changed_only_where_that_is_allowed"
+)
 def test_numbers_that_grow_within_the_tables_type_do_not_change_it(space: Space) -> None:
     space.publish(space.write("t.csv", "a,b\n1,5000000000\n"), "a")
     (table,) = space.publish(space.write("t.csv", "a,b\n1,5\n")).tables
@@ -189,6 +193,10 @@ def test_keyspaces_of_cassandra_and_of_myriad_are_refused(
         space.publish(space.write("t.csv", "a\n1\n"), "a")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra.py::"
+    "test_a_file_becomes_a_table_that_is_asked_by_its_key"
+)
 def test_a_dataset_keeps_its_keyspace_when_another_database_becomes_the_usual_one(
     space: Space,
 ) -> None:

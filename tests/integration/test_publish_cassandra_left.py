@@ -18,6 +18,7 @@ OLD, NEW = "id,v\n1,1\n2,2\n3,3\n", "id,v\n1,10\n2,20\n"
 WIDER = "id,v,w\n1,10,1\n2,20,1\n"  # the table stays, and gets a column
 OTHER = "id,v\n1,a\n2,b\n"  # the table is made anew: a type cannot change
 
+TOLD = f"{FILE}::test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
 FORGOT = f"{FILE}::test_a_node_that_forgot_rows_or_deletions_gets_them_again"
 
 every_point = pytest.mark.nightly(
@@ -94,7 +95,15 @@ def test_before_all_nodes_have_it_in_files_a_killed_switch_changes_nothing(
     assert (space.loads(), space.staged()) == ([], set())
 
 
-@pytest.mark.parametrize("at", ["after the links", "when it is written down"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "after the links",
+        pytest.param(
+            "when it is written down", marks=pytest.mark.nightly(daily=f"{TOLD}[after the links]")
+        ),
+    ],
+)
 def test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended(space: Space, at: str) -> None:
     path, name = space.write("t.csv", OLD), f"{space.dataset}.t"
     space.publish(path, "id")
@@ -119,6 +128,10 @@ def test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended(space: Space
         assert comment.endswith(": 2 rows.")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_interrupted.py::"
+    "test_a_killed_append_shows_nothing_and_goes_on"
+)
 def test_an_append_that_was_killed_and_finished_adds_its_rows_once(space: Space) -> None:
     space.publish(space.write("t.csv", OLD), "id")
     more = space.write("more.csv", "id,v\n7,7\n")

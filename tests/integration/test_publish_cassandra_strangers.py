@@ -52,7 +52,19 @@ def folders(space: Space) -> set[str]:
     return {path.name for path in place.iterdir() if any(path.glob("*-Data.db"))}
 
 
-@pytest.mark.parametrize("phase", ["loading", "replacing"])
+@pytest.mark.parametrize(
+    "phase",
+    [
+        "loading",
+        pytest.param(
+            "replacing",
+            marks=pytest.mark.nightly(
+                daily="tests/integration/test_publish_cassandra_strangers.py"
+                "::test_a_table_that_somebody_makes_meanwhile_is_not_filled_and_not_touched"
+            ),
+        ),
+    ],
+)
 def test_a_table_that_somebody_makes_meanwhile_is_not_filled_and_not_touched(
     space: Space, phase: str
 ) -> None:
@@ -232,6 +244,10 @@ def test_a_switch_that_did_not_hide_the_old_rows_is_not_called_done(
     assert pay(space) == {1: 10, 2: 20, 3: 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra.py::"
+    "test_append_adds_rows_and_refuses_those_that_are_there"
+)
 def test_an_append_is_counted_with_what_was_there(space: Space) -> None:
     space.publish(space.write("pay.csv", PAY), "id")
     more = space.write("more.csv", "id,salary\n4,40\n")

@@ -51,6 +51,10 @@ def test_a_type_that_changes_inside_another_is_made_anew_and_comes_back(space: S
     assert (space.loads(), space.staged()) == ([], set())
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py::"
+    "test_a_type_that_changes_inside_another_is_made_anew_and_comes_back"
+)
 def test_a_type_three_deep_changes_in_a_list_and_a_map_too(space: Space) -> None:
     def record(value: object) -> dict[str, Any]:
         deepest = {"y": value, "z": 1}
@@ -62,6 +66,10 @@ def test_a_type_three_deep_changes_in_a_list_and_a_map_too(space: Space) -> None
     assert (row.b[0].c.y, row.e) == ("x", 3)
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py::"
+    "test_a_type_that_changes_inside_another_is_made_anew_and_comes_back"
+)
 def test_types_of_columns_that_go_do_not_stop_one_that_they_have(space: Space) -> None:
     _publish(space, NUMBER)
     _publish(space, {"id": 1, "a_b": {"c": "x", "d": 2}})
@@ -70,18 +78,25 @@ def test_types_of_columns_that_go_do_not_stop_one_that_they_have(space: Space) -
     assert row.a_b.c == "x"
 
 
+other_users = pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py"
+    "::test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched"
+)
+
+
 @pytest.mark.parametrize(
     ("other", "told"),
     [
         pytest.param(
             "CREATE TABLE {}.other (id int PRIMARY KEY, v frozen<t_a>)",
             r"table .*\.other",
-            marks=pytest.mark.nightly(
-                daily="tests/integration/test_publish_cassandra_types.py"
-                "::test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched"
-            ),
+            marks=other_users,
         ),
-        ("CREATE TABLE {}.other (id int PRIMARY KEY, v list<frozen<t_a_b>>)", r"table .*\.other"),
+        pytest.param(
+            "CREATE TABLE {}.other (id int PRIMARY KEY, v list<frozen<t_a_b>>)",
+            r"table .*\.other",
+            marks=other_users,
+        ),
         ('CREATE TYPE {}."Its own" (v frozen<map<text, frozen<t_a_b>>>)', r"type .*\.Its own"),
     ],
 )
@@ -128,6 +143,10 @@ def test_a_type_that_others_make_of_it_at_the_last_moment_keeps_the_table(
     assert _c(space) == ["x"]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_left.py::"
+    "test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[other types]"
+)
 def test_one_killed_between_two_types_is_finished(space: Space) -> None:
     _publish(space, NUMBER)
     path = space.write("t.json", json.dumps([TEXT]))

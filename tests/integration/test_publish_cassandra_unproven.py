@@ -48,6 +48,10 @@ def test_the_same_command_shows_it_and_undo_what_was_before(space: Space, path: 
     assert _rows(space) == {1: 1, 2: 2, 3: 3}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_unproven.py::"
+    "test_the_same_command_shows_it_and_undo_what_was_before"
+)
 def test_an_undo_right_away_shows_what_was_before(space: Space, path: Path) -> None:
     assert path.exists()
     assert undo(space)["back_to"] == 1
@@ -57,6 +61,10 @@ def test_an_undo_right_away_shows_what_was_before(space: Space, path: Path) -> N
     assert _rows(space) == {1: 1, 2: 2, 3: 3}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_unproven.py::"
+    "test_the_same_command_shows_it_and_undo_what_was_before"
+)
 def test_another_source_leaves_what_was_before_as_it_was(space: Space, path: Path) -> None:
     path.write_text(OTHER)
     space.publish(path)
@@ -76,6 +84,10 @@ def test_an_append_that_was_not_proven_counts_its_rows_once(
     assert _rows(space) == {1: 1, 2: 2, 3: 3, 7: 7}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_unproven.py::"
+    "test_the_same_command_shows_it_and_undo_what_was_before"
+)
 def test_who_sweeps_an_old_load_of_others_lets_them_publish_at_once(space: Space) -> None:
     path = space.write("t.csv", OLD)
     space.killed(path, "proving the counts", "id")

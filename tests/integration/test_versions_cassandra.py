@@ -35,6 +35,10 @@ def test_an_undo_shows_what_was_before_and_can_be_undone(space: Space) -> None:
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
+)
 def test_the_next_publish_uses_the_recipe_of_what_came_back(space: Space) -> None:
     path = file(space, "one")
     space.publish(path, "part/n", contract="free")
@@ -72,6 +76,9 @@ def test_other_columns_and_types_come_back(space: Space) -> None:
     assert [len(row) for row in space.ask("SELECT * FROM {}.t")] == [3]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::test_other_columns_and_types_come_back"
+)
 def test_a_column_that_is_gone_for_a_night_comes_back_and_goes_again(space: Space) -> None:
     def columns() -> list[str]:
         where = "keyspace_name = ? AND table_name = ?"
@@ -103,6 +110,10 @@ def test_as_many_versions_are_kept_as_the_settings_say_and_others_leave_the_disk
     assert _kept(space) == with_versions - 2
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_as_many_versions_are_kept_as_the_settings_say_and_others_leave_the_disk"
+)
 def test_a_version_larger_than_the_bound_is_not_kept_and_that_is_said(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     with space.bounded(versions_megabytes=1) as small:

@@ -142,6 +142,10 @@ def test_a_table_in_both_engines_goes_back_in_both(both: Space) -> None:
     assert marks(both) == _in_postgres(both) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_interrupted.py::"
+    "test_a_table_in_both_engines_goes_back_in_both"
+)
 def test_an_undo_in_both_that_ends_between_them_is_finished_without_a_command(
     both: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +190,10 @@ def test_an_undo_in_both_that_is_killed_leaves_one_of_the_two_in_both(
     assert marks(both) == _in_postgres(both) == {after: 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_interrupted.py::"
+    "test_a_table_in_both_engines_goes_back_in_both"
+)
 def test_an_undo_in_both_that_is_interrupted_after_postgres_is_done_is_finished_in_cassandra(
     both: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +213,10 @@ def test_an_undo_in_both_that_is_interrupted_after_postgres_is_done_is_finished_
     assert marks(both) == _in_postgres(both) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_interrupted.py::"
+    "test_a_table_in_both_engines_goes_back_in_both"
+)
 def test_versions_of_different_publishes_do_not_go_back_together(both: Space) -> None:
     _both(both, "one")
     _both(both, "two", 20)

@@ -57,6 +57,10 @@ def _versions(space: Space) -> list[tuple[int, str, bool]]:
         ).fetchall()
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_unpublished_table_is_gone_and_comes_back"
+)
 def test_what_is_unpublished_is_kept_however_large_and_comes_back(space: Space) -> None:
     space.publish(file(space, "one", 1), "part/n")
     with space.bounded(versions_megabytes=1) as small:
@@ -115,6 +119,10 @@ def test_a_return_whose_files_are_lost_is_taken_back_and_that_is_said(
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_lost.py::"
+    "test_a_return_whose_files_are_lost_is_taken_back_and_that_is_said"
+)
 def test_a_return_whose_old_table_is_gone_is_finished_without_the_kept_files(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +158,10 @@ def test_an_undo_finishes_one_that_was_cut_short_and_says_so(
     assert any("cut short" in note for note in back["notes"])
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_lost.py::"
+    "test_an_undo_finishes_one_that_was_cut_short_and_says_so"
+)
 def test_an_undo_to_another_version_than_one_that_was_cut_short_shows_what_it_says(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +173,10 @@ def test_an_undo_to_another_version_than_one_that_was_cut_short_shows_what_it_sa
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_a_run_that_was_killed_is_told_so_or_done_if_somebody_finished_it"
+)
 def test_the_history_says_done_of_an_undo_that_somebody_else_finished(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +209,10 @@ def _outcome(space: Space) -> tuple[str, str]:
     return run["kind"], run["outcome"]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_lost.py::"
+    "test_a_version_that_is_forgotten_just_before_is_refused_and_nothing_stays_begun"
+)
 def test_no_other_publish_takes_files_away_from_a_version_that_is_being_shown_again(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +245,10 @@ def test_a_version_that_is_forgotten_just_before_is_refused_and_nothing_stays_be
     assert marks(space) == {"two": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_a_publish_waits_for_one_of_the_same_table_where_it_is_told_to"
+)
 def test_a_command_waits_for_a_return_that_is_being_finished(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.publish(file(space, "two"))
