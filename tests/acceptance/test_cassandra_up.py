@@ -151,6 +151,9 @@ def _refused(home: Home, *arguments: str, **environment: str) -> str:
     return done.stderr
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_up.py::test_without_java_17_every_place_is_named"
+)
 def test_too_little_memory_is_said_before_anything_is_started(home: Home) -> None:
     said = _refused(home, "--cassandra", "3", MYRIAD_CASSANDRA_HEAP_MB="100000")
     assert "too little memory: 3 Cassandra nodes" in said
@@ -175,6 +178,10 @@ def test_own_nodes_and_an_attached_cluster_exclude_each_other(home: Home) -> Non
     assert "Give --cassandra or --cassandra-at." in said
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_up.py::"
+    "test_a_killed_node_is_started_again_and_has_what_was_acknowledged"
+)
 def test_an_up_that_was_killed_leaves_a_node_that_the_next_one_takes_over(
     home: Home, java: Path
 ) -> None:

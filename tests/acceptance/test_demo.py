@@ -62,6 +62,7 @@ def test_the_demo_shows_a_join_an_aggregation_and_a_refusal(toured: Toured) -> N
     assert refused["refused"] == "ERROR:  permission denied for schema finance"
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_demo.py::test_the_demo_leaves_up_what_was_up")
 def test_the_demo_takes_down_what_it_started_and_runs_again(toured: Toured) -> None:
     assert toured.home.running() is None
     first, second = toured.said["logins"], _demo(toured.home)["logins"]

@@ -233,6 +233,10 @@ def test_a_storm_without_logins_passes(made: Path) -> None:
         run(enter())
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_faults_clients.py::"
+    "test_who_does_not_read_holds_back_the_server_and_not_memory"
+)
 def test_who_does_not_read_does_not_keep_a_transaction(place: Installation) -> None:
     """Each answer is small, so that the server is done with it."""
     place.myriad.people.set_limits("ada", {"statement_seconds": 0.5})

@@ -218,7 +218,19 @@ def test_the_door_is_killed_under_load(made_home: Home) -> None:
         run(survive_the_door(place, people), 150)
 
 
-@pytest.mark.parametrize("way", ["signal", "down"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "down",
+        pytest.param(
+            "signal",
+            marks=pytest.mark.nightly(
+                daily="tests/acceptance/test_door_faults_process.py"
+                "::test_who_works_may_end_and_others_are_told_when_all_stops"
+            ),
+        ),
+    ],
+)
 def test_who_works_may_end_and_others_are_told_when_all_stops(made_home: Home, way: str) -> None:
     stopping = []
 

@@ -130,6 +130,10 @@ def test_a_door_that_a_kill_left_does_not_hinder_the_next_up(made_home: Home) ->
                 assert answers(made_home)
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_a_door_that_a_kill_left_does_not_hinder_the_next_up"
+)
 def test_down_ends_a_door_that_a_kill_left(made_home: Home) -> None:
     with ready(made_home) as started:
         left = of(made_home)
@@ -187,6 +191,10 @@ def test_a_process_that_hangs_is_ended_and_started_again(
         assert started.end() == 0
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_a_door_that_a_kill_left_does_not_hinder_the_next_up"
+)
 def test_a_door_that_does_not_end_is_killed(made_home: Home) -> None:
     with ready(made_home, MYRIAD_DRAIN_TIMEOUT="0") as started:
         found = of(made_home)
@@ -262,6 +270,10 @@ def test_the_certificate_is_verified_and_bound_to_the_login(made_home: Home) -> 
             assert connection.pgconn.ssl_in_use
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_faults_process.py::"
+    "test_who_works_may_end_and_others_are_told_when_all_stops[down]"
+)
 def test_who_is_in_a_transaction_may_end_it_before_all_stops(made_home: Home) -> None:
     with ready(made_home) as started, closing(psycopg.connect(rose(made_home))) as session:
         session.execute("SELECT 1")
@@ -281,6 +293,9 @@ def test_the_doors_log_is_shown(made_home: Home) -> None:
         assert run(made_home, "logs", "--door", "-n", "1").stdout == "a line of the door\n"
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::test_a_soft_limit_of_files_is_raised"
+)
 def test_too_few_files_are_said_by_up_and_by_the_doctor(made_home: Home) -> None:
     def limited(*arguments: str) -> str:
         shell = ["sh", "-c", 'ulimit -n 500 && exec "$@"', "sh"]

@@ -257,6 +257,10 @@ def test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running(
     assert processes.servers(made_home.postgres) == []
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_older_home.py::"
+    "test_up_refuses_what_a_newer_version_wrote_and_leaves_nothing_running"
+)
 def test_commands_refuse_the_home_of_a_newer_version(made_home: Home) -> None:
     (made_home.folder / "format").write_text("1000\n")
     for command in ("up", "status"):

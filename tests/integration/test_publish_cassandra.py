@@ -23,6 +23,11 @@ from tests.keyspaces import Space
 DAYS = "carrier,day,n\n" + "".join(f"{c},2024-01-{d:02d},{d}\n" for c in "AB" for d in range(1, 11))
 KEY = "carrier/day:desc"
 
+FILE = "tests/integration/test_publish_cassandra.py"
+
+other_keys = pytest.mark.nightly(daily=f"{FILE}::test_a_key_that_does_not_hold_changes_nothing")
+other_files = pytest.mark.nightly(daily=f"{FILE}::test_append_refuses_what_does_not_fit")
+
 
 def test_a_file_becomes_a_table_that_is_asked_by_its_key(space: Space) -> None:
     report = space.publish(space.write("days.csv", DAYS), KEY)
@@ -60,6 +65,10 @@ def test_the_key_of_before_is_kept(space: Space) -> None:
     assert table.key == KEY
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra.py::"
+    "test_a_file_becomes_a_table_that_is_asked_by_its_key"
+)
 def test_a_key_of_columns_in_any_order_is_counted_and_replaced(space: Space) -> None:
     """Neither by length nor by the alphabet are these names in the key's order."""
     body = "zone,a,year,b,n\n" + "".join(f"z{n % 3},{n % 2},20{n},{n},{n}\n" for n in range(10, 30))
@@ -75,8 +84,10 @@ def test_a_key_of_columns_in_any_order_is_counted_and_replaced(space: Space) -> 
     ("text", "key", "reason"),
     [
         (DAYS, "carrier", "18 of 20 would be lost"),
-        ("a,b\n1,x\n,y\n", "a", "a is null and in the key: so in 1 row"),
-        ("a,b\n1,x\n", "c", "no column 'c'"),
+        pytest.param(
+            "a,b\n1,x\n,y\n", "a", "a is null and in the key: so in 1 row", marks=other_keys
+        ),
+        pytest.param("a,b\n1,x\n", "c", "no column 'c'", marks=other_keys),
     ],
 )
 def test_a_key_that_does_not_hold_changes_nothing(
@@ -151,9 +162,9 @@ def test_a_merge_adds_rows_and_changes_those_that_are_there(space: Space) -> Non
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [
-        ("a,b,z\n9,x,1\n", "", r"\+ z"),
-        ("b\nx\n", "", "- a, which is in the key"),
-        ("a,b\n9,x\n", "b", "key a, --key says b"),
+        pytest.param("a,b,z\n9,x,1\n", "", r"\+ z", marks=other_files),
+        pytest.param("b\nx\n", "", "- a, which is in the key", marks=other_files),
+        pytest.param("a,b\n9,x\n", "b", "key a, --key says b", marks=other_files),
         ("a,b\n9,x\n1e30,y\n", "", "does not fit bigint"),
     ],
 )
@@ -164,6 +175,10 @@ def test_append_refuses_what_does_not_fit(space: Space, text: str, key: str, rea
     assert space.ask("SELECT a FROM {}.t") == [(1,)]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra.py::"
+    "test_append_adds_rows_and_refuses_those_that_are_there"
+)
 def test_append_gives_values_the_types_of_the_table(space: Space) -> None:
     space.publish(space.write("t.csv", "a,b,c\n1,x,1.25\n"), "a")
     space.publish(space.write("m.csv", "a,b,c\n2,007,3\n3,10.0.0.1,4.5\n"), table="t", append=True)
@@ -210,6 +225,10 @@ def test_a_dataset_keeps_its_keyspace_when_another_database_becomes_the_usual_on
     assert mine == [space.dataset]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_strangers.py::"
+    "test_a_table_of_a_stranger_that_is_replaced_is_made_anew_and_theirs_no_more"
+)
 def test_a_table_that_myriad_did_not_publish_needs_replace(space: Space) -> None:
     space.publish(space.write("t.csv", "a\n1\n"), "a")
     space.ask("CREATE TABLE {}.other (a int PRIMARY KEY)")

@@ -196,6 +196,10 @@ def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
     assert (space.loads(), space.staged(), space.tables()) == ([], set(), set())
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_up.py::"
+    "test_no_password_and_no_management_port_is_in_the_open"
+)
 def test_nothing_of_the_nodes_managers_listens_when_nobody_publishes(space: Space) -> None:
     """Also not where a publish was killed while it was attached."""
     path = space.write("t.csv", OLD)

@@ -113,6 +113,10 @@ def test_a_table_of_a_stranger_that_is_replaced_is_made_anew_and_theirs_no_more(
     people.remove([name])
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_strangers.py::"
+    "test_a_table_that_is_dropped_and_made_again_meanwhile_is_a_strangers"
+)
 def test_rights_on_the_name_of_a_table_that_is_yet_to_come_are_gone_when_it_comes(
     clustered: Myriad, space: Space, people: People, login: Login, tag: str
 ) -> None:

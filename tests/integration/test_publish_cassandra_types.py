@@ -123,6 +123,10 @@ def test_a_new_table_is_refused_whose_type_others_have_with_other_fields(space: 
     assert (space.loads(), space.tables()) == ([], {"other"})
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py::"
+    "test_what_others_have_of_a_type_inside_keeps_it_and_nothing_is_touched"
+)
 def test_a_type_that_others_make_of_it_at_the_last_moment_keeps_the_table(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,10 @@ def test_every_value_of_every_type_comes_back(space: Space) -> None:
                 assert str(found) == str(expected(name, wanted)), name  # 1.50 is not 1.5
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_values.py::"
+    "test_every_value_of_every_type_comes_back"
+)
 def test_every_type_can_be_in_a_key_and_asked_by(space: Space) -> None:
     names = [name for name, kind in TYPES.items() if "<" not in kind]
     arrays = {name: pa.array(COLUMNS[name][1][:2], COLUMNS[name][0]) for name in names}

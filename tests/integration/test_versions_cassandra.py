@@ -52,6 +52,10 @@ def test_the_next_publish_uses_the_recipe_of_what_came_back(space: Space) -> Non
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
+)
 def test_an_append_and_rows_that_people_wrote_go_back_too(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.ask("INSERT INTO {}.t (part, n, mark) VALUES ('p1', 1000, 'by hand')")
@@ -130,6 +134,10 @@ def test_a_version_larger_than_the_bound_is_not_kept_and_that_is_said(space: Spa
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_interrupted.py::"
+    "test_who_keeps_reading_sees_all_of_the_old_or_all_of_the_new"
+)
 def test_a_reader_sees_all_of_one_or_all_of_the_other_or_an_error(space: Space) -> None:
     space.publish(file(space, "one", 400), "part/n")
     space.publish(file(space, "two", 300))
@@ -184,6 +192,10 @@ def test_what_hangs_on_a_table_is_named_and_nothing_is_changed(space: Space) -> 
     assert marks(space) == {"two": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_what_hangs_on_a_table_is_named_and_nothing_is_changed"
+)
 def test_a_table_that_somebody_else_made_is_not_touched(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.publish(file(space, "two"))

@@ -82,6 +82,10 @@ def _returning(space: Space) -> list[Any]:
         ).fetchall()
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_interrupted.py::"
+    "test_an_undo_that_is_killed_is_finished_without_a_command[after the drop]"
+)
 def test_a_publish_finishes_an_undo_that_was_killed_before_it_replaces(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.publish(file(space, "two"))

@@ -74,6 +74,10 @@ def test_what_is_unpublished_is_kept_however_large_and_comes_back(space: Space) 
     assert space.ask("SELECT count(*) FROM {}.t") == [(3000,)]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_unpublished_table_is_gone_and_comes_back"
+)
 def test_a_table_that_somebody_dropped_is_unpublished_with_purge_only(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.publish(file(space, "two"))
