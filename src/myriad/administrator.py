@@ -40,6 +40,19 @@ TAKE_BACK = """
       )
       AND NOT pg_catalog.starts_with(name, 'transaction_')"""
 
+# No verifier in a log in this transaction, whatever the server logs; only a superuser may say so.
+QUIET = """
+    SELECT pg_catalog.set_config(name, value, true)
+    FROM (VALUES
+        ('log_statement', 'none'),
+        ('log_min_duration_statement', '-1'),
+        ('log_min_duration_sample', '-1'),
+        ('log_transaction_sample_rate', '0'),
+        ('log_min_error_statement', 'panic'),
+        ('log_parameter_max_length', '0'),
+        ('log_parameter_max_length_on_error', '0')
+    ) AS quiet (name, value)"""
+
 
 def settings(version: int) -> Mapping[str, str]:
     """Return the settings of the startup message.

@@ -27,7 +27,7 @@ def add(register: Register, people: Sequence[NewPerson]) -> list[tuple[str, str]
     options = [word for group in wanted for word in ("--group", group)]
     with register.change("person add", list(known), options) as connection:
         tables.refuse_taken(connection, list(known))
-        _create(register, connection, people, _stored(connection, people, known))
+        _create(register, connection, people, _stored(people, known))
         groups.create(connection, groups.missing(connection, list(wanted)))
         for group, some in wanted.items():
             roles.put_into(connection, group, some)
@@ -54,13 +54,11 @@ def _create(
         roles.put_into(connection, OWNERS, owners)
 
 
-def _stored(
-    connection: psycopg.Connection, people: Sequence[NewPerson], known: Mapping[str, str]
-) -> dict[str, passwords.Stored]:
+def _stored(people: Sequence[NewPerson], known: Mapping[str, str]) -> dict[str, passwords.Stored]:
     typed = [person.name for person in people if person.password is not None]
     generated = [person.name for person in people if person.password is None]
     quick = passwords.of_generated([known[name] for name in generated])
-    slow = passwords.of_typed(connection, [known[name] for name in typed])
+    slow = passwords.of_typed([known[name] for name in typed])
     return dict(zip([*generated, *typed], [*quick, *slow], strict=True))
 
 
@@ -108,5 +106,5 @@ def set_password(register: Register, name: str, password: str | None) -> str:
     with register.change("person password", [name]) as connection:
         tables.require(connection, "person", [name])
         one = NewPerson(name, password=password)
-        roles.set_password(connection, name, _stored(connection, [one], {name: chosen})[name])
+        roles.set_password(connection, name, _stored([one], {name: chosen})[name])
     return chosen

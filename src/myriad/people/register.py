@@ -9,9 +9,10 @@ import psycopg
 from myriad.control.connection import control_database
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import actions, passwords, tables
+from myriad.people import actions, tables
 from myriad.people.cassandra import sync
 from myriad.settings import Settings
+from myriad.verifiers import check
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Register:
     def check_password(self, typed: str | None) -> None:
         """Raise PeopleError for a password, if there is one, that will not do."""
         if typed is not None:
-            passwords.check(typed, cassandra=self.reaches_cassandra)
+            check(typed, cassandra=self.reaches_cassandra)
 
     def refuse_taken(self, names: Sequence[str]) -> None:
         """Raise PeopleError if Cassandra has such roles that are not Myriad's."""

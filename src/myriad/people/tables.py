@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from myriad import named_sql
+from myriad import administrator, named_sql
 from myriad.control.connection import control_database, is_superuser
 from myriad.engines.postgres.base import Server
 from myriad.errors import PeopleError
@@ -24,7 +24,7 @@ def changing(server: Server) -> Iterator[psycopg.Connection]:
     with control_database(server) as connection:
         connection.execute(SQL["lock"])
         if is_superuser(connection):
-            connection.execute(SQL["quiet"])
+            connection.execute(administrator.QUIET)
         connection.execute(SQL["tell"])
         yield connection
 

@@ -9,19 +9,6 @@ NOTIFY myriad_people;
 -- One change at a time; reading goes on.
 LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE;
 
--- name: quiet
--- No verifier in a log, whatever the server logs.
-SELECT set_config(name, value, true)
-FROM (VALUES
-    ('log_statement', 'none'),
-    ('log_min_duration_statement', '-1'),
-    ('log_min_duration_sample', '-1'),
-    ('log_transaction_sample_rate', '0'),
-    ('log_min_error_statement', 'panic'),
-    ('log_parameter_max_length', '0'),
-    ('log_parameter_max_length_on_error', '0')
-) AS quiet (name, value);
-
 -- name: taken
 SELECT rolname,
        CASE WHEN rolname IN (SELECT name FROM public.person) THEN 'person'
