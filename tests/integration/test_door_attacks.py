@@ -103,7 +103,8 @@ REFUSED = r"""
 42501 ALTER ROLE ALL SET work_mem = '77MB'
 42501 ALTER DATABASE postgres SET work_mem = '77MB'
 42501 ALTER SYSTEM SET work_mem = '77MB'
-42501 ALTER ROLE CURRENT_USER PASSWORD 'x'
+42501 ALTER ROLE CURRENT_USER PASSWORD NULL
+42501 ALTER ROLE nobody PASSWORD 'x'
 42501 SET standard_conforming_strings = off
 42501 SET LOCAL standard_conforming_strings TO 'f'
 42501 SELECT set_config('Standard_Conforming_Strings', 'off', true)

@@ -113,8 +113,8 @@ def test_passwords_in_statements_are_written_down_nowhere(
         session.query(f"SELECT 'the end {mark}'")
         activity = scene.place.installation.people.activity()
         assert f"secret_{mark}" not in str(activity)
-    place = scene.place
-    place.passwords[owner] = place.installation.people.set_password(owner)
+    place, name = scene.place, scene.eve if who == "reader" else owner
+    place.passwords[name] = place.installation.people.set_password(name)  # it was changed, too
     wait_until(lambda: f"the end {mark}" in str(scene.place.installation.people.audit()))
     told = _told(scene)
     found = {n for n in range(len(TEXTS)) if f"secret_{mark}_{n}" in told}

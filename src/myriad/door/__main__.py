@@ -14,6 +14,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from myriad.door.control.capacity import KNOWN_VERSION, Capacity, TooFew, capaci
 from myriad.door.control.control import Administrator, Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults
+from myriad.door.control.passwords import CHANNEL, Passwords
 from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
 from myriad.door.control.rotation import Rotation
@@ -52,6 +54,7 @@ from myriad.door.siblings.siblings import CANCEL, SIGNAL, Siblings
 from myriad.settings import Settings
 
 BACKLOG = 8192
+CHANGES = "changes"  # what processes tell each other of people who change their passwords
 WAKE = "wake"  # what a process says to one that waits for what a person did there
 _FEWER = "Lower the setting `door_processes`, or let the server have more: max_connections."
 START_SECONDS = 30.0
@@ -211,11 +214,15 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
         requests.catch_up()
 
     await control.listen(
-        {"myriad_people": door.people_changed, "myriad_door": requests.notified},
+        {
+            "myriad_people": door.people_changed,
+            "myriad_door": requests.notified,
+            CHANNEL: parts.accounts.have_changed,
+        },
         after_gap=catch_up,
     )
     requests.catch_up()
-    throttle = Throttle(settings.max_clients // told.placed.processes, siblings.post.tell)
+    throttle = Throttle(_places(told), siblings.post.tell)
     gate = Gate(parts.accounts, throttle, parts.dial, told.secrets["mock"])
     logins = Logins(door, gate, settings, told.tls, told.placed.processes)
     _hear(siblings, door, throttle)
@@ -230,12 +237,18 @@ async def _room(told: Configuration, control: Control) -> Capacity:
         return await capacity(control, told.settings, cores, placed.process, placed.processes)
 
 
+def _places(told: Configuration) -> int:
+    return told.settings.max_clients // told.placed.processes
+
+
 def _hear(siblings: Siblings, door: Door, throttle: Throttle) -> None:
     """Do what the other processes ask for."""
     post = siblings.post
     siblings.counters.wake = lambda process: post.send(process, WAKE)
     wake = door.pools.let_go_on
     handlers: dict[str, Handler] = {CANCEL: door.cancel_here, SIGNAL: door.signal_here, WAKE: wake}
+    changes = door.accounts.passwords.attempts.heard
+    handlers[CHANGES] = lambda word, *others: changes[word](*others)
     post.begin(handlers | throttle.heard)
 
 
@@ -249,6 +262,8 @@ def _parts(
 ) -> Parts:
     dial, databases = Dial(told.address), Databases(control)
     roles = PoolRoles(control, dial, told.secrets["pools"])
+    changes = Throttle(_places(told), partial(siblings.post.tell, CHANGES))
+    passwords = Passwords(control, changes, superuser=room.superuser)
     pools = Pools(
         dial,
         background.spawn,
@@ -261,7 +276,9 @@ def _parts(
         spawn=background.spawn,
         control=control,
         dial=dial,
-        accounts=Accounts(control, told.settings, siblings.counters, superuser=room.superuser),
+        accounts=Accounts(
+            control, told.settings, siblings.counters, passwords, superuser=room.superuser
+        ),
         databases=databases,
         defaults=Defaults(control),
         roles=roles,

@@ -146,7 +146,7 @@ class Door:
     async def _again(self, entry: Entry, database: str) -> Entry:
         """Return what is known of a person now; raises Refused if they are gone."""
         found = await self.accounts.look_up(entry.name, database)
-        if found is None or found.oid != entry.oid or not found.may_log_in:
+        if found is None or not entry.stands(found):
             raise Refused(_RIGHTS)
         return found
 

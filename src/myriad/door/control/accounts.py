@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from myriad.door.control.control import SQL, Control
+from myriad.door.control.passwords import Passwords
 from myriad.door.siblings.counters import HELD, PINNED, SESSIONS, Counters, Place
 from myriad.limits import Limits
 from myriad.pgwire import scram
@@ -152,13 +153,29 @@ class Entry:
     may_connect: bool
     asked_at: float
 
+    def stands(self, found: "Entry") -> bool:
+        """Say whether who has proven to be that person is the one that was found since."""
+        same = (found.oid, found.verifier) == (self.oid, self.verifier)
+        return same and found.may_log_in
+
 
 class Accounts:
-    """Everybody who is logged in, and the way to look people up."""
+    """Everybody who is logged in, and the way to look people up.
+
+    Attributes:
+        passwords: changes one's own.
+    """
 
     def __init__(
-        self, control: Control, settings: Settings, counters: Counters, *, superuser: bool
+        self,
+        control: Control,
+        settings: Settings,
+        counters: Counters,
+        passwords: Passwords,
+        *,
+        superuser: bool,
     ) -> None:
+        self.passwords = passwords
         self._control, self._counters = control, counters
         self._settings = asdict(settings)
         roles, verifier = (
@@ -224,7 +241,7 @@ class Accounts:
             asked_at,
         )
 
-    def have_changed(self) -> None:
+    def have_changed(self, _payload: str = "") -> None:
         """Hear that what was looked up until now may be otherwise."""
         self._changed_at = time.monotonic()
 

@@ -79,7 +79,7 @@ class Control:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _begin(self, ended: asyncio.Event) -> None:
-        connection = await self.enter(self._login.database)
+        connection = await self.enter_own()
         connection.add_termination_listener(lambda _: ended.set())
         await self._add_listeners(connection)
         self.role = await connection.fetchval(SQL["role"])
@@ -96,6 +96,10 @@ class Control:
     async def ready(self) -> None:
         """Return when the server answers."""
         await self._ready.wait()
+
+    async def enter_own(self) -> asyncpg.Connection:
+        """As `enter`, the control database."""
+        return await self.enter(self._login.database)
 
     async def enter(self, database: str) -> asyncpg.Connection:
         """Open an administrator's connection to a database; the caller closes it.

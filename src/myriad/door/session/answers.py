@@ -19,7 +19,13 @@ from myriad.door.server.statements import (
 )
 from myriad.door.session.frontend import Frontend
 from myriad.door.session.unit import Unit
-from myriad.pgwire.kinds import CLOSE_COMPLETE, DESCRIPTIONS, PARAMETER_DESCRIPTION, PARSE_COMPLETE
+from myriad.pgwire.kinds import (
+    CLOSE_COMPLETE,
+    COMMAND_COMPLETE,
+    DESCRIPTIONS,
+    PARAMETER_DESCRIPTION,
+    PARSE_COMPLETE,
+)
 from myriad.pgwire.wire import FLUSH
 
 MANY = 1000  # answers that are awaited, before those that have come are looked for
@@ -64,6 +70,7 @@ class Answers:
         "_descriptions",
         "_frontend",
         "_parameters",
+        "_reads",
         "_unit",
         "awaited",
         "bytes",
@@ -75,6 +82,7 @@ class Answers:
         self._completions: list[_Completion] = []
         self._descriptions: deque[_Description] = deque()
         self._parameters: bytes | None = None
+        self._reads = b""
         self.bytes = 0
         self.awaited: object = None
         self.unit = object()
@@ -116,6 +124,11 @@ class Answers:
         self._descriptions.append(_Description(ours, instance, statement))
         self._frontend.special = True
 
+    def reads(self, complete: bytes) -> None:
+        """Let the next CommandComplete read so."""
+        self._reads = complete
+        self._frontend.special = True
+
     def wait_for(self, what: object) -> None:
         """Hold the client back until that has been answered, or an error has come."""
         self.awaited = what
@@ -141,6 +154,8 @@ class Answers:
         """Return what the client shall see of an answer: not of what it did not ask for."""
         if kind in COMPLETIONS:
             return self._completed(message)
+        if kind == COMMAND_COMPLETE and self._reads:
+            message, self._reads = self._reads, b""
         return self._described(kind, message) if kind in DESCRIPTIONS else message
 
     def _completed(self, message: bytes) -> bytes:
@@ -186,6 +201,7 @@ class Answers:
         self._descriptions.clear()
         self.unit = object()
         self._parameters = self.awaited = None
+        self._reads = b""
         self._frontend.acked, self._frontend.special = 0, False
 
     def _note_parsed(self) -> None:

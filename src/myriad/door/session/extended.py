@@ -13,6 +13,7 @@ from myriad.door.server.settings import Values
 from myriad.door.server.statements import NOBODY, OURS, Statement
 from myriad.door.session import copying, guard, signals
 from myriad.door.session.client_statements import ClientStatements
+from myriad.door.session.own_password import OwnPassword
 from myriad.door.session.preparing import Preparing
 from myriad.door.session.refusals import refuse_rest, refuse_unit
 from myriad.door.session.sql_execute import claim, stand
@@ -53,6 +54,7 @@ class Extended:
         "_answers",
         "_bound_portal",
         "_ending",
+        "_own",
         "_preparing",
         "_resend",
         "_session",
@@ -68,6 +70,7 @@ class Extended:
             statements.ending,
         )
         self._preparing = Preparing(session, statements.answers)
+        self._own = OwnPassword(session, statements.answers, statements.resend)
         self._bound_portal = b""
 
     def handle(self, kind: int, data: bytes, position: int, stop: int) -> bool:
@@ -78,7 +81,9 @@ class Extended:
             return self._parse(data, position, stop)
         if kind == DESCRIBE:
             return self._describe(data, position, stop)
-        if kind == EXECUTE and (self._ending.portals or self._session.unit.status == wire.FAILED):
+        if kind == EXECUTE and (
+            self._ending.portals or self._own.waits or self._session.unit.status == wire.FAILED
+        ):
             return self._execute(data, position, stop)
         if kind == CLOSE:
             return self._close(data, position, stop)
@@ -156,10 +161,10 @@ class Extended:
         found = self._preparing.settings(self._session.server, verdict, alone=alone)
         if found is None:
             return False
-        if name in self._statements.named:
-            return self._parse_again(name, text, data[end:stop])
-        stand(self._statements, self._session.server, verdict)
         statement = self._statement(text, data[end:stop], verdict, found)
+        if name in self._statements.named:
+            return self._parse_again(name, statement)
+        stand(self._statements, self._session.server, verdict)
         described = data[stop : stop + 1] == b"D" and data[stop + HEADER_BYTES :][:1] == b"S"
         self._parse_new(name, statement, described=described, alone=alone)
         return True
@@ -184,12 +189,12 @@ class Extended:
         self._preparing.close_gone(backend)
         self._statements.unnamed.parse(backend, statement, alone=alone)
 
-    def _parse_again(self, name: bytes, text: bytes, types: bytes) -> bool:
+    def _parse_again(self, name: bytes, statement: Statement) -> bool:
         """Refuse a name that is taken, unless the text itself is an error."""
         backend = self._session.server
         backend.unnamed = None
         self._answers.completes(ours=True)
-        backend.transport.write(wire.parse(b"", text, types))
+        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
         shown = name.decode(errors="replace")
         return self._refuse(Fault("42P05", f'prepared statement "{shown}" already exists'))
 
@@ -199,6 +204,7 @@ class Extended:
         session = self._session
         portal, begin = cut_name(data, position + HEADER_BYTES, stop)
         name, end = cut_name(data, begin, stop)
+        self._own.rebound(portal)
         statement = self._statements.named.get(name) if name else self._statements.unnamed.statement
         if statement is None:
             return self._send_unknown(name, data[position:stop])
@@ -215,6 +221,7 @@ class Extended:
             guard.leave_behind(session, verdict)
         session.unit.runs(verdict.shape)
         self._note_bound(portal, statement)
+        self._own.bound(portal, verdict, there)
         if there == name and verdict.processes is None:
             self._session.server.transport.write(data[position:stop])
             return True
@@ -269,6 +276,8 @@ class Extended:
 
     def _execute(self, data: bytes, position: int, stop: int) -> bool:
         portal, _ = cut_name(data, position + HEADER_BYTES, stop)
+        if self._own.changes(portal):
+            return self._own.execute(data[position:stop])
         verdict = self._ending.portals.get(portal)
         if verdict is None:
             if self._session.unit.status == wire.FAILED and not (

@@ -5,10 +5,10 @@ or a process.
 """
 
 from myriad.door.server.backend import CLOSE, EVERYTHING, SEQUENCES
-from myriad.door.session import pin, signals
+from myriad.door.session import own_password, pin, signals
 from myriad.door.session.state import SessionState
 from myriad.door.verdict import activity, identity, reported
-from myriad.door.verdict.effects import MOST_SETTINGS
+from myriad.door.verdict.effects import MOST_SETTINGS, Refusal
 from myriad.door.verdict.rewriting import Place, write
 from myriad.door.verdict.verdict import Verdict
 from myriad.pgwire import wire
@@ -37,10 +37,8 @@ def objection(session: SessionState, verdict: Verdict) -> Fault | None:
     """Return why a statement cannot run in this session, None if it can."""
     if session.pool.guarded and verdict.syntax_error and session.shared.newer_grammar:
         return _UNREADABLE
-    untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
-    if verdict.refusal and (session.pool.guarded or untold):
-        refused = verdict.refusal
-        return Fault(refused.sqlstate, refused.message, refused.hint)
+    if verdict.refusal and (fault := _refused(session, verdict, verdict.refusal)):
+        return fault
     if session.unit.ends and session.unit.open:
         return _OVER
     uses_sequences = session.unit.sequences or verdict.sequences or session.pin.reason
@@ -49,7 +47,7 @@ def objection(session: SessionState, verdict: Verdict) -> Fault | None:
     if len(session.parameters.touched | verdict.settings) > MOST_SETTINGS:
         return _TOO_MANY
     if (verdict.reported or verdict.resets or verdict.by_sql.executes) and (
-        fault := _unreportable(session, verdict)
+        fault := _unreportable(session, verdict) or own_password.executed(session, verdict)
     ):
         return fault
     if (
@@ -58,6 +56,17 @@ def objection(session: SessionState, verdict: Verdict) -> Fault | None:
         and not session.pool.may_pin(session.account)
     ):
         return pin.too_many(verdict.pins)
+    return None
+
+
+def _refused(session: SessionState, verdict: Verdict, refused: Refusal) -> Fault | None:
+    """Return why what is refused to most is refused here, None if it is not."""
+    wanted = own_password.own(session, verdict)
+    if wanted is not None:
+        return own_password.objection(session, wanted)
+    untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
+    if session.pool.guarded or untold:
+        return Fault(refused.sqlstate, refused.message, refused.hint)
     return None
 
 
@@ -122,6 +131,8 @@ def rewritten_text(
     session: SessionState, text: bytes, verdict: Verdict, *, now: bool = False
 ) -> bytes:
     """Return a text with the person's name, numbers and own row of activity in it."""
+    if own_password.own(session, verdict) is not None:
+        return own_password.STAND_IN
     processes = verdict.processes
     if processes is not None and processes.signal is not None and not session.pool.shared:
         whole = signals.whole(session, processes.signal)

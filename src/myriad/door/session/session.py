@@ -13,7 +13,17 @@ from myriad.door.pool.pool import Pool
 from myriad.door.ports import Client
 from myriad.door.server.backend import Backend
 from myriad.door.server.statements import CLOCK
-from myriad.door.session import copying, finishing, guard, messages, quota, refusals, signals, waits
+from myriad.door.session import (
+    copying,
+    finishing,
+    guard,
+    messages,
+    own_password,
+    quota,
+    refusals,
+    signals,
+    waits,
+)
 from myriad.door.session.client_statements import ClientStatements
 from myriad.door.session.extended import Extended
 from myriad.door.session.pin import HOLDABLE, WHOLE_SESSION
@@ -88,6 +98,9 @@ class Session(SessionState):
             self.statements.unnamed.end()
         if not verdict.plain and (fault := guard.objection(self, verdict)):
             refusals.refuse_unit(self, fault, text)
+            return True
+        if (wanted := own_password.own(self, verdict)) is not None:
+            own_password.query(self, text, verdict, wanted)
             return True
         backend = self.backend or self.acquire()
         if backend is None or not (verdict.plain or stands(self, backend, verdict)):

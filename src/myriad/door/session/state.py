@@ -5,7 +5,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from myriad.door.control.accounts import Account
+from myriad.door.control.accounts import Account, Accounts
 from myriad.door.control.copy_text import fields
 from myriad.door.pool.pool import Pool
 from myriad.door.ports import Came, Client, Ledger, Siblings, Troubles
@@ -28,12 +28,14 @@ class Shared(Protocol):
     """What all sessions have together, as one of them sees it.
 
     Attributes:
+        accounts: everybody who is logged in.
         ledger: is told of each unit that has ended; `troubles`: of each error.
         room: for what is held for clients.
         siblings: the door's processes.
         newer_grammar: the server may read texts that the door cannot.
     """
 
+    accounts: Accounts
     ledger: Ledger
     troubles: Troubles
     room: Room

@@ -97,6 +97,10 @@ class Unit:
         self.errors, self.ends = "", False
         self._rows_before, self._bytes_before = quota.rows, quota.bytes
 
+    def rename(self, text: bytes) -> None:
+        """Have it known by that from now on."""
+        self.text = text
+
     def has_returned(self, quota: Quota) -> bool:
         """Say whether anything of its answer was passed on."""
         return quota.bytes != self._bytes_before

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from myriad.door.verdict.password import PasswordChange
+
 NOT_PRIVILEGED = "42501"
 NOT_SUPPORTED = "0A000"
 SYNTAX_ERROR = "42601"
@@ -21,11 +23,16 @@ def words(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a text must not run on a connection that people share."""
+    """Why a text must not run on a connection that people share.
+
+    Attributes:
+        password: what it changes of passwords: one's own the door changes itself.
+    """
 
     sqlstate: str
     message: str
     hint: str
+    password: PasswordChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

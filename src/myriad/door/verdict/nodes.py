@@ -83,6 +83,10 @@ CURSOR_HOLD = 0x0020  # CURSOR_OPT_HOLD in parsenodes.h
 OURS = re.compile(r"myriad_[0-9a-f]{16}_")  # the door's statements: see `statements.PREFIX`
 TEMPORARY = re.compile(r"pg_temp(_\d+)?\Z")
 ASK = "ask who runs this server to do it"
+ONES_OWN = (
+    "only your own password is yours to change: \\password in psql, or ALTER ROLE CURRENT_USER"
+    " PASSWORD '...'"
+)
 
 
 def walk(effects: Effects, tree: list[Node]) -> None:
@@ -335,7 +339,7 @@ NODES: dict[str, Callable[[Effects, Node], None]] = {
     "AlterDatabaseSetStmt": _lasting("ALTER DATABASE … SET"),
     "AlterDefaultPrivilegesStmt": _refuse("ALTER DEFAULT PRIVILEGES", "use GRANT for each object"),
     "AlterRoleSetStmt": _lasting("ALTER ROLE … SET"),
-    "AlterRoleStmt": _refuse("ALTER ROLE", "change your password with `myriad person password`"),
+    "AlterRoleStmt": _refuse("ALTER ROLE", ONES_OWN),
     "AlterSystemStmt": _alter_system,
     "CallStmt": _opaque,
     "CommonTableExpr": _with,

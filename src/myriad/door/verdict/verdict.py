@@ -38,6 +38,7 @@ from myriad.door.verdict.effects import (
 from myriad.door.verdict.functions import OWN, SEEN
 from myriad.door.verdict.masking import tells
 from myriad.door.verdict.nodes import OPERATORS, walk
+from myriad.door.verdict.password import PasswordChange, change_in
 from myriad.door.verdict.processes import VIEWS, Processes, look
 from myriad.door.verdict.shape import Shape
 from myriad.door.verdict.words import command_word
@@ -74,6 +75,11 @@ class Verdict:
     shape: Shape | None = None  # by which statistics know it
     sampled: bool = False  # its shape was not looked for, or stands for others, too
     plain: bool = False  # nothing that needs care
+
+    @property
+    def password(self) -> PasswordChange | None:
+        """What it changes of passwords."""
+        return self.refusal.password if self.refusal is not None else None
 
 
 # Every key of the parser's JSON that may occur in a text which the quick test lets pass: fields
@@ -251,6 +257,8 @@ def thorough(
         effects.refuse("PREPARE of such a setting is not available here", "use SET or set_config()")
     processes = look(tree, source, signals=effects.signals) if effects.processes else None
     verdict = _verdict(effects, processes, _first_word(tree))
+    if verdict.refusal is not None and (changed := change_in(tree)) is not None:
+        verdict = replace(verdict, refusal=replace(verdict.refusal, password=changed))
     return _for_readers(verdict, tree, harmless) if reads else verdict
 
 

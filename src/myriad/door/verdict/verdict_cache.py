@@ -63,7 +63,8 @@ class Verdicts:
         if found is None or found.sampled:  # what comes again has a shape of its own
             weight = _sampler.weight() if found is None else 1
             found = analyse(decoded(text), self.harmless, reads=self._reads, weight=weight)
-            self._known.put(key, found)
+            if found.password is None:  # a password is kept nowhere
+                self._known.put(key, found)
         return found
 
     async def study(self, text: bytes, person: str) -> None:
