@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -17,13 +16,10 @@ from myriad import verifiers
 from myriad.pgwire import scram, wire
 from tests.door_attackers import TABLES
 from tests.door_inner import Inner
+from tests.door_own_passwords import DATABASE, READERS, People
 from tests.door_script import (
     SYNC,
-    Ended,
-    Place,
-    Wire,
     add_database,
-    add_own_database,
     bind,
     close,
     describe,
@@ -34,64 +30,7 @@ from tests.door_script import (
 )
 from tests.harness import run, wait_until
 
-DATABASE, READERS = "open", "readers"
-LOGINS = 6  # so many reach both processes of the door
 ALTERED = ("C", "ALTER ROLE\0")
-STATE = """
-    SELECT rolname, rolpassword, verifier, cassandra
-    FROM pg_authid JOIN public.person ON name = rolname"""
-
-
-class People:
-    """Adds people to a door of two processes, and logs them in."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-
-    def reader(self) -> str:
-        """Add somebody who shares server connections with all others."""
-        name = f"rose_{secrets.token_hex(4)}"
-        self.place.passwords.update(self.place.installation.people.add_people([name], [READERS]))
-        return name
-
-    def owner(self) -> str:
-        """Add somebody with server connections of their own, in their own database."""
-        name = f"olga_{secrets.token_hex(4)}"
-        people = self.place.installation.people
-        self.place.passwords.update(people.add_people([name], [READERS], owner=True))
-        add_own_database(self.place, name, name)
-        return name
-
-    def wire(self, name: str) -> Wire:
-        return self.place.door(name, name if name.startswith("olga") else DATABASE)
-
-    def connect(self, name: str) -> psycopg.Connection:
-        server = self.place.server
-        return psycopg.connect(
-            host=server.host,
-            port=server.port,
-            user=name,
-            password=self.place.passwords[name],
-            dbname=DATABASE,
-            autocommit=True,
-        )
-
-    def state(self) -> dict[str, tuple[object, ...]]:
-        """Return what is stored of everybody's passwords."""
-        with closing(self.place.admin("myriad")) as admin:
-            rows = admin.execute(STATE).fetchall()
-        return {name: tuple(stored) for name, *stored in rows}
-
-    def has(self, name: str, password: str, *, but: str = "") -> None:
-        """Fail unless that one logs in everywhere, and another one nowhere."""
-        self.place.passwords[name] = password
-        for _ in range(LOGINS):
-            self.wire(name).close()
-        if but:
-            self.place.passwords[name] = but
-            with pytest.raises(Ended, match="password authentication failed"):
-                self.wire(name)
-        self.place.passwords[name] = password
 
 
 @pytest.fixture(scope="module")
@@ -377,21 +316,15 @@ def test_a_flood_of_changes_slows_down_who_sends_it_alone(people: People) -> Non
         assert calm.rows("SELECT 1") == [("'1'",)]
     people.has(other, "calm")
     took = time.monotonic() - began
-    changes = _changes(people, name)
+    wait_until(lambda: people.changes(name))
     for session in sessions:
         session.vanish()
     assert took < 10
-    assert 0 < len(changes) < 20  # five at once in each process, and then one in 0.25 s, 0.5 s ...
+    assert (
+        len(people.changes(name)) < 20
+    )  # five at once in each process, and then one in 0.25 s, 0.5 s ...
     wait_until(lambda: not people.place.installation.people.activity([name]))
     people.has(name, "flood")
-
-
-def _waits_for_lock(people: People) -> list[int]:
-    with closing(people.place.admin("myriad")) as admin:
-        rows = admin.execute(
-            "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
-        ).fetchall()
-    return [pid for (pid,) in rows]
 
 
 def test_what_is_cut_off_in_the_middle_leaves_the_old_password(people: People) -> None:
@@ -401,41 +334,23 @@ def test_what_is_cut_off_in_the_middle_leaves_the_old_password(people: People) -
     with closing(people.place.admin("myriad")) as admin, closing(people.wire(name)) as session:
         admin.execute("BEGIN; LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE")
         session.send(wire.query(text))
-        wait_until(lambda: _waits_for_lock(people))
+        wait_until(people.waits_for_lock)
         people.wire(name).close()  # nobody else waits
-        for pid in _waits_for_lock(people):
+        for pid in people.waits_for_lock():
             admin.execute("SELECT pg_terminate_backend(%s)", [pid])
         assert session.until()[0][2] == "08006"
         session.send(wire.query(text))
-        wait_until(lambda: _waits_for_lock(people))
+        wait_until(people.waits_for_lock)
         assert session.until()[0][2:] == ("55P03", "somebody else is changing accounts")
         session.send(wire.query(text))
-        wait_until(lambda: _waits_for_lock(people))
-        doors = _doors(people)
+        wait_until(people.waits_for_lock)
+        doors = people.doors()
         for pid in doors:
             os.kill(pid, signal.SIGKILL)
         admin.execute("ROLLBACK")
-    wait_until(lambda: _logs_in(people, name))
+    wait_until(lambda: people.logs_in(name))
     assert people.state()[name] == before
     people.has(name, old, but="never")
-
-
-def _doors(people: People) -> list[int]:
-    home = str(people.place.installation.home.folder)
-    [up] = [
-        each
-        for each in psutil.process_iter(["cmdline"])
-        if home in (each.info["cmdline"] or []) and "up" in each.info["cmdline"]
-    ]
-    return [each.pid for each in up.children() if "myriad.door" in " ".join(each.cmdline())]
-
-
-def _logs_in(people: People, name: str) -> bool:
-    try:
-        people.wire(name).close()
-    except (Ended, OSError):
-        return False
-    return True
 
 
 def test_neither_password_nor_verifier_is_written_down_anywhere(people: People) -> None:
@@ -457,7 +372,7 @@ def test_neither_password_nor_verifier_is_written_down_anywhere(people: People) 
         assert session.until()[0][2] == "42P05"
         assert session.query(f"ALTER ROLE CURRENT_USER PASSWORD '{made}x'")[0][2] == "22023"
         shown = str(place.installation.people.activity())
-    wait_until(lambda: len(_changes(people, name)) == 2)
+    wait_until(lambda: len(people.changes(name)) == 2)
     told = [path.read_text(errors="replace") for path in place.installation.home.logs.glob("*")]
     asked = ("audit", "statements")
     told += [run(place.installation.home, "people", each, "--json").stdout for each in asked]
@@ -471,8 +386,3 @@ def test_neither_password_nor_verifier_is_written_down_anywhere(people: People) 
     for secret in (mark, made[20:], str(stored)[20:]):
         assert secret not in everything
     people.has(name, f"verified{mark}")
-
-
-def _changes(people: People, name: str) -> list[object]:
-    entries = people.place.installation.people.audit(name, last=10_000)
-    return [each for each in entries if each.statement == "changed own password"]

@@ -19,6 +19,7 @@ OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
     WHEN back IS NOT NULL AND files IS NOT NULL
     THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0)) END)
 """
+_FOLLOW = "DELETE FROM public.request WHERE what = 'follow' RETURNING id"
 
 
 def serve(server: Server, cluster: Cluster) -> None:
@@ -28,16 +29,20 @@ def serve(server: Server, cluster: Cluster) -> None:
     sync(server, cluster)
 
 
-def settle(server: Server, cluster: Cluster) -> None:
-    """Finish what killed publishes have left there; see `unfinished.settle`."""
-    if cluster.kind != "embedded":
-        return  # what is loaded there is shown at once
-    swap.take_out_unused(cluster)
-    _drop_left(server, cluster)
-    if _anything(server):
-        from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
+def settle(server: Server, cluster: Cluster) -> bool:
+    """Finish what killed publishes have left there; see `unfinished.settle`.
 
-        unfinished.settle(server, cluster)
+    Returns whether people are to be served anew: one has changed their own password at the door.
+    """
+    if cluster.kind == "embedded":  # elsewhere what is loaded is shown at once
+        swap.take_out_unused(cluster)
+        _drop_left(server, cluster)
+        if _anything(server):
+            from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory
+
+            unfinished.settle(server, cluster)
+    with control_database(server, autocommit=True) as connection:
+        return bool(connection.execute(_FOLLOW).fetchall())
 
 
 def _drop_left(server: Server, cluster: Cluster) -> None:

@@ -51,7 +51,7 @@ class Keeper(threading.Thread):
     """Keeps a home's Cassandra, in a thread of its own: it takes longer than PostgreSQL.
 
     `serve` is called whenever people may find it other than before, `settle` often: it finishes
-    what killed commands have left.
+    what killed commands have left, and says whether people are to be served anew.
     """
 
     def __init__(
@@ -66,7 +66,12 @@ class Keeper(threading.Thread):
         self._home = home
         self._watched = watched
         self._serving = _Serving(serve, SERVE_EVERY, "what people may do did not reach Cassandra")
-        self._settling = _Serving(settle, SETTLE_EVERY, "a replacement is not finished")
+
+        def settled(cluster: Cluster) -> None:
+            if settle(cluster):
+                self._serving.again()
+
+        self._settling = _Serving(settled, SETTLE_EVERY, "a replacement is not finished")
         self._cancelled = cancelled
         self._begun = threading.Event()
         self.problem: BaseException | None = None  # with which the start failed
@@ -149,6 +154,10 @@ class _Serving(threading.Thread):
     def tell(self, cluster: Cluster | None) -> None:
         """Say how it is reached from now on, None if it is not."""
         self._cluster = cluster
+        self._told.set()
+
+    def again(self) -> None:
+        """Do it soon."""
         self._told.set()
 
     def run(self) -> None:
