@@ -71,8 +71,27 @@ def test_a_taken_port_that_was_set_is_an_error_that_names_who_has_it(home: Home)
         layout.settle(home, _settings(home, cassandra=1, cassandra_port=9042))
 
 
+def test_a_cluster_that_was_never_ready_leaves_its_ports_to_another_home(
+    home: Home, tmp_path: Path
+) -> None:
+    """Both looked before the nodes of one listened."""
+    other = Home(tmp_path / "other")
+    other.create()
+    made = layout.settle(home, _settings(home, cassandra=1))
+    assert layout.settle(other, _settings(other, cassandra=1)) == made
+    with (
+        closing(socket.create_server((FIRST, made.port))),
+        closing(socket.create_server((FIRST, made.storage_port))),
+    ):
+        settled = layout.settle(other, _settings(other))
+    assert settled.addresses == made.addresses
+    assert (settled.port, settled.storage_port) == (made.port + 1, made.storage_port + 1)
+    assert layout.read(other) == settled
+
+
 def test_a_port_that_is_taken_later_is_an_error(home: Home) -> None:
     made = layout.settle(home, _settings(home, cassandra=1))
+    layout.note_ready(home, 1)
     with (
         closing(socket.create_server((FIRST, made.storage_port))),
         pytest.raises(StartFailed, match="cannot listen"),

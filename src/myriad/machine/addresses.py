@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
 
@@ -50,6 +50,28 @@ def _holder(port: int) -> str:
             if found.status == psutil.CONN_LISTEN and found.pid and found.laddr[1:] == (port,):
                 return f" (by process {found.pid}, {psutil.Process(found.pid).name()})"
     return ""
+
+
+def listens(pid: int, address: str, port: int) -> bool | None:
+    """Say whether that process listens on that port of that IPv4 address.
+
+    None where we may not look: as root without CAP_SYS_PTRACE, as in many containers.
+    """
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.AccessDenied:
+        return None
+    except (psutil.Error, OSError):
+        return False
+    places = (each.laddr for each in found if each.status == psutil.CONN_LISTEN)
+    return any((at[0].removeprefix("::ffff:"), at[1]) == (address, port) for at in places)
+
+
+def connects(address: str, port: int) -> bool:
+    """Say whether somebody listens there."""
+    with suppress(OSError), closing(socket.create_connection((address, port), 1.0)):
+        return True
+    return False
 
 
 def silent(host: str, port: int, timeout: float = 2.0) -> str | None:

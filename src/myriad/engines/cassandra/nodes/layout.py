@@ -40,22 +40,29 @@ def read(home: Home) -> Layout | None:
 def settle(home: Home, settings: Settings) -> Layout:
     """Return the layout of the home's cluster, made and written down if there is none.
 
+    One that was never ready gets free ports once more: another home may have taken them as its
+    own nodes started.
+
     Raises SettingsError for settings that contradict it, StartFailed if a port is taken.
     """
     made = read(home)
     if made is None:
-        layout = _new(settings)
+        layout = _new(settings, _addresses(settings))
     else:
         layout = _checked(made, settings)
-        _refuse_taken(layout)
+        try:
+            _refuse_taken(layout)
+        except StartFailed:
+            if any(was_ready(home, number + 1) for number in range(len(made.addresses))):
+                raise
+            layout = _new(settings, made.addresses)
     if layout != made:
         home.cassandra.mkdir(mode=0o700, exist_ok=True)
         write_private(home.cassandra / FILE, json.dumps(asdict(layout)))
     return layout
 
 
-def _new(settings: Settings) -> Layout:
-    addresses = _addresses(settings)
+def _new(settings: Settings, addresses: tuple[str, ...]) -> Layout:
     if "cassandra_port" in settings.origins:
         _refuse(addresses, settings.cassandra_port, "cassandra_port")
         port = settings.cassandra_port

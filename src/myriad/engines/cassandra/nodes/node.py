@@ -3,10 +3,9 @@
 import fcntl
 import importlib.resources
 import os
-import socket
 import subprocess
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +20,7 @@ from myriad.errors import HomeLocked, StartFailed
 from myriad.home import notes
 from myriad.home.files import write_private
 from myriad.home.home import Home
-from myriad.machine import logs, process
+from myriad.machine import addresses, logs, process
 from myriad.settings import Settings
 
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
@@ -123,12 +122,15 @@ class Node:
         return self._child is not None and self._child.poll() in GRACEFUL
 
     def answers(self) -> bool:
-        """Say whether somebody listens for people there."""
-        with suppress(OSError):
-            place = (self.address, self._with.layout.port)
-            with closing(socket.create_connection(place, 1.0)):
-                return True
-        return False
+        """Say whether it listens for people: its own process, not whoever has that address.
+
+        Another home's node would be taken for it, and a stranger would be sent Myriad's password.
+        """
+        place = (self.address, self._with.layout.port)
+        if self._child is None:
+            return False
+        found = addresses.listens(self._child.pid, *place)
+        return addresses.connects(*place) if found is None else found
 
     def failed(self, problem: str) -> StartFailed:
         """Return the error that says what went wrong, with its own log lines."""
