@@ -2,9 +2,9 @@
 
 -- name: facts
 SELECT p.rows, p.report ->> 'source' AS source, p.finished, d.written, d.text AS description
-FROM public.cassandra_published p
-LEFT JOIN public.cassandra_description d USING (keyspace, name)
-WHERE p.keyspace = %(keyspace)s AND p.name = %(name)s;
+FROM (SELECT %(keyspace)s::text AS keyspace, %(name)s::text AS name) AS t
+LEFT JOIN public.cassandra_published p USING (keyspace, name)
+LEFT JOIN public.cassandra_description d USING (keyspace, name);
 
 -- name: written
 INSERT INTO public.cassandra_description (keyspace, name, written)

@@ -1,6 +1,7 @@
 """Show what was loaded: put it in the place of the table, and prove what is there then."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -11,7 +12,7 @@ from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
 from myriad.errors import PublishError
 from myriad.publish.cassandra import count_proof, describing, existing, switch
 from myriad.publish.cassandra.record import STAGING, Load, Publication, Record
-from myriad.publish.cassandra.switch import Left, Plan, Taken
+from myriad.publish.cassandra.switch import Asked, Left, Plan, Taken
 
 NOT_REPLACED = (
     "timestamps of the future: nothing written now replaces them, so the table was dropped and made"
@@ -81,17 +82,33 @@ class Showing:
         # An older Myriad dropped what was staged in the end.
         if load.state == "shown" or not existing.table_id(self.session, STAGING, load.staged):
             return plan, notes
-        try:
-            switch.finish(self.cluster, self.session, plan, load.staged)
-        except Taken:
-            self._give_up(plan, load)
-            raise
-        try:
-            notes += count_proof.prove(self.cluster, self.session, plan, load)
-        except PublishError:
-            self.record.unproven(self.keyspace, name)
-            raise
+        with ExitStack() as beside:
+            options = self._described(plan, load, beside)
+            try:
+                switch.finish(self.cluster, self.session, plan, load.staged, options)
+            except Taken:
+                self._give_up(plan, load)
+                raise
+            try:
+                notes += count_proof.prove(self.cluster, self.session, plan, load)
+            except PublishError:
+                self.record.unproven(self.keyspace, name)
+                raise
         return plan, notes
+
+    def _described(self, plan: Plan, load: Load, beside: ExitStack) -> Asked:
+        """Let a table say what it is, now that its rows come for certain.
+
+        One that stays does from now on, until `beside` ends; for one that is made its options are
+        returned. Not where columns change too, or where rows stay, whose number is not known yet.
+        """
+        coming, place = load.published, (self.record, self.keyspace, plan.name)
+        if coming is None or plan.appends or plan.widen or plan.narrow:
+            return list
+        if plan.stays:
+            beside.enter_context(describing.beside(self.cluster, *place, coming))
+            return list
+        return lambda: [describing.option(describing.first(*place, coming))]
 
     def _prepared(
         self, load: Load, published: Publication | None, left: Left | None, kept: Kept

@@ -95,6 +95,7 @@ class Taken(SchemaRefused):
     """Somebody else made a table of that name, or another one, while the rows were loaded."""
 
 
+Asked = Callable[[], Sequence[str]]
 Left = Callable[[Iterator["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]
 
 
@@ -131,9 +132,12 @@ def prepare(
     )
 
 
-def finish(cluster: Cluster, session: Session, plan: Plan, staged: str) -> None:
+def finish(
+    cluster: Cluster, session: Session, plan: Plan, staged: str, options: Asked = list
+) -> None:
     """Make the staged rows, which `prepare` left in files, those of the target.
 
+    `options` is asked for those of the table, in CQL, right before that is made.
     May be repeated, also after a crash in between, by whomever. Raises Taken; EngineError, and
     what else `swap` does.
     """
@@ -143,7 +147,7 @@ def finish(cluster: Cluster, session: Session, plan: Plan, staged: str) -> None:
     there = _refuse_taken(session, plan)
     if there != plan.table_id:
         swap.put_in(cluster, source, plan.files, called)
-        make_target(cluster, session, plan)
+        make_target(cluster, session, plan, options)
     elif plan.stays:
         _change(session, plan.widen)
         swap.swap_in(cluster, source, plan.files, called)
@@ -180,9 +184,10 @@ def _refuse_taken(session: Session, plan: Plan) -> str:
     return there
 
 
-def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
+def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked = list) -> None:
     """Make the table where it is not there, ours alone; one that it replaces is dropped first.
 
+    `options`: see `finish`.
     Raises Taken; SchemaRefused for types of others, with nothing changed.
     """
     there = _refuse_taken(session, plan)
@@ -199,7 +204,8 @@ def make_target(cluster: Cluster, session: Session, plan: Plan) -> None:
         session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)
     for kind in kinds:
         session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}", timeout=SLOW)
-    for statement in plan.statements:
+    *types, table = plan.statements
+    for statement in (*types, " AND ".join([table, *options()])):
         session.query(statement, timeout=SLOW)
     session.await_schema()
     _refuse_taken(session, plan)
