@@ -165,7 +165,7 @@ def test_a_load_that_would_fail_again_leaves_nothing_behind(space: Space) -> Non
             for name in space.tables("myriad_next"):
                 space.ask(f"DROP TABLE myriad_next.{name}")
 
-    with pytest.raises(CqlError):
+    with pytest.raises(EngineError):
         space.publish(path, "part/n", progress=drop)
     assert (space.loads(), space.staged(), space.tables()) == ([], set(), set())
 

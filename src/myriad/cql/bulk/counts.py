@@ -33,9 +33,14 @@ class Range:
 
 
 class Counts:
-    """Numbers of rows by range of tokens. `ends` are the ends of the ring's ranges, ascending."""
+    """Numbers of rows by range of tokens. `ends` are the ends of the ring's ranges, ascending.
+
+    Attributes:
+        once: no row was sent more than once.
+    """
 
     def __init__(self, ends: NDArray[np.int64]) -> None:
+        self.once = True
         step = (1 << 64) // SLICES
         even = np.array([FIRST + step * number for number in range(1, SLICES)], np.int64)
         self._ends = np.unique(np.concatenate((ends, even, np.array([LAST], np.int64))))

@@ -209,7 +209,7 @@ class _Loader:
 
     def _again(self, batch: Batch, error: CqlError | None) -> None:
         """Send a batch again, later; to the next node, if its own one failed."""
-        now = time.monotonic()
+        now, self.counts.once = time.monotonic(), False
         batch.failing_since = batch.failing_since or now
         if now - batch.failing_since > PATIENCE:
             raise error or EngineError(

@@ -45,6 +45,11 @@ class Cluster:
         return sum(self.datacenters.values())
 
     @property
+    def copies(self) -> int:
+        """How many nodes have each row of a new keyspace."""
+        return sum(min(REPLICAS, count) for count in self.datacenters.values())
+
+    @property
     def replication(self) -> str:
         """The replication of a new keyspace, as CREATE KEYSPACE has it."""
         if self.nodes == 1:

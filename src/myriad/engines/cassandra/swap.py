@@ -166,6 +166,16 @@ def flush(cluster: Cluster, tables: Sequence[Files]) -> None:
     _everywhere(cluster, step)
 
 
+def rows(cluster: Cluster, table: Files) -> int | None:
+    """Return how many rows the files of a table have, on all nodes together; None: unknown.
+
+    The table is flushed, and is not compacted. Raises Unsupported for an attached cluster.
+    """
+    found = [sstables.rows(place / table.folder) for place in _places(cluster)]
+    told = [rows for rows in found if rows is not None]
+    return sum(told) if len(told) == len(found) else None
+
+
 def flush_all(cluster: Cluster, keyspaces: Sequence[str]) -> None:
     """Return when all that every node has in memory is in files: a drop waits for just that.
 

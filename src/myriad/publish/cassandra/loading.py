@@ -3,10 +3,11 @@
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -24,8 +25,12 @@ from myriad.publish.cassandra.prepared_table import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record
 from myriad.publish.options import Options, Progress, Step
 
+if TYPE_CHECKING:
+    from myriad.cql.bulk.counts import Counts, Range
+
 ATTEMPTS = 3  # at one load: a node that ends has forgotten rows
 CHECKPOINT = 0.25  # seconds between two
+SHOWN = 5  # ranges with other rows, in an error
 # No compaction takes the files away that the switch is about to link.
 STAGED_OPTIONS = (
     "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
@@ -64,8 +69,8 @@ class Loading:
             for _ in range(ATTEMPTS):
                 if load.state != "loading":
                     return load
-                ranges = self._filled(made, load)
-                if ranges is not None and self._is_in_files(load):
+                ranges = self._fill(made, load)
+                if ranges is not None:
                     self.record.loaded(self.keyspace, made.name, ranges)
                     return replace(load, state="loaded", ranges=ranges)
                 log.info("a node of Cassandra was started anew: %s is loaded again", made.name)
@@ -79,22 +84,48 @@ class Loading:
             hint="Nothing was changed. Their log says why: `myriad logs --cassandra`.",
         )
 
-    def _filled(self, made: Prepared, load: Load) -> list[list[int]] | None:
-        """Return what `_fill` does; None if a node has forgotten rows that it had taken."""
+    def _fill(self, made: Prepared, load: Load) -> list[list[int]] | None:
+        """Load the rows, prove that all are there, and bring them into files of every node.
+
+        Return how many are in which range of tokens, as the record has it; None if a node has
+        forgotten rows that it had taken.
+        """
         try:
-            return self._fill(made, load)
+            counts = self._sent(made, load)
+            self._prove(made, load, counts)
         except PublishError:
             if self._staged and load.nodes != self._starts():
                 return None
             raise
+        if load.nodes != self._starts():
+            return None
+        return [[each.start, each.end, each.rows] for each in counts.ranges]
 
-    def _is_in_files(self, load: Load) -> bool:
-        """Bring the rows into files of every node; say whether none has forgotten some before."""
+    def _prove(self, made: Prepared, load: Load, counts: "Counts") -> None:
+        """Raise PublishError unless all rows are there."""
+        self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
         if not self._staged:
-            return True
+            if not made.appends:  # else they are among those that were there
+                self._count(made, load, counts.ranges)
+        elif load is made.resumes or not self._is_in_files(load, counts):
+            self._count(made, load, counts.ranges)  # that brings them where they are missing
+            self._flush(load)
+
+    def _is_in_files(self, load: Load, counts: "Counts") -> bool:
+        """Bring all into files; say whether those have each row as often as it is to be there.
+
+        To ask Cassandra costs as much as half the load. Where rows may be twice in files, or on
+        a node not at all, only that tells.
+        """
+        table = self._flush(load)
+        wanted = counts.rows * self.cluster.copies
+        return counts.once and swap.rows(self.cluster, table) == wanted
+
+    def _flush(self, load: Load) -> Files:
+        """Bring the rows into files of every node."""
         table = Files(STAGING, load.staged, existing.table_id(self.session, STAGING, load.staged))
         with_all_nodes(self.cluster, partial(swap.flush, self.cluster, [table]))
-        return load.nodes == self._starts()
+        return table
 
     def give_up(self, made: Prepared, *, goes_on: bool = True) -> None:
         """Take a load back unless the same command goes on with it, now that it has failed."""
@@ -133,17 +164,12 @@ class Loading:
             return None
         return with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
 
-    def _fill(self, made: Prepared, load: Load) -> list[list[int]]:
-        """Load the rows, but for those that are there already, and prove their counts.
-
-        Return how many are in which range of tokens, as the record has it.
-        """
+    def _sent(self, made: Prepared, load: Load) -> "Counts":
+        """Load the rows, but for those that are there already; return how many there are."""
         from myriad.cql.bulk import loader  # noqa: PLC0415 - only real loads need it
-        from myriad.cql.bulk.counts import Counted  # noqa: PLC0415
-        from myriad.cql.connection import Consistency  # noqa: PLC0415
         from myriad.publish.cassandra.covered import Covered  # noqa: PLC0415
 
-        called = made.staged_names if self._staged else {name: name for name in made.kinds}
+        called = self._called(made)
         names = tuple(called[column.name] for column in made.columns)
         key = [called[name] for name in made.key.partition]
         types = tuple(kinds.staged(column.type) for column in made.columns)
@@ -159,19 +185,26 @@ class Loading:
             skip=load.acknowledged,
             acknowledged=self._told(made),
         )
-        self.progress(Step(made.name, "proving the counts", made.spool.rows, 1.0))
+        if counts.rows != made.spool.rows:
+            raise _wrong(made, [f"{counts.rows:,} rows were in what was sent"])
+        return counts
+
+    def _called(self, made: Prepared) -> dict[str, str]:
+        """Return what the columns are called while they are loaded."""
+        return made.staged_names if self._staged else {name: name for name in made.kinds}
+
+    def _count(self, made: Prepared, load: Load, ranges: "Sequence[Range]") -> None:
+        """Raise PublishError unless Cassandra has as many rows in each range."""
+        from myriad.cql.bulk.counts import Counted  # noqa: PLC0415 - only real loads need it
+        from myriad.cql.connection import Consistency  # noqa: PLC0415
+
+        called = self._called(made)
+        key = [called[name] for name in made.key.partition]
         level = Consistency.ALL if self._staged else self.cluster.consistency
         table = Counted(self.cluster, self._place, load.staged, key, level)
-        prove = partial(table.difference, counts.ranges)
-        # Rows of an attached cluster's table are among those that were there.
-        wrong = [] if made.appends and not self._staged else with_all_nodes(self.cluster, prove)
-        if wrong or counts.rows != made.spool.rows:
-            shown = "\n".join(f"  {line}" for line in wrong[:5])
-            raise PublishError(
-                f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
-                hint="Publish again, with the same command; if it happens again, report it.",
-            )
-        return [[each.start, each.end, each.rows] for each in counts.ranges]
+        wrong = with_all_nodes(self.cluster, partial(table.difference, ranges))
+        if wrong:
+            raise _wrong(made, [str(each) for each in wrong])
 
     def _forget(self, made: Prepared, load: Load) -> None:
         """Take a load back whose rows are not what was sent; what was there before stays."""
@@ -194,6 +227,14 @@ class Loading:
                 last = time.monotonic()
 
         return acknowledged
+
+
+def _wrong(made: Prepared, told: list[str]) -> PublishError:
+    shown = "\n".join(f"  {line}" for line in told[:SHOWN])
+    return PublishError(
+        f"{made.name}: {made.spool.rows:,} rows were sent, Cassandra has others:\n{shown}",
+        hint="Publish again, with the same command; if it happens again, report it.",
+    )
 
 
 def is_interruption(error: BaseException) -> bool:
