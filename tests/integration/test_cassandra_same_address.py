@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from myriad import Myriad
-from myriad.cql.connection import Endpoint
 from myriad.engines.cassandra.embedded import EmbeddedCluster
 from myriad.engines.cassandra.nodes import node
 from myriad.engines.cassandra.nodes.configuration import Layout
@@ -40,9 +39,8 @@ def _cluster(clustered: Myriad, folder: Path) -> tuple[EmbeddedCluster, Node]:
     settings = load(home.folder, {"cassandra": 1})
     cluster = EmbeddedCluster(home, settings, threading.Event())
     cluster.layout = Layout((endpoint.hosts[0],), endpoint.port, 7000)
-    have = Machinery(
-        home, settings, cluster.layout, Java(folder, "17", "a test"), Programs(folder, "5", ()), None, 512, 2
-    )
+    java, jars = Java(folder, "17", "a test"), Programs(folder, "5", ())
+    have = Machinery(home, settings, cluster.layout, java, jars, None, 512, 2)
     cluster.nodes = [Node(have, 1)]
     return cluster, cluster.nodes[0]
 
@@ -54,7 +52,7 @@ def test_the_node_of_another_home_is_not_taken_for_ones_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cluster, own = _cluster(clustered, tmp_path)
-    endpoint: Endpoint = clustered.cluster().endpoint
+    endpoint = clustered.cluster().endpoint
     monkeypatch.setattr(cluster, "_endpoint", endpoint)  # both even have one password
     assert not own.answers()
     monkeypatch.setattr(own, "_child", child)

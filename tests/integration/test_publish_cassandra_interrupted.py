@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from myriad.errors import CqlError, EngineError, HalfPublished
+from myriad.errors import EngineError, HalfPublished
 from myriad.publish.cassandra import switch
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options, Step

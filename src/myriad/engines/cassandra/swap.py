@@ -167,13 +167,9 @@ def flush(cluster: Cluster, tables: Sequence[Files]) -> None:
 
 
 def rows(cluster: Cluster, table: Files) -> int | None:
-    """Return how many rows the files of a table have, on all nodes together; None: unknown.
-
-    The table is flushed, and is not compacted. Raises Unsupported for an attached cluster.
-    """
+    """Return how many rows the files of a flushed table have on all nodes; None: unknown."""
     found = [sstables.rows(place / table.folder) for place in _places(cluster)]
-    told = [rows for rows in found if rows is not None]
-    return sum(told) if len(told) == len(found) else None
+    return None if None in found else sum(filter(None, found))
 
 
 def flush_all(cluster: Cluster, keyspaces: Sequence[str]) -> None:
