@@ -75,7 +75,7 @@ def test_people_come_from_a_csv_with_groups_and_owners(run: Run, tag: str) -> No
     text = f'name,E-Mail,groups,owner\n"Smith, Jo {tag}",j@x,g{tag};h{tag},yes\nAda {tag},,,\n'
     done = run("person", "add", "--from", "-", given=text)
     assert done.returncode == 0
-    assert "not read: E-Mail (only name, groups and owner are)" in done.stderr
+    assert "not read: E-Mail (only name, groups, owner, until are)" in done.stderr
     people = {person["name"]: person for person in answer(run("person", "list", "--json"))}
     assert people[f"Smith, Jo {tag}"]["groups"] == [f"g{tag}", f"h{tag}"]
     assert people[f"Smith, Jo {tag}"]["owner"] is True

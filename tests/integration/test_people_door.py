@@ -213,6 +213,31 @@ def test_nobody_is_removed_whose_sessions_do_not_end(
     assert login == (True,)
 
 
+def test_a_removal_that_fails_lets_nobody_in_who_was_disabled(
+    server: Server, people: People, rose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "SESSIONS_END_WITHIN", 0.3)
+    people.disable([rose])
+    with (
+        answering(server, lambda *_: {"ended": 1}),
+        pytest.raises(PeopleError, match="did not end within"),
+    ):
+        people.remove([rose])
+    assert [person.disabled for person in people.list_people()] == [True]
+
+
+def test_who_is_disabled_stays_so_where_a_session_does_not_end(
+    server: Server, people: People, rose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "SESSIONS_END_WITHIN", 0.3)
+    with (
+        answering(server, lambda *_: {"ended": 1}),
+        pytest.raises(PeopleError, match="did not end within"),
+    ):
+        people.disable([rose])
+    assert [person.disabled for person in people.list_people()] == [True]
+
+
 def test_the_audit_comes_newest_first_of_somebody_and_since(server: Server, people: People) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     rows = [

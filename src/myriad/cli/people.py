@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,8 +15,8 @@ from myriad.cli.following import changing
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
 from myriad.connect import Target
 from myriad.errors import UsageError
-from myriad.people import NewPerson
-from myriad.people.imports import ignored, read_people
+from myriad.people import NewPerson, Person, ends
+from myriad.people.imports import COLUMNS, MOST_BYTES, ignored, read_people
 from myriad.people.names import shown
 from myriad.wording import number_of
 
@@ -29,13 +30,14 @@ def person_command() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--group", "groups", multiple=True, metavar="G", help="Put them into this group.")
 @click.option("--owner", is_flag=True, help="They may create databases and keyspaces of their own.")
+@click.option("--until", metavar="DATE", help="The accounts' last day; a date, or `DATE TIME`.")
 @click.option(
     "--from",
     "file",
     metavar="FILE",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Add those in FILE (`-`: standard input): a name on each line, or CSV with a header"
-    " name,groups,owner (groups separated by semicolons).",
+    " name,groups,owner,until (groups separated by semicolons).",
 )
 @click.option(
     "--password-stdin",
@@ -47,10 +49,10 @@ def person_add(
     session: Session,
     *,
     names: tuple[str, ...],
-    groups: tuple[str, ...],
-    owner: bool,
     file: Path | None,
     password_stdin: bool,
+    groups: tuple[str, ...],
+    **given: Any,  # noqa: ANN401 - `owner` and `until`
 ) -> None:
     """Add people, all or none. Groups that are missing are made.
 
@@ -58,6 +60,7 @@ def person_add(
     """
     installation = session.open()
     installation.server()  # before anything is read
+    owner, until = given["owner"], ends.read(given["until"] or "")
     people = _given(names, groups, owner=owner, password_stdin=password_stdin)
     if file:
         if password_stdin:
@@ -65,13 +68,12 @@ def person_add(
                 "--from and --password-stdin cannot be used together",
                 hint="Leave --password-stdin out: passwords are made for those in a file.",
             )
-        text = _read(file)
-        people += read_people(text, groups, owner=owner)
-        if columns := ignored(text):
-            session.warn(f"not read: {', '.join(columns)} (only name, groups and owner are)")
+        people += listed(session, file, groups, owner=owner)
     if not people:
         raise UsageError("nobody to add", hint="Give names, or a file with --from.")
     before = {group.name for group in installation.people.list_groups()}
+    if until:
+        people = [replace(person, until=person.until or until) for person in people]
     with changing(session, installation) as accounts:
         added = accounts.add(people)
     wanted = dict.fromkeys(group for person in people for group in person.groups)
@@ -79,6 +81,17 @@ def person_add(
         if group not in before:
             session.say(f"made group {group!r}")
     _show_added(session, installation, added, typed=password_stdin)
+
+
+def listed(
+    session: Session, file: Path, groups: tuple[str, ...] = (), *, owner: bool = False
+) -> list[NewPerson]:
+    """Return who is in a list of people, and say what of it means nothing."""
+    text = read_list(file)
+    people = read_people(text, groups, owner=owner)
+    if columns := ignored(text):
+        session.warn(f"not read: {', '.join(columns)} (only {', '.join(COLUMNS)} are)")
+    return people
 
 
 def _given(
@@ -94,7 +107,9 @@ def _given(
 
 
 def _passwords(wanted: int) -> list[str]:
-    lines = [line.removesuffix("\r") for line in _read(Path("-")).removesuffix("\n").split("\n")]
+    lines = [
+        line.removesuffix("\r") for line in read_list(Path("-")).removesuffix("\n").split("\n")
+    ]
     if len(lines) != wanted:
         raise UsageError(
             f"needed: {number_of(wanted, 'password')}; standard input has"
@@ -104,9 +119,28 @@ def _passwords(wanted: int) -> list[str]:
     return lines
 
 
-def _read(file: Path) -> str:
+def login_of(person: Person) -> str:
+    """Say whether somebody can log in, and until when."""
+    if person.disabled:
+        return "disabled"
+    if person.until is None:
+        return ""
+    return f"{'ended' if person.expired else 'until'} {ends.shown(person.until)}"
+
+
+def read_list(file: Path) -> str:
+    """Return a file's text, `-` for standard input; raises UsageError for what is no list."""
     try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with file.open("rb") as source:
+                data = source.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UsageError(
+                f"{file} has more than {MOST_BYTES >> 20} MB: no list of people is that long",
+                hint="Give the right file, or a part of it.",
+            )
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
@@ -149,10 +183,11 @@ def person_list(session: Session) -> None:
             ", ".join(person.groups),
             "yes" if person.owner else "",
             f"{person.created:%Y-%m-%d %H:%M}",
+            login_of(person),
         )
         for person in people
     ]
-    print_columns(("name", "groups", "owner", "added"), rows)
+    print_columns(("name", "groups", "owner", "added", "login"), rows)
     locked_out = [person.name for person in people if not person.cassandra]
     if installed.reach_cassandra and locked_out:
         session.say(
@@ -169,6 +204,46 @@ def person_remove(session: Session, *, names: tuple[str, ...]) -> None:
     with changing(session) as people:
         people.remove(names)
     session.done({"removed": list(names)}, "\n".join(f"removed {name}" for name in names))
+
+
+@person_command.command("disable")
+@click.argument("names", nargs=-1, required=True)
+@common
+def person_disable(session: Session, *, names: tuple[str, ...]) -> None:
+    """Let people log in no more, and end their sessions. All that they have is kept."""
+    with changing(session) as people:
+        people.disable(names)
+    session.done({"disabled": list(names)}, "\n".join(f"disabled {name}" for name in names))
+
+
+@person_command.command("enable")
+@click.argument("names", nargs=-1, required=True)
+@common
+def person_enable(session: Session, *, names: tuple[str, ...]) -> None:
+    """Let people log in again who were disabled."""
+    with changing(session) as people:
+        people.enable(names)
+        over = [each.name for each in people.list_people() if each.expired and each.name in names]
+    session.done({"enabled": list(names)}, "\n".join(f"enabled {name}" for name in names))
+    if over:
+        session.warn(
+            f"their time is over: {shown(over)}. `myriad person until NAME none` ends that"
+        )
+
+
+@person_command.command("until")
+@click.argument("names", nargs=-1, required=True)
+@click.argument("date")
+@common
+def person_until(session: Session, *, names: tuple[str, ...], date: str) -> None:
+    """Let accounts end after DATE, with their sessions: 2030-01-31, '2030-01-31 17:30', or none."""
+    until = ends.read(date)
+    with changing(session) as people:
+        people.set_until(names, until)
+    session.done(
+        {"names": list(names), "until": until.isoformat() if until else None},
+        "\n".join(f"{name}: until {ends.shown(until)}" for name in names),
+    )
 
 
 @person_command.command("password")

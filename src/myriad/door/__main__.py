@@ -25,6 +25,7 @@ from myriad.door.control.capacity import KNOWN_VERSION, Capacity, TooFew, capaci
 from myriad.door.control.control import Administrator, Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults
+from myriad.door.control.expiry import Expiry
 from myriad.door.control.passwords import CHANNEL, Passwords
 from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
@@ -227,7 +228,7 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
     logins = Logins(door, gate, settings, told.tls, told.placed.processes)
     _hear(siblings, door, throttle)
     measures = Measures(door, logins, audit, throttle, told.home / "metrics.prom")
-    return Watch(door, logins, audit, memory, strays, measures), logins
+    return Watch(door, logins, audit, memory, strays, Expiry(control), measures), logins
 
 
 async def _room(told: Configuration, control: Control) -> Capacity:

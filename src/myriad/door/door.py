@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from myriad.door.control.accounts import Account, Accounts, Entry, check_room
+from myriad.door.control.accounts import SHUT, Account, Accounts, Entry, check_room
 from myriad.door.control.control import Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
@@ -147,7 +147,7 @@ class Door:
         """Return what is known of a person now; raises Refused if they are gone."""
         found = await self.accounts.look_up(entry.name, database)
         if found is None or not entry.stands(found):
-            raise Refused(_RIGHTS)
+            raise Refused(_RIGHTS if found and found.may_come else SHUT)
         return found
 
     async def _pool(self, entry: Entry, startup: Startup, came: Came) -> Pool:
@@ -333,8 +333,8 @@ class Door:
 
     async def _follow(self, session: Session, entry: Entry | None) -> None:
         """Give a session the rights that its person has now."""
-        if entry is None or not (entry.may_log_in and entry.may_connect):
-            session.end(_RIGHTS)
+        if entry is None or not (entry.may_come and entry.may_connect):
+            session.end(_RIGHTS if entry and entry.may_come else SHUT)
             return
         if entry.database != session.pool.oid:
             session.end(replaced(session.pool.database))

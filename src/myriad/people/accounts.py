@@ -1,11 +1,12 @@
 """Accounts of people: made, listed, given another password, removed."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import psycopg
 
 from myriad.engines.postgres.hardening import OWNERS
-from myriad.people import groups, limits, names, passwords, tables
+from myriad.people import ends, groups, limits, names, passwords, tables
 from myriad.people.postgres import rights, roles
 from myriad.people.records import NewPerson, Person, members
 from myriad.people.register import Register
@@ -43,6 +44,8 @@ def _create(
     owners = [person.name for person in people if person.owner]
     verifiers = {name: each.scram for name, each in stored.items()}
     roles.create_people(connection, verifiers, set(owners))
+    limited = {person.name: person.until for person in people if person.until}
+    roles.set_until(connection, limited)
     limits.forget(connection, list(stored))
     text = "COPY public.person (name, owner, verifier, cassandra) FROM STDIN"
     with connection.cursor().copy(text) as copy:
@@ -66,8 +69,8 @@ def listed(register: Register) -> list[Person]:
     """Return everybody by name."""
     with register.read() as connection:
         return [
-            Person(name, owner, created, hashed is not None, tuple(of))
-            for name, owner, created, hashed, of in connection.execute(SQL["people"])
+            Person(name, owner, created, hashed is not None, tuple(of), *rest)
+            for name, owner, created, hashed, of, *rest in connection.execute(SQL["people"])
         ]
 
 
@@ -97,6 +100,37 @@ def remove(register: Register, names: Sequence[str]) -> None:
             limits.forget(connection, some)
             connection.execute("DELETE FROM public.person WHERE name = ANY(%s)", [some])
             connection.commit()
+
+
+def disable(register: Register, names: Sequence[str]) -> None:
+    """Let people log in no more; returns when their sessions have ended. All else is kept.
+
+    Nobody of them gets in from the first moment on, whatever becomes of the rest.
+    """
+    some = list(dict.fromkeys(names))
+    with register.change_here("person disable", some) as connection:
+        tables.require(connection, "person", some)
+        roles.let_log_in(connection, some, "NOLOGIN")
+    try:
+        roles.end_sessions(register.server, some)
+    finally:
+        register.follow()
+
+
+def enable(register: Register, names: Sequence[str]) -> None:
+    """Let people log in again."""
+    some = list(dict.fromkeys(names))
+    with register.change("person enable", some) as connection:
+        tables.require(connection, "person", some)
+        roles.let_log_in(connection, some, "LOGIN")
+
+
+def set_until(register: Register, names: Sequence[str], until: datetime | None) -> None:
+    """Let accounts end at a moment, or never; sessions end within seconds of it."""
+    some = list(dict.fromkeys(names))
+    with register.change("person until", some, [ends.shown(until)]) as connection:
+        tables.require(connection, "person", some)
+        roles.set_until(connection, dict.fromkeys(some, until))
 
 
 def set_password(register: Register, name: str, password: str | None) -> str:

@@ -1,14 +1,20 @@
-"""Lists of people: a name on each line, or CSV with the header name,groups,owner."""
+"""Lists of people: a name on each line, or CSV with the header name,groups,owner,until."""
 
 import csv
 import difflib
 import io
+import itertools
+from collections.abc import Sequence
 
 from myriad.errors import UsageError
+from myriad.people import ends
 from myriad.people.records import NewPerson
 from myriad.wording import number_of
 
-COLUMNS = ("name", "groups", "owner")
+COLUMNS = ("name", "groups", "owner", "until")
+ALIKE = COLUMNS[:3]  # a column that is called nearly so is one of these; `unit` is something else
+MOST_BYTES, MOST = 64 << 20, 100_000  # of a list, and people in it
+HEADER = 100_000  # characters that it may have
 TRUE = ("true", "yes", "1", "t", "y")
 FALSE = ("false", "no", "0", "f", "n", "")
 
@@ -23,6 +29,7 @@ def read_people(text: str, groups: tuple[str, ...] = (), *, owner: bool = False)
     if "name" in header:
         return _read_csv(text, header, groups, owner=owner)
     names = [line.strip() for line in lines if line.strip()]
+    _check_number(names)
     for mark in ",;\t":
         if len(names) > 1 and all(mark in name for name in names):
             raise UsageError(
@@ -45,25 +52,47 @@ def _read_csv(
     next(reader)
     try:
         rows = (row for row in reader if any(cell.strip() for cell in row))
-        return [_person(_cells(header, row), groups, owner=owner) for row in rows]
+        people = (_person(_cells(header, row), groups, owner=owner) for row in rows)
+        found = list(itertools.islice(people, MOST + 1))
+    except UsageError as error:
+        raise UsageError(
+            f"line {reader.line_num} of the list of people: {error.message}", hint=error.hint
+        ) from error
     except (csv.Error, ValueError) as error:
         raise UsageError(
             f"line {reader.line_num} of the list of people: {error}",
             hint='A name with commas or quotes is quoted: "Smith, Jo". owner is yes or no.',
         ) from error
+    _check_number(found)
+    return found
+
+
+def _check_number(people: Sequence[object]) -> None:
+    if len(people) > MOST:
+        raise UsageError(
+            f"the list has more than {MOST:,} people", hint="Give the right file, or a part of it."
+        )
+
+
+def said(text: str) -> frozenset[str]:
+    """Return which of COLUMNS a list of people has."""
+    return frozenset(title.lower() for title in _titles(text)) & {*COLUMNS} | {"name"}
 
 
 def ignored(text: str) -> list[str]:
     """Return the columns of a CSV of people that mean nothing here, such as `email`."""
-    titles = [title.strip() for title in next(csv.reader(text.splitlines()[:1]), [])]
-    if "name" not in {title.lower() for title in titles}:
-        return []
-    return [title for title in titles if title.lower() not in COLUMNS]
+    return [title for title in _titles(text) if title.lower() not in COLUMNS]
+
+
+def _titles(text: str) -> list[str]:
+    """Return the header of a CSV of people; nothing of a list of names."""
+    titles = [title.strip() for title in next(csv.reader(text[:HEADER].splitlines()[:1]), [])]
+    return titles if "name" in {title.lower() for title in titles} else []
 
 
 def _refuse_misspelt(header: list[str]) -> None:
     for title in header:
-        meant = difflib.get_close_matches(title, COLUMNS, n=1, cutoff=0.7)
+        meant = difflib.get_close_matches(title, ALIKE, n=1, cutoff=0.7)
         if title not in COLUMNS and meant:
             raise UsageError(
                 f"the list of people has a column {title!r}",
@@ -84,4 +113,5 @@ def _person(cells: dict[str, str], groups: tuple[str, ...], *, owner: bool) -> N
     if flag not in TRUE + FALSE:
         raise ValueError(f"owner is {flag!r}")
     every = dict.fromkeys([*groups, *(group for group in own if group)])
-    return NewPerson(cells["name"].strip(), tuple(every), owner or flag in TRUE)
+    until = ends.read(cells.get("until", ""))
+    return NewPerson(cells["name"].strip(), tuple(every), owner or flag in TRUE, until=until)

@@ -71,6 +71,22 @@ class People:
         """
         accounts.remove(self._register, names)
 
+    def disable(self, names: Sequence[str]) -> None:
+        """Let people log in no more; returns when their sessions have ended.
+
+        Grants, groups, limits, password and what they own stay. Cassandra ends no session: what is
+        open there has no right any more.
+        """
+        accounts.disable(self._register, names)
+
+    def enable(self, names: Sequence[str]) -> None:
+        """Let people log in again who were disabled."""
+        accounts.enable(self._register, names)
+
+    def set_until(self, names: Sequence[str], until: datetime | None) -> None:
+        """Let accounts end at a moment, with their sessions; None: never."""
+        accounts.set_until(self._register, names, until)
+
     def remove_group(self, name: str) -> None:
         """Remove a group with its grants; its members stay. Refuses as `remove` does."""
         grouping.remove(self._register, name)

@@ -7,12 +7,13 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class NewPerson:
-    """Somebody to add; without a password one is generated."""
+    """Somebody to add; without a password one is generated. The account ends at `until`."""
 
     name: str
     groups: tuple[str, ...] = ()
     owner: bool = False
     password: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Person:
     Attributes:
         cassandra: whether their password is one for Cassandra too; one set by a version of Myriad
             that knew no Cassandra, or of more than 72 bytes, is not.
+        disabled: cannot log in until enabled again.
+        until: when the account ends; None: never. `expired`: it has.
     """
 
     name: str
@@ -29,6 +32,14 @@ class Person:
     created: datetime
     cassandra: bool
     groups: tuple[str, ...]
+    disabled: bool = False
+    until: datetime | None = None
+    expired: bool = False
+
+    @property
+    def may_log_in(self) -> bool:
+        """Whether they can log in now."""
+        return not (self.disabled or self.expired)
 
 
 @dataclass(frozen=True)

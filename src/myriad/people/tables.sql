@@ -25,18 +25,26 @@ FROM unnest(%(names)s::text[], %(verifiers)s::text[]) AS given (name, verifier)
 WHERE rolname = given.name;
 
 -- name: people
+-- PostgreSQL's catalog says who may log in, and until when. A year that no client reads is never.
 SELECT p.name, p.owner, p.created, p.cassandra,
        array(
            SELECT g.rolname::text
-           FROM pg_roles m
-           JOIN pg_auth_members am ON am.member = m.oid
+           FROM pg_auth_members am
            JOIN pg_roles g ON g.oid = am.roleid
            JOIN public.grp ON grp.name = g.rolname
-           WHERE m.rolname = p.name
+           WHERE am.member = r.oid
            ORDER BY 1
-       )
+       ),
+       NOT coalesce(r.rolcanlogin, false) AS disabled,
+       CASE WHEN r.rolvaliduntil < '9999-01-01 00:00+00'
+            THEN greatest(r.rolvaliduntil, '1970-01-01 00:00+00') END AS until,
+       coalesce(r.rolvaliduntil <= now(), false) AS expired
 FROM public.person p
+LEFT JOIN pg_roles r ON r.rolname = p.name
 ORDER BY p.name;
+
+-- name: open_accounts
+SELECT rolname FROM pg_roles WHERE rolname = ANY(%(names)s) AND rolcanlogin;
 
 -- name: births
 SELECT name, created FROM public.grp;

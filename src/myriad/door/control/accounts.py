@@ -17,6 +17,11 @@ from myriad.settings import Settings
 
 # Nobody logs in as one of ours, or as a role that PostgreSQL keeps for itself.
 OURS = ("myriad", "pg_")
+SHUT = Fault(
+    "57P01",
+    "terminating connection: this account may not log in any more",
+    "Ask whoever runs this server: it was disabled or removed, or its time is over.",
+)
 
 
 class Account:
@@ -153,10 +158,15 @@ class Entry:
     may_connect: bool
     asked_at: float
 
+    @property
+    def may_come(self) -> bool:
+        """Whether they may log in, now."""
+        return self.may_log_in and self.valid
+
     def stands(self, found: "Entry") -> bool:
         """Say whether who has proven to be that person is the one that was found since."""
         same = (found.oid, found.verifier) == (self.oid, self.verifier)
-        return same and found.may_log_in
+        return same and found.may_come
 
 
 class Accounts:

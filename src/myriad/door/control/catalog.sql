@@ -74,6 +74,13 @@ CROSS JOIN LATERAL (
     WHERE m.member = r.oid
 ) AS held;
 
+-- name: expired
+-- Whether somebody's time to log in has ended since then, and when this is.
+SELECT now() AS now,
+       EXISTS (
+           SELECT FROM pg_roles WHERE rolvaliduntil > $1::timestamptz AND rolvaliduntil <= now()
+       ) AS somebody;
+
 -- name: databases
 -- Which databases have these names now, and which are of the role with that oid: ours.
 SELECT oid, datname, datdba = $2::oid AS ours FROM pg_database WHERE datname = ANY($1::text[]);

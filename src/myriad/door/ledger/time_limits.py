@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from myriad.door.control import databases, defaults, strays
+from myriad.door.control import databases, defaults, expiry, strays
+from myriad.door.control.expiry import Expiry
 from myriad.door.control.strays import Strays
 from myriad.door.door import Door
 from myriad.door.ledger import audit, measures, statistics
@@ -48,6 +49,7 @@ class Watch:
     audit: Audit
     memory: Memory
     strays: Strays
+    expiry: Expiry
     measures: Measures
 
 
@@ -75,6 +77,10 @@ def start(watched: Watch) -> None:
     async def write() -> None:
         watched.measures.write()
 
+    async def look_at_expiry() -> None:
+        if await watched.expiry.passed():
+            door.people_changed()
+
     for pause, work in (
         (LOOK_SECONDS, look),
         (HANG_UP_SECONDS, end_hung_up),
@@ -83,6 +89,7 @@ def start(watched: Watch) -> None:
         (statistics.WRITE_SECONDS, watched.audit.statistics.write),
         (databases.LOOK_SECONDS, door.look_at_databases),
         (defaults.LOOK_SECONDS, door.look_at_defaults),
+        (expiry.LOOK_SECONDS, look_at_expiry),
         (measures.WRITE_SECONDS, write),
         (strays.LOOK_SECONDS, watched.strays.look),
     ):

@@ -94,9 +94,15 @@ def wanted(connection: psycopg.Connection, *, own: Permissions) -> Wanted:
     permissions: dict[tuple[str, str], Permissions] = {}
     born: dict[str, datetime] = dict(connection.execute(SQL["births"]).fetchall())
     roles.update((group, Role()) for group in born)
-    for name, owner, created, hashed, groups in connection.execute(SQL["people"]):
-        roles[name], born[name] = Role(hashed, frozenset(groups), hashed is not None), created
-        permissions |= {(name, ROOT): own} if owner else {}
+    for name, owner, created, hashed, groups, disabled, _, expired in connection.execute(
+        SQL["people"]
+    ):
+        # Who may not log in has no right: a session of theirs goes on, and Cassandra looks only at
+        # those.
+        may = not (disabled or expired)
+        roles[name] = Role(hashed, frozenset(groups if may else ()), hashed is not None and may)
+        born[name] = created
+        permissions |= {(name, ROOT): own} if owner and may else {}
     for group, database, dataset, write in connection.execute(SQL["grants"]):
         if (database, dataset) in made:
             place = group, keyspace_resource(made[database, dataset])

@@ -1,8 +1,9 @@
 """People and groups as PostgreSQL's roles: made, and removed with every trace."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import LiteralString
 
 import psycopg
@@ -107,25 +108,51 @@ def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
 def shut_out(server: Server, names: Sequence[str]) -> Iterator[None]:
     """End the sessions of `names`; meanwhile, and if all goes well ever after, none can begin.
 
-    Raises PeopleError if a session does not end, NotRunning if a door does not answer.
+    Raises as `end_sessions`; who could log in before can do so then.
     """
-    _let_log_in(server, names, "NOLOGIN")
+    with server.connect() as connection:
+        rows = connection.execute(SQL["open_accounts"], {"names": list(names)})
+        could = [name for (name,) in rows]
+        let_log_in(connection, names, "NOLOGIN")
     try:
-        deadline = time.monotonic() + SESSIONS_END_WITHIN
-        _end_at_the_door(server, names, deadline)
-        _end_sessions(server, names, deadline)
+        end_sessions(server, names)
         yield
     except BaseException:
-        _let_log_in(server, names, "LOGIN")
+        with server.connect() as connection:
+            let_log_in(connection, could, "LOGIN")
         raise
 
 
-def _let_log_in(server: Server, names: Sequence[str], right: LiteralString) -> None:
+def let_log_in(connection: psycopg.Connection, names: Sequence[str], right: LiteralString) -> None:
+    """Give or take LOGIN within a change; the door hears of it when that is committed."""
     text = sql.SQL("ALTER ROLE {} " + right)
-    with server.connect() as connection:
-        run_all(connection, [text.format(sql.Identifier(name)) for name in names])
+    run_all(connection, [text.format(sql.Identifier(name)) for name in names])
+    if names:
         become(connection, names)
-        connection.execute(SQL["tell"])  # the door lets nobody in whom it knew before
+    connection.execute(SQL["tell"])  # the door lets nobody in whom it knew before
+
+
+def set_until(connection: psycopg.Connection, ends: Mapping[str, datetime | None]) -> None:
+    """Let each role's login end at a moment, or never, within a change."""
+    text = sql.SQL("ALTER ROLE {} VALID UNTIL {}")
+    moments = {
+        name: until.astimezone().isoformat() if until else "infinity"
+        for name, until in ends.items()
+    }
+    run_all(
+        connection,
+        [text.format(sql.Identifier(name), sql.Literal(end)) for name, end in moments.items()],
+    )
+
+
+def end_sessions(server: Server, names: Sequence[str]) -> None:
+    """End the sessions of people who may not log in; returns when they have ended.
+
+    Raises PeopleError if a session does not end, NotRunning if a door does not answer.
+    """
+    deadline = time.monotonic() + SESSIONS_END_WITHIN
+    _end_at_the_door(server, names, deadline)
+    _end_in_the_server(server, names, deadline)
 
 
 def _end_at_the_door(server: Server, names: Sequence[str], deadline: float) -> None:
@@ -143,7 +170,7 @@ def _ended_at_the_door(server: Server, names: Sequence[str], deadline: float) ->
     return int(asking.ask(server, "end", names, within=within)["ended"])
 
 
-def _end_sessions(server: Server, names: Sequence[str], deadline: float) -> None:
+def _end_in_the_server(server: Server, names: Sequence[str], deadline: float) -> None:
     with server.connect(autocommit=True) as connection:
         while left := connection.execute(SQL["end_sessions"], {"names": list(names)}).fetchall():
             _give_up_after(deadline, len(left))
@@ -154,7 +181,7 @@ def _give_up_after(deadline: float, left: int) -> None:
     if time.monotonic() > deadline:
         raise PeopleError(
             f"{number_of(left, 'session')} did not end within {SESSIONS_END_WITHIN:g} seconds",
-            hint="Nobody was removed. Try again.",
+            hint="Nobody was removed, and who was disabled stays so. Try again.",
         )
 
 

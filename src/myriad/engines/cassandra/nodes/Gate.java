@@ -24,10 +24,12 @@ import org.apache.cassandra.transport.messages.ResultMessage;
 import org.apache.cassandra.utils.MD5Digest;
 
 /**
- * Takes statements as Cassandra does, but for two.
+ * Takes statements as Cassandra does, but for three.
  *
  * None of people until Myriad has told a node that started who they are: somebody may have been
  * removed while it was down. Drivers take such an answer to another node.
+ *
+ * None in a session of somebody who may not log in any more: Cassandra asks at the login alone.
  *
  * None that makes a table or type in the keyspace of another: CREATE on all keyspaces is the only
  * right to make keyspaces, and one to make tables in any.
@@ -104,6 +106,9 @@ public final class Gate implements QueryHandler
     {
         if (!open && !client.isSuper())
             throw new IsBootstrappingException();
+        AuthenticatedUser user = client.getUser();
+        if (user != null && !user.isAnonymous() && !user.canLogin())
+            throw new UnauthorizedException("This account may not log in any more");
     }
 
     private static void check(CQLStatement statement, ClientState client)
