@@ -24,6 +24,7 @@ MyriadError
 │   ├── WouldBeLost       nothing would be kept of what is shown
 │   └── HalfPublished     one part is shown, and the rest is not yet
 └── PeopleError           people, groups and grants
+    └── LossRefused       a list of people would take too much from too many
 """
 
 from collections.abc import Mapping, Sequence
@@ -200,3 +201,17 @@ class HalfPublished(PublishError):
 
 class PeopleError(MyriadError):
     """People, groups or grants: not there, there already, or a bad name."""
+
+
+class LossRefused(PeopleError):
+    """A list of people would take accounts, groups or rights from too many of them.
+
+    Attributes:
+        losing: their names.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str, losing: Sequence[str]) -> None:
+        super().__init__(message, hint=hint)
+        self.details = {"losing": list(losing)}

@@ -22,6 +22,7 @@ CHANGES = {
     "person disable": ["person", "disable", "p{t}"],
     "person enable": ["person", "enable", "p{t}"],
     "person until": ["person", "until", "p{t}", "2031-01-31"],
+    "person sync": ["person", "sync", "--from", "-"],
     "person remove": ["person", "remove", "p{t}"],
     "group add": ["group", "add", "new{t}"],
     "group join": ["group", "join", "g{t}", "p{t}"],
@@ -63,7 +64,8 @@ def test_a_command_that_changes_people_stands_in_the_audit(
     people.grant(f"g{tag}", "public")
     before = len(rows(installation))
     command = [word.format(t=tag) for word in CHANGES[name]]
-    done = run(installation.home, *command, given=f"{PASSWORD}\n")
+    given = f"new{tag}\n" if name == "person sync" else f"{PASSWORD}\n"
+    done = run(installation.home, *command, given=given)
     assert done.returncode == 0, done.stderr
     [(who, statement, names)] = rows(installation)[before:]
     assert who == account()

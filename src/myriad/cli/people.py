@@ -1,6 +1,5 @@
 """`myriad person`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,10 +12,16 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
-from myriad.connect import Target
+from myriad.cli.rosters import (
+    listed,
+    logins,
+    read_list,
+    show_passwords,
+    sync_command,
+    targets,
+)
 from myriad.errors import UsageError
 from myriad.people import NewPerson, Person, ends
-from myriad.people.imports import COLUMNS, MOST_BYTES, ignored, read_people
 from myriad.people.names import shown
 from myriad.wording import number_of
 
@@ -24,6 +29,9 @@ from myriad.wording import number_of
 @click.group("person")
 def person_command() -> None:
     """Accounts: who may log in."""
+
+
+person_command.add_command(sync_command)
 
 
 @person_command.command("add")
@@ -68,7 +76,7 @@ def person_add(
                 "--from and --password-stdin cannot be used together",
                 hint="Leave --password-stdin out: passwords are made for those in a file.",
             )
-        people += listed(session, file, groups, owner=owner)
+        people += listed(session, read_list(file), groups, owner=owner)
     if not people:
         raise UsageError("nobody to add", hint="Give names, or a file with --from.")
     before = {group.name for group in installation.people.list_groups()}
@@ -81,17 +89,6 @@ def person_add(
         if group not in before:
             session.say(f"made group {group!r}")
     _show_added(session, installation, added, typed=password_stdin)
-
-
-def listed(
-    session: Session, file: Path, groups: tuple[str, ...] = (), *, owner: bool = False
-) -> list[NewPerson]:
-    """Return who is in a list of people, and say what of it means nothing."""
-    text = read_list(file)
-    people = read_people(text, groups, owner=owner)
-    if columns := ignored(text):
-        session.warn(f"not read: {', '.join(columns)} (only {', '.join(COLUMNS)} are)")
-    return people
 
 
 def _given(
@@ -128,44 +125,16 @@ def login_of(person: Person) -> str:
     return f"{'ended' if person.expired else 'until'} {ends.shown(person.until)}"
 
 
-def read_list(file: Path) -> str:
-    """Return a file's text, `-` for standard input; raises UsageError for what is no list."""
-    try:
-        if str(file) == "-":
-            data = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with file.open("rb") as source:
-                data = source.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise UsageError(
-                f"{file} has more than {MOST_BYTES >> 20} MB: no list of people is that long",
-                hint="Give the right file, or a part of it.",
-            )
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
-
-
 def _show_added(
     session: Session, installation: Myriad, added: Sequence[tuple[str, str]], *, typed: bool
 ) -> None:
-    server, database = installation.server(), installation.settings.database
-    targets = [
-        Target(server.host, server.port, database, name, password) for name, password in added
-    ]
     if typed:
-        names = [{"name": to.user, "uri": to.uri()} for to in targets]
-        session.done(names, "\n".join(f"added {to.user}" for to in targets))
-        return
-    answer = [
-        {"name": to.user, "password": to.password, "uri": to.uri(with_password=True)}
-        for to in targets
-    ]
-    if session.as_json:
-        session.result(answer, "")
-        return
-    print_columns(("name", "password"), [(to.user, to.password) for to in targets])
-    session.say("The passwords are shown only now. `myriad connect NAME` prints how to log in.")
+        names = [{"name": to.user, "uri": to.uri()} for to in targets(installation, added)]
+        session.done(names, "\n".join(f"added {name}" for name, _ in added))
+    elif session.as_json:
+        session.result(logins(installation, added), "")
+    else:
+        show_passwords(session, added)
 
 
 @person_command.command("list")

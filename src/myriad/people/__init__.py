@@ -4,6 +4,8 @@ from myriad.people.activity import Activity, Ran, Statements
 from myriad.people.limits import LimitInForce
 from myriad.people.people import People
 from myriad.people.records import Grant, Group, NewPerson, Person
+from myriad.people.roster import Roster
+from myriad.people.syncing import Synced
 
 __all__ = [
     "Activity",
@@ -14,5 +16,7 @@ __all__ = [
     "People",
     "Person",
     "Ran",
+    "Roster",
     "Statements",
+    "Synced",
 ]

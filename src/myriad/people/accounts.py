@@ -15,9 +15,8 @@ from myriad.people.tables import SQL
 
 def add(register: Register, people: Sequence[NewPerson]) -> list[tuple[str, str]]:
     """Add people, and groups that are missing; return each name with its password."""
-    names.check([person.name for person in people], "person")
     wanted = members(people)
-    names.check(list(wanted), "group")
+    names.check_people([person.name for person in people], list(wanted))
     for person in people:
         register.check_password(person.password)
     known = {
@@ -28,11 +27,25 @@ def add(register: Register, people: Sequence[NewPerson]) -> list[tuple[str, str]
     options = [word for group in wanted for word in ("--group", group)]
     with register.change("person add", list(known), options) as connection:
         tables.refuse_taken(connection, list(known))
-        _create(register, connection, people, _stored(people, known))
         groups.create(connection, groups.missing(connection, list(wanted)))
-        for group, some in wanted.items():
-            roles.put_into(connection, group, some)
+        create(register, connection, people, known)
     return list(known.items())
+
+
+def create(
+    register: Register,
+    connection: psycopg.Connection,
+    people: Sequence[NewPerson],
+    known: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Add people within a change, to groups that are there; return the passwords, made if None."""
+    if not people:
+        return {}
+    known = known or {person.name: passwords.generate() for person in people}
+    _create(register, connection, people, _stored(people, known))
+    for group, some in members(people).items():
+        roles.put_into(connection, group, some)
+    return dict(known)
 
 
 def _create(
@@ -68,10 +81,24 @@ def _stored(people: Sequence[NewPerson], known: Mapping[str, str]) -> dict[str, 
 def listed(register: Register) -> list[Person]:
     """Return everybody by name."""
     with register.read() as connection:
-        return [
-            Person(name, owner, created, hashed is not None, tuple(of), *rest)
-            for name, owner, created, hashed, of, *rest in connection.execute(SQL["people"])
-        ]
+        return everybody(connection)
+
+
+def everybody(connection: psycopg.Connection) -> list[Person]:
+    """Return everybody by name."""
+    return [
+        Person(name, owner, created, hashed is not None, tuple(of), *rest)
+        for name, owner, created, hashed, of, *rest in connection.execute(SQL["people"])
+    ]
+
+
+def owned(register: Register, names: Sequence[str]) -> dict[str, str]:
+    """Return which of these people own something in an engine, and what."""
+    if not names:
+        return {}
+    with register.read() as connection:
+        found = [*roles.owned(connection, names), *register.owned(names)]
+    return {name: ", ".join(what for each, what in found if each == name) for name, _ in found}
 
 
 def require(register: Register, some: Sequence[str]) -> None:
@@ -111,6 +138,7 @@ def disable(register: Register, names: Sequence[str]) -> None:
     with register.change_here("person disable", some) as connection:
         tables.require(connection, "person", some)
         roles.let_log_in(connection, some, "NOLOGIN")
+        connection.execute(SQL["shut_by_hand"], {"names": some})
     try:
         roles.end_sessions(register.server, some)
     finally:
@@ -118,11 +146,12 @@ def disable(register: Register, names: Sequence[str]) -> None:
 
 
 def enable(register: Register, names: Sequence[str]) -> None:
-    """Let people log in again."""
+    """Let people log in again; no list that does not name them disables them any more."""
     some = list(dict.fromkeys(names))
     with register.change("person enable", some) as connection:
         tables.require(connection, "person", some)
         roles.let_log_in(connection, some, "LOGIN")
+        connection.execute(SQL["opened_by_hand"], {"names": some})
 
 
 def set_until(register: Register, names: Sequence[str], until: datetime | None) -> None:

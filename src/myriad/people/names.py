@@ -29,6 +29,18 @@ def check(names: Sequence[str], what: str) -> None:
         raise PeopleError(f"given more than once: {shown(twice)}", hint="Give each name once.")
 
 
+def check_people(people: Sequence[str], groups: Sequence[str]) -> None:
+    """Raise PeopleError as `check` for names of people and of groups: they share them."""
+    check(people, "person")
+    check(groups, "group")
+    both = sorted(set(people) & set(groups))
+    if both:
+        raise PeopleError(
+            f"given as a person and as a group: {shown(both)}",
+            hint="Nothing was changed. People and groups share their names: choose another.",
+        )
+
+
 def _problem(name: str) -> str | None:
     if not name:
         return "it is empty"

@@ -1,11 +1,11 @@
 """People, groups, grants and limits of one installation, as one object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import accounts, activity, grants
+from myriad.people import accounts, activity, grants, syncing
 from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
@@ -13,6 +13,8 @@ from myriad.people.limits import LimitInForce
 from myriad.people.places import Texts
 from myriad.people.records import Grant, Group, NewPerson, Person
 from myriad.people.register import Register
+from myriad.people.roster import MOST_LOSSES, Roster
+from myriad.people.syncing import Synced
 from myriad.settings import Settings
 
 
@@ -82,6 +84,28 @@ class People:
     def enable(self, names: Sequence[str]) -> None:
         """Let people log in again who were disabled."""
         accounts.enable(self._register, names)
+
+    def plan_sync(
+        self, wanted: Roster, *, most: float = MOST_LOSSES, remove: bool = False
+    ) -> Synced:
+        """Return what `sync_people` would do, and raise what it would raise."""
+        return syncing.look(self._register, wanted, most, remove=remove)
+
+    def sync_people(
+        self,
+        wanted: Roster,
+        tell: Callable[[Synced], None],
+        *,
+        most: float = MOST_LOSSES,
+        remove: bool = False,
+    ) -> None:
+        """Make people what a list says; `tell` hears what was done, and the passwords of the new.
+
+        Who is in no list any more is disabled, or with `remove` removed, unless they own something.
+        Whom no list ever named stays as they are. Raises LossRefused where more than `most` percent
+        would lose something. Interrupted, the same call completes it.
+        """
+        syncing.sync(self._register, wanted, tell, most, remove=remove)
 
     def set_until(self, names: Sequence[str], until: datetime | None) -> None:
         """Let accounts end at a moment, with their sessions; None: never."""

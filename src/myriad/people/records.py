@@ -25,6 +25,7 @@ class Person:
             that knew no Cassandra, or of more than 72 bytes, is not.
         disabled: cannot log in until enabled again.
         until: when the account ends; None: never. `expired`: it has.
+        roster: how lists of `person sync` have them, None: not at all; see `roster`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Person:
     disabled: bool = False
     until: datetime | None = None
     expired: bool = False
+    roster: str | None = None
 
     @property
     def may_log_in(self) -> bool:

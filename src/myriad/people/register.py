@@ -79,6 +79,10 @@ class Register:
         if self.cluster:
             sync.refuse_taken(self.server, self.cluster, names)
 
+    def owned(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what `names` own in Cassandra: who, and what."""
+        return sync.owned(self.cluster, names) if self.cluster else []
+
     def refuse_owners(self, names: Sequence[str]) -> None:
         """Raise PeopleError if one of `names` owns something in Cassandra."""
         if self.cluster:

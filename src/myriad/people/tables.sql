@@ -38,10 +38,38 @@ SELECT p.name, p.owner, p.created, p.cassandra,
        NOT coalesce(r.rolcanlogin, false) AS disabled,
        CASE WHEN r.rolvaliduntil < '9999-01-01 00:00+00'
             THEN greatest(r.rolvaliduntil, '1970-01-01 00:00+00') END AS until,
-       coalesce(r.rolvaliduntil <= now(), false) AS expired
+       coalesce(r.rolvaliduntil <= now(), false) AS expired,
+       p.roster
 FROM public.person p
 LEFT JOIN pg_roles r ON r.rolname = p.name
 ORDER BY p.name;
+
+-- name: roster_groups
+SELECT name FROM public.grp WHERE roster;
+
+-- name: set_roster
+UPDATE public.person SET roster = %(roster)s WHERE name = ANY(%(names)s);
+
+-- name: shut_by_hand
+-- Whom no list lets in again.
+UPDATE public.person SET roster = 'listed' WHERE name = ANY(%(names)s) AND roster = 'gone';
+
+-- name: opened_by_hand
+-- They are nobody's leaver, until a list names them.
+UPDATE public.person SET roster = NULL
+WHERE name = ANY(%(names)s) AND roster IN ('listed', 'gone');
+
+-- name: set_roster_groups
+UPDATE public.grp SET roster = true WHERE name = ANY(%(names)s) AND NOT roster;
+
+-- name: set_owner
+UPDATE public.person SET owner = %(owner)s WHERE name = ANY(%(names)s);
+
+-- name: set_hashes
+UPDATE public.person SET verifier = given.verifier, cassandra = given.cassandra
+FROM unnest(%(names)s::text[], %(verifiers)s::text[], %(hashes)s::text[])
+    AS given (name, verifier, cassandra)
+WHERE person.name = given.name;
 
 -- name: open_accounts
 SELECT rolname FROM pg_roles WHERE rolname = ANY(%(names)s) AND rolcanlogin;

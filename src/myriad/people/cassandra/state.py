@@ -94,7 +94,7 @@ def wanted(connection: psycopg.Connection, *, own: Permissions) -> Wanted:
     permissions: dict[tuple[str, str], Permissions] = {}
     born: dict[str, datetime] = dict(connection.execute(SQL["births"]).fetchall())
     roles.update((group, Role()) for group in born)
-    for name, owner, created, hashed, groups, disabled, _, expired in connection.execute(
+    for name, owner, created, hashed, groups, disabled, _, expired, _ in connection.execute(
         SQL["people"]
     ):
         # Who may not log in has no right: a session of theirs goes on, and Cassandra looks only at

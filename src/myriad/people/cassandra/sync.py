@@ -163,26 +163,31 @@ def refuse_taken(server: Server, cluster: Cluster, names: Sequence[str]) -> None
         )
 
 
-def refuse_owners(cluster: Cluster, names: Sequence[str]) -> None:
-    """Raise PeopleError that lists the keyspaces and tables over which nobody but `names` rules.
+def owned(cluster: Cluster, names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the keyspaces and tables over which nobody but `names` rules: who, and what.
 
-    Where Cassandra does not answer nothing is raised: what they have there stays, without owner.
+    Nothing where Cassandra does not answer: what they have there stays, without owner.
     """
     session = _open(cluster)
     if session is None:
-        return
+        return []
     with session:
         held = state.permissions(session, cluster.consistency)
     ruled = [place for place, may in held.items() if "AUTHORIZE" in may]
     others = {resource for role, resource in ruled if role not in names}
-    owned = [
-        f"{role!r} owns {state.shown_resource(resource)}"
+    return [
+        (role, state.shown_resource(resource))
         for role, resource in sorted(ruled)
         if resource not in others and resource.startswith(f"{state.ROOT}/")
     ]
-    if owned:
+
+
+def refuse_owners(cluster: Cluster, names: Sequence[str]) -> None:
+    """Raise PeopleError that lists what `names` own there."""
+    found = [f"{role!r} owns {what}" for role, what in owned(cluster, names)]
+    if found:
         raise PeopleError(
-            f"nobody was removed: {'; '.join(owned[:SHOWN])}",
+            f"nobody was removed: {'; '.join(found[:SHOWN])}",
             hint="Drop that first, or hand it over, as its owner: GRANT ALL PERMISSIONS ON"
             " KEYSPACE ... TO somebody else (`myriad person password` gives a way in).",
         )

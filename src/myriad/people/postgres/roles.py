@@ -92,13 +92,39 @@ def set_password(connection: psycopg.Connection, name: str, stored: Stored) -> N
     )
 
 
+def set_passwords(connection: psycopg.Connection, stored: Mapping[str, Stored]) -> None:
+    """Let many people log in with other passwords."""
+    verifiers = [each.scram for each in stored.values()]
+    names = {"names": list(stored), "verifiers": verifiers}
+    if is_superuser(connection):
+        connection.execute(SQL["set_verifiers"], names)
+    else:
+        text = sql.SQL("ALTER ROLE {} PASSWORD {}")
+        pairs = zip(map(sql.Identifier, stored), verifiers, strict=True)
+        run_all(connection, [text.format(*pair) for pair in pairs])
+    hashes = [each.bcrypt for each in stored.values()]
+    connection.execute(SQL["set_hashes"], {**names, "hashes": hashes})
+
+
+def let_create(connection: psycopg.Connection, owners: Mapping[str, bool]) -> None:
+    """Give or take the right to create databases."""
+    rights = {True: sql.SQL("ALTER ROLE {} CREATEDB"), False: sql.SQL("ALTER ROLE {} NOCREATEDB")}
+    run_all(connection, [rights[may].format(sql.Identifier(name)) for name, may in owners.items()])
+
+
+def owned(connection: psycopg.Connection, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what `names` own: who, and what."""
+    rows = connection.execute(SQL["owned"], {"names": list(names)})
+    return [(name, what) for name, what in rows]
+
+
 def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
     """Raise PeopleError that lists what `names` own: it would be lost with them."""
-    found = connection.execute(SQL["owned"], {"names": list(names)}).fetchall()
+    found = owned(connection, names)
     if found:
-        owned = "; ".join(f"{name!r} owns {what}" for name, what in found[:SHOWN])
+        listed = "; ".join(f"{name!r} owns {what}" for name, what in found[:SHOWN])
         raise PeopleError(
-            f"nobody was removed: {owned}",
+            f"nobody was removed: {listed}",
             hint="Drop that first, or hand it over with ALTER ... OWNER TO, as its owner"
             " (`myriad person password` gives a way in) or as the administrator: `myriad sql`.",
         )
