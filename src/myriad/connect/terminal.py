@@ -15,7 +15,7 @@ from myriad.engines.postgres import programs
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, ProgramMissing
 
-_SQL = named_sql.load("myriad.connect", "terminal.sql")
+_SQL = named_sql.load("myriad", "schemas.sql")
 QUOTE = '"'
 
 
@@ -61,8 +61,8 @@ def as_administrator(program: Path, server: Server, database: str) -> Terminal:
     schema. Raises psycopg.OperationalError.
     """
     with closing(server.connect(database, autocommit=True)) as connection:
-        found = connection.execute(_SQL["safe"]).fetchall()
-    safe = (f'"{name.replace(QUOTE, 2 * QUOTE)}"' for (name,) in found)
+        found = connection.execute(_SQL["schemas"]).fetchall()
+    safe = (f'"{name.replace(QUOTE, 2 * QUOTE)}"' for name, makers, _ in found if not makers)
     path = ", ".join(["pg_catalog", *safe, "pg_temp"])
     return _terminal(program, conninfo_to_dict(server.address(database, search_path=path)))
 

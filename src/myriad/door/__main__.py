@@ -284,7 +284,13 @@ def _parts(
         defaults=Defaults(control),
         roles=roles,
         pools=pools,
-        chooser=Chooser(databases, roles, pools, wants_passwords=dial.wants_passwords),
+        chooser=Chooser(
+            databases,
+            roles,
+            pools,
+            dataset=told.settings.dataset,
+            wants_passwords=dial.wants_passwords,
+        ),
         siblings=siblings,
     )
 

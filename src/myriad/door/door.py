@@ -8,7 +8,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from myriad.door.control.accounts import SHUT, Account, Accounts, Entry, check_room
+from myriad.door.control.accounts import (
+    SHUT,
+    Account,
+    Accounts,
+    Entry,
+    check_database,
+    check_room,
+)
 from myriad.door.control.control import Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
@@ -35,10 +42,6 @@ SHORT_KEY, LONG_KEY = 4, 32  # bytes of a cancel key, before and since protocol 
 LONG_SINCE = 2
 END_SECONDS = 10.0  # that sessions may take to end, before whoever wanted that hears of it
 _FULL = Fault("53300", "too many clients are connected already", "Try again later.")
-_WHICH = (
-    "Without one a client asks for one of the person's own name. Say which, such as main: psql -d"
-    " main, or dbname=main."
-)
 _DRAINING = Fault("57P01", "terminating connection: the server is stopping", "Connect again.")
 _RIGHTS = Fault("57P01", "terminating connection: your rights have changed", "Connect again.")
 
@@ -153,7 +156,7 @@ class Door:
     async def _pool(self, entry: Entry, startup: Startup, came: Came) -> Pool:
         if self.draining:
             raise Refused(_DRAINING)
-        _check_database(startup, entry)
+        check_database(startup.database, entry)
         pool = await self._chooser.pool_of(entry, startup.database, came)
         fault = objection(pool, startup)
         if fault:
@@ -312,6 +315,7 @@ class Door:
 
     def people_changed(self, _payload: str = "") -> None:
         """Look everybody up again who is logged in; once more if that is under way."""
+        self.databases.have_changed()
         self._stale = True
         if self._looking is None or self._looking.done():
             self._looking = self.spawn(self._look_until_fresh())
@@ -324,10 +328,14 @@ class Door:
     async def _look_again(self) -> None:
         self.accounts.have_changed()
         self._roles.forget()
-        seen = {(session.account.name, session.pool.database) for session in self.sessions.values()}
+        await self._follow_all(list(self.sessions.values()))
+
+    async def _follow_all(self, sessions: list[Session]) -> None:
+        """Look up whose they are, and give them the rights that they have now."""
+        seen = {(session.account.name, session.pool.database) for session in sessions}
         entries = await asyncio.gather(*(self.accounts.look_up(*each) for each in seen))
         found = dict(zip(seen, entries, strict=True))
-        for session in list(self.sessions.values()):
+        for session in sessions:
             entry = found.get((session.account.name, session.pool.database))
             await self._follow(session, entry)
 
@@ -361,10 +369,12 @@ class Door:
     async def look_at_defaults(self) -> None:
         """Replace server connections, and what was learnt of them, where new ones would differ."""
         changed = await self._defaults.changed()
-        for pool in self.pools if changed else ():
-            if concern(pool.database, pool.role, changed):
-                self.profiles.forget(pool)
-                pool.recycle()
+        some = [pool for pool in self.pools if concern(pool.database, pool.role, changed)]
+        for pool in some:
+            self.profiles.forget(pool)
+            pool.recycle()
+        if some:  # a search_path that was set is one that the door does not choose
+            await self._follow_all([each for each in self.sessions.values() if each.pool in some])
 
     # Its end
 
@@ -381,16 +391,3 @@ class Door:
             self.end(number, _DRAINING)
         for pool in self.pools:
             pool.close_idle()
-
-
-def _check_database(startup: Startup, entry: Entry) -> None:
-    if not entry.database:
-        raise Refused(Fault("3D000", f'database "{startup.database}" does not exist', _WHICH))
-    if not entry.may_connect:
-        raise Refused(
-            Fault(
-                "42501",
-                f'permission denied for database "{startup.database}"',
-                "A group of yours must be granted something in it: myriad grant.",
-            )
-        )

@@ -202,6 +202,11 @@ def row(body: bytes) -> list[str | None]:
     return values
 
 
+def identifier(name: str) -> str:
+    """Return a name as SQL identifier, which keeps its case."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def literal(value: str) -> str:
     """Return a text as SQL literal that means the same whatever a session's settings are."""
     plain = value.replace("\\", "\\\\").replace("'", "''")

@@ -22,6 +22,10 @@ SHUT = Fault(
     "terminating connection: this account may not log in any more",
     "Ask whoever runs this server: it was disabled or removed, or its time is over.",
 )
+_WHICH = (
+    "Without one a client asks for one of the person's own name. Say which, such as main: psql -d"
+    " main, or dbname=main."
+)
 
 
 class Account:
@@ -133,6 +137,20 @@ def check_room(account: Account) -> None:
         )
 
 
+def check_database(database: str, entry: "Entry") -> None:
+    """Raise Refused if there is no such database, or if somebody may not use it."""
+    if not entry.database:
+        raise Refused(Fault("3D000", f'database "{database}" does not exist', _WHICH))
+    if not entry.may_connect:
+        raise Refused(
+            Fault(
+                "42501",
+                f'permission denied for database "{database}"',
+                "A group of yours must be granted something in it: myriad grant.",
+            )
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What the catalog says of a name and a database.
@@ -141,6 +159,7 @@ class Entry:
         oid: of the role.
         personal: has rights of an own, so must have server connections of an own.
         groups: sorted.
+        looks: their search_path, or the database's, was set by ALTER ROLE or ALTER DATABASE.
         database: its oid, 0 if there is no such database; `may_connect`: and they may use it.
         asked_at: by time.monotonic(); what has changed since then is not in it.
     """
@@ -154,6 +173,7 @@ class Entry:
     groups: tuple[str, ...]
     whole_sessions: bool
     limits: Limits
+    looks: bool
     database: int
     may_connect: bool
     asked_at: float
@@ -246,6 +266,7 @@ class Accounts:
             tuple(row["groups"]),
             row["whole_sessions"],
             Limits.of(self._settings, limits),
+            row["looks"],
             row["database"],
             row["may_connect"],
             asked_at,

@@ -42,6 +42,11 @@ SELECT asked.number, r.rolname, r.oid, r.rolcanlogin,
            SELECT json_object_agg(l.name, l.value)
            FROM public.limits AS l WHERE l.role = r.rolname
        ) AS limits,
+       EXISTS (
+           SELECT FROM pg_db_role_setting AS s
+           WHERE s.setrole IN (0, r.oid) AND s.setdatabase IN (0, d.oid)
+             AND EXISTS (SELECT FROM unnest(s.setconfig) AS c WHERE starts_with(c, 'search_path='))
+       ) AS looks,
        coalesce(d.oid, 0) AS database,
        coalesce(
            d.datallowconn AND has_database_privilege(r.oid, d.oid, 'CONNECT'), false
@@ -87,7 +92,8 @@ SELECT oid, datname, datdba = $2::oid AS ours FROM pg_database WHERE datname = A
 
 -- name: here
 -- The same of the database that we are in: as long as we are, it keeps its name.
-SELECT oid, datdba = $1::oid AS ours FROM pg_database WHERE datname = current_database();
+SELECT oid, datdba = $1::oid AS ours, getdatabaseencoding() = 'UTF8' AS any_letter
+FROM pg_database WHERE datname = current_database();
 
 -- name: harmless
 -- Functions that change nothing.
@@ -179,8 +185,7 @@ SELECT
         ) AS a
         LEFT JOIN pg_roles AS g ON g.oid = a.grantee
         WHERE a.privilege_type = 'CREATE' AND a.grantee <> a.owner
-    ) AS creators,
-    (SELECT coalesce(array_agg(nspname::text), '{}') FROM own) AS schemas;
+    ) AS creators;
 
 -- name: pool_role
 -- The groups that a pool's role is a member of; no row if there is no such role.

@@ -5,14 +5,17 @@ import hashlib
 import json
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import asyncpg
 
+from myriad.door.control import search_path
 from myriad.door.control.accounts import Entry
 from myriad.door.control.control import ASK_SECONDS, GONE, SQL, Control
+from myriad.door.control.search_path import Schema
 from myriad.door.verdict.functions import OWN
 from myriad.door.verdict.long_texts import Reader
 from myriad.door.verdict.verdict_cache import Verdicts, texts
@@ -27,7 +30,7 @@ THEIRS_SECONDS = 60.0
 HARMLESS = sorted(OWN | {"nextval", "setval"})
 
 # In somebody's own nobody shares anything, whatever there is in it.
-NOT_SHARED = {"opaque": True, "soft": True, "creators": (), "schemas": ()}
+NOT_SHARED = {"opaque": True, "soft": True, "creators": ()}
 
 log = logging.getLogger("myriad.door")
 
@@ -42,7 +45,7 @@ class Facts:
         hides_activity: nobody may see there what others run.
         shareable: nothing in it tells who asks, or does more than its statement says.
         creators: groups that may make things there, which would then belong to the pool's role.
-        schemas: their names: with a person's name, one is in that person's search path only.
+        schemas: by name: with a person's name, one is in that person's search path only.
         verdicts: what statements leave behind there.
         seen: when this was found.
     """
@@ -52,7 +55,7 @@ class Facts:
     hides_activity: bool
     shareable: bool
     creators: frozenset[str]
-    schemas: frozenset[str]
+    schemas: dict[str, Schema]
     verdicts: Verdicts
     seen: float = field(compare=False)
 
@@ -86,6 +89,7 @@ class Databases:
         self._verdicts: WeakValueDictionary[frozenset[str], Verdicts] = WeakValueDictionary()
         self._facts: dict[str, Facts] = {}
         self._looking: dict[str, asyncio.Lock] = {}
+        self._changed: set[str] = set()
 
     async def of(self, database: str, oid: int) -> Facts:
         """Return the facts of the database that has that name now; its oid may be another one.
@@ -96,7 +100,22 @@ class Databases:
             found = self._facts.get(database)
             if found is None or found.oid != oid:
                 found = self._facts[database] = await self._look(database)
+            elif database in self._changed:
+                found = await self._look_again(database, found)
         return found
+
+    def have_changed(self) -> None:
+        """Hear that rights may be others in each of our databases."""
+        self._changed.update(name for name, facts in self._facts.items() if facts.ours)
+
+    async def _look_again(self, database: str, old: Facts) -> Facts:
+        """Return what is found now; what was if that fails, until the next look."""
+        self._changed.discard(database)
+        with suppress(*GONE, asyncpg.PostgresError):
+            new = await self._look(database)
+            self._facts[database] = new
+            return new
+        return old
 
     async def refresh(self, used: set[str]) -> set[str]:
         """Look again at the databases in use, forget the others; return those that changed."""
@@ -107,12 +126,9 @@ class Databases:
         for database, old in list(self._facts.items()):
             if there.get(database) == (old.oid, False) and not old.is_stale():
                 continue
-            try:
-                new = self._facts[database] = await self._look(database)
-            except (*GONE, asyncpg.PostgresError):
-                continue
-            if new != old:
-                changed.add(database)
+            async with self._looking.setdefault(database, asyncio.Lock()):
+                if await self._look_again(database, old) != old:
+                    changed.add(database)
         self._looking = {
             name: lock
             for name, lock in self._looking.items()
@@ -139,8 +155,10 @@ class Databases:
             here = await connection.fetchrow(SQL["here"], self._control.role)
             harmless = await connection.fetchval(SQL["harmless"], timeout=ASK_SECONDS)
             row: Mapping[str, Any] = NOT_SHARED
+            schemas: list[asyncpg.Record] = []
             if here["ours"]:
                 row = await connection.fetchrow(SQL["facts"], HARMLESS, timeout=ASK_SECONDS)
+                schemas = await connection.fetch(search_path.SQL, timeout=ASK_SECONDS)
         finally:
             await connection.close()
         return Facts(
@@ -149,7 +167,12 @@ class Databases:
             not row["soft"],
             not (row["opaque"] or row["soft"]),
             frozenset(row["creators"]),
-            frozenset(row["schemas"]),
+            {
+                name: Schema(
+                    frozenset(makers), frozenset(readers), here["any_letter"] or name.isascii()
+                )
+                for name, makers, readers in schemas
+            },
             self._verdicts_with(frozenset(harmless)),
             time.monotonic(),
         )

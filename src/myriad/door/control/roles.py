@@ -8,6 +8,7 @@ import asyncpg
 
 from myriad.door.control.control import SQL, Control
 from myriad.door.server.dial import Dial
+from myriad.pgwire.wire import identifier
 from myriad.verifiers import scram_sha_256
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('pool roles', 0))"
@@ -43,24 +44,20 @@ class PoolRoles:
 
     async def _create(self, role: str) -> None:
         with suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):  # another door
-            await self._control.execute(f"CREATE ROLE {_quoted(role)} LOGIN")
+            await self._control.execute(f"CREATE ROLE {identifier(role)} LOGIN")
 
     async def _change(self, statement: str, role: str, groups: set[str]) -> None:
         if groups:
-            listed = ", ".join(_quoted(group) for group in sorted(groups))
-            await self._alone(statement.format(listed, _quoted(role)))
+            listed = ", ".join(identifier(group) for group in sorted(groups))
+            await self._alone(statement.format(listed, identifier(role)))
 
     async def _set_password(self, role: str) -> None:
         """Give it its password, which nobody but the door knows."""
         password = hmac.digest(self._secret, role.encode(), "sha256").hex()
         self._dial.secrets[role] = password
         verifier = scram_sha_256(password)
-        await self._alone(f"ALTER ROLE {_quoted(role)} PASSWORD '{verifier}'")
+        await self._alone(f"ALTER ROLE {identifier(role)} PASSWORD '{verifier}'")
 
     async def _alone(self, statement: str) -> None:
         """Change a role while no other process does: PostgreSQL refuses two at once."""
         await self._control.execute(f"{_LOCK}; {statement}")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -125,7 +125,8 @@ class Pools:
     def is_old(self, pool: Pool, backend: Backend) -> bool:
         """Say whether a server connection must not be used again."""
         born = backend.born
-        return backend.closed or born < self._oldest or born < pool.oldest
+        replaced = born < self._oldest or born < pool.oldest or backend.path != pool.path
+        return backend.closed or replaced
 
     def maintain(self, now: float) -> None:
         """Close what is idle for long or old, and give to who may have something again."""
@@ -155,11 +156,12 @@ class Pools:
         self.spawn(self._connect(pool))
 
     async def _connect(self, pool: Pool) -> None:
+        reads, path = pool.reads, pool.path
         try:
             given = await self._dial.connect(
-                pool.database, pool.role, guarded=pool.guarded, reads=pool.reads
+                pool.database, pool.role, guarded=pool.guarded, reads=reads, path=path
             )
-            backend = Backend(given, pool.forget, reads=pool.reads)
+            backend = Backend(given, pool.forget, reads=reads, path=path)
             await self._check(pool, backend)
         except NoServer as problem:
             pool.not_opened()

@@ -2,8 +2,9 @@
 
 import asyncpg
 
+from myriad.door.control import search_path
 from myriad.door.control.accounts import Entry
-from myriad.door.control.databases import Databases, pool_role
+from myriad.door.control.databases import Databases, Facts, pool_role
 from myriad.door.control.roles import PoolRoles
 from myriad.door.pool.all_pools import Pools, replaced
 from myriad.door.pool.pool import Place, Pool
@@ -20,15 +21,23 @@ _OWN_PASSWORD = Fault(
 class Chooser:
     """Knows who may share server connections with whom.
 
-    `wants_passwords`: the server wants the password of whoever shares none.
+    `dataset`: the one in which short names are looked up first. `wants_passwords`: the server wants
+    the password of whoever shares none.
     """
 
     def __init__(
-        self, databases: Databases, roles: PoolRoles, pools: Pools, *, wants_passwords: bool
+        self,
+        databases: Databases,
+        roles: PoolRoles,
+        pools: Pools,
+        *,
+        dataset: str,
+        wants_passwords: bool,
     ) -> None:
         self._databases = databases
         self._roles = roles
         self._pools = pools
+        self._dataset = dataset
         self._wants_passwords = wants_passwords
 
     async def pool_of(self, entry: Entry, database: str, came: Came) -> Pool:
@@ -49,4 +58,13 @@ class Chooser:
         verdicts = facts.verdicts.readers if came.reads else facts.verdicts
         pool = self._pools.of(place, verdicts, shared=shared, whole_sessions=entry.whole_sessions)
         pool.lingers, pool.hides_activity = facts.ours, facts.hides_activity
+        self._look(pool, facts, entry)
         return pool
+
+    def _look(self, pool: Pool, facts: Facts, entry: Entry) -> None:
+        """Let somebody's short names be looked up where the facts say, if nobody said otherwise."""
+        path = None
+        if facts.ours and not entry.looks:
+            path = search_path.names(facts.schemas, entry, self._dataset)
+        if entry.asked_at > pool.oldest:  # else it may not know yet why the pool begins anew
+            pool.look_in(path, search_path.open_to_others(facts.schemas).difference(path or ()))

@@ -18,6 +18,12 @@ from myriad.door.server.backend import CLOSE, Backend
 from myriad.door.verdict.verdict_cache import Verdicts
 from myriad.pgwire.faults import Fault, Refused
 
+_UNSAFE = Fault(
+    "57P01",
+    "terminating connection: in a schema of its search_path somebody may create objects now",
+    "Connect again.",
+)
+
 
 class Waiter(Listener, Protocol):
     """Who waits for a server connection: a session, or the door itself."""
@@ -91,6 +97,7 @@ class Pool:
         sessions: how many sessions use it.
         reported: what the server said of its settings to the newest server connection.
         oldest: server connections that were there before are not used again.
+        path: the schemas of its connections' own search_path; None: they have the server's.
         asked_for: when somebody last wanted to use it.
         hides_activity: nobody may see there what others run.
         lingers: its connections stay for a while after the last session; somebody else's database
@@ -118,6 +125,7 @@ class Pool:
         self.hides_activity = shared
         self.reported: dict[str, str] = {}
         self.asked_for = self.oldest = 0.0
+        self.path: tuple[str, ...] | None = None
         self.opening = 0
         self.backends: set[Backend] = set()
         self._idle: list[Backend] = []
@@ -285,6 +293,18 @@ class Pool:
         if backend in self._idle:
             self._idle.remove(backend)
         self.pools.ended(self, backend)
+
+    def look_in(self, path: tuple[str, ...] | None, unsafe: frozenset[str]) -> None:
+        """Let connections begin with that search_path, and end those whose own has what is unsafe.
+
+        Nobody's short names may mean what somebody else has made there meanwhile.
+        """
+        if path != self.path:
+            self.path = path
+            self.recycle()
+        for backend in list(self.backends) if unsafe else ():
+            if not unsafe.isdisjoint(backend.path or ()):
+                backend.abort(_UNSAFE)
 
     def recycle(self) -> None:
         """Replace its server connections by new ones, each as soon as it is free."""

@@ -78,6 +78,7 @@ class Backend(Asker):
         speaker: the number of the session that did last what may notify others.
         reset_level: what must be reset before somebody else gets it.
         reads: nothing can be written over it.
+        path: the schemas in its own search_path; None: it has the server's own.
         repeats: how often it has told one error again.
         full: the server does not read as fast as we send.
     """
@@ -93,6 +94,7 @@ class Backend(Asker):
         "idle_since",
         "key",
         "number",
+        "path",
         "prepared",
         "reads",
         "repeats",
@@ -103,11 +105,16 @@ class Backend(Asker):
     )
 
     def __init__(
-        self, given: Connected, lost: Callable[["Backend"], None], *, reads: bool = False
+        self,
+        given: Connected,
+        lost: Callable[["Backend"], None],
+        *,
+        reads: bool = False,
+        path: tuple[str, ...] | None = None,
     ) -> None:
         """Take a connection that is logged in; `lost` hears when it has ended."""
         super().__init__()
-        self.reads = reads
+        self.reads, self.path = reads, path
         self.transport, self.number, self.key, self.parameters = given
         self._lost = lost
         self.session: Listener | None = None

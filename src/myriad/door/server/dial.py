@@ -2,10 +2,11 @@
 
 import asyncio
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from myriad.door.server import peers
+from myriad.door.server import peers, settings
 from myriad.door.server.address import Address
 from myriad.pgwire import scram, wire
 from myriad.pgwire.faults import Fault, Refused
@@ -54,7 +55,15 @@ class Dial:
         """Whether roles log in with a secret: over a Unix socket the system says who we are."""
         return not self.address.is_socket
 
-    async def connect(self, database: str, role: str, *, guarded: bool, reads: bool) -> Connected:
+    async def connect(
+        self,
+        database: str,
+        role: str,
+        *,
+        guarded: bool,
+        reads: bool,
+        path: Collection[str] | None,
+    ) -> Connected:
         """Log in as `role`; `guarded`: texts must be read as the door reads them; see `Pool`.
 
         Raises NoServer, Refused.
@@ -66,6 +75,8 @@ class Dial:
                 named = {"user": role, "database": database, "client_encoding": "UTF8"}
                 if guarded:  # whatever the database says: see `verdict`
                     named["standard_conforming_strings"] = "on"
+                if path is not None:
+                    named["search_path"] = settings.listed(path)
                 if reads:
                     named[READ_ONLY] = "on"  # which RESET and DISCARD bring back
                 transport.write(wire.startup(named))

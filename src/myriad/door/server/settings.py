@@ -2,7 +2,7 @@
 
 import re
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from myriad.door.verdict.reported import ENCODING, MOST_BYTES
 from myriad.door.verdict.setting_changes import HARMLESS
@@ -111,6 +111,11 @@ def setting(named: Mapping[str, str]) -> str:
         for name in sorted(named, key=OURS.__contains__)  # what could hit the rest as the last
     )
     return f"SELECT {', '.join(calls)}"
+
+
+def listed(path: Iterable[str]) -> str:
+    """Return names as a search_path has them."""
+    return ", ".join(map(wire.identifier, path))
 
 
 def ours(version: str) -> dict[str, str]:

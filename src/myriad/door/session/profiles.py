@@ -8,6 +8,7 @@ from myriad.door.server import settings
 from myriad.door.server.backend import Backend
 from myriad.door.server.settings import Values
 from myriad.door.verdict import reported
+from myriad.door.verdict.reported import ENCODING
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.startup import Startup
@@ -15,15 +16,20 @@ from myriad.pgwire.startup import Startup
 MOST_BYTES = 8 << 20
 PROFILE_BYTES = 2000  # of a pool that has gone otherwise, of the small objects of a profile
 SETTING_BYTES = 150  # of the small objects around a name and its value, twice
+_PATH = "search_path"
 Key = tuple[Pool, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The settings that a session begins with, and the ParameterStatus messages about them."""
+    """The settings that a session begins with, and the ParameterStatus messages about them.
+
+    It was learnt where the server connection's own search_path is `path`.
+    """
 
     values: Values
     statuses: bytes
+    path: tuple[str, ...] | None
 
 
 class Profiles:
@@ -34,7 +40,8 @@ class Profiles:
 
     def known(self, pool: Pool, startup: Startup) -> Profile | None:
         """Return the profile if the server was asked before."""
-        return self.cache.get((pool, frozenset(startup.named.items())))
+        found = self.cache.get((pool, frozenset(startup.named.items())))
+        return found if found is not None and found.path == pool.path else None
 
     def forget(self, pool: Pool) -> None:
         """Ask again: a pool's connections begin with other settings now."""
@@ -46,7 +53,12 @@ class Profiles:
 
         Raises Refused with the server's error, Lost.
         """
-        wanted = settings.of({name.lower(): value for name, value in startup.named.items()})
+        named = {name.lower(): value for name, value in startup.named.items()}
+        if not (_PATH in named or reported.fits(named, pool.reported)):
+            first = (pool.path or ())[:1]  # what can be told, of what is always looked in
+            tellable = (name for name in first if reported.can_tell(named.get(ENCODING), name))
+            named[_PATH] = settings.listed(tellable)
+        wanted = settings.of(named)
         if not reported.fits(wanted.named, pool.reported):
             raise Refused(reported.UNTOLD)
         await backend.apply(wanted)
@@ -55,7 +67,7 @@ class Profiles:
             for name, value in backend.parameters.items()
             if name != "session_authorization"
         )
-        profile = Profile(wanted, statuses)
+        profile = Profile(wanted, statuses, backend.path)
         self.cache.put((pool, frozenset(startup.named.items())), profile)
         return profile
 

@@ -38,7 +38,8 @@ _UNLIKE = {"eucjp": frozenset("¢£¥¬‖‾\u2212〜")}  # Python has another 
 UNTOLD = Fault(
     "22P05",
     "the server could not tell this value of search_path or TimeZone in the client_encoding",
-    "Set client_encoding to UTF8 first, or write the value out, in a transaction of its own.",
+    "Set client_encoding to UTF8 first; or search_path to names that it has, written out, in a"
+    " transaction of its own.",
 )
 
 STUCK = Fault("22P05", "terminating connection: the server could not tell a setting", UNTOLD.hint)
@@ -115,10 +116,15 @@ class Known(NamedTuple):
         value = self.now.get(name, self._own(name))
         return [value, None] if name in self.earlier else [value]
 
-    def new(self, change: Change) -> str | None:
-        """Return the value that a setting gets."""
-        name, value = change
-        return self.initial.get(name, self._own(name)) if value == DEFAULT else value
+    def first(self, name: str) -> str:
+        """Return the value that a setting began with."""
+        return self.initial.get(name, self._own(name))
+
+    def restored(self, changes: Collection[Change]) -> list[str]:
+        """Return the values that texts get back: the server tells its own before the session's."""
+        names = [name for name, value in changes if name in TEXTS and value == DEFAULT]
+        own = [] if (ENCODING, DEFAULT) in changes else map(self._own, names)
+        return [*map(self.first, names), *own]
 
     def _own(self, name: str) -> str:
         return "UTF8" if name == ENCODING else self.reported.get(TEXTS[name], "")
@@ -126,12 +132,13 @@ class Known(NamedTuple):
 
 def objection(changes: Collection[Change], known: Known) -> Fault | None:
     """Return why a text must not make these changes in a session, None if it may."""
-    new = [known.new(each) for each in changes if each[0] == ENCODING]
-    new_texts = [known.new(each) for each in changes if each[0] != ENCODING]
-    now = known.values(ENCODING)
+    encodings = [value for name, value in changes if name == ENCODING]
+    new = [known.first(ENCODING) if value == DEFAULT else value for value in encodings]
+    written = [value for name, value in changes if name in TEXTS and value != DEFAULT]
+    now, restored = known.values(ENCODING), known.restored(changes)
     texts = [each for name in TEXTS for each in known.values(name)]
-    pairs = [(encoding, text) for encoding in now for text in new_texts]
+    pairs = [(encoding, text) for encoding in now for text in (*written, *restored)]
     if not all(can_tell(encoding, None) for encoding in now):  # it was written in another encoding
-        new_texts = [None] * bool(new_texts)
-    pairs += [(encoding, text) for encoding in new for text in (*texts, *new_texts)]
+        written = [None] * bool(written)
+    pairs += [(encoding, text) for encoding in new for text in (*texts, *written, *restored)]
     return None if all(can_tell(*pair) for pair in pairs) else UNTOLD
