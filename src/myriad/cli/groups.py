@@ -7,7 +7,7 @@ import click
 
 from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
-from myriad.cli.following import changing
+from myriad.cli.following import changing, warn_of_hidden
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
 from myriad.people import Grant
 from myriad.people.limits import POOLS
@@ -139,6 +139,7 @@ def grant_command(
     with changing(session) as people:
         given = people.grant(groups, places, database, write=write, columns=columns)
     session.done({"granted": [asdict(grant) for grant in given]}, "\n".join(_given(given)))
+    warn_of_hidden(session, given)
 
 
 @click.command("revoke")

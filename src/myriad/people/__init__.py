@@ -1,6 +1,7 @@
 """People, groups, grants and limits, and what they become in each engine; not what they read."""
 
 from myriad.people.activity import Activity, Ran, Statements
+from myriad.people.hiding import Hidden
 from myriad.people.limits import LimitInForce
 from myriad.people.people import People
 from myriad.people.records import Grant, Group, NewPerson, Person
@@ -11,6 +12,7 @@ __all__ = [
     "Activity",
     "Grant",
     "Group",
+    "Hidden",
     "LimitInForce",
     "NewPerson",
     "People",

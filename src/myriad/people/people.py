@@ -5,10 +5,11 @@ from datetime import datetime
 
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import accounts, activity, grants, syncing
+from myriad.people import accounts, activity, grants, hiding, syncing
 from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
+from myriad.people.hiding import Hidden
 from myriad.people.limits import LimitInForce
 from myriad.people.places import Texts
 from myriad.people.records import Grant, Group, NewPerson, Person
@@ -156,6 +157,16 @@ class People:
         published.
         """
         return grants.grant(self._register, groups, places, database, write=write, columns=columns)
+
+    def hidden(
+        self, groups: Sequence[str], datasets: Sequence[str], database: str | None = None
+    ) -> list[Hidden]:
+        """Return which tables somebody of these groups does not find by their short names.
+
+        Another dataset that they may read has a table of that name and comes first. One of the two
+        is in `datasets`.
+        """
+        return hiding.between(self._register, groups, datasets, database)
 
     def revoke(
         self, groups: Texts, places: Texts, database: str | None = None, *, columns: Texts = ()

@@ -251,6 +251,18 @@ VALUES (%(account)s, %(statement)s, %(names)s);
 DELETE FROM public.administration
 WHERE at < (SELECT at FROM public.administration ORDER BY at DESC OFFSET 100000 LIMIT 1);
 
+-- name: beside
+-- These groups, and those in which somebody is who is in one of them; '' is everybody's.
+SELECT other.rolname::text
+FROM pg_roles AS g
+JOIN pg_auth_members AS m ON m.roleid = g.oid
+JOIN pg_roles AS member ON member.oid = m.member
+JOIN public.person AS p ON p.name = member.rolname
+JOIN pg_auth_members AS also ON also.member = member.oid
+JOIN pg_roles AS other ON other.oid = also.roleid
+WHERE g.rolname = ANY(%(groups)s::text[])
+UNION SELECT unnest(%(groups)s::text[]) UNION SELECT '';
+
 -- name: audit
 -- What people ran, and what was changed of them by commands: those are about whom they name.
 SELECT at, person, database, address, way, seconds, rows, bytes, outcome, statement

@@ -13,8 +13,8 @@ _PLACE = (
 )
 _OWNER = "Only its owner may do that; ask whoever runs this server, or whoever made it."
 _NAME = (
-    "A table of another dataset is called DATASET.TABLE. What you may read: SELECT table_schema,"
-    " table_name FROM information_schema.tables."
+    "In a dataset that is not in your search_path it is called DATASET.TABLE. What you may read:"
+    " SELECT table_schema, table_name FROM information_schema.tables."
 )
 # By SQLSTATE, and how the message begins in English; an attached server may speak otherwise.
 _HINTS: dict[str, dict[str, str]] = {
