@@ -15,7 +15,7 @@ import asyncpg
 from myriad.door.control import search_path
 from myriad.door.control.accounts import Entry
 from myriad.door.control.control import ASK_SECONDS, GONE, SQL, Control
-from myriad.door.control.search_path import Schema
+from myriad.door.control.search_path import Schema, Schemas
 from myriad.door.verdict.functions import OWN
 from myriad.door.verdict.long_texts import Reader
 from myriad.door.verdict.verdict_cache import Verdicts, texts
@@ -55,7 +55,7 @@ class Facts:
     hides_activity: bool
     shareable: bool
     creators: frozenset[str]
-    schemas: dict[str, Schema]
+    schemas: Schemas
     verdicts: Verdicts
     seen: float = field(compare=False)
 
@@ -167,12 +167,14 @@ class Databases:
             not row["soft"],
             not (row["opaque"] or row["soft"]),
             frozenset(row["creators"]),
-            {
-                name: Schema(
-                    frozenset(makers), frozenset(readers), here["any_letter"] or name.isascii()
-                )
-                for name, makers, readers in schemas
-            },
+            Schemas(
+                {
+                    name: Schema(
+                        frozenset(makers), frozenset(readers), here["any_letter"] or name.isascii()
+                    )
+                    for name, makers, readers in schemas
+                }
+            ),
             self._verdicts_with(frozenset(harmless)),
             time.monotonic(),
         )

@@ -30,21 +30,39 @@ class Schema(NamedTuple):
     tellable: bool = True
 
 
-def names(schemas: Mapping[str, Schema], entry: Entry, default: str) -> tuple[str, ...]:
-    """Return the schemas in which somebody's short names are looked up, in this order.
+class Schemas:
+    """The schemas of a database by name.
 
-    One that is theirs and has their name comes first, as PostgreSQL itself has it.
+    Attributes:
+        open: those in which somebody may make what others would take for something else.
     """
-    mine = {"", entry.name, *entry.groups}
-    found = {name: each for name, each in schemas.items() if each.tellable and name != _USER}
-    closed = {name: each.readers for name, each in found.items() if not each.makers}
-    granted = sorted(name for name, readers in closed.items() if not mine.isdisjoint(readers))
-    own = found.get(entry.name)
-    first = [entry.name] if own is not None and own.makers == {entry.name} else []
-    first += [default] if default in closed else []
-    return (*first, *[name for name in granted if name not in first][:MOST])
 
+    def __init__(self, found: Mapping[str, Schema]) -> None:
+        self._found = found
+        self.open = frozenset(name for name, each in found.items() if each.makers)
+        told = {name: each for name, each in found.items() if each.tellable and name != _USER}
+        self._closed = {name: each.readers for name, each in told.items() if not each.makers}
+        self._own = {name for name, each in told.items() if each.makers == {name}}
+        self._granted: dict[str, set[str]] = {}
+        for name, readers in self._closed.items():
+            for reader in readers:
+                self._granted.setdefault(reader, set()).add(name)
 
-def open_to_others(schemas: Mapping[str, Schema]) -> frozenset[str]:
-    """Return the schemas in which somebody may make what others would take for something else."""
-    return frozenset(name for name, each in schemas.items() if each.makers)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schemas) and self._found == other._found
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
+    def path(self, entry: Entry, default: str) -> tuple[str, ...]:
+        """Return the schemas in which somebody's short names are looked up, in this order.
+
+        One that is theirs and has their name comes first, as PostgreSQL itself has it.
+        """
+        mine = ("", entry.name, *entry.groups)
+        granted = set[str]().union(*(self._granted.get(each, ()) for each in mine))
+        first = [entry.name] if entry.name in self._own else []
+        first += [default] if default in self._closed else []
+        return (*first, *sorted(granted.difference(first))[:MOST])

@@ -2,7 +2,6 @@
 
 import asyncpg
 
-from myriad.door.control import search_path
 from myriad.door.control.accounts import Entry
 from myriad.door.control.databases import Databases, Facts, pool_role
 from myriad.door.control.roles import PoolRoles
@@ -65,6 +64,6 @@ class Chooser:
         """Let somebody's short names be looked up where the facts say, if nobody said otherwise."""
         path = None
         if facts.ours and not entry.looks:
-            path = search_path.names(facts.schemas, entry, self._dataset)
+            path = facts.schemas.path(entry, self._dataset)
         if entry.asked_at > pool.oldest:  # else it may not know yet why the pool begins anew
-            pool.look_in(path, search_path.open_to_others(facts.schemas).difference(path or ()))
+            pool.look_in(path, facts.schemas.open.difference(path or ()))
