@@ -47,6 +47,12 @@ class Place:
         found.log_in({"user": person, "database": database, **startup}, "")
         return found
 
+    def alike(self, person: str, database: str, **startup: str) -> "Wire":
+        """Log in so, to look where the door lets people look who were granted `public`."""
+        said = "search_path" in startup.get("options", "")
+        path = {} if said else {"search_path": '"public"'}
+        return self.direct(person, database, **path, **startup)
+
     def stream(self) -> socket.socket:
         """Connect to PostgreSQL's own socket, and no more."""
         where = conninfo_to_dict(self.server.dsn)

@@ -89,7 +89,8 @@ class Pair:
 
     def _connect(self) -> None:
         self.door = self.place.door(self.person, self.databases[0], **self.startup)
-        self.direct = self.place.direct(self.person, self.databases[1], **self.startup)
+        compared = self.place.direct if self.databases is _OWN else self.place.alike
+        self.direct = compared(self.person, self.databases[1], **self.startup)
 
     @property
     def holds(self) -> bool:

@@ -80,7 +80,7 @@ def test_each_setting_holds_at_both_its_ends_whoever_comes_in_between(
     different = []
     with (
         closing(place.door(ONE, DATABASE)) as session,
-        closing(place.direct(ONE, DATABASE)) as direct,
+        closing(place.alike(ONE, DATABASE)) as direct,
     ):
         for name, value in settings:
             text = f"SET {name} TO {value if name == 'search_path' else quoted(value)}"

@@ -131,7 +131,7 @@ def played(session: Wire, steps: list[Step], player: Player, *, blindly: bool) -
 
 def compare(place: Place, other: Wire, steps: list[Step], manner: Manner, *, blindly: bool) -> None:
     """Play straight and through the door; everything is the same, and nothing is left."""
-    with closing(place.direct(ONE, DATABASE, **BEGINS)) as direct:
+    with closing(place.alike(ONE, DATABASE, **BEGINS)) as direct:
         straight = played(direct, instead(steps), Player(direct, Manner()), blindly=blindly)
     with closing(place.door(ONE, DATABASE, **BEGINS)) as session:
         player = player_of(session, manner, other)
@@ -232,7 +232,7 @@ SOME = st.lists(UNITS, min_size=1, max_size=6).map(lambda some: list(chain.from_
 
 def played_straight(place: Place, person: str, steps: list[Step]) -> Played:
     """Return what PostgreSQL itself answers to each step."""
-    with closing(place.direct(person, DATABASE, **BEGINS)) as direct:
+    with closing(place.alike(person, DATABASE, **BEGINS)) as direct:
         player = Player(direct, Manner())
         player.play(instead(steps))
     return player.answers
