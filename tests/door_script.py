@@ -50,7 +50,7 @@ class Place:
     def alike(self, person: str, database: str, **startup: str) -> "Wire":
         """Log in so, to look where the door lets people look who were granted `public`."""
         said = "search_path" in startup.get("options", "")
-        path = {} if said else {"search_path": '"public"'}
+        path = {} if said else {"search_path": "public"}
         return self.direct(person, database, **path, **startup)
 
     def stream(self) -> socket.socket:

@@ -1,5 +1,6 @@
 """A database with datasets, and two people who were granted some of them."""
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,8 +19,12 @@ PATH = "SELECT current_setting('search_path')"
 
 
 def listed(*names: str) -> str:
-    """Return a search_path of these."""
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    """Return these names as SQL has them, and so a search_path of them."""
+    return ", ".join(map(_written, names))
+
+
+def _written(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else sql.Identifier(name).as_string()
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def test_parameter_statuses_are_those_of_a_direct_connection(place: Place, who: 
             if not keywords:
                 direct["application_name"] = ""
             if who != "owner":  # in a database of Myriad's: what was granted
-                direct["search_path"] = '"public"'
+                direct["search_path"] = "public"
             assert mine == direct
             assert mine["session_authorization"] == person.user
 

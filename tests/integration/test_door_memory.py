@@ -72,7 +72,7 @@ def test_settings_that_are_too_long_to_be_kept_are_an_error(
     for eve in some:
         eve.close()
     with closing(scene.wire(scene.rose)) as rose:
-        assert rose.rows("SHOW search_path") == [("'\"$user\", public'",)]
+        assert rose.rows("SHOW search_path") == [("'public'",)]
 
 
 def test_short_settings_are_kept(scene: Scene) -> None:

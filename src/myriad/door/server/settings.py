@@ -23,6 +23,7 @@ _MODES = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE; "
 
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
 _TIME = re.compile(rf"\s*(\d+(?:\.\d*)?)\s*({'|'.join(_UNITS)})?\s*")
 
 
@@ -114,8 +115,8 @@ def setting(named: Mapping[str, str]) -> str:
 
 
 def listed(path: Iterable[str]) -> str:
-    """Return names as a search_path has them."""
-    return ", ".join(map(wire.identifier, path))
+    """Return names as a search_path has them, and as people write them."""
+    return ", ".join(n if _PLAIN.fullmatch(n) else wire.identifier(n) for n in path)
 
 
 def ours(version: str) -> dict[str, str]:
