@@ -9,6 +9,7 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.following import changing, warn_of_hidden
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
+from myriad.cli.workspaces import create_workspace, in_words, of_group, workspace_options
 from myriad.people import Grant
 from myriad.people.limits import POOLS
 
@@ -39,15 +40,23 @@ def group_add(session: Session, *, names: tuple[str, ...]) -> None:
 @common
 def group_list(session: Session) -> None:
     """Show every group, how many are in it, and what it may reach."""
-    groups = session.open().people.list_groups()
+    people = session.open().people
+    groups, workspaces = people.list_groups(), people.list_workspaces()
     if session.as_json:
-        session.result([asdict(group) for group in groups], "")
+        theirs = {group.name: of_group(workspaces, group.name) for group in groups}
+        told = [asdict(group) | {"workspaces": theirs[group.name]} for group in groups]
+        session.result(told, "")
         return
     rows = [
         (
             group.name,
             str(group.members),
-            "; ".join(grant.shown() for grant in group.grants),
+            "; ".join(
+                [
+                    *(grant.shown() for grant in group.grants),
+                    *(in_words(each) for each in workspaces if group.name in each.groups),
+                ]
+            ),
         )
         for group in groups
     ]
@@ -121,21 +130,27 @@ def group_limit(
 @click.argument("places", metavar="DATASET[.TABLE][,…]")
 @click.option("--write", is_flag=True, help="They may also change what is in it.")
 @some_columns
+@workspace_options
 @click.option("--database", metavar="D", help="Database of the dataset (default: `main`).")
 @common
-def grant_command(
+def grant_command(  # noqa: PLR0913 - its options
     session: Session,
     *,
     groups: str,
     places: str,
     write: bool,
     columns: tuple[str, ...],
+    create: bool,
+    megabytes: float | None,
     database: str | None,
 ) -> None:
     """Let the people of GROUP read DATASET, and all that is published there later, or one TABLE.
 
     Several groups, datasets and tables stand with commas between them: all are granted, or none.
     """
+    if create or megabytes is not None:
+        create_workspace(session, groups, places, database, megabytes, also=write or bool(columns))
+        return
     with changing(session) as people:
         given = people.grant(groups, places, database, write=write, columns=columns)
     session.done({"granted": [asdict(grant) for grant in given]}, "\n".join(_given(given)))
@@ -165,6 +180,8 @@ def revoke_command(
         still = [each.shown() for each in left if each.beside(grant)]
         rest = f"; it still has {', '.join(still)}" if still else ""
         lines.append(f"{grant.group} has {grant.shown()} no more{rest}")
+    if not taken:
+        lines = [f"{groups} may make nothing in {places} any more; what is there stays"]
     session.done({"revoked": [asdict(grant) for grant in taken]}, "\n".join(lines))
 
 

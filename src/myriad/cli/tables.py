@@ -8,6 +8,7 @@ import click
 from myriad.cli.columns import cell, grid
 from myriad.cli.common import Session, common, confirm, console, in_engine, of_engine
 from myriad.cli.progress import progress
+from myriad.cli.workspaces import drop_workspace, say_workspaces
 from myriad.model import reject_place
 from myriad.wording import number_of
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def list_command(session: Session) -> None:
     """List the published tables of both engines."""
     unread: list[MyriadError] = []
-    rows = session.open().published(unread.append)
+    installation = session.open()
+    rows = installation.published(unread.append)
     for problem in unread:
         session.warn(f"{problem.message}\nhint: {problem.hint}")
     if session.as_json:
@@ -31,6 +33,8 @@ def list_command(session: Session) -> None:
         console().print(_listed(rows))
     elif not unread:
         session.say("Nothing is published yet: `myriad publish FILE`.")
+    if not session.as_json:
+        say_workspaces(session, installation)
     if unread:
         sys.exit(unread[0].exit_code)
 
@@ -111,6 +115,8 @@ def unpublish_command(  # noqa: PLR0913 - its options
     if bool(tables) == bool(dataset):
         raise click.UsageError("Give tables, or a --dataset.")
     installation = session.open()
+    if dataset and drop_workspace(session, installation, dataset, database, yes=yes):
+        return
     place, inside, outside = installation.changes(database).meant(tables, dataset, engine)
     names = dict.fromkeys([*inside, *outside])
     listed = ", ".join(f"{place}.{name}" for name in names)

@@ -7,6 +7,7 @@ from myriad.people.people import People
 from myriad.people.records import Grant, Group, NewPerson, Person
 from myriad.people.roster import Roster
 from myriad.people.syncing import Synced
+from myriad.people.workspaces import Workspace
 
 __all__ = [
     "Activity",
@@ -21,4 +22,5 @@ __all__ = [
     "Roster",
     "Statements",
     "Synced",
+    "Workspace",
 ]

@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 
 from myriad.engines.postgres.hardening import OWNERS
-from myriad.people import ends, groups, limits, names, passwords, tables
+from myriad.people import ends, groups, limits, names, passwords, tables, workspaces
 from myriad.people.postgres import rights, roles
 from myriad.people.records import NewPerson, Person, members
 from myriad.people.register import Register
@@ -93,11 +93,11 @@ def everybody(connection: psycopg.Connection) -> list[Person]:
 
 
 def owned(register: Register, names: Sequence[str]) -> dict[str, str]:
-    """Return which of these people own something in an engine, and what."""
+    """Return which of these people own something in an engine, and what; not in workspaces."""
     if not names:
         return {}
     with register.read() as connection:
-        found = [*roles.owned(connection, names), *register.owned(names)]
+        found = [*roles.owned(connection, names, but_workspaces=True), *register.owned(names)]
     return {name: ", ".join(what for each, what in found if each == name) for name, _ in found}
 
 
@@ -119,9 +119,10 @@ def remove(register: Register, names: Sequence[str]) -> None:
     some = list(dict.fromkeys(names))
     with register.change("person remove", some) as connection:
         tables.require(connection, "person", some)
-        roles.refuse_owners(connection, some)
+        roles.refuse_owners(connection, some, but_workspaces=True)
         register.refuse_owners(some)
         with roles.shut_out(register.server, some):
+            workspaces.inherit(register, connection, some)
             roles.refuse_owners(connection, some)  # what they made in the meantime
             roles.drop(register.server, connection, some)
             limits.forget(connection, some)

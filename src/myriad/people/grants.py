@@ -47,6 +47,7 @@ def grant(
     options = [*_options(texts, place, columns), *(["--write"] if write else [])]
     with _changed(register, "grant", groups, options) as (connection, named):
         targets = places.targets(register, connection, place, texts, columns)
+        tables.refuse_workspaces(connection, place, [dataset for (dataset, _), _ in targets])
         given = [
             Grant(group, place, dataset, write, table, some)
             for group in named
@@ -82,7 +83,7 @@ def revoke(
             return taken
         left = {grant.group for grant in held(connection) if grant.database == place}
         with _settled(register, connection, place, _wanted(connection, taken)):
-            for group in set(named) - left:
+            for group in set(named) - left - tables.in_workspaces(connection, place):
                 rights.keep_out(connection, place, group)
     return taken
 

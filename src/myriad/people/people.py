@@ -5,7 +5,7 @@ from datetime import datetime
 
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import accounts, activity, grants, hiding, syncing
+from myriad.people import accounts, activity, grants, hiding, syncing, workspaces
 from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
@@ -16,6 +16,7 @@ from myriad.people.records import Grant, Group, NewPerson, Person
 from myriad.people.register import Register
 from myriad.people.roster import MOST_LOSSES, Roster
 from myriad.people.syncing import Synced
+from myriad.people.workspaces import Workspace
 from myriad.settings import Settings
 
 
@@ -173,9 +174,37 @@ class People:
     ) -> list[Grant]:
         """Take what `grant` gave, and the database if it was the last grant there.
 
-        Of a table only some `columns`, if they are named. All or nothing; returns what was granted.
+        Of a table only some `columns`, if they are named. All or nothing; returns what was granted:
+        nothing of a workspace, which goes alone. What is in it stays.
         """
+        if isinstance(places, str) and workspaces.close_to(
+            self._register, groups, places, database
+        ):
+            return []
         return grants.revoke(self._register, groups, places, database, columns=columns)
+
+    def create_workspace(
+        self,
+        groups: Texts,
+        dataset: str,
+        database: str | None = None,
+        *,
+        megabytes: float | None = None,
+    ) -> Workspace:
+        """Let groups make tables of their own in a dataset; it is made, and begins empty.
+
+        It holds `megabytes` at most, 1,000 unless said; called again, that is changed. PostgreSQL
+        alone has workspaces.
+        """
+        return workspaces.open_to(self._register, groups, dataset, database, megabytes)
+
+    def list_workspaces(self) -> list[Workspace]:
+        """Return every workspace, whose it is, and what it holds."""
+        return workspaces.listed(self._register)
+
+    def drop_workspace(self, dataset: str, database: str | None = None) -> None:
+        """Drop a workspace with all that is in it: for good."""
+        workspaces.drop(self._register, dataset, database)
 
     def set_limits(
         self, names: str | Sequence[str], limits: Mapping[str, float | None], *, reset: bool = False

@@ -42,6 +42,24 @@ def require(connection: psycopg.Connection, what: str, names: Sequence[str]) -> 
         )
 
 
+def in_workspaces(connection: psycopg.Connection, database: str) -> set[str]:
+    """Return the groups that have a workspace in a database."""
+    query = "SELECT grp FROM public.workspace_group WHERE database = %s"
+    return {group for (group,) in connection.execute(query, [database])}
+
+
+def refuse_workspaces(
+    connection: psycopg.Connection, database: str, datasets: Sequence[str]
+) -> None:
+    """Raise PeopleError if a dataset is a workspace: it has no readers but its own people."""
+    query = "SELECT dataset FROM public.workspace WHERE database = %s AND dataset = ANY(%s)"
+    for (name,) in connection.execute(query, [database, list(datasets)]):
+        raise PeopleError(
+            f"{name!r} in database {database!r} is a workspace: who reads there makes things there",
+            hint=f"`myriad grant GROUP {name} --create` lets a group in.",
+        )
+
+
 def refuse_taken(connection: psycopg.Connection, names: Sequence[str]) -> None:
     """Raise PeopleError that lists which of `names` are in use, and as what."""
     taken: dict[str, list[str]] = {}

@@ -168,6 +168,8 @@ WHERE s.refclassid = 'pg_authid'::regclass
   AND s.deptype = 'o'
   AND s.classid <> 'pg_default_acl'::regclass
   AND r.rolname = ANY(%(names)s)
+  -- where workspaces are, people own nothing else: that is left to them
+  AND NOT (%(left)s AND d.datname IN (SELECT database FROM public.workspace))
 GROUP BY r.rolname, s.dbid, d.datname, CASE WHEN s.dbid = 0 THEN s.classid END, s.classid = 'pg_database'::regclass
 ORDER BY 1, 2;
 
@@ -331,3 +333,26 @@ WHERE cluster = %(cluster)s AND name = ANY(%(names)s);
 -- name: keyspaces
 -- Those that publish made, not those that it is about to make.
 SELECT database, dataset, keyspace FROM public.cassandra_keyspace WHERE made;
+
+-- name: workspaces
+SELECT w.database, w.dataset, w.role, w.megabytes,
+       array(
+           SELECT grp FROM public.workspace_group AS g
+           WHERE (g.database, g.dataset) = (w.database, w.dataset) ORDER BY 1
+       )
+FROM public.workspace AS w ORDER BY 1, 2;
+
+-- name: enter_workspace
+INSERT INTO public.workspace VALUES (%(database)s, %(dataset)s, %(role)s, %(megabytes)s)
+ON CONFLICT (database, dataset) DO UPDATE SET megabytes = excluded.megabytes;
+
+-- name: open_workspace
+INSERT INTO public.workspace_group VALUES (%(database)s, %(dataset)s, %(grp)s)
+ON CONFLICT DO NOTHING;
+
+-- name: close_workspace
+DELETE FROM public.workspace_group
+WHERE (database, dataset, grp) = (%(database)s, %(dataset)s, %(grp)s);
+
+-- name: drop_workspace
+DELETE FROM public.workspace WHERE (database, dataset) = (%(database)s, %(dataset)s);

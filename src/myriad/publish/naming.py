@@ -9,7 +9,7 @@ from myriad.wording import OBEYED, nearest, obeyed
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
 FORBIDDEN_DATABASES = ("postgres", "myriad", "template0", "template1")  # the server's, and ours
-FORBIDDEN_DATASETS = ("myriad", "information_schema")
+FORBIDDEN_DATASETS = ("myriad", "myriad_guard", "myriad_workspace", "information_schema")
 # Every table has columns of these names already:
 # https://www.postgresql.org/docs/18/ddl-system-columns.html
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})

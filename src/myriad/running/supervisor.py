@@ -26,6 +26,7 @@ from myriad.machine.pauses import Pauses
 from myriad.running import door, inner, ports, serving
 from myriad.running.joining import Joining
 from myriad.running.names import LOG
+from myriad.running.workspaces import Workspaces
 from myriad.settings import Settings
 
 WATCH = 0.2  # seconds between looks at the engine
@@ -152,6 +153,7 @@ class _Kept:
         self._door = door.Door(home, settings, listening, stop)
         self._address = (settings.host, int(listening.people.getsockname()[1]))
         self._stop = stop
+        self._workspaces = Workspaces(ready.server, stop)
         self._engine_pauses = Pauses(ENGINE_PAUSES)
         self._door_pauses = Pauses(DOOR_PAUSES)
         self._server: Server | None = None
@@ -177,6 +179,7 @@ class _Kept:
             if self._cassandra:
                 self._cassandra.await_ready(self._stop)
             self._start_door()
+            self._workspaces.start()
         except BaseException as error:
             self.end()
             if self._stop.is_set() and isinstance(error, STARTS_FAIL):

@@ -117,7 +117,20 @@ SELECT array_agg(proname::text) AS harmless FROM (
 WITH own AS (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl
     FROM pg_namespace AS n
-    WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'myriad_guard')
+    WHERE n.nspname !~ '^pg_'
+      AND n.nspname NOT IN ('information_schema', 'myriad_guard', 'myriad_workspace')
+),
+-- what people make for themselves: who may reach it shares no connection anyway
+workspaces AS (
+    SELECT own.oid FROM own
+    WHERE EXISTS (
+        SELECT FROM aclexplode(own.nspacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
+        WHERE r.rolname ~ '^myriad_workspace_'
+    )
+),
+relations AS (
+    SELECT c.oid, c.relnamespace FROM pg_class AS c
+    WHERE c.relnamespace NOT IN (SELECT oid FROM workspaces) AND c.relpersistence <> 't'
 ),
 functions AS (
     SELECT p.proname, p.provolatile, l.lanname
@@ -128,15 +141,16 @@ functions AS (
 stored AS (
     -- the expressions of views, defaults, policies, constraints and triggers
     SELECT w.ev_action::text AS node
-    FROM pg_rewrite AS w JOIN pg_class AS c ON c.oid = w.ev_class
+    FROM pg_rewrite AS w JOIN relations AS c ON c.oid = w.ev_class
     JOIN own ON own.oid = c.relnamespace
-    UNION ALL SELECT adbin::text FROM pg_attrdef
+    UNION ALL
+    SELECT adbin::text FROM pg_attrdef JOIN relations AS c ON c.oid = adrelid
     UNION ALL SELECT typdefaultbin::text FROM pg_type WHERE typdefaultbin IS NOT NULL
     UNION ALL SELECT polqual::text FROM pg_policy
     UNION ALL SELECT polwithcheck::text FROM pg_policy
     UNION ALL
     SELECT conbin::text FROM pg_constraint AS k JOIN own ON own.oid = k.connamespace
-    WHERE conbin IS NOT NULL
+    WHERE conbin IS NOT NULL AND own.oid NOT IN (SELECT oid FROM workspaces)
     UNION ALL SELECT tgqual::text FROM pg_trigger WHERE tgqual IS NOT NULL
 ),
 called AS (
@@ -155,8 +169,15 @@ SELECT
             WHERE p.proname IN ('getpgusername', 'system_user', 'pg_has_role')
                OR (p.provolatile = 'v' AND p.proname <> ALL($1::text[]))
         )
-        OR EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal)
-        OR EXISTS (SELECT FROM pg_event_trigger WHERE evtname <> 'myriad_guard')
+        OR EXISTS (
+            SELECT FROM pg_trigger JOIN relations AS c ON c.oid = tgrelid WHERE NOT tgisinternal
+        )
+        OR EXISTS (
+            SELECT FROM pg_event_trigger
+            WHERE evtname NOT IN (
+                'myriad_guard', 'myriad_workspace_begins', 'myriad_workspace_ended'
+            )
+        )
     ) AS opaque,
     -- what would show one person another's doings, or change settings behind the door's back
     EXISTS (

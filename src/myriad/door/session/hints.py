@@ -9,9 +9,13 @@ _RIGHT = (
 )
 _PLACE = (
     "Tables that were published are read and changed, not made, by people. Ask whoever runs this"
-    " server for a place of your own: a dataset in which your group may create, or a database."
+    " server for a place of your own: `myriad grant GROUP DATASET --create`, or a database."
 )
 _OWNER = "Only its owner may do that; ask whoever runs this server, or whoever made it."
+_STOPPED = (
+    "Unless you did that: whoever runs this server stopped it, or it wrote more than its workspace"
+    " has room for."
+)
 _NAME = (
     "In a dataset that is not in your search_path it is called DATASET.TABLE. What you may read:"
     " SELECT table_schema, table_name FROM information_schema.tables."
@@ -28,6 +32,7 @@ _HINTS: dict[str, dict[str, str]] = {
         "must be owner of": _OWNER,
     },
     "3F000": {"no schema has been selected to create in": _PLACE},  # invalid_schema_name
+    "57014": {"canceling statement due to user request": _STOPPED},  # query_canceled
     "42P01": {"relation ": _NAME},  # undefined_table
 }
 

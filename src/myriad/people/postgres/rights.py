@@ -37,7 +37,9 @@ _DATABASES = """
     ORDER BY datname"""
 _DATASETS = """
     SELECT nspname FROM pg_namespace
-    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'myriad', 'myriad_guard')
+    WHERE nspname !~ '^pg_' AND nspname NOT IN (
+        'information_schema', 'myriad', 'myriad_guard', 'myriad_workspace'
+    )
     ORDER BY nspname"""
 _HOLDERS = """
     SELECT DISTINCT r.rolname FROM pg_namespace n, aclexplode(n.nspacl) a

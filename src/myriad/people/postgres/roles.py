@@ -112,15 +112,22 @@ def let_create(connection: psycopg.Connection, owners: Mapping[str, bool]) -> No
     run_all(connection, [rights[may].format(sql.Identifier(name)) for name, may in owners.items()])
 
 
-def owned(connection: psycopg.Connection, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what `names` own: who, and what."""
-    rows = connection.execute(SQL["owned"], {"names": list(names)})
+def owned(
+    connection: psycopg.Connection, names: Sequence[str], *, but_workspaces: bool = False
+) -> list[tuple[str, str]]:
+    """Return what `names` own: who, and what.
+
+    `but_workspaces`: what is in workspaces is left to those before they go.
+    """
+    rows = connection.execute(SQL["owned"], {"names": list(names), "left": but_workspaces})
     return [(name, what) for name, what in rows]
 
 
-def refuse_owners(connection: psycopg.Connection, names: Sequence[str]) -> None:
-    """Raise PeopleError that lists what `names` own: it would be lost with them."""
-    found = owned(connection, names)
+def refuse_owners(
+    connection: psycopg.Connection, names: Sequence[str], *, but_workspaces: bool = False
+) -> None:
+    """Raise PeopleError that lists what `names` own, as `owned`: it would be lost with them."""
+    found = owned(connection, names, but_workspaces=but_workspaces)
     if found:
         listed = "; ".join(f"{name!r} owns {what}" for name, what in found[:SHOWN])
         raise PeopleError(

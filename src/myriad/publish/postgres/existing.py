@@ -85,11 +85,17 @@ def refuse_obstacles(
 
 
 def refuse_foreign_dataset(connection: psycopg.Connection, dataset: str) -> None:
-    """Raise SchemaRefused if a dataset is there and somebody else's.
+    """Raise SchemaRefused if a dataset is there and somebody else's, or a workspace.
 
     They could put something of theirs in the place of a table at any moment.
     """
     for row in query(connection, "dataset", dataset=dataset):
+        if row["workspace"]:
+            raise SchemaRefused(
+                f"dataset {dataset} is a workspace: its people make tables there, nothing is"
+                " published",
+                hint="Choose another with --dataset.",
+            )
         if not row["ours"]:
             raise SchemaRefused(
                 f"dataset {dataset} belongs to {row['owner']}, not to Myriad",

@@ -5,7 +5,11 @@ WHERE n.nspname = %(dataset)s AND c.relname = %(name)s AND r.rolname = session_u
 
 -- name: dataset
 -- Whose a dataset is: a superuser, and whoever owns the database, may do anything there anyway.
-SELECT r.rolname AS owner, r.rolsuper OR r.rolname IN (session_user, 'pg_database_owner') AS ours
+SELECT r.rolname AS owner, r.rolsuper OR r.rolname IN (session_user, 'pg_database_owner') AS ours,
+       EXISTS (
+           SELECT FROM aclexplode(n.nspacl) AS a JOIN pg_roles AS w ON w.oid = a.grantee
+           WHERE w.rolname ~ '^myriad_workspace_'
+       ) AS workspace
 FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner WHERE n.nspname = %(dataset)s;
 
 -- name: columns

@@ -1,0 +1,163 @@
+"""A workspace holds what it may, whatever its people do to fill it."""
+
+import base64
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from myriad import Myriad
+from myriad.publish.options import Options
+from tests import workspaces
+from tests.harness import wait_until
+from tests.workspaces import MEGABYTES, Lab
+
+# 10 GB, which no test is to see: by the select list, so that no file of a sort comes before.
+ENDLESS = "SELECT repeat('x', 1000) AS t, generate_series(1, 10000000) AS g"
+SOME = "SELECT repeat('x', 1000) AS t, generate_series(1, 12000) AS g"  # 13 MB
+FULL = "53400"
+# What a measure a second lets through, on a disk that takes 400 MB in one.
+OVERSHOOT = 500_000_000
+
+
+@pytest.fixture(scope="module")
+def lab(installation: Myriad, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    yield from workspaces.make(installation, tmp_path_factory.mktemp("lab"))
+
+
+EMPTY = """
+DO $$
+DECLARE what text;
+BEGIN
+    FOR what IN
+        SELECT CASE relkind WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || oid::regclass FROM pg_class
+        WHERE relnamespace = 'lab'::regnamespace AND relkind IN ('r', 'v')
+    LOOP
+        EXECUTE 'DROP ' || what;
+    END LOOP;
+END
+$$"""
+
+
+@pytest.fixture(autouse=True)
+def emptied(lab: Lab) -> Iterator[None]:
+    yield
+    lab.admin(EMPTY)
+    wait_until(lambda: lab.workspace("lab").bytes < 1_000_000)
+
+
+def size(lab: Lab) -> int:
+    [(found,)] = lab.admin("SELECT pg_database_size(current_database())")
+    return int(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"INSERT INTO lab.t {ENDLESS}",
+        f"CREATE TABLE lab.new AS {ENDLESS}",
+        f"CREATE MATERIALIZED VIEW lab.new AS {ENDLESS}",
+        f"BEGIN; TRUNCATE lab.t; INSERT INTO lab.t {ENDLESS}; COMMIT",
+        f"WITH gone AS (DELETE FROM lab.t) INSERT INTO lab.t {ENDLESS}",
+    ],
+)
+def test_a_statement_without_end_is_ended(lab: Lab, text: str) -> None:
+    before = size(lab)
+    error = lab.refused("rose", "CREATE TABLE lab.t (t text, g int)", text)
+    assert error.sqlstate == "57014"
+    assert "workspace" in str(error.diag.message_hint)
+    assert size(lab) - before < OVERSHOOT
+
+
+def test_a_temporary_table_without_end_ends_its_session(lab: Lab) -> None:
+    before = size(lab)
+    with closing(lab.connect("rose")) as rose, pytest.raises(psycopg.OperationalError):
+        rose.execute(f"CREATE TEMP TABLE t AS {ENDLESS}")
+    wait_until(lambda: size(lab) - before < 1_000_000)
+
+
+def test_many_small_temporary_tables_are_as_one(lab: Lab) -> None:
+    texts = [f"CREATE TEMP TABLE t{number} AS {SOME}" for number in range(1_000)]
+    with closing(lab.connect("rose")) as rose, pytest.raises(psycopg.OperationalError):
+        run_all(rose, texts)
+
+
+def test_what_is_too_large_is_refused_as_soon_as_it_is_made(lab: Lab) -> None:
+    error = lab.refused("rose", f"CREATE TABLE lab.new AS {SOME}")
+    assert error.sqlstate in (FULL, "57014")
+    assert lab.ask("rose", "SELECT to_regclass('lab.new')") == [(None,)]
+
+
+def test_a_full_one_says_so_and_takes_more_when_there_is_room(lab: Lab) -> None:
+    lab.ask("rose", "CREATE TABLE lab.t (t text, g int)", "CREATE TABLE lab.small (a int)")
+    lab.makes("rose", f"INSERT INTO lab.t {SOME}")
+    wait_until(lambda: lab.workspace("lab").bytes > MEGABYTES * 1e6)
+    group = lab.name("lab")
+    for text in (
+        "INSERT INTO lab.small VALUES (1)",
+        "UPDATE lab.small SET a = 1",
+        "MERGE INTO lab.small USING lab.t ON a = g WHEN NOT MATCHED THEN INSERT VALUES (1)",
+        "CREATE TABLE lab.more (a int)",
+        "CREATE VIEW lab.more AS SELECT 1 AS a",
+        "SELECT 1 AS a INTO lab.more",
+    ):
+        error = lab.refused("rose", text)
+        assert (error.sqlstate, "Make room" in str(error.diag.message_hint)) == (FULL, True), text
+    lab.ask("rose", f"GRANT ALL ON lab.small TO {group}")
+    full = pytest.raises(psycopg.errors.ConfigurationLimitExceeded)
+    with closing(lab.connect("bob")) as bob, full:
+        copy_one(bob)
+    lab.ask("rose", "SELECT count(*) FROM lab.t", "DELETE FROM lab.t", "VACUUM FULL lab.t")
+    wait_until(lambda: lab.makes("rose", "INSERT INTO lab.small VALUES (1)"))
+
+
+def copy_one(connection: psycopg.Connection) -> None:
+    with connection.cursor().copy("COPY lab.small FROM STDIN") as copy:
+        copy.write_row([1])
+
+
+def test_a_transaction_that_looks_at_the_past_gets_no_further(lab: Lab) -> None:
+    """In REPEATABLE READ it would never see that there is no room left."""
+    before = size(lab)
+    lab.ask("rose", "CREATE TABLE lab.t (t text, g int)")
+    with closing(lab.connect("rose", autocommit=False)) as rose:
+        rose.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        rose.execute("SELECT 1 FROM lab.t")
+        with pytest.raises(psycopg.Error) as caught:
+            run_all(rose, [f"INSERT INTO lab.t {SOME}"] * 1_000)
+    assert caught.value.sqlstate in (None, "57014", "57P01", FULL)
+    assert size(lab) - before < OVERSHOOT
+
+
+def test_words_count_too(lab: Lab) -> None:
+    """Comments and definitions stand in tables that all share."""
+    columns = ", ".join(f"c{number} int" for number in range(12))
+    lab.ask("rose", f"CREATE TABLE lab.t ({columns})")
+    text = base64.b64encode(random.Random(1).randbytes(750_000)).decode()  # nothing makes it short
+    texts = [f"COMMENT ON COLUMN lab.t.c{n} IS '{text}'" for n in range(12)]
+    texts += [f"CREATE VIEW lab.v{n} AS SELECT '{text[:400_000]}' AS a" for n in range(2)]
+    for each in texts:
+        lab.makes("rose", each)  # the last ones may be refused already
+    wait_until(lambda: not lab.makes("rose", "COMMENT ON COLUMN lab.t.c11 IS 'one more'"))
+    assert lab.refused("rose", "CREATE VIEW lab.more AS SELECT 1 AS a").sqlstate == FULL
+    lab.ask("rose", "DROP TABLE lab.t")
+
+
+def run_all(connection: psycopg.Connection, texts: list[str]) -> None:
+    for text in texts:
+        connection.execute(text.encode())
+
+
+def test_who_publishes_beside_it_is_not_its_business(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "large.csv"
+    file.write_text("a,t\n" + "".join(f"{n},{'x' * 200}\n" for n in range(60_000)), "utf-8")
+    lab.ask("rose", "CREATE TABLE lab.t (a int)")
+    with closing(lab.connect("rose", autocommit=False)) as rose:
+        rose.execute("TRUNCATE lab.t")
+        lab.installation.publish(file, Options(database=lab.database, dataset="other"))
+        rose.execute("INSERT INTO lab.t VALUES (1)")
+        rose.commit()
+    assert lab.ask("rose", "TABLE lab.t") == [(1,)]
