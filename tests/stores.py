@@ -21,6 +21,8 @@ class Store(ThreadingHTTPServer):
         said: what was asked: method, path, headers.
         breaks: so many answers more are cut in half.
         silent: an event that ends silence, while there is one.
+        changes: every answer has another ETag.
+        tells: which headers it gives.
         leads: where everything is to be found instead.
     """
 
@@ -32,6 +34,7 @@ class Store(ThreadingHTTPServer):
         self.said: list[tuple[str, str, Message]] = []
         self.breaks = 0
         self.changes = False
+        self.tells = {"ETag", "Last-Modified"}
         self.silent: threading.Event | None = None
         self.leads = ""
 
@@ -106,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         begin = int(ranged[0])
         mark = _mark(data) + (str(len(self.server.said)) if self.server.changes else "")
         headers = {"ETag": f'"{mark}"', "Last-Modified": DATE}
+        headers = {name: headers[name] for name in self.server.tells}
         if begin:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         self._answer(206 if begin else 200, data[begin:], headers)

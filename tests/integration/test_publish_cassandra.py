@@ -355,3 +355,17 @@ def test_list_and_show_have_both_engines(space: Space) -> None:
     assert any("WHERE carrier = 'A'" in line for line in found["cassandra"]["asks"])
     with as_admin(space.installation.server(), "main") as connection:
         connection.execute(f'DROP SCHEMA "{space.dataset}" CASCADE'.encode())
+
+
+def test_what_did_not_change_is_left_where_each_engine_has_it(space: Space) -> None:
+    path = space.write("days.csv", DAYS)
+    space.publish(path, KEY, if_changed=True)
+    assert [each.tables for each in space.publish(path).unchanged] == [("days",)]
+    assert space.publish(path, to="both").unchanged == []  # PostgreSQL did not have it
+    assert [each.tables for each in space.publish(path, to="both").unchanged] == [("days",)]
+    more = space.write("more.csv", "carrier,day,n\nC,2024-01-01,1\n")
+    for left in ([], [("days",)]):
+        report = space.publish(more, table="days", append=True, to="cassandra")
+        assert [each.tables for each in report.unchanged] == left
+    space.ask("DROP TABLE {}.days")
+    assert space.publish(path, KEY, to="cassandra").unchanged == []

@@ -13,7 +13,7 @@ from myriad.publish.contract import Change, Level
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
-from myriad.publish.report import Failure, Report, TableReport, size_text
+from myriad.publish.report import Failure, Report, TableReport, Unchanged, size_text
 from myriad.sources.options import MARKS, NESTED, ORDERS, ReadOptions
 from myriad.sources.places.names import check
 from myriad.wording import changed, number_of
@@ -73,6 +73,11 @@ class _Publish(click.Command):
     type=float,
     metavar="[SECONDS]",
     help="Wait for a publish of the same table; so long as `publish_wait` says unless told.",
+)
+@click.option(
+    "--if-changed/--no-if-changed",
+    default=None,
+    help="Leave tables as they are while their files, or what is at an address, do not change.",
 )
 @click.option(
     "--allow-private",
@@ -157,11 +162,11 @@ def _options(given: dict[str, Any]) -> Options:
     read = ReadOptions(
         *(tab, given["quote"], given["encoding"], given["header"], given["nulls"]),
         *(given["skip"] or 0, given["decimal"], given["dates"], not given["no_null"]),
-        *(given[name] for name in ("sheet", "records", "nested")),
+        *(given[name] for name in ("sheet", "records", "nested", "allow_private")),
     )
     plain = ("database", "dataset", "table", "to", "replace", "append", "dry_run", "check")
     more = ("max_rejects", "keep_names", "contract")
-    adding = ("merge", "delete_missing", "again", "keep_going", "allow_private")
+    adding = ("merge", "delete_missing", "again", "keep_going", "if_changed")
     return Options(
         keys=parse_keys(given["key"]),
         read=read,
@@ -214,6 +219,7 @@ def _tell(session: Session, report: Report) -> None:
 
 def _text(report: Report) -> str:
     parts = [_table(report, table) for table in report.tables]
+    parts += [_unchanged(each) for each in report.unchanged]
     total = (
         f"{number_of(report.rows, 'row')} in {number_of(len(report.tables), 'table')},"
         f" {report.seconds:.2f} s"
@@ -226,7 +232,14 @@ def _text(report: Report) -> str:
         total += f"; {number_of(len(report.rejects), 'reject')} in {report.rejects_file}"
     elif report.rejects_file:
         total += f"; {number_of(len(report.not_data), 'line')} of no data in {report.rejects_file}"
+    if report.unchanged and not report.tables and not report.failed:
+        total = "Nothing was published. --no-if-changed publishes all the same."
     return "\n".join([*parts, *map(_failure, report.failed), total])
+
+
+def _unchanged(same: Unchanged) -> str:
+    since = same.since.astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"{same.source}: unchanged since {since}: {same.why} (table {', '.join(same.tables)})"
 
 
 def _failure(failure: Failure) -> str:

@@ -48,7 +48,7 @@ def everywhere(
             continue
         found += [{"engine": "postgres", "database": name, **row} for row in rows]
     rows = cassandra.everywhere(server)
-    there = _tables(cluster) if rows and cluster else None
+    there = in_cassandra(cluster) if rows and cluster else None
     found += [
         {"engine": "cassandra", **row}
         for row in rows
@@ -69,7 +69,7 @@ def _of_database(server: Server, name: str) -> list[dict[str, Any]]:
         ) from error
 
 
-def _tables(cluster: "Cluster") -> set[tuple[str, str]] | None:
+def in_cassandra(cluster: "Cluster") -> set[tuple[str, str]] | None:
     """Return keyspace and name of all tables of a cluster, None if it does not answer."""
     with suppress(EngineError), cluster.session() as session:
         return set(session.query("SELECT keyspace_name, table_name FROM system_schema.tables"))

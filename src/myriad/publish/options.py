@@ -32,7 +32,7 @@ class Options:
         again: add also what was added before.
         keep_going: publish the other files where one cannot be.
         wait: seconds to wait for somebody else who publishes the same table.
-        allow_private: an address may lead on to one of this machine or network.
+        if_changed: leave tables as they are whose sources did not change; None: as before.
         dry_run: work out everything, load nothing.
         check: read and prove everything as a publish does, and change nothing.
         max_rejects: how many records may be left out before the publish fails; None: 0.
@@ -57,7 +57,7 @@ class Options:
     again: bool = False
     keep_going: bool = False
     wait: float = 0.0
-    allow_private: bool = False
+    if_changed: bool | None = None
     dry_run: bool = False
     check: bool = False
     max_rejects: int | None = None
@@ -145,6 +145,7 @@ class Options:
             self.read.sheet,
             self.read.records,
             self.read.nested,
+            if_changed=self.if_changed,
         )
 
 

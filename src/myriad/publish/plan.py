@@ -1,7 +1,8 @@
 """Decide which tables a publish makes: their names, their keys, which sources feed which."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from myriad.errors import PublishError, UsageError
 from myriad.model import MAX_DIGITS, TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
@@ -36,6 +37,8 @@ class Target:
         outgrown: columns that have such a value.
         picked: places of the source's columns, in the table's order.
         names: what the source's columns are called, there and here, also those left out.
+        marks: of each source by its name what it was: `version`, `content`, and the `tables` that
+            come of it; see `sources.base.Mark`.
         came: as what it is published: `source`, what `table` is called after, `sheet`, `records`.
     """
 
@@ -54,6 +57,7 @@ class Target:
     picked: list[int] = field(default_factory=list)
     names: frozenset[str] = frozenset()
     came: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
     text_columns: set[str] = field(default_factory=set)
     table_names: dict[str, str] = field(default_factory=dict)
 
@@ -270,9 +274,19 @@ def targets(
         called |= {source.table.name: target.name for source in target.sources}
     for target in made:
         target.table_names = called
+        target.marks = _marks(target, made)
         target.refresh()
     _check_columns(options, made)
     return made
+
+
+def _marks(target: Target, made: Sequence[Target]) -> dict[str, dict[str, Any]]:
+    """Return what the sources of a table were, each with all tables that come of it."""
+    found = {}
+    for source in target.sources:
+        tables = [each.name for each in made if source.named in {s.named for s in each.sources}]
+        found[source.named] = {**asdict(source.mark), "tables": tables}
+    return found
 
 
 def engine(made: Sequence[Target]) -> str:

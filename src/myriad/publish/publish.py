@@ -23,7 +23,7 @@ from myriad.errors import (
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.model import Reject
-from myriad.publish import naming, plan, recipe_record
+from myriad.publish import naming, plan, recipe_record, unchanged
 from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
@@ -34,8 +34,9 @@ from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
 from myriad.publish.store import Store, Task
+from myriad.publish.unchanged import Before
 from myriad.settings import Settings
-from myriad.sources.base import Workspace
+from myriad.sources.base import TableSource, Workspace
 from myriad.sources.places.addresses import shown
 from myriad.sources.places.names import expand
 from myriad.sources.typing import duck
@@ -115,6 +116,33 @@ class _Place:
         naming.check_dataset(dataset)
         return database, dataset
 
+    @contextmanager
+    def _opened(
+        self, opening: Opening, sources: Sequence[str | Path], report: Report
+    ) -> Iterator[tuple[list[TableSource], Workspace]]:
+        """Have what is to be published open, without what did not change if that is asked for."""
+        options, compares = opening.options, unchanged.asked(opening.options, opening.remembered)
+        opened: list[TableSource] = []
+        with _workspace(self.home, self.settings, options, compares=compares) as workspace:
+            try:
+                if compares:
+                    paths = unchanged.paths(sources)
+                    engines = self.engines.postgres, self.engines.cassandra
+                    place = opening.database, opening.dataset
+                    before = Before.of(engines, place, options, opening.remembered, paths)
+                    changed, report.unchanged = before.split(paths)
+                    opened = opening.opened(changed, workspace)
+                    report.unchanged += (same := before.same(opened))
+                    before.tell(opened)
+                    left = {each.source for each in same}
+                    yield [each for each in opened if each.named not in left], workspace
+                else:
+                    opened = opening.opened(sources, workspace)
+                    yield opened, workspace
+            finally:
+                for source in opened:
+                    source.close()
+
     def publish(
         self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()
     ) -> Report:
@@ -134,16 +162,15 @@ class _Place:
         history.tables = opening.tables(sources)  # until they were read
         run.meant = opening.engine(sources)
         try:
-            with _workspace(self.home, self.settings, options) as workspace, duck.heeding_signals():
-                opened = opening.opened(sources, workspace)
-                try:
-                    targets = plan.targets(opened, options, known)
+            opened = self._opened(opening, sources, report)
+            with duck.heeding_signals(), opened as (tables, workspace):
+                if tables or not report.unchanged:
+                    targets = plan.targets(tables, options, known)
                     _refuse_taken(targets, taken)
                     run.choose(plan.engine(targets))
                     run.all(targets, workspace)
-                finally:
-                    for source in opened:
-                        source.close()
+                else:
+                    report.run = ""  # a history tells of what changed something, or was to
         except BaseException as error:
             run.failed(error)
             raise
@@ -164,7 +191,9 @@ def _refuse_taken(targets: Sequence[plan.Target], taken: frozenset[str]) -> None
 
 
 @contextmanager
-def _workspace(home: Home, settings: Settings, options: Options) -> Iterator[Workspace]:
+def _workspace(
+    home: Home, settings: Settings, options: Options, *, compares: bool
+) -> Iterator[Workspace]:
     """Make a private folder for temporary files; those of killed publishes are removed."""
     home.create()
     for left in home.temporary.glob("publish-*"):
@@ -173,7 +202,9 @@ def _workspace(home: Home, settings: Settings, options: Options) -> Iterator[Wor
     with tempfile.TemporaryDirectory(
         dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
-        yield Workspace(Path(folder), settings.load_memory_mb, options.allow_private)
+        yield Workspace(
+            Path(folder), settings.load_memory_mb, options.read.allow_private, compares=compares
+        )
 
 
 def _remove(folder: Path) -> None:

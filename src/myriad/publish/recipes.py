@@ -32,6 +32,7 @@ class Recipe:
         records: what leads to the records of a document.
         nested: what becomes of nested values.
         to: the engine, or both.
+        if_changed: it stays as it is while its sources do not change.
         decimal, dates, no_null: how values are written; see `ReadOptions`.
         description, descriptions: what the table is, and column → what it is.
     """
@@ -58,6 +59,7 @@ class Recipe:
     sheet: str | None = None
     records: str | None = None
     nested: str | None = None
+    if_changed: bool | None = None
     description: str | None = None
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -189,7 +191,7 @@ def going_back_notes(now: Recipe, again: Recipe) -> list[str]:
 
 _LISTS = frozenset({"sources", "columns", "exclude", "null"})
 _MAPPINGS = frozenset({"type", "rename", "descriptions"})
-_FLAGS = frozenset({"keep-names", "header", "no-null"})
+_FLAGS = frozenset({"keep-names", "header", "no-null", "if-changed"})
 _NUMBERS = frozenset({"max-rejects", "skip"})
 
 

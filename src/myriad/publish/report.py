@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from myriad.errors import MyriadError
@@ -66,6 +67,14 @@ class Counts(NamedTuple):
     people: int
 
 
+@dataclass(frozen=True)
+class Came:
+    """Of what a table was published: see `Target.came` and `Target.marks`."""
+
+    way: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass
 class Grown:
     """What came to a table that is there.
@@ -104,7 +113,7 @@ class TableReport:
         allowed: changes for the worse that were permitted.
         recipe: what is remembered of how it is published.
         used: options that nobody gave now and that its recipe gave.
-        came: as what it was published; see `Target.came`.
+        came: as what it was published, and what its sources were.
         merged: what became of rows, where those of the source were merged into the table.
         grown: what came to the table, where rows were added to it.
     """
@@ -131,7 +140,7 @@ class TableReport:
     allowed: list[Difference] = field(default_factory=list)
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
-    came: Mapping[str, str] = field(default_factory=dict)
+    came: Came = field(default_factory=Came)
     merged: Merged | None = None
     grown: Grown = field(default_factory=Grown)
 
@@ -161,7 +170,8 @@ class TableReport:
             "allowed": [asdict(each) for each in self.allowed],
             "recipe": self.recipe.as_data(),
             "used": self.used,
-            "came": dict(self.came),
+            "came": dict(self.came.way),
+            "marks": dict(self.came.marks),
             **(self._of_cassandra() if self.engine == "cassandra" else self._of_postgres()),
         }
 
@@ -202,6 +212,20 @@ class Failure:
         return {**known, "type": type(self.error).__name__, **self.error.details}
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """A source that was left as it is, because it is what it was when its tables were published."""
+
+    source: str
+    tables: tuple[str, ...]
+    since: datetime
+    why: str
+
+    def as_data(self) -> dict[str, object]:
+        """Return it as plain data for JSON."""
+        return {**asdict(self), "tables": list(self.tables), "since": self.since.isoformat()}
+
+
 @dataclass
 class Report:
     """A publish that is done, or was only tried (`dry_run`, `checked`).
@@ -212,6 +236,7 @@ class Report:
         failed: what was not published, while other files were.
         not_data: lines that are no records, such as a title; they are in the rejects' file too.
         runs: of all that were published one by one.
+        unchanged: what was not published again.
     """
 
     run: str
@@ -228,6 +253,7 @@ class Report:
     checked: bool = False
     failed: list[Failure] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    unchanged: list[Unchanged] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -249,7 +275,8 @@ class Report:
         self.rejects_file = ", ".join(files) or None
         self.first_in_dataset |= other.first_in_dataset
         self.keyspace_made |= other.keyspace_made
-        self.runs.append(other.run)
+        self.runs += [other.run] if other.run else []
+        self.unchanged += other.unchanged
 
     def as_data(self) -> dict[str, object]:
         """Return it as plain data for JSON."""
@@ -266,5 +293,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "tables": [table.as_data() for table in self.tables],
             "failed": [failure.as_data() for failure in self.failed],
-            "runs": self.runs or [self.run],
+            "runs": self.runs or ([self.run] if self.run else []),
+            "unchanged": [each.as_data() for each in self.unchanged],
         }

@@ -79,13 +79,28 @@ class Workspace:
         folder: a private folder for temporary files, removed with all in it when done.
         memory_mb: ceiling for reading and converting, however big the source.
         allow_private: an address may lead to one that is private to this machine or network.
+        compares: what is named is held against what it was before: its content matters.
         shared: what sources use together, by its name: a thousand of them must not hold it each.
     """
 
     folder: Path
     memory_mb: int
     allow_private: bool = False
+    compares: bool = False
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What something that was named was when it was read.
+
+    Attributes:
+        version: another one whenever it changes, as far as servers and disks say; "": none does.
+        content: a fingerprint of what was read; "": nobody asked for one.
+    """
+
+    version: str = ""
+    content: str = ""
 
 
 class Changed(SourceError):
@@ -139,6 +154,7 @@ class TableSource(ABC):
         part: what comes behind the table's name, where one table of records becomes several.
         named: the file, archive, folder or address that it came of, with all that came with it.
         stem: what a table of that is called.
+        mark: what that was when it was opened.
     """
 
     origin: str
@@ -151,6 +167,7 @@ class TableSource(ABC):
     part: str = ""
     named: str = ""
     stem: str = ""
+    mark: Mark = Mark()
     not_data: tuple[Reject, ...] = ()
     group: str = ""
 

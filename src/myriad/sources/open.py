@@ -72,6 +72,7 @@ def _open(
         )
     for source in opened:
         source.named, source.stem = readable(shown(path)), next(called(path))
+        source.mark = finding.mark
     if finding.left:
         opened[0].notes = (*opened[0].notes, f"not read: {_some(finding.left)}")
     return opened

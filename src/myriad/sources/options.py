@@ -36,6 +36,7 @@ class ReadOptions:
         sheet: the one of a workbook that is read.
         records: what leads to the records of a document.
         nested: what becomes of nested values: `json`, `columns` or `tables`.
+        allow_private: an address may lead on to one of this machine or network.
         key, table: of the table, and its name, as far as they are said: tables of what is nested
             in it are called after both.
     """
@@ -52,6 +53,7 @@ class ReadOptions:
     sheet: str | None = None
     records: str | None = None
     nested: str | None = None
+    allow_private: bool = False
     key: tuple[str, ...] = ()
     table: str = ""
 

@@ -28,7 +28,7 @@ from myriad.publish.cassandra.switch import Plan
 from myriad.publish.contract import Difference
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
-from myriad.publish.report import TableReport
+from myriad.publish.report import Came, TableReport
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Prepared:
         size: bytes of all rows, estimated.
         rejects: how many of its records were set aside.
         recipe: what is remembered of how it is published; `used` what of it nobody said now.
-        came: as what it is published; see `Target.came`.
+        came: as what it is published, and what its sources were.
         allowed: changes for the worse that its contract permits.
         example: a value for each column of the key, from one row.
     """
@@ -65,7 +65,7 @@ class Prepared:
     example: Sequence[Any]
     recipe: Recipe = field(default_factory=Recipe)
     used: str = ""
-    came: Mapping[str, str] = field(default_factory=dict)
+    came: Came = field(default_factory=Came)
     allowed: Sequence[Difference] = ()
     overwrites: int | None = None
     stays: bool = False

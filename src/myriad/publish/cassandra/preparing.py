@@ -34,7 +34,7 @@ from myriad.publish.options import Step
 from myriad.publish.plan import Target
 from myriad.publish.reading import Reading
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Written
+from myriad.publish.report import Came, Written
 from myriad.publish.store import Task
 
 
@@ -79,8 +79,8 @@ class Preparing:
         self._prove_key(target, proven, key)
         made = self._measured(spool, columns, key, proven)
         made.there, made.rejects = there, len(self.rejects.kept) - kept
-        made.stamp_before, made.came = before.stamp if before else 0, target.came
-        made.recipe, made.used = target.recipe, target.used(self.task.options)
+        made.stamp_before, made.used = before.stamp if before else 0, target.used(self.task.options)
+        made.came, made.recipe = Came(target.came, target.marks), target.recipe
         made.resumes = self._resumable(made)
         self._refuse_misfit(made, proven)
         spool.rest()

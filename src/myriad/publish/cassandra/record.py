@@ -318,6 +318,16 @@ def everywhere(server: Server) -> list[dict[str, Any]]:
         return _SQL.query(connection, "list")
 
 
+def marked(server: Server, place: tuple[str, str], named: list[str]) -> list[dict[str, Any]]:
+    """Return a row for each table of a place (database, dataset) made of any of these sources.
+
+    It has keyspace, name, report and `finished`.
+    """
+    with control_database(server, autocommit=True) as connection:
+        database, dataset = place
+        return _SQL.query(connection, "marked", database=database, dataset=dataset, named=named)
+
+
 def details(server: Server, database: str, dataset: str, name: str) -> dict[str, Any] | None:
     """Return the last report of one table and its first rejects, None if it is not published."""
     with control_database(server, autocommit=True) as connection:

@@ -103,7 +103,11 @@ ON CONFLICT (keyspace, name) DO UPDATE SET run = excluded.run, started = exclude
 UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, finished = clock_timestamp(),
     rows = rows + %(rows)s, bytes = bytes + %(bytes)s, stamp = %(stamp)s, rejects = %(rejects)s,
     report = report || jsonb_build_object(
-        'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text)
+        'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text,
+        'marks', CASE
+            WHEN (SELECT count(*) FROM jsonb_object_keys(report -> 'marks')) < 1000
+                THEN report -> 'marks' ELSE '{}' END
+            || coalesce(%(report)s::jsonb -> 'marks', '{}'))
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 
 -- name: take_description
@@ -119,6 +123,13 @@ SELECT stamp, table_id, rows, report FROM public.cassandra_published WHERE keysp
 -- name: came
 -- As what the tables of a keyspace were published.
 SELECT name, report -> 'came' FROM public.cassandra_published WHERE keyspace = %s AND report ? 'came';
+
+-- name: marked
+-- Tables that were made of any of these sources.
+SELECT p.keyspace, p.name, p.report, p.finished
+FROM public.cassandra_published p JOIN public.cassandra_keyspace k USING (keyspace)
+WHERE k.database = %(database)s AND k.dataset = %(dataset)s
+  AND jsonb_exists_any(p.report -> 'marks', %(named)s);
 
 -- name: list
 SELECT k.database, k.dataset, p.keyspace, p.name, p.rows, p.bytes, p.finished,

@@ -34,7 +34,7 @@ from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.patience import WRITERS, Patience
 from myriad.publish.postgres.swap import Replacement, rehearse, swap
 from myriad.publish.rejects import Rejects
-from myriad.publish.report import Report, TableReport, Written
+from myriad.publish.report import Came, Report, TableReport, Written
 from myriad.publish.store import Task, closed
 from myriad.sources.base import Workspace
 from myriad.wording import number_of
@@ -225,7 +225,7 @@ class Job:
         table = TableReport(", ".join(s.origin for s in target.sources), target.table)
         table.contract = target.recipe.contract or table.contract
         table.recipe, table.used = target.recipe, target.used(self.options)
-        table.came = target.came
+        table.came = Came(target.came, target.marks)
         self._checks.tell(table)
         if not self.options.adds:
             table.notes += self._in_quotes(target.table)

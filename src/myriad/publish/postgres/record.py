@@ -55,6 +55,13 @@ def came(connection: psycopg.Connection, dataset: str) -> dict[str, dict[str, st
     return dict(connection.execute(_SQL["came"], [dataset]).fetchall())
 
 
+def marked(connection: psycopg.Connection, dataset: str, named: list[str]) -> list[dict[str, Any]]:
+    """Return name, report and `finished` of each table that was made of any of these sources."""
+    if not there(connection):
+        return []
+    return _SQL.query(connection, "marked", dataset=dataset, named=named)
+
+
 def save(
     connection: psycopg.Connection, report: Report, states: Mapping[str, versions.State]
 ) -> None:
@@ -77,6 +84,7 @@ def save(
                 "run": report.run,
                 "rows": grown.rows if adds else table.rows,
                 "source": table.source,
+                "marks": Jsonb(dict(table.came.marks)),
                 "report": Jsonb(grown.changed | made | known if adds else whole),
             },
         )

@@ -14,7 +14,10 @@ UPDATE myriad.published SET run = %(run)s, rows = rows + %(rows)s,
             WHEN %(source)s = ANY(string_to_array(report ->> 'source', ', '))
                 THEN report ->> 'source'
             ELSE right((report ->> 'source') || ', ' || %(source)s::text, 4000)
-        END)
+        END,
+        'marks', CASE
+            WHEN (SELECT count(*) FROM jsonb_object_keys(report -> 'marks')) < 1000
+                THEN report -> 'marks' ELSE '{}' END || %(marks)s)
 WHERE dataset = %(dataset)s AND name = %(name)s;
 
 -- name: made
@@ -29,6 +32,14 @@ SELECT p.name, p.report -> 'came' AS came FROM myriad.published p
 JOIN pg_namespace n ON n.nspname = p.dataset
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name
 WHERE p.dataset = %s AND p.report ? 'came';
+
+-- name: marked
+-- Tables that are there and that were made of any of these sources.
+SELECT p.name, p.report - 'added' - 'ddl' AS report, r.finished
+FROM myriad.published p JOIN myriad.run r USING (run)
+JOIN pg_namespace n ON n.nspname = p.dataset
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name
+WHERE p.dataset = %(dataset)s AND jsonb_exists_any(p.report -> 'marks', %(named)s);
 
 -- name: list
 -- Tables that somebody dropped by hand are not listed. To ask for the size of one that somebody

@@ -1,5 +1,6 @@
 """From what a person named to plain files: folders and archives are opened, whatever is in them."""
 
+import itertools
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -7,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from myriad.errors import SourceError
-from myriad.sources.base import Watch, Workspace
-from myriad.sources.places import addresses, archives, cloud, files, web
+from myriad.sources.base import Mark, Watch, Workspace
+from myriad.sources.places import addresses, archives, cloud, files, marks, web
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
@@ -58,12 +59,14 @@ class Finding:
         is_archive: tells those from files that are tables.
         left: what was found and not read, each with the reason.
         is_folder: it is one, here or in a cloud's store.
+        mark: what it is at this moment.
     """
 
     workspace: Workspace
     is_archive: Callable[[Path], bool]
     left: list[str] = field(default_factory=list)
     is_folder: bool = False
+    mark: Mark = field(default_factory=Mark)
 
     def items(self, named: str | Path) -> list[Item]:
         """Return the files of what was named; raises SourceError."""
@@ -76,6 +79,7 @@ class Finding:
             if sys.stdin is None or sys.stdin.closed:
                 raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
             spooled = files.spooled(sys.stdin.buffer, self.workspace.folder)
+            self._read("", [("", spooled)])
             item = Item(spooled, None, "stdin", STANDARD_INPUT, Watch(spooled, STANDARD_INPUT))
             return list(self._opened(item, spooled, "", MOST_DEPTH))
         origin = readable(str(path))
@@ -83,13 +87,20 @@ class Finding:
         if inside is not None:
             path = inside[0]
         refuse_unreadable(path, origin)
+        version = marks.version(named, private=False)
         if path.is_dir():
-            return self._folder(path, origin)
-        return self._file(path, origin, inside[1] if inside else "")
+            found = sorted(itertools.islice(_walk(path), MOST_FILES + 1))
+            items = self._folder(path, origin, found)
+            self._read(version, [(str(each.relative_to(path)), each) for each in found])
+        else:
+            items = self._file(path, origin, inside[1] if inside else "")
+            self._read(version, [("", path)])
+        return items
 
     def _fetched(self, address: str) -> list[Item]:
         private = self.workspace.allow_private
-        path = web.fetched(address, self.workspace.folder, private=private)
+        path, version = web.fetched(address, self.workspace.folder, private=private)
+        self._read(marks.of_web(address, version), [("", path)])
         return self._at(address, path)
 
     def _at(self, address: str, path: Path) -> list[Item]:
@@ -104,7 +115,7 @@ class Finding:
         """Return the files of an object, or of all that are below one that is like a folder."""
         one = cloud.one(address)
         if one is not None:
-            [(path, _)] = cloud.fetched([one], self.workspace.folder)
+            [path] = self._copies([one], address)
             return self._at(address, path)
         self.is_folder = True
         origin, begin = addresses.shown(address).rstrip("/"), f"{address.rstrip('/')}/"
@@ -118,12 +129,24 @@ class Finding:
         if len(objects) > MOST_FILES:
             raise _too_many(origin)
         found: list[Item] = []
-        paths = cloud.fetched(objects, self.workspace.folder)
-        for each, (path, _) in zip(objects, paths, strict=True):
+        paths = self._copies(objects, begin)
+        for each, path in zip(objects, paths, strict=True):
             within = PurePosixPath(each.address.removeprefix(begin))
             name = readable(addresses.file_name(address))
             found += _placed(self._at(each.address, path), within, origin, name)
         return found
+
+    def _copies(self, objects: list[cloud.Object], begin: str) -> list[Path]:
+        """Return a copy of each object; `begin` is what their addresses begin with."""
+        came = cloud.fetched(objects, self.workspace.folder)
+        pairs = list(zip(objects, came, strict=True))
+        version = marks.of_objects(replace(each, version=told) for each, (_, told) in pairs)
+        self._read(version, [(each.address.removeprefix(begin), path) for each, (path, _) in pairs])
+        return [path for path, _ in came]
+
+    def _read(self, version: str, found: list[tuple[str, Path]]) -> None:
+        """Take the mark of what was named, which is these files: watched from now on, or ours."""
+        self.mark = Mark(version, marks.content(found) if self.workspace.compares else "")
 
     def _file(self, path: Path, origin: str, pattern: str) -> list[Item]:
         item = Item(path, _ending(path.name), table_of(path), origin, Watch(path, origin))
@@ -160,12 +183,12 @@ class Finding:
             inner = replace(item, origin=origin, name=called, ending=_ending(name.name), among=True)
             yield from self._opened(inner, member.path, "", depth - 1)
 
-    def _folder(self, folder: Path, origin: str) -> list[Item]:
+    def _folder(self, folder: Path, origin: str, paths: list[Path]) -> list[Item]:
         self.is_folder = True
+        if len(paths) > MOST_FILES:
+            raise _too_many(origin)
         found: list[Item] = []
-        for number, path in enumerate(sorted(_walk(folder))):
-            if number >= MOST_FILES:
-                raise _too_many(origin)
+        for path in paths:
             within = PurePosixPath(path.relative_to(folder))
             items = self._file(path, readable(str(path)), "")
             found += _placed(items, within, origin, readable(folder.resolve().name))

@@ -32,8 +32,23 @@ class _Broken(Exception):
     """The connection ended before the file did."""
 
 
-def fetched(address: str, folder: Path, *, private: bool) -> Path:
-    """Return a copy in `folder` of what is at an address; `private`: redirects may lead anywhere.
+def version(address: str, *, private: bool) -> str:
+    """Return what a server says of which version it has; "" if it does not say. Raises SourceError.
+
+    It is asked for the file, and the answer is not read: not all servers know other questions.
+    """
+    with _explained(address), _answer(address, 0, "", private=private) as answer:
+        return _version(answer) if answer.status == _OK else ""
+
+
+def _version(answer: http.client.HTTPResponse) -> str:
+    return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
+
+
+def fetched(address: str, folder: Path, *, private: bool) -> tuple[Path, str]:
+    """Return a copy in `folder` of what is at an address, and which version it is.
+
+    `private`: redirects may lead anywhere.
 
     Raises SourceError.
     """
@@ -42,18 +57,31 @@ def fetched(address: str, folder: Path, *, private: bool) -> Path:
         download = _Download(address, cast("BinaryIO", target), private)
         for _ in range(ATTEMPTS):
             try:
-                download.go_on()
-                return Path(target.name)
-            except (_Broken, ConnectionError, TimeoutError, http.client.IncompleteRead) as error:
+                with _explained(address, _PASSING):
+                    download.go_on()
+                return Path(target.name), download.version
+            except _PASSING as error:
                 last = error
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise SourceError(
-                    f"{origin}: it cannot be fetched: {_said(error)}",
-                    hint="Check the address, and whether this machine reaches it.",
-                ) from None
     raise SourceError(
         f"{origin}: it cannot be fetched, {ATTEMPTS} times: {_said(last)}", hint="Try again later."
     )
+
+
+_PASSING = (_Broken, ConnectionError, TimeoutError, http.client.IncompleteRead)
+
+
+@contextlib.contextmanager
+def _explained(address: str, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Let what goes wrong be a SourceError, without what is secret, `but` for these."""
+    try:
+        yield
+    except but:
+        raise
+    except (_Broken, OSError, http.client.HTTPException, ValueError) as error:
+        raise SourceError(
+            f"{shown(address)}: it cannot be fetched: {_said(error)}",
+            hint="Check the address, and whether this machine reaches it.",
+        ) from None
 
 
 def _said(error: Exception) -> str:
@@ -68,12 +96,14 @@ class _Download:
 
     Attributes:
         mark: the file's ETag, by which the server knows it again.
+        version: what it says of which version this is.
     """
 
     address: str
     file: BinaryIO
     private: bool
     mark: str = ""
+    version: str = ""
 
     def __post_init__(self) -> None:
         self._until = time.monotonic() + MOST_SECONDS
@@ -91,7 +121,7 @@ class _Download:
             if answer.status == _OK:
                 self.file.seek(0)
                 self.file.truncate()
-            mark = answer.headers.get("ETag", "")
+            mark, self.version = answer.headers.get("ETag", ""), _version(answer)
             self.mark = "" if mark.startswith("W/") else mark
             self._take(answer)
 

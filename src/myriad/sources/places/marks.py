@@ -1,0 +1,75 @@
+"""What tells whether something that was named is what it was: before it is read, and after."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from myriad.errors import SourceError
+from myriad.sources.places import addresses, cloud, web
+from myriad.sources.places.names import STDIN, within
+from myriad.wording import readable
+
+MOST_FILES = 100_000  # of a folder: more are not read
+
+
+def version(named: str | Path, *, private: bool) -> str:
+    """Return what tells now whether it changed; "" if nothing does. Raises SourceError."""
+    if addresses.is_cloud(named):
+        one = cloud.one(str(named))
+        return of_objects([one] if one else cloud.below(str(named)))
+    if addresses.is_address(named):
+        return of_web(str(named), web.version(str(named), private=private))
+    return "" if str(named) == STDIN else _of_files(Path(named))
+
+
+def of_web(address: str, said: str) -> str:
+    """Return the version of an address whose server said this.
+
+    What stands behind its question mark makes it another one. It may be a secret, so that only two
+    bytes tell of it: enough to see a change, too few to guess it.
+    """
+    query = urlsplit(address).query
+    return f"{said} {_digest([query.encode()], size=2)}" if said and query else said
+
+
+def of_objects(objects: Iterable[cloud.Object]) -> str:
+    """Return the version of objects in a cloud."""
+    told = sorted(f"{each.address} {each.version}" for each in objects)
+    return _digest(line.encode() + b"\n" for line in told)
+
+
+def content(files: Iterable[tuple[str, Path]]) -> str:
+    """Return the fingerprint of files, by their names within what was named."""
+
+    def pieces() -> Iterator[bytes]:
+        for name, path in files:
+            yield f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
+            with path.open("rb") as file:
+                while data := file.read(web.CHUNK):
+                    yield data
+
+    return _digest(pieces())
+
+
+def _of_files(path: Path) -> str:
+    try:
+        inside = None if path.exists() else within(path)
+        path = inside[0] if inside else path
+        files = sorted(islice(path.rglob("*"), MOST_FILES)) if path.is_dir() else [path]
+        states = ((each, each.stat()) for each in files)
+        told = [f"{each} {state.st_size} {state.st_mtime_ns}\n" for each, state in states]
+    except OSError as error:
+        raise SourceError(
+            f"{readable(str(path))}: it cannot be looked at: {error.strerror}",
+            hint="Is somebody writing there at this moment? Try again.",
+        ) from error
+    return _digest(line.encode("utf-8", "surrogateescape") for line in told)
+
+
+def _digest(pieces: Iterable[bytes], size: int = 16) -> str:
+    found = hashlib.blake2b(digest_size=size)
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
