@@ -53,6 +53,7 @@ class Datasets:
     def ask(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as administrator; return the rows of the last one."""
         with closing(as_admin(self.installation.server(), self.database, autocommit=True)) as admin:
+            admin.execute("SET client_encoding = 'UTF8'")
             for statement in statements:
                 cursor = admin.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []

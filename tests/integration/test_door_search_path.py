@@ -5,10 +5,14 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+import myriad
 from myriad import Myriad
+from myriad.home.home import Home
 from tests.door_script import SYNC, bind, describe, execute, hold_log, parse
 from tests.door_script import Place as Wires
+from tests.elsewhere import elsewhere
 from tests.granted import PATH, Datasets, listed, made_datasets, one
 from tests.harness import wait_until
 from tests.publishing import Place
@@ -240,3 +244,42 @@ def test_in_a_database_of_somebodys_own_nothing_is_chosen(made: Datasets) -> Non
         with closing(Datasets(made.installation, "main", made.group, passwords).log_in(owner)) as s:
             s.execute(f"DROP DATABASE {owner} WITH (FORCE)".encode())
         people.remove([owner])
+
+
+def test_in_a_database_of_another_encoding_what_cannot_be_told_is_left_out(
+    sets: Datasets, ann: str
+) -> None:
+    """What is in a startup message the server takes as it comes."""
+    name = f"{sets.database}_latin"
+    sets.ask(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")
+    latin = Datasets(sets.installation, name, sets.group, sets.passwords)
+    try:
+        latin.add("sales", "schön")
+        with closing(latin.log_in(ann)) as session:
+            assert one(session, PATH) == "public, sales"
+            assert one(session, 'SELECT place FROM "schön".t') == "schön"
+    finally:
+        latin.clear()
+        sets.ask(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_on_a_server_that_is_attached_the_same_holds_and_nothing_is_written(home: Home) -> None:
+    """Also where Myriad is no superuser there."""
+    with elsewhere() as theirs:
+        with closing(theirs.connect("postgres", autocommit=True)) as connection:
+            connection.execute("CREATE ROLE boss LOGIN CREATEROLE CREATEDB PASSWORD 'boss'")
+        dsn = make_conninfo(host=theirs.host, port=theirs.port, user="boss", password="boss")
+        installed = myriad.open(home)
+        installed.up_detached(postgres_at=dsn)
+        try:
+            with made_datasets(installed) as there:
+                ann = next(iter(there.passwords))
+                there.add("sales")
+                with closing(there.log_in(ann)) as session:
+                    assert one(session, PATH) == "public, sales"
+                    assert one(session, PLACE.format("t")) == "sales"
+                    installed.people.revoke(there.group, "sales", there.database)
+                    wait_until(lambda: one(session, PATH) == "public")
+                assert there.ask("SELECT FROM pg_db_role_setting") == []
+        finally:
+            installed.down()
