@@ -34,21 +34,26 @@ makers AS (
     WHERE t.classid = 'pg_type'::regclass
 ),
 others AS (
-    SELECT DISTINCT m.schema, coalesce(r.rolname, '') AS name
+    SELECT schema, array_agg(DISTINCT CASE role WHEN 0 THEN '' ELSE pg_get_userbyid(role) END::text)
+           AS names
     FROM (
         -- `public` is its database's owner's
         SELECT schema, CASE role WHEN 'pg_database_owner'::regrole THEN here.datdba ELSE role END
         FROM makers, here
     ) AS m (schema, role)
-    LEFT JOIN pg_roles AS r ON r.oid = m.role
-    WHERE m.role NOT IN (SELECT oid FROM known)
+    WHERE role NOT IN (SELECT oid FROM known)
+    GROUP BY schema
+),
+readers AS (
+    SELECT oid AS schema,
+           array_agg(CASE grantee WHEN 0 THEN '' ELSE pg_get_userbyid(grantee) END::text) AS names
+    FROM found, aclexplode(nspacl)
+    WHERE privilege_type = 'USAGE'
+    GROUP BY oid
 )
-SELECT nspname::text AS name,
-       ARRAY(SELECT others.name::text FROM others WHERE schema = found.oid) AS makers,
-       ARRAY(
-           SELECT coalesce(r.rolname, '')::text
-           FROM aclexplode(nspacl) AS given LEFT JOIN pg_roles AS r ON r.oid = given.grantee
-           WHERE given.privilege_type = 'USAGE'
-       ) AS readers
+SELECT nspname::text AS name, coalesce(others.names, '{}') AS makers,
+       coalesce(readers.names, '{}') AS readers
 FROM found
+LEFT JOIN others ON others.schema = found.oid
+LEFT JOIN readers ON readers.schema = found.oid
 ORDER BY nspname <> 'public', nspname;
