@@ -13,7 +13,7 @@ known AS (
 found AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
     WHERE NOT starts_with(nspname, 'pg_')
-      AND nspname NOT IN ('information_schema', 'myriad', 'myriad_guard')
+      AND nspname NOT IN ('information_schema', 'myriad', 'myriad_guard', 'myriad_workspace')
 ),
 theirs AS (
     SELECT classid, objid, refobjid AS role FROM pg_shdepend

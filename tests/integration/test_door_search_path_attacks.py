@@ -133,6 +133,25 @@ def test_a_schema_of_ones_own_comes_first_for_its_owner_alone(
     wait_until(lambda: sets.path(ann) == listed("public", "sales"))
 
 
+def test_a_workspace_is_not_looked_in(sets: Datasets, ann: str, eve: str) -> None:
+    """Its own people call it by its name, too; temporary tables they find."""
+    people = sets.installation.people
+    sets.add("sales")
+    people.create_workspace(sets.group, "lab", sets.database)
+    try:
+        with closing(sets.log_in(eve)) as session:
+            assert one(session, PATH) == "public, sales"
+            session.execute("CREATE TABLE lab.t AS SELECT 'planted' AS place")
+            assert one(session, PLACE) == "sales"
+            session.execute("CREATE TEMPORARY TABLE own AS SELECT 1 AS n")
+            assert one(session, "SELECT n FROM own") == "1"
+        with closing(sets.log_in(ann)) as session:
+            assert one(session, PATH) == "public, sales"
+            assert one(session, PLACE) == "sales"
+    finally:
+        people.drop_workspace("lab", sets.database)
+
+
 def test_a_temporary_table_is_not_mistaken_for_one_that_was_published(
     sets: Datasets, ann: str
 ) -> None:
