@@ -1,12 +1,15 @@
 """People of a door of two processes, who change their own passwords there."""
 
 import secrets
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
+from myriad.engines.postgres import programs
 from tests.door_script import Ended, Place, Wire, add_own_database
 
 DATABASE, READERS = "open", "readers"
@@ -14,6 +17,10 @@ LOGINS = 6  # so many reach both processes of the door
 STATE = """
     SELECT rolname, rolpassword, verifier, cassandra
     FROM pg_authid JOIN public.person ON name = rolname"""
+
+
+def _programs() -> Path:
+    return programs.find("", Path("/nonexistent"), None).folder
 
 
 class People:
@@ -97,3 +104,18 @@ class People:
         """Return what the audit has of their changes."""
         entries = self.place.installation.people.audit(name, last=10_000)
         return [each for each in entries if each.statement == "changed own password"]
+
+    def psql(self, name: str, script: str) -> str:
+        """Run psql without a terminal, so that it asks on standard input; return all it says."""
+        server = self.place.server
+        done = subprocess.run(
+            [_programs() / "psql", "-X", "-d", DATABASE, "-h", server.host, "-p", str(server.port)],
+            input=script,
+            env={"PGUSER": name, "PGPASSWORD": self.place.passwords[name]},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            start_new_session=True,
+        )
+        return done.stdout + done.stderr

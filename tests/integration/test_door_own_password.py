@@ -89,6 +89,14 @@ def test_every_text_is_a_password_as_libpq_prepares_it(people: People, new: str)
     people.connect(name).close()
 
 
+def test_psql_asks_twice_and_sends_no_password(people: People) -> None:
+    name = people.reader()
+    said = people.psql(name, "\\password\nby psql\nby psql\nSELECT 'went on';\n")
+    assert "went on" in said
+    assert "ERROR" not in said
+    people.has(name, "by psql")
+
+
 def test_libpq_as_psql_does_it_for_readers_and_owners(people: People) -> None:
     for name in (people.reader(), people.owner()):
         with closing(people.connect(name)) as session:
