@@ -124,6 +124,32 @@ def pool_roles(attached: Attached) -> int:
     return int(count)
 
 
+def test_people_change_their_own_password(attached: Attached) -> None:
+    """Myriad's role made them, so it may; the server's own passwords are the new ones, too."""
+    for name in ("rose", "olga"):
+        with closing(attached.enter(name)) as session:
+            session.execute("ALTER ROLE CURRENT_USER PASSWORD 'her öwn'")
+            assert session.execute("SELECT current_user").fetchall() == [(name,)]
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            attached.enter(name)
+        with closing(attached.enter(name, "her öwn")) as session:
+            assert session.execute("SELECT current_user").fetchall() == [(name,)]
+        attached.installed.people.set_password(name, SECRET)
+    with closing(attached.theirs.connect("postgres", autocommit=True)) as connection:
+        connection.execute("ALTER ROLE rob SUPERUSER")  # whom only a superuser may alter
+        with closing(attached.enter("rob")) as session:
+            changes = "ALTER ROLE CURRENT_USER PASSWORD 'x'"
+            if connection.execute(
+                "SELECT FROM pg_roles WHERE rolname = 'boss' AND rolsuper"
+            ).rowcount:
+                session.execute(changes)
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="cannot be changed"):
+                    session.execute(changes)
+        connection.execute("ALTER ROLE rob NOSUPERUSER")
+    attached.installed.people.set_password("rob", SECRET)
+
+
 def test_a_wrong_password_and_a_changed_one(attached: Attached) -> None:
     people = attached.installed.people
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
