@@ -1,6 +1,6 @@
 """The Python API: `myriad.open(home)` gives one installation and what can be done with it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,8 @@ class Myriad:
             self.people.apply(report.database, report.dataset)
         if report.keyspace_made:
             self.people.sync()
+        elif cluster is not None and options.changes:
+            self.people.follow(report.database, report.dataset)
         return report
 
     def published(
@@ -141,13 +143,15 @@ class Myriad:
         return inventory.everywhere(self.server(), cluster, **told)
 
     def describe(self, table: str, database: str | None = None) -> dict[str, Any]:
-        """Return what is known of one published table (`name` or `dataset.name`).
+        """Return what is known of one published table (`name` or `dataset.name`), and granted.
 
         Raises PublishError if there is none, NotRunning.
         """
         from myriad.publish import inventory  # noqa: PLC0415
 
-        return inventory.describe(self.server(), self.settings, table, database)
+        found = inventory.describe(self.server(), self.settings, table, database)
+        given = self.people.granted(found["database"], found["dataset"], found["table"])
+        return found | {"granted": [asdict(grant) | {"right": grant.right()} for grant in given]}
 
     def history(
         self, table: str | None = None, database: str | None = None, limit: int = 100
@@ -175,7 +179,10 @@ class Myriad:
         could not be had back. `progress` hears whom it waits for. Raises PublishError if it is not
         kept, WouldBeLost, SchemaRefused, SwapBlocked, HalfPublished, Unsupported, NotRunning.
         """
-        return self.changes(database, progress).undo(table, to, engine, for_good=for_good)
+        report = self.changes(database, progress).undo(table, to, engine, for_good=for_good)
+        if self._cluster_if_up() is not None:
+            self.people.follow(report["database"], report["dataset"])
+        return report
 
     def undo_run(
         self,

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from myriad import Myriad
+from myriad.people import People
 from tests.cql_people import Login, logins
 from tests.drivers import fetched_java, fetched_node
+from tests.granting import STAFF, Ask, asking
 from tests.keyspaces import Space
 from tests.publishing import Place
 
@@ -32,6 +34,32 @@ def tag() -> str:
 def login(clustered: Myriad) -> Iterator[Login]:
     with logins(clustered) as log_in:
         yield log_in
+
+
+@pytest.fixture
+def people(installation: Myriad) -> People:
+    return installation.people
+
+
+@pytest.fixture
+def group(people: People, tag: str) -> str:
+    people.add_groups([f"g{tag}"])
+    return f"g{tag}"
+
+
+@pytest.fixture
+def hr(place: Place) -> Place:
+    """A place where hr.people and hr.pay are published."""
+    place.publish(place.write("people.csv", STAFF), dataset="hr")
+    place.publish(place.write("pay.csv", "id,amount\n1,10\n"), dataset="hr")
+    return place
+
+
+@pytest.fixture
+def ask(people: People, group: str, place: Place, tag: str) -> Ask:
+    """Ask as somebody of the group."""
+    [(name, password)] = people.add_people([f"r{tag}"], [group])
+    return asking(place.installation, place.database, name, password)
 
 
 @pytest.fixture(scope="session")

@@ -1,62 +1,12 @@
 """Grants of several things at once, of single tables and of columns, and what becomes of them."""
 
-from collections.abc import Callable
-from contextlib import closing
-from typing import Any
-
 import psycopg
 import pytest
 
-from myriad import Myriad
 from myriad.errors import PeopleError
 from myriad.people import People
+from tests.granting import DENIED, STAFF, Ask, grants_of
 from tests.publishing import Place
-
-DENIED = psycopg.errors.InsufficientPrivilege
-STAFF = "id,name,team,salary\n1,Ann,red,10\n2,Bob,blue,20\n"
-
-
-@pytest.fixture
-def people(installation: Myriad) -> People:
-    return installation.people
-
-
-@pytest.fixture
-def group(people: People, tag: str) -> str:
-    people.add_groups([f"g{tag}"])
-    return f"g{tag}"
-
-
-@pytest.fixture
-def hr(place: Place) -> Place:
-    """Where hr.people and hr.pay are published."""
-    place.publish(place.write("people.csv", STAFF), dataset="hr")
-    place.publish(place.write("pay.csv", "id,amount\n1,10\n"), dataset="hr")
-    return place
-
-
-Ask = Callable[[str], list[tuple[Any, ...]]]
-
-
-@pytest.fixture
-def ask(installation: Myriad, people: People, group: str, place: Place, tag: str) -> Ask:
-    """Asks as somebody of the group, through the door, anew each time."""
-    [(name, password)] = people.add_people([f"r{tag}"], [group])
-    server = installation.server()
-
-    def asked(statement: str) -> list[tuple[Any, ...]]:
-        where = f"host={server.host} port={server.port} dbname={place.database}"
-        with closing(
-            psycopg.connect(where, user=name, password=password, autocommit=True)
-        ) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-    return asked
-
-
-def grants_of(people: People, group: str) -> list[str]:
-    return [grant.shown() for grant in people.list_grants() if grant.group == group]
 
 
 def test_a_table_alone_is_read_and_nothing_else_of_its_dataset(
@@ -121,7 +71,7 @@ def test_a_dataset_and_a_table_are_taken_back_each_by_itself(
 ) -> None:
     people.grant(group, "hr.people", hr.database, columns="name")
     people.grant(group, "hr", hr.database, write=True)
-    assert ask("SELECT salary FROM hr.people ORDER BY 1") == [(10,), (20,)]
+    assert ask("SELECT salary FROM hr.people ORDER BY 1") == [(31337,), (41414,)]
     people.revoke(group, "hr", hr.database)
     assert ask("SELECT name FROM hr.people ORDER BY 1") == [("Ann",), ("Bob",)]
     for denied in (
@@ -133,7 +83,7 @@ def test_a_dataset_and_a_table_are_taken_back_each_by_itself(
             ask(denied)
     people.grant(group, "hr", hr.database)
     people.revoke(group, "hr.people", hr.database)
-    assert ask("SELECT salary FROM hr.people ORDER BY 1") == [(10,), (20,)]
+    assert ask("SELECT salary FROM hr.people ORDER BY 1") == [(31337,), (41414,)]
 
 
 def test_what_is_granted_of_a_table_outlives_all_that_becomes_of_it(

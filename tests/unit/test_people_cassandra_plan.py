@@ -1,5 +1,6 @@
 """What has to be done in Cassandra, from what is wanted and what is there."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from myriad.people.cassandra.plan import MEMBERS_AT_ONCE, plan
@@ -91,6 +92,19 @@ def test_rights_that_nobody_granted_are_taken_on_keyspaces_of_ours_only() -> Non
     }
     todo = plan(wanted(ROLES, {("analysts", SALES): READ}), there(ROLES, held), OURS)
     assert todo.rights == ('REVOKE MODIFY ON KEYSPACE "sales" FROM "analysts"',)
+
+
+def test_a_group_has_of_each_table_that_is_there_what_it_was_granted_and_no_more() -> None:
+    want = {("analysts", f"{SALES}/{name}"): READ for name in ("new", "x/y", "not_there")}
+    held = {("analysts", f"{SALES}/old"): WRITE, ("analysts", "data/theirs/t"): READ}
+    tables = frozenset((("sales", "new"), ("sales", "x/y"), ("sales", "old")))
+    actual = replace(there(ROLES, held), tables=tables)
+    assert set(plan(wanted(ROLES, want), actual, OURS).rights) == {
+        'GRANT SELECT ON TABLE "sales"."new" TO "analysts"',
+        'GRANT SELECT ON TABLE "sales"."x/y" TO "analysts"',
+        'REVOKE MODIFY ON TABLE "sales"."old" FROM "analysts"',
+        'REVOKE SELECT ON TABLE "sales"."old" FROM "analysts"',
+    }
 
 
 def test_a_keyspace_that_is_not_there_is_granted_later() -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "group": "groups",
     "grant": "groups",
     "revoke": "groups",
+    "who": "who",
     "connect": "connect",
     "certificate": "connect",
     "sql": "sql",

@@ -153,6 +153,8 @@ def grant_command(  # noqa: PLR0913 - its options
         return
     with changing(session) as people:
         given = people.grant(groups, places, database, write=write, columns=columns)
+    if columns and (both := people.columns_in_cassandra(given)):
+        session.warn(f"in PostgreSQL alone, not in Cassandra: columns of {', '.join(both)}")
     session.done({"granted": [asdict(grant) for grant in given]}, "\n".join(_given(given)))
     warn_of_hidden(session, given)
 

@@ -74,6 +74,9 @@ def _text(found: dict[str, Any]) -> str:
         lines.append(f"  {column['name']}{renamed}  {column['type']}  {column['why']}")
         lines += _said(column, "    ")
     lines.append(f"  key: {found.get('key') or ', '.join(found['primary_key']) or 'none'}")
+    lines += [
+        f"  granted: {each['group']} may {each['right']}" for each in found.get("granted", ())
+    ]
     if found.get("asks"):
         lines += ["  can be asked:", *(f"    {line}" for line in found["asks"])]
     lines += [f"  note: {note}" for note in found["notes"]]

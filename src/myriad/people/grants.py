@@ -88,6 +88,18 @@ def revoke(
     return taken
 
 
+def columns_in_cassandra(register: Register, given: Sequence[Grant]) -> list[str]:
+    """Return which grants of columns are of tables that Cassandra has too: not there."""
+    found: list[str] = []
+    with register.read() as connection:
+        for grant in given:
+            values = {"database": grant.database}
+            there = connection.execute(SQL["in_cassandra"], values).fetchall()
+            if grant.columns and (grant.dataset, grant.table) in there:
+                found.append(grant.name)
+    return list(dict.fromkeys(found))
+
+
 def apply(register: Register, database: str, dataset: str) -> None:
     """Make rights in a dataset what the grants say; call it when the dataset was made."""
     with tables.changing(register.server) as connection:

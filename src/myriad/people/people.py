@@ -5,7 +5,7 @@ from datetime import datetime
 
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import accounts, activity, grants, hiding, syncing, workspaces
+from myriad.people import accounts, activity, grants, hiding, syncing, who, workspaces
 from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
@@ -16,6 +16,7 @@ from myriad.people.records import Grant, Group, NewPerson, Person
 from myriad.people.register import Register
 from myriad.people.roster import MOST_LOSSES, Roster
 from myriad.people.syncing import Synced
+from myriad.people.who import Who
 from myriad.people.workspaces import Workspace
 from myriad.settings import Settings
 
@@ -206,6 +207,26 @@ class People:
         """Drop a workspace with all that is in it: for good."""
         workspaces.drop(self._register, dataset, database)
 
+    def columns_in_cassandra(self, given: Sequence[Grant]) -> list[str]:
+        """Return which grants of columns are of tables that Cassandra has too: not there."""
+        return grants.columns_in_cassandra(self._register, given)
+
+    def granted(self, database: str, dataset: str, table: str) -> list[Grant]:
+        """Return the grants that are of a table: of its dataset, and of itself."""
+        return [
+            grant
+            for grant in self.list_grants()
+            if (grant.database, grant.dataset) == (database, dataset)
+            and grant.table in (None, table)
+        ]
+
+    def who(self, table: str, database: str | None = None) -> Who:
+        """Return who may see a table (`dataset.table`, or one of the default dataset), by what.
+
+        Also by what was given outside Myriad. Raises NotRunning.
+        """
+        return who.who(self._register, table, database)
+
     def set_limits(
         self, names: str | Sequence[str], limits: Mapping[str, float | None], *, reset: bool = False
     ) -> None:
@@ -288,6 +309,14 @@ class People:
     def apply(self, database: str, dataset: str) -> None:
         """Make rights in a dataset what the grants say; call it when the dataset was made."""
         grants.apply(self._register, database, dataset)
+
+    def follow(self, database: str, dataset: str) -> None:
+        """Sync where tables of a dataset are granted one by one: call it when some were made."""
+        if any(
+            grant.table is not None and (grant.database, grant.dataset) == (database, dataset)
+            for grant in self.list_grants()
+        ):
+            self.sync()
 
     def sync(self) -> None:
         """Make Cassandra equal to what stands here, as every change does; `behind` says if not."""

@@ -1,7 +1,7 @@
 """What people write for groups, datasets and tables: one, or several with commas between them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -59,6 +59,17 @@ class Places:
         found = parts(texts, lambda text: len(self._meant(text)) > 0)
         return list(dict.fromkeys(self._one(text) for text in found))
 
+    def table(self, text: str, dataset: str) -> tuple[str, str]:
+        """Return dataset and name of one table, of that dataset or as DATASET.TABLE."""
+        for each in (f"{dataset}.{text}", text):
+            if self._meant(each):
+                place, name = self._one(each)
+                if name is not None:
+                    return place, name
+        if text in self.known:
+            raise PeopleError(f"{text!r} is a dataset, no table", hint=f"Write {text}.TABLE.")
+        raise self._unknown(text if "." in text else f"{dataset}.{text}")
+
     def columns(self, target: Target) -> list[str]:
         """Return the columns of a table in PostgreSQL; none if it is not there."""
         dataset, table = target
@@ -115,6 +126,18 @@ def _splits(text: str) -> list[tuple[str, str]]:
     return [(text[:place], text[place + 1 :]) for place in places]
 
 
+@contextmanager
+def opened(register: Register, control: psycopg.Connection, database: str) -> Iterator[Places]:
+    """Look at the places of a database; raises PeopleError if people can have no rights there."""
+    rights.check_database(control, database)
+    made = {dataset for place, dataset in keyspaces(control) if place == database}
+    made.add(register.settings.dataset)  # it may be granted before there is anything
+    outside = set(control.execute(SQL["in_cassandra"], {"database": database}).fetchall())
+    with closing(register.server.connect(database)) as connection:
+        known = sorted({*rights.datasets(connection), *made})
+        yield Places(connection, database, known, outside)
+
+
 def targets(
     register: Register, control: psycopg.Connection, database: str, texts: Texts, some: Texts
 ) -> list[tuple[Target, tuple[str, ...]]]:
@@ -122,13 +145,7 @@ def targets(
 
     Raises PeopleError for what is not there, and for columns of what has none.
     """
-    rights.check_database(control, database)
-    made = {dataset for place, dataset in keyspaces(control) if place == database}
-    made.add(register.settings.dataset)  # it may be granted before there is anything
-    outside = set(control.execute(SQL["in_cassandra"], {"database": database}).fetchall())
-    with closing(register.server.connect(database)) as connection:
-        known = sorted({*rights.datasets(connection), *made})
-        places = Places(connection, database, known, outside)
+    with opened(register, control, database) as places:
         return [
             (target, _columns(places, target, some) if some else ())
             for target in places.targets(texts)

@@ -137,6 +137,11 @@ WHERE (database, dataset, name) = (%(database)s, %(dataset)s, %(name)s);
 DELETE FROM public.table_grant
 WHERE (database, dataset, name) = (%(database)s, %(dataset)s, %(name)s);
 
+-- name: whole_tables
+-- What Cassandra can give: it knows no grants of columns.
+SELECT grp, database, dataset, name, write FROM public.table_grant
+WHERE columns IS NULL ORDER BY grp, database, dataset, name;
+
 -- name: unsettled
 SELECT database, dataset FROM public.unsettled ORDER BY 1, 2;
 

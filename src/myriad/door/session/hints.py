@@ -7,6 +7,11 @@ _RIGHT = (
     "Your groups have no such right there. Whoever runs this server gives it: `myriad grant GROUP"
     " DATASET`, with --write to change rows."
 )
+_COLUMNS = (
+    "Your groups have no such right there. If they may read some of its columns only, name these"
+    " instead of *: information_schema.columns lists them. Whoever runs this server gives more:"
+    " `myriad grant GROUP DATASET` or DATASET.TABLE, with --write to change rows."
+)
 _PLACE = (
     "Tables that were published are read and changed, not made, by people. Ask whoever runs this"
     " server for a place of your own: `myriad grant GROUP DATASET --create`, or a database."
@@ -23,9 +28,10 @@ _NAME = (
 # By SQLSTATE, and how the message begins in English; an attached server may speak otherwise.
 _HINTS: dict[str, dict[str, str]] = {
     "42501": {  # insufficient_privilege
+        **{f"permission denied for {kind}": _RIGHT for kind in ("schema", "sequence")},
         **{
-            f"permission denied for {kind}": _RIGHT
-            for kind in ("schema", "table", "view", "materialized view", "sequence", "column")
+            f"permission denied for {kind}": _COLUMNS
+            for kind in ("table", "view", "materialized view", "column")
         },
         "permission denied for database": _PLACE,
         "permission denied to create temporary tables": _PLACE,

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from myriad.cql.names import quoted
-from myriad.people.cassandra.state import NOTHING, ROOT, Actual, Role, Wanted, keyspace_of
+from myriad.people.cassandra.state import (
+    NOTHING,
+    ROOT,
+    Actual,
+    Role,
+    Wanted,
+    keyspace_resource,
+    parts_of,
+)
 
 # Members of one group are one partition. 30 of the longest names stay below the 5 KiB at which a
 # stock cluster warns of a batch.
@@ -125,21 +133,35 @@ def _moving(members: Members, sign: str) -> Iterator[str]:
 def _rights(
     wanted: Wanted, actual: Actual, roles: Collection[str], stay: Collection[str]
 ) -> Iterator[str]:
-    """Yield GRANT and REVOKE on the keyspaces that are there; others' keyspaces are theirs."""
+    """Yield GRANT and REVOKE on keyspaces and tables that are there; others' are theirs."""
     for (role, resource), want in wanted.permissions.items():
-        if role in roles and (resource == ROOT or keyspace_of(resource) in actual.keyspaces):
+        if role in roles and _is_there(resource, actual):
             have = actual.permissions.get((role, resource), NOTHING) if role in stay else NOTHING
             for name in sorted(want - have):
                 yield f"GRANT {name} ON {_place(resource)} TO {quoted(role)}"
     for (role, resource), have in actual.permissions.items():
-        if role in stay and resource in wanted.resources:
+        # What a person was given of a table is of others: Myriad gives tables to groups.
+        group = role in roles and not wanted.roles[role].login
+        above = keyspace_resource(parts_of(resource)[0])
+        ours = resource in wanted.resources or (group and above in wanted.resources)
+        if role in stay and ours:
             want = wanted.permissions.get((role, resource), NOTHING)
             for name in sorted((have & PERMISSIONS) - want):
                 yield f"REVOKE {name} ON {_place(resource)} FROM {quoted(role)}"
 
 
+def _is_there(resource: str, actual: Actual) -> bool:
+    keyspace, table = parts_of(resource)
+    if table:
+        return (keyspace, table) in actual.tables
+    return resource == ROOT or keyspace in actual.keyspaces
+
+
 def _place(resource: str) -> str:
-    return "ALL KEYSPACES" if resource == ROOT else f"KEYSPACE {quoted(keyspace_of(resource))}"
+    keyspace, table = parts_of(resource)
+    if table:
+        return f"TABLE {quoted(keyspace)}.{quoted(table)}"
+    return f"KEYSPACE {quoted(keyspace)}" if keyspace else "ALL KEYSPACES"
 
 
 def _text(value: str) -> str:

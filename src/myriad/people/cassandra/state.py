@@ -21,6 +21,7 @@ NOTHING: Permissions = frozenset()
 
 _ROLES = "SELECT role, can_login, salted_hash, member_of FROM system_auth.roles"
 _PERMISSIONS = "SELECT role, resource, permissions FROM system_auth.role_permissions"
+_TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
 _KEYSPACES = "SELECT keyspace_name FROM system_schema.keyspaces"
 
 
@@ -45,7 +46,8 @@ class Wanted:
     Attributes:
         born: name → when the person or the group was added.
         permissions: (role, resource) → what it may do there.
-        resources: where roles of ours have these permissions, and no others.
+        resources: where roles of ours have these permissions, and no others; of a keyspace, also
+            on its tables.
     """
 
     roles: Mapping[str, Role]
@@ -56,11 +58,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Actual:
-    """What a cluster has, also of others' roles."""
+    """What a cluster has, also of others' roles.
+
+    Attributes:
+        tables: (keyspace, table).
+    """
 
     roles: Mapping[str, Role]
     permissions: Mapping[tuple[str, str], Permissions]
     keyspaces: frozenset[str]
+    tables: frozenset[tuple[str, str]] = frozenset()
 
 
 def keyspace_resource(keyspace: str) -> str:
@@ -68,14 +75,21 @@ def keyspace_resource(keyspace: str) -> str:
     return f"{ROOT}/{keyspace}"
 
 
-def keyspace_of(resource: str) -> str:
-    """Return the keyspace of such a resource; empty if it is of none."""
-    return resource.removeprefix(f"{ROOT}/") if resource.startswith(f"{ROOT}/") else ""
+def table_resource(keyspace: str, table: str) -> str:
+    """Return a table as `system_auth` names it."""
+    return f"{ROOT}/{keyspace}/{table}"
+
+
+def parts_of(resource: str) -> tuple[str, str]:
+    """Return keyspace and table of such a resource; empty if it is of none."""
+    inside = resource.removeprefix(f"{ROOT}/") if resource.startswith(f"{ROOT}/") else ""
+    keyspace, _, table = inside.partition("/")
+    return keyspace, table
 
 
 def shown_resource(resource: str) -> str:
     """Return a keyspace or table in `system_auth` as people know it."""
-    keyspace, _, table = keyspace_of(resource).partition("/")
+    keyspace, table = parts_of(resource)
     return f'table "{keyspace}"."{table}"' if table else f'keyspace "{keyspace}"'
 
 
@@ -107,6 +121,10 @@ def wanted(connection: psycopg.Connection, *, own: Permissions) -> Wanted:
         if (database, dataset) in made:
             place = group, keyspace_resource(made[database, dataset])
             permissions[place] = WRITE if write else READ
+    for group, database, dataset, name, write in connection.execute(SQL["whole_tables"]):
+        if (database, dataset) in made:
+            place = group, table_resource(made[database, dataset], name)
+            permissions[place] = WRITE if write else READ
     resources = frozenset(map(keyspace_resource, made.values())) | {ROOT}
     return Wanted(roles, born, permissions, resources)
 
@@ -118,7 +136,8 @@ def actual(session: Session, consistency: Consistency) -> Actual:
         for name, login, hashed, groups in session.query(_ROLES, consistency=consistency)
     }
     there = frozenset(name for (name,) in session.query(_KEYSPACES))
-    return Actual(roles, permissions(session, consistency), there)
+    tables = frozenset((keyspace, name) for keyspace, name in session.query(_TABLES))
+    return Actual(roles, permissions(session, consistency), there, tables)
 
 
 def role_names(session: Session, consistency: Consistency) -> set[str]:
