@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from myriad.errors import SourceError, TooManyRejects
+from myriad.errors import PublishError, SourceError, TooManyRejects
 from tests.catalog import not_null, rules
 from tests.harness import run
 from tests.publishing import Place
@@ -239,3 +239,61 @@ def test_a_workbook_that_is_none_is_refused_whatever_it_is_called(place: Place, 
     assert name in str(caught.value)
     assert caught.value.hint
     assert place.relations() == set()
+
+
+NULLS: dict[str, tuple[pa.DataType, Any]] = {
+    "n": (pa.int64(), 7),
+    "d": (pa.decimal128(30, 9), Decimal("1.5")),
+    "t": (pa.timestamp("us", tz="UTC"), datetime(2024, 2, 29, tzinfo=UTC)),
+    "day": (pa.date32(), date(2024, 2, 29)),
+    "yes": (pa.bool_(), True),
+    "raw": (pa.binary(), b"\0\1"),
+    "parts": (pa.list_(pa.int64()), [1, 2]),
+    "word": (pa.string(), "x"),
+}
+
+
+@pytest.mark.parametrize("first", ["nulls", "values"])
+def test_a_column_of_nothing_in_one_file_has_the_type_of_the_next(first: str, place: Place) -> None:
+    typed = pa.table({name: pa.array([value], kind) for name, (kind, value) in NULLS.items()})
+    empty = pa.table({name: pa.nulls(2) for name in NULLS})
+    tables = {"nulls": empty, "values": typed}
+    for number, name in enumerate([first, *(name for name in tables if name != first)]):
+        pq.write_table(tables[name], place.folder / f"{number}.parquet")
+    place.publish(place.folder / "0.parquet", place.folder / "1.parquet", table="t")
+    assert place.columns("t") == {
+        "n": "bigint",
+        "d": "numeric(30,9)",
+        "t": "timestamp with time zone",
+        "day": "date",
+        "yes": "boolean",
+        "raw": "bytea",
+        "parts": "jsonb",
+        "word": "text",
+    }
+    assert place.one("SELECT count(*) FROM t WHERE n = 7 AND day = '2024-02-29'") == 1
+    assert (
+        place.one("SELECT count(*) FROM t WHERE num_nulls(n, d, t, day, yes, raw, parts) = 7") == 2
+    )
+
+
+def test_files_of_one_table_go_together_by_the_names_of_their_columns(place: Place) -> None:
+    one = place.write("1.csv", "id,name,total\n1,a,1.5\n2,b,2\n")
+    two = place.write("2.csv", "total,id,name\n3.25,3,c\n")
+    three = place.folder / "3.parquet"
+    pq.write_table(pa.table({"name": ["d"], "total": [4], "id": [4]}), three)
+    (table,) = place.publish(one, two, three, table="t", exclude=("name",)).tables
+    assert f"put together by their names: {two}, {three}" in " ".join(table.table.notes)
+    assert place.ask("SELECT id, total::float8 FROM t ORDER BY id") == [
+        (1, 1.5), (2, 2), (3, 3.25), (4, 4),
+    ]  # fmt: skip
+    place.publish(one, two, three, table="u", columns=("total", "name", "id"))
+    assert place.ask("SELECT * FROM u ORDER BY id") == [
+        (Decimal("1.5"), "a", 1), (2, "b", 2), (Decimal("3.25"), "c", 3), (4, "d", 4),
+    ]  # fmt: skip
+    for text in ("id,name\n1,a\n", "id,name,other\n1,a,2\n"):
+        with pytest.raises(PublishError, match="other columns than"):
+            place.publish(one, place.write("4.csv", text), table="t")
+    twice = place.write("5.csv", "a,b,a\n1,2,3\n"), place.write("6.csv", "a,a,b\n1,2,3\n")
+    with pytest.raises(PublishError, match="other columns than"):
+        place.publish(*twice, table="v")

@@ -5,18 +5,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from myriad.errors import PublishError, UsageError
-from myriad.model import MAX_DIGITS, TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
-from myriad.publish import choosing, keys, lasting, naming, recipes
-from myriad.publish.lasting import WHOLE
+from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
+from myriad.publish import choosing, keys, lasting, naming, recipes, together
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
-from myriad.sources.typing import amounts
 from myriad.wording import number_of
 
 SHOWN = 20  # names in an error
-
-_WHOLE_DIGITS = (5, 10, 19)
 
 
 @dataclass
@@ -108,8 +104,10 @@ class Target:
         self.refresh()
 
     def _opened(self) -> list[str]:
-        """Return what is to be known of how the sources were opened."""
-        return list(dict.fromkeys(note for source in self.sources for note in source.notes))
+        """Return what is to be known of how the sources were opened, and of how they differ."""
+        notes = [note for source in self.sources for note in source.notes]
+        notes += together.notes(self.sources)
+        return list(dict.fromkeys(notes))
 
     def _column(self, column: Column, at: int, names: choosing.Names) -> Column:
         name, strict = names.chosen[at], self.strict or not self.proven
@@ -177,16 +175,17 @@ class Target:
         renamed = {column.original: column.name for column in self.table.columns}
         return self.key.renamed({old: new for old, new in renamed.items() if old not in chosen})
 
+    def places(self, source: TableSource) -> list[int]:
+        """Return where the columns that come along, in the table's order, are in a source."""
+        order = together.order(self.sources[0], source)
+        return [order[at] for at in self.picked]
+
     def _merged(self) -> list[Column]:
         merged = list(self.sources[0].table.columns)
         for source in self.sources[1:]:
-            columns = source.table.columns
-            if [column.name for column in columns] != [column.name for column in merged]:
-                raise PublishError(
-                    f"{source.origin} has other columns than {self.sources[0].origin}",
-                    hint="Files for one table need the same columns in the same order.",
-                )
-            merged = [_wider(one, two) for one, two in zip(merged, columns, strict=True)]
+            order = together.order(self.sources[0], source)
+            columns = [source.table.columns[at] for at in order]
+            merged = [together.wider(one, two) for one, two in zip(merged, columns, strict=True)]
         return [
             replace(column, type=TEXT, why="PostgreSQL refused a value as " + str(column.type))
             if column.name in self.text_columns
@@ -219,38 +218,6 @@ class Target:
             table=self.table_names.get(key.table, target_name(key.table)),
             target=tuple(target_name(name) for name in key.target),
         )
-
-
-def _wider(one: Column, two: Column) -> Column:
-    if one.type == two.type:
-        return one if one.why == two.why else replace(one, why=f"{one.type} in every file")
-    kinds = {one.type.kind, two.type.kind}
-    if kinds <= {*WHOLE, Kind.NUMERIC}:
-        kind = _wider_number(one.type, two.type)
-        form = amounts.common(one.type, two.type)
-        kind = TEXT if form is None else replace(kind, format=form)
-        why = f"{one.type} in one file, {two.type} in another"
-        return replace(one, type=kind, why=one.why if kind == one.type else why)
-    if "no values" in (one.why, two.why):
-        return two if one.why == "no values" else one
-    return replace(one, type=TEXT, why=f"{one.type} in one file, {two.type} in another")
-
-
-def _wider_number(one: Type, two: Type) -> Type:
-    if Kind.NUMERIC not in (one.kind, two.kind):
-        return max(one, two, key=lambda kind: WHOLE.index(kind.kind))
-    scale = max(_places(one)[1], _places(two)[1])
-    whole = max(_places(one)[0], _places(two)[0])
-    if whole + scale > MAX_DIGITS:
-        return TEXT  # each file's numbers are exact, but no type carries those of both
-    return Type(Kind.NUMERIC, MAX_DIGITS, scale)
-
-
-def _places(kind: Type) -> tuple[int, int]:
-    """Return how many digits fit before and after the point."""
-    if kind.kind is Kind.NUMERIC:
-        return kind.precision - kind.scale, kind.scale
-    return _WHOLE_DIGITS[WHOLE.index(kind.kind)], 0
 
 
 def targets(

@@ -80,12 +80,13 @@ class Reading:
 
     def batches(self, types: Sequence[Type]) -> Iterator[pa.RecordBatch]:
         """Yield all records of all sources, the columns as `types`; raises TypeMismatch."""
-        sources, picked = self.target.sources, self.target.picked
+        sources = self.target.sources
         size = sum(source.size for source in sources)
         self.rows = 0
         if self.prints is not None:
             self.prints.restart([column.name for column in self.target.table.columns])
         for number, source in enumerate(sources):
+            picked = self.target.places(source)
             wanted = [column.type for column in source.table.columns]
             for place, kind in zip(picked, types, strict=True):
                 wanted[place] = kind

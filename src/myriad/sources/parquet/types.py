@@ -46,6 +46,8 @@ def type_of(kind: pa.DataType) -> tuple[Type, str]:
         return Type(Kind.JSONB), said
     if pa.types.is_decimal(kind) and kind.precision > MAX_DIGITS:
         return TEXT, f"{said}: more than {MAX_DIGITS} digits are kept as text"
+    if pa.types.is_null(kind):
+        return TEXT, "no values"
     if pa.types.is_duration(kind):
         return Type(Kind.BIGINT), f"{said}: the number of {kind.unit}"
     return _scalar(kind), said
