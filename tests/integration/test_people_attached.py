@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -15,13 +16,15 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import PeopleError
 from myriad.home.home import Home
 from myriad.migrations.migrations import CONTROL, RECORD
-from myriad.people import People
+from myriad.people import NewPerson, People, Roster, Synced
 from myriad.publish.inventory import everywhere
 from myriad.publish.options import Options
 from myriad.publish.publish import Engines, publish
 from myriad.settings import Settings
 from tests.elsewhere import elsewhere
 from tests.harness import as_admin
+
+SAYS = frozenset({"name", "groups", "owner"})
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,34 @@ def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) ->
     people.remove(["Ada"])
 
 
+def test_who_is_disabled_or_gone_from_the_list_is_out_and_comes_back(server: Server) -> None:
+    people, heard = People(server, Settings()), list[Synced]()
+    whole = Roster([NewPerson("Kay", ("a",)), NewPerson("Lu", owner=True)], SAYS)
+    people.sync_people(whole, heard.append)
+    people.grant("a", "public")
+    passwords = dict(heard[0].passwords)
+    session = log_in(server, "Kay", passwords["Kay"], "main")
+    people.disable(["Kay"])
+    with pytest.raises(psycopg.OperationalError):
+        session.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        log_in(server, "Kay", passwords["Kay"], "main")
+    people.enable(["Kay"])
+    with closing(log_in(server, "Kay", passwords["Kay"], "main")):
+        people.sync_people(whole, heard.append)  # who was enabled by hand is a list's again
+        people.sync_people(Roster([NewPerson("Lu")], SAYS), heard.append)
+    assert heard[2].changes.owner == {"Lu": False}
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        log_in(server, "Kay", passwords["Kay"], "main")
+    people.sync_people(whole, heard.append)
+    log_in(server, "Kay", passwords["Kay"], "main").close()
+    people.set_until(["Kay"], datetime.now(UTC) - timedelta(days=1))
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        log_in(server, "Kay", passwords["Kay"], "main")
+    people.remove(["Kay", "Lu"])
+    people.remove_group("a")
+
+
 def _without_numbers(server: Server) -> None:
     """Leave the record of what is published as it was when its migrations had no numbers."""
     with closing(server.connect("main", autocommit=True)) as connection:
@@ -118,7 +149,9 @@ def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> Non
     with closing(as_admin(server, autocommit=True)) as connection:
         connection.execute("DROP SCHEMA myriad CASCADE")
         connection.execute("DROP VIEW audit")
-        connection.execute("DROP TABLE grants, grp, person, limits, audit_0, audit_1, request")
+        connection.execute(
+            "DROP TABLE grants, table_grant, grp, person, limits, audit_0, audit_1, request"
+        )
     failures: list[Exception] = []
 
     def look() -> None:

@@ -13,7 +13,14 @@ from tests.harness import as_admin, run
 
 PASSWORD = "correct horse battery"
 MODULES = ("people", "groups", "activity")  # of `myriad.cli`, with what is about people
-LOOKS = {"person list", "group list", "people activity", "people audit", "people statements"}
+LOOKS = {
+    "person list",
+    "person show",
+    "group list",
+    "people activity",
+    "people audit",
+    "people statements",
+}
 # How each command that changes something is typed; {t} makes its names new.
 CHANGES = {
     "person add": ["person", "add", "new{t}", "--group", "g{t}", "--password-stdin"],

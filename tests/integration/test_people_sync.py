@@ -172,7 +172,7 @@ def test_who_leaves_for_good_is_removed_unless_they_own_something(
         done = told(sync("Kim\n", "--remove", "--json"))
         assert planned | {"dry_run": False} == done
         assert (done["removed"], list(done["kept"])) == (["Bo"], ["Rose"])
-        assert done["kept"]["Rose"] == 'database "Rose\'s"'
+        assert done["kept"]["Rose"] == ['database "Rose\'s"']
         assert set(by_name(people)) == {"Rose", "Kim"}
         assert by_name(people)["Rose"].disabled
     finally:

@@ -69,7 +69,7 @@ def show_limits(
 ) -> None:
     """Print the limits that hold for each name, and where they come from."""
     if session.as_json:
-        session.result([_data(name, limits, pool) for name, limits in found.items()], "")
+        session.result([data_of(name, limits, pool) for name, limits in found.items()], "")
         return
     for name, limits in found.items():
         rows = [(_shown(limit.name), _number(limit.value), limit.origin) for limit in limits]
@@ -84,7 +84,8 @@ def say_where(session: Session, people: People) -> None:
         session.say("These hold over SQL. Cassandra has limits only for all its people together.")
 
 
-def _data(name: str, limits: tuple[LimitInForce, ...], pool: str | None) -> dict[str, Any]:
+def data_of(name: str, limits: tuple[LimitInForce, ...], pool: str | None) -> dict[str, Any]:
+    """Return the limits that hold for a name, and where they come from, as plain data."""
     held = {each.name: {"value": each.value, "from": each.origin} for each in limits}
     return {"name": name, "limits": held} | ({"pool": pool} if pool else {})
 

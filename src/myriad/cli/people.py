@@ -12,8 +12,10 @@ from myriad.cli.columns import print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.cli.limits import given, limit_options, say_where, show_limits, told
+from myriad.cli.person_show import show_command
 from myriad.cli.rosters import (
     listed,
+    login_of,
     logins,
     read_list,
     show_passwords,
@@ -21,7 +23,7 @@ from myriad.cli.rosters import (
     targets,
 )
 from myriad.errors import UsageError
-from myriad.people import NewPerson, Person, ends
+from myriad.people import NewPerson, ends
 from myriad.people.names import shown
 from myriad.wording import number_of
 
@@ -31,6 +33,7 @@ def person_command() -> None:
     """Accounts: who may log in."""
 
 
+person_command.add_command(show_command)
 person_command.add_command(sync_command)
 
 
@@ -114,15 +117,6 @@ def _passwords(wanted: int) -> list[str]:
             hint="Write one password on each line, in the order of the names.",
         )
     return lines
-
-
-def login_of(person: Person) -> str:
-    """Say whether somebody can log in, and until when."""
-    if person.disabled:
-        return "disabled"
-    if person.until is None:
-        return ""
-    return f"{'ended' if person.expired else 'until'} {ends.shown(person.until)}"
 
 
 def _show_added(

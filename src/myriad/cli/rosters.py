@@ -13,7 +13,7 @@ from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.connect import Target
 from myriad.errors import UsageError
-from myriad.people import NewPerson, Roster, Synced, ends
+from myriad.people import NewPerson, Person, Roster, Synced, ends
 from myriad.people.imports import COLUMNS, MOST_BYTES, ignored, read_people, said
 from myriad.people.roster import MOST_LOSSES
 
@@ -44,6 +44,15 @@ def read_list(file: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is not UTF-8: {error}", hint="Save it as UTF-8.") from error
+
+
+def login_of(person: Person) -> str:
+    """Say whether somebody can log in, and until when."""
+    if person.disabled:
+        return "disabled"
+    if person.until is None:
+        return ""
+    return f"{'ended' if person.expired else 'until'} {ends.shown(person.until)}"
 
 
 def targets(installation: Myriad, added: Sequence[tuple[str, str]]) -> list[Target]:
@@ -129,7 +138,9 @@ def _lines(done: Synced, *, dry: bool) -> list[str]:
     away = {*done.removed, *done.kept}
     lines += [f"- {name}: disabled" for name in changes.leave if name not in away]
     lines += [f"- {name}: removed" for name in done.removed]
-    lines += [f"- {name}: disabled and kept, owns {what}" for name, what in done.kept.items()]
+    lines += [
+        f"- {name}: disabled and kept, owns {', '.join(what)}" for name, what in done.kept.items()
+    ]
     lines += [f"~ {name}: joins {group}" for group, some in changes.into.items() for name in some]
     lines += [f"~ {name}: leaves {group}" for group, some in changes.out.items() for name in some]
     lines += [f"~ {name}: {'an' if on else 'no'} owner" for name, on in changes.owner.items()]

@@ -1,6 +1,7 @@
 """People, groups, grants and limits, and what they become in each engine; not what they read."""
 
 from myriad.people.activity import Activity, Ran, Statements
+from myriad.people.detail import Detail
 from myriad.people.hiding import Hidden
 from myriad.people.limits import LimitInForce
 from myriad.people.people import People
@@ -11,6 +12,7 @@ from myriad.people.workspaces import Workspace
 
 __all__ = [
     "Activity",
+    "Detail",
     "Grant",
     "Group",
     "Hidden",

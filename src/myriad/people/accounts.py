@@ -92,13 +92,15 @@ def everybody(connection: psycopg.Connection) -> list[Person]:
     ]
 
 
-def owned(register: Register, names: Sequence[str]) -> dict[str, str]:
+def owned(register: Register, names: Sequence[str]) -> dict[str, list[str]]:
     """Return which of these people own something in an engine, and what; not in workspaces."""
-    if not names:
-        return {}
-    with register.read() as connection:
-        found = [*roles.owned(connection, names, but_workspaces=True), *register.owned(names)]
-    return {name: ", ".join(what for each, what in found if each == name) for name, _ in found}
+    found: dict[str, list[str]] = {}
+    if names:
+        with register.read() as connection:
+            there = roles.owned(connection, names, but_workspaces=True)
+            for name, what in [*there, *register.owned(names)]:
+                found.setdefault(name, []).append(what)
+    return found
 
 
 def require(register: Register, some: Sequence[str]) -> None:

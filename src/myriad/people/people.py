@@ -5,10 +5,20 @@ from datetime import datetime
 
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
-from myriad.people import accounts, activity, grants, hiding, syncing, who, workspaces
+from myriad.people import (
+    accounts,
+    activity,
+    detail,
+    grants,
+    hiding,
+    syncing,
+    who,
+    workspaces,
+)
 from myriad.people import groups as grouping
 from myriad.people import limits as limiting
 from myriad.people.activity import Activity, Ran, Statements
+from myriad.people.detail import Detail
 from myriad.people.hiding import Hidden
 from myriad.people.limits import LimitInForce
 from myriad.people.places import Texts
@@ -63,6 +73,10 @@ class People:
     def list_people(self) -> list[Person]:
         """Return everybody by name."""
         return accounts.listed(self._register)
+
+    def detail(self, name: str) -> Detail:
+        """Return all that is known of one person."""
+        return detail.of(self._register, name)
 
     def check_login(self, name: str | None, database: str) -> None:
         """Raise PeopleError if there is no such person, or no such database for people."""

@@ -29,7 +29,7 @@ class Synced:
     changes: Changes
     passwords: Sequence[tuple[str, str]]
     removed: Sequence[str]
-    kept: Mapping[str, str]
+    kept: Mapping[str, Sequence[str]]
 
 
 def look(register: Register, wanted: Roster, most: float, *, remove: bool) -> Synced:

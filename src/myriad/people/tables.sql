@@ -178,6 +178,19 @@ WHERE s.refclassid = 'pg_authid'::regclass
 GROUP BY r.rolname, s.dbid, d.datname, CASE WHEN s.dbid = 0 THEN s.classid END, s.classid = 'pg_database'::regclass
 ORDER BY 1, 2;
 
+-- name: by_name
+-- Databases of others in which something was given to a role itself.
+SELECT DISTINCT d.datname
+FROM pg_shdepend s
+JOIN pg_roles r ON r.oid = s.refobjid
+JOIN pg_database d ON d.oid = CASE WHEN s.dbid <> 0 THEN s.dbid
+    WHEN s.classid = 'pg_database'::regclass THEN s.objid END
+WHERE s.refclassid = 'pg_authid'::regclass
+  AND s.deptype IN ('a', 'r')
+  AND d.datdba <> r.oid
+  AND r.rolname = %(name)s
+ORDER BY 1;
+
 -- name: traces
 -- Databases in which something names these roles: a grant, default privileges, a policy.
 SELECT d.datname AS database, pg_get_userbyid(d.datdba) AS owner, d.datconnlimit = -2 AS broken,
