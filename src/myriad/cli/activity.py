@@ -81,7 +81,10 @@ def people_stop(session: Session, *, names: tuple[str, ...], disconnect: bool) -
 @SINCE
 @common
 def people_audit(session: Session, *, name: str | None, last: int, since: datetime | None) -> None:
-    """Show the last statements, the newest first: everybody's, or those of NAME."""
+    """Show the last statements, the newest first: everybody's, or those of NAME.
+
+    And what commands of Myriad's changed of people, groups, grants and limits, or of NAME.
+    """
     begin = since.astimezone() if since else None  # as the clock here says
     found = session.open().people.audit(name, last=last, since=begin)
     if session.as_json:
