@@ -197,6 +197,8 @@ def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked =
         existing.refuse_used_types(session, plan.keyspace, plan.name, plan.wanted)
     rights.free_table(cluster, session, plan.keyspace, plan.name)
     kinds = existing.other_types(session, plan.keyspace, plan.wanted)
+    *types, table = plan.statements
+    table = " AND ".join([table, *options()])
     if there and cluster.kind == "embedded":
         swap.flush_all(cluster, existing.keyspaces(session))
     # One right after the other: in between whoever reads gets an error.
@@ -204,8 +206,7 @@ def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked =
         session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)
     for kind in kinds:
         session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}", timeout=SLOW)
-    *types, table = plan.statements
-    for statement in (*types, " AND ".join([table, *options()])):
+    for statement in (*types, table):
         session.query(statement, timeout=SLOW)
     session.await_schema()
     _refuse_taken(session, plan)
