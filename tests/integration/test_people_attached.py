@@ -64,6 +64,15 @@ def test_people_come_read_write_and_go(server: Server) -> None:
     assert [person.name for person in people.list_people()] == ["Bruno"]
 
 
+def test_there_are_no_workspaces_that_nobody_could_guard(server: Server) -> None:
+    people = People(server, Settings())
+    people.add_groups(["makers"])
+    with pytest.raises(PeopleError, match="Myriad is no superuser there"):
+        people.create_workspace("makers", "lab")
+    assert people.list_workspaces() == []
+    people.remove_group("makers")
+
+
 def test_an_owner_makes_a_database_and_is_not_removed_with_it(server: Server) -> None:
     people = People(server, Settings())
     [(name, password)] = people.add_people(["Ada"], owner=True)

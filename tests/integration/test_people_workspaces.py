@@ -1,5 +1,6 @@
 """A workspace: its people make tables there and see each other's; nobody else has a part in it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from myriad.errors import PeopleError, SchemaRefused
 from myriad.people.tables import SQL
 from myriad.publish.options import Options
 from tests import workspaces
-from tests.harness import wait_until
+from tests.harness import run, wait_until
 from tests.workspaces import Lab
 
 
@@ -98,13 +99,19 @@ def test_nothing_is_published_into_a_workspace_and_nothing_published_becomes_one
 
 
 def test_a_table_under_a_view_of_somebodys_is_published_again(lab: Lab, tmp_path: Path) -> None:
-    lab.ask("rose", "CREATE VIEW lab.watch AS SELECT sum(amount) AS n FROM public.sales")
+    lab.ask(
+        "rose",
+        "CREATE VIEW lab.watch AS SELECT sum(amount) AS n FROM public.sales",
+        "CREATE MATERIALIZED VIEW lab.kept_sum AS SELECT sum(amount) AS n FROM public.sales",
+    )
     file = tmp_path / "sales.csv"
     file.write_text("id,amount\n1,7\n", "utf-8")
     lab.installation.publish(file, Options(database=lab.database))
     assert lab.ask("bob", "TABLE lab.watch") == [(7,)]
-    [(owner,)] = lab.admin("SELECT viewowner FROM pg_views WHERE viewname = 'watch'")
-    assert owner == lab.name("rose")
+    lab.ask("rose", "REFRESH MATERIALIZED VIEW lab.kept_sum")
+    assert lab.ask("bob", "TABLE lab.kept_sum") == [(7,)]
+    owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname IN"
+    assert lab.admin(f"{owners} ('watch', 'kept_sum')") == [(lab.name("rose"),)]
     file.write_text("id,amount\n1,100\n2,200\n", "utf-8")
     lab.installation.publish(file, Options(database=lab.database))
 
@@ -205,3 +212,36 @@ def test_what_it_holds_and_may_hold_is_shown_and_changed_by_the_same_command(lab
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(PeopleError):
             lab.create("lab", "lab", wrong)
+
+
+def test_commands_make_show_and_drop_it(lab: Lab) -> None:
+    home, place = lab.installation.home, ("--database", lab.database)
+    groups = f"{lab.name('staff')},{lab.name('readers')}"
+    made = run(home, "grant", groups, "shop", "--create", "--megabytes", "7", *place)
+    assert made.stdout == f"{groups} may make tables in shop in {lab.database}: 7 MB\n"
+    wrong = run(home, "grant", groups, "shop", "--create", "--write", *place)
+    assert wrong.returncode == 2
+    line = f"shop in {lab.database} (create, 0 of 7 MB)"
+    assert (
+        f"workspace {line} of {lab.name('readers')}, {lab.name('staff')}\n"
+        in run(home, "list").stdout
+    )
+    assert line in run(home, "group", "list").stdout
+    told = {each["name"]: each for each in json.loads(run(home, "group", "list", "--json").stdout)}
+    assert told[lab.name("staff")]["workspaces"] == [
+        {
+            "database": lab.database,
+            "dataset": "shop",
+            "megabytes": 7.0,
+            "groups": [lab.name("readers"), lab.name("staff")],
+            "bytes": 0,
+        }
+    ]
+    taken = run(home, "revoke", groups, "shop", *place)
+    assert "what is there stays" in taken.stdout
+    asked = run(home, "unpublish", "--dataset", "shop", *place, given="n\n")
+    assert asked.returncode != 0
+    assert lab.workspace("shop").groups == ()
+    dropped = run(home, "unpublish", "--dataset", "shop", "--yes", *place)
+    assert dropped.stdout == f"{lab.database}.shop: dropped, for good\n"
+    assert "shop" not in run(home, "list").stdout

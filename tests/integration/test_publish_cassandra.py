@@ -369,3 +369,15 @@ def test_what_did_not_change_is_left_where_each_engine_has_it(space: Space) -> N
         assert [each.tables for each in report.unchanged] == left
     space.ask("DROP TABLE {}.days")
     assert space.publish(path, KEY, to="cassandra").unchanged == []
+
+
+def test_nothing_is_published_into_a_workspace(space: Space, dataset: str) -> None:
+    people = space.installation.people
+    people.add_groups([f"makers of {dataset}"])
+    people.create_workspace(f"makers of {dataset}", dataset)
+    try:
+        with pytest.raises(PublishError, match="is a workspace"):
+            space.publish(space.write("days.csv", DAYS), KEY)
+    finally:
+        people.drop_workspace(dataset)
+        people.remove_group(f"makers of {dataset}")

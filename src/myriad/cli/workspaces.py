@@ -73,7 +73,8 @@ def in_words(workspace: "Workspace") -> str:
 def say_workspaces(session: Session, installation: "Myriad") -> None:
     """List what is no published table: where people make their own."""
     for each in installation.people.list_workspaces():
-        session.say(f"workspace {in_words(each)} of {', '.join(each.groups) or 'nobody'}")
+        whose = ", ".join(each.groups) or "nobody"
+        session.result({}, f"workspace {in_words(each)} of {whose}")
 
 
 def drop_workspace(

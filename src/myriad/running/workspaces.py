@@ -14,7 +14,7 @@ log = logging.getLogger("myriad.engines")
 
 # Seconds between two measures: by what is written meanwhile, a workspace may go over its limit.
 PAUSE = 1.0
-SHARE = 20  # a measure takes at most this part of the time
+SHARE = 5  # a measure takes at most this part of the time
 GIVES_UP_AFTER = "20s"  # a measure waits for nobody; this is for a machine that hardly works
 _PLACES = "SELECT DISTINCT database FROM public.workspace"
 

@@ -363,16 +363,17 @@ words AS (
     ) AS w
     GROUP BY 1
 ),
+known AS (
+    SELECT relfilenode AS node FROM pg_class WHERE relfilenode <> 0
+    UNION ALL
+    SELECT pg_relation_filenode(oid) FROM pg_class
+    WHERE relfilenode = 0 AND relkind IN ('r', 'i', 't')
+),
 -- what no committed table has: of transactions that are open; older ones were left by a crash
 fresh AS MATERIALIZED (
     SELECT * FROM files
     WHERE changed > clock_timestamp() - interval '1 minute'
-      AND NOT EXISTS (
-          SELECT FROM pg_class AS c
-          WHERE c.relkind IN ('r', 'i', 't', 'm', 'S')
-            AND files.node = CASE WHEN c.relfilenode = 0 THEN pg_relation_filenode(c.oid)
-                                  ELSE c.relfilenode END
-      )
+      AND NOT EXISTS (SELECT FROM known WHERE known.node = files.node)
 ),
 locks AS MATERIALIZED (
     SELECT l.pid, l.relation, l.mode, a.usesysid AS person, o.rolsuper AS ours

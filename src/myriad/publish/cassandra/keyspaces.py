@@ -19,6 +19,11 @@ def name_of(record: Record, settings: Settings, database: str, dataset: str) -> 
     A new one is the dataset's, after the database's if that is not the default.
     Raises UsageError if Cassandra has no such names, PublishError if it is not for data.
     """
+    if record.is_workspace(database, dataset):
+        raise PublishError(
+            f"dataset {dataset} is a workspace: its people make tables there, nothing is published",
+            hint="Choose another with --dataset.",
+        )
     there = record.keyspace_of(database, dataset)
     if there is not None:
         return there

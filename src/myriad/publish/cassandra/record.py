@@ -184,6 +184,10 @@ class Record:
         found = self._one("keyspace_of", database, dataset)
         return found["keyspace"] if found else None
 
+    def is_workspace(self, database: str, dataset: str) -> bool:
+        """Say whether people make tables of their own in a dataset, in PostgreSQL."""
+        return self._one("workspace", database, dataset) is not None
+
     def announce(self, keyspace: str, database: str, dataset: str) -> None:
         """Write down that a keyspace is about to be made."""
         self._run("announce_keyspace", keyspace, database, dataset)

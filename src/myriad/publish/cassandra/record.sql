@@ -12,6 +12,9 @@ SELECT database, dataset, made FROM public.cassandra_keyspace WHERE keyspace = %
 -- name: keyspace_of
 SELECT keyspace FROM public.cassandra_keyspace WHERE database = %s AND dataset = %s;
 
+-- name: workspace
+SELECT FROM public.workspace WHERE database = %s AND dataset = %s;
+
 -- name: announce_keyspace
 INSERT INTO public.cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
 ON CONFLICT (keyspace) DO NOTHING;
