@@ -54,6 +54,8 @@ NOTE = """
     END"""
 PATH = "SET search_path = pg_catalog, pg_temp;"
 
+PSEUDO = ("event_trigger", "record", "trigger", "void")  # no domain can be made of them
+
 
 def plant(owner: Owner) -> int:
     """Plant all in the owner's database, where names are then looked up in their schemas first.
@@ -85,7 +87,7 @@ def _statements(connection: psycopg.Connection) -> Iterator[str]:
         yield from (
             f"CREATE DOMAIN {schema}.{_id(each)} AS pg_catalog.{_id(each)} CHECK (theirs.note())"
             for each in _there(connection, "pg_catalog.pg_type", "typname", names.types)
-            if each != "event_trigger"
+            if each not in PSEUDO
         )
         for each in _there(connection, "pg_catalog.pg_class", "relname", names.relations):
             [(columns,)] = connection.execute(COLUMNS, [each]).fetchall()

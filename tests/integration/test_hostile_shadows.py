@@ -25,6 +25,7 @@ from myriad.engines.postgres.sweep import sweep
 from myriad.errors import KeyRefused, PublishError
 from myriad.migrations.migrations import CONTROL, RECORD
 from myriad.people import People
+from myriad.people.postgres.workspaces import SQL as WORKSPACES
 from myriad.publish import inventory
 from myriad.running import status
 from myriad.settings import Settings
@@ -115,6 +116,7 @@ def tables(planted: Trap) -> None:
         RECORD.bring_up_to_date(connection)
         for step in CONTROL.steps:
             connection.execute(step.text.encode())
+        connection.execute(WORKSPACES["make_room"])
 
 
 def _user(server: Server) -> str:

@@ -43,13 +43,14 @@ def install(connection: psycopg.Connection) -> None:
             f"database {connection.info.dbname!r} is not Myriad's",
             hint="Its owner makes there whatever they want.",
         )
-    connection.execute(SQL["install"])
+    connection.execute(SQL["make_room"])
+    connection.execute(SQL["guard"])
 
 
 def role_name(connection: psycopg.Connection, dataset: str) -> str:
     """Return the name of the role behind the workspace that a schema is: no other has it."""
     row = connection.execute(
-        "SELECT format('myriad_workspace_%%s_%%s', d.oid, n.oid) FROM pg_database d, pg_namespace n"
+        "SELECT 'myriad_workspace_' || d.oid || '_' || n.oid FROM pg_database d, pg_namespace n"
         " WHERE d.datname = current_database() AND n.nspname = %s",
         [dataset],
     ).fetchone()

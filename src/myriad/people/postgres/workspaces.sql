@@ -5,8 +5,7 @@
 -- name: installed
 SELECT to_regclass('myriad_workspace.room') IS NOT NULL;
 
--- name: install
--- Safe to run again: what a newer Myriad has for functions takes the place of the older ones.
+-- name: make_room
 CREATE SCHEMA IF NOT EXISTS myriad_workspace;
 GRANT USAGE ON SCHEMA myriad_workspace TO PUBLIC;
 
@@ -18,6 +17,9 @@ CREATE TABLE IF NOT EXISTS myriad_workspace.room (
     most bigint NOT NULL,
     bytes bigint NOT NULL DEFAULT 0
 );
+
+-- name: guard
+-- Safe to run again: what a newer Myriad has for functions takes the place of the older ones.
 
 -- Whether Myriad, or its administrator, acts: also in what `settle` does for somebody.
 CREATE OR REPLACE FUNCTION myriad_workspace.ours() RETURNS boolean
