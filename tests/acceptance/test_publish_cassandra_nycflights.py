@@ -24,6 +24,11 @@ from tests.harness import run
 WEATHER = 26_115
 KEY = "carrier,month/time_hour:desc,flight"
 
+pytestmark = pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_formats.py"
+    "::test_every_value_comes_into_cassandra"
+)
+
 
 @dataclass(frozen=True)
 class Flown:
@@ -65,14 +70,7 @@ def _unpack(folder: Path, *, january: bool) -> None:
     scope="module",
     params=[
         pytest.param(("january", 27_004, 155, 16), id="january"),
-        pytest.param(
-            ("year", 336_776, 2512, 185),
-            id="year",
-            marks=pytest.mark.nightly(
-                daily="tests/acceptance/test_publish_cassandra_nycflights.py"
-                "::test_every_value_of_every_row_is_the_sources"
-            ),
-        ),
+        pytest.param(("year", 336_776, 2512, 185), id="year"),
     ],
 )
 def flown(

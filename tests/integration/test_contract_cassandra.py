@@ -82,6 +82,10 @@ def test_types_stay_and_are_changed_only_where_that_is_allowed(space: Space) -> 
     assert table.types["a"] == "text"
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_contract_cassandra.py::"
+    "test_types_stay_and_are_changed_only_where_that_is_allowed"
+)
 def test_what_was_said_is_remembered_for_both_engines(space: Space) -> None:
     path = space.write("t.csv", "a;n;x\n1;none;1\n2;2;1\n")
     space.publish(path, "a", to="both", exclude=("x",), renames={"n": "m"}, types={"m": "text"})
@@ -91,6 +95,10 @@ def test_what_was_said_is_remembered_for_both_engines(space: Space) -> None:
         assert table.used == "--key a --type m=text --rename n=m --exclude x"
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_tables_that_come_no_more.py::"
+    "test_what_comes_no_more_is_refused_or_said"
+)
 def test_a_table_that_comes_no_more_is_refused_or_said(space: Space) -> None:
     path = space.write("packed.zip", "")
     for names in (("za", "zb", "zc"), ("za", "zc")):

@@ -273,6 +273,10 @@ def test_what_cassandra_cannot_hold_is_a_reject_with_its_reason(space: Space) ->
     assert len(shown["first_rejects"]) == 2
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra.py::"
+    "test_what_cassandra_cannot_hold_is_a_reject_with_its_reason"
+)
 def test_one_huge_partition_is_warned_about_and_loaded(space: Space) -> None:
     text = "a,b\n" + "".join(f"1,{n}\n" for n in range(120_000))
     (table,) = space.publish(space.write("t.csv", text), "a/b").tables

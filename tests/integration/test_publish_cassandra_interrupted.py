@@ -91,6 +91,10 @@ def test_a_killed_load_goes_on_where_it_was(space: Space) -> None:
     assert (space.loads(), space.staged()) == ([], set())
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_interrupted.py::"
+    "test_a_killed_load_goes_on_where_it_was"
+)
 def test_a_source_that_changed_begins_anew(space: Space) -> None:
     path = space.write("t.csv", _content("new", ROWS))
     space.killed(path, "loading", "part/n", rows=ROWS // 2)

@@ -19,7 +19,6 @@ WIDER = "id,v,w\n1,10,1\n2,20,1\n"  # the table stays, and gets a column
 OTHER = "id,v\n1,a\n2,b\n"  # the table is made anew: a type cannot change
 
 TOLD = f"{FILE}::test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
-FORGOT = f"{FILE}::test_a_node_that_forgot_rows_or_deletions_gets_them_again"
 
 every_point = pytest.mark.nightly(
     daily=f"{FILE}::test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
@@ -238,13 +237,10 @@ def _killed_and_back(space: Space) -> None:
     wait_until(is_back, 120)
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        pytest.param(False, id="deletions"),
-        pytest.param(True, id="both", marks=pytest.mark.nightly(daily=f"{FORGOT}[deletions]")),
-    ],
+@pytest.mark.nightly(
+    daily=f"{FILE}::test_before_all_nodes_have_it_in_files_a_killed_switch_changes_nothing[flush]"
 )
+@pytest.mark.parametrize("rows", [False, True], ids=["deletions", "both"])
 def test_a_node_that_forgot_rows_or_deletions_gets_them_again(
     space: Space, monkeypatch: pytest.MonkeyPatch, *, rows: bool
 ) -> None:

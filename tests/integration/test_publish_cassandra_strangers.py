@@ -235,6 +235,10 @@ def test_what_others_wrote_before_a_load_goes_on_is_replaced_by_it(space: Space,
     assert (space.loads(), space.staged()) == ([], set())
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_strangers.py::"
+    "test_rows_and_deletions_from_the_future_are_found_named_and_gone"
+)
 def test_a_switch_that_did_not_hide_the_old_rows_is_not_called_done(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
