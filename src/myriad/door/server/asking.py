@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myriad.door.server import settings
+from myriad.door.server.outgoing import Outgoing
 from myriad.door.server.statements import Description, columns_of, parameters_of
 from myriad.pgwire import wire
 from myriad.pgwire.faults import Fault, Refused
@@ -92,8 +93,8 @@ class Asker(asyncio.Protocol):
         "unnamed",
     )
 
-    def __init__(self) -> None:
-        self.transport: Any = None  # set before anybody else sees it
+    def __init__(self, transport: Outgoing) -> None:
+        self.transport = transport
         self.parameters: dict[str, str] = {}
         self.unnamed: int | None = None
         self.bound = self.closed = False

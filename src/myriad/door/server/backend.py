@@ -8,6 +8,7 @@ from myriad.door.ports import Listener
 from myriad.door.server import settings
 from myriad.door.server.asking import Asker
 from myriad.door.server.dial import READ_ONLY, Connected
+from myriad.door.server.outgoing import Outgoing
 from myriad.door.server.settings import NONE, UNKNOWN, Values
 from myriad.door.server.statements import MOST_ON_A_CONNECTION, Prepared
 from myriad.door.verdict.reported import ENCODING, MOST_REPEATS, STUCK
@@ -113,9 +114,9 @@ class Backend(Asker):
         path: tuple[str, ...] | None = None,
     ) -> None:
         """Take a connection that is logged in; `lost` hears when it has ended."""
-        super().__init__()
-        self.reads, self.path = reads, path
-        self.transport, self.number, self.key, self.parameters = given
+        transport, self.number, self.key, parameters = given
+        super().__init__(Outgoing(transport))
+        self.parameters, self.reads, self.path = parameters, reads, path
         self._lost = lost
         self.session: Listener | None = None
         self.values: Values = NONE
@@ -127,7 +128,7 @@ class Backend(Asker):
         self.full = False
         self._rest = self._skip = 0
         self._last_fault = LOST
-        self.transport.set_protocol(self)
+        transport.set_protocol(self)
 
     # What the server sends
 

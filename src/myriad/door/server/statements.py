@@ -28,6 +28,7 @@ OURS = re.compile(rb"%s_\w+" % PREFIX.encode())
 ANYTHING = "*"  # stands for settings of which nobody knows which they are
 MOST_ON_A_CONNECTION = 200  # each may hold a plan of some 100 kB in the server
 MOST_BYTES_ON_A_CONNECTION = 16 << 20  # of their texts, or one that is longer
+STATEMENT_BYTES = 400  # of the small objects of one
 MOST_SHARED_BYTES = 32 << 10  # longer texts are seldom sent by many
 # Literals that mean another moment whenever they are parsed.
 _MOMENTS = re.compile(rb"(?i)\b(?:now|today|tomorrow|yesterday)\b(?!\s*\()")
@@ -110,6 +111,7 @@ class Statement:
         parsed: when the server had parsed it.
         shape: how the server described it then.
         told_parameters, told_columns: the client heard of that.
+        size: how much memory it takes, about.
     """
 
     sql: bytes
@@ -122,17 +124,24 @@ class Statement:
     shape: Description | None = None
     told_parameters: bool = False
     told_columns: bool = False
-    key: tuple[bytes, Values] | None = None
+    size: int = field(init=False)
+    _key: tuple[bytes, Values] | None = None
+    _has_key: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.shared and len(self.sql) <= MOST_SHARED_BYTES and not _MOMENTS.search(self.sql):
-            digest = hashlib.sha256(b"%d " % len(self.sql) + self.sql + self.types).digest()
-            self.key = (digest, self.values.parsing)
+        self.size = len(self.sql) + len(self.types) + self.values.bytes + STATEMENT_BYTES
 
     @property
-    def size(self) -> int:
-        """How much memory it takes, about."""
-        return len(self.sql) + len(self.types) + self.values.bytes + 400
+    def key(self) -> tuple[bytes, Values] | None:
+        """By which others may find it; found out when it is asked for: most have no name."""
+        if self._has_key is None:
+            self._has_key = (
+                self.shared and len(self.sql) <= MOST_SHARED_BYTES and not _MOMENTS.search(self.sql)
+            )
+            if self._has_key:
+                digest = hashlib.sha256(b"%d " % len(self.sql) + self.sql + self.types).digest()
+                self._key = (digest, self.values.parsing)
+        return self._key
 
     def accepts(self, described: Description, *, again: bool) -> bool:
         """Say whether the client may get what is described so; `again`: it is told columns anew."""

@@ -101,8 +101,11 @@ class Answers:
         undo: Callable[[], object] | None = None,
     ) -> None:
         """Expect ParseComplete or CloseComplete."""
-        kept = (each.size for each in (statement, closed) if each is not None)
-        size = COMPLETION_BYTES + sum(kept)
+        size = COMPLETION_BYTES
+        if statement is not None:
+            size += statement.size
+        if closed is not None:
+            size += closed.size
         self.bytes += size
         if len(self._completions) >= MANY or self.bytes > MUCH_BYTES:
             self._note_parsed()

@@ -125,7 +125,7 @@ class Extended:
     def _send(self, message: bytes) -> bool:
         if not self._begin(self._session.unit.text, b"", 0):
             return False
-        self._session.server.transport.write(message)
+        self._session.server.transport.gather(message)
         return True
 
     def _send_unknown(self, name: bytes, message: bytes) -> bool:
@@ -223,12 +223,12 @@ class Extended:
         self._note_bound(portal, statement)
         self._own.bound(portal, verdict, there)
         if there == name and verdict.processes is None:
-            self._session.server.transport.write(data[position:stop])
+            self._session.server.transport.gather(data[position:stop])
             return True
         values = data[end:stop]
         if verdict.processes is not None:
             values = signals.bound(session, self._session.server, verdict.processes, values)
-        self._session.server.transport.write(
+        self._session.server.transport.gather(
             wire.message(b"B", portal + b"\0" + there + b"\0" + values)
         )
         return True
@@ -271,7 +271,7 @@ class Extended:
         statement.told_parameters = statement.told_columns = True
         instance = self._session.server.prepared.find(statement, shared=True) if there else None
         self._answers.describes(ours=False, instance=instance, statement=statement)
-        self._session.server.transport.write(wire.describe_statement(there))
+        self._session.server.transport.gather(wire.describe_statement(there))
         return True
 
     def _execute(self, data: bytes, position: int, stop: int) -> bool:

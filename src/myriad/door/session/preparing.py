@@ -113,20 +113,20 @@ class Preparing:
 
         parsed = None if undo is None else statement
         answers.completes(ours=undo is None, statement=parsed, undo=drop)
-        backend.transport.write(wire.parse(instance.name, statement.sql, statement.types))
+        backend.transport.gather(wire.parse(instance.name, statement.sql, statement.types))
         return instance
 
     def close_gone(self, backend: Backend) -> None:
         """Close what is not to be used on a server connection any more."""
         for name in backend.prepared.take_gone():
             self._answers.completes(ours=True, undo=partial(backend.prepared.gone_again, name))
-            backend.transport.write(wire.close_statement(name))
+            backend.transport.gather(wire.close_statement(name))
 
     def _describe(
         self, backend: Backend, instance: Instance, statement: Statement | None = None
     ) -> None:
         self._answers.describes(ours=True, instance=instance, statement=statement)
-        backend.transport.write(wire.describe_statement(instance.name))
+        backend.transport.gather(wire.describe_statement(instance.name))
 
     # Settings that this transaction may have changed
 

@@ -59,7 +59,7 @@ class Unnamed:
             return partial(self._keep, old, backend, in_doubt=True)
         # Nothing is there to be asked for. The answer to a Close tells whether Parse was reached.
         self._answers.completes(ours=True, closed=old, undo=self.end_by_close())
-        backend.transport.write(wire.close_statement(NOBODY))
+        backend.transport.gather(wire.close_statement(NOBODY))
         return self.end
 
     def parse(self, backend: Backend, statement: Statement, *, alone: bool) -> None:
@@ -68,7 +68,7 @@ class Unnamed:
         undo = self.end_by_parse(alone=alone)
         self.statement, backend.unnamed = statement, statement.token
         self._answers.completes(statement=statement, closed=old, undo=undo)
-        backend.transport.write(wire.parse(b"", statement.sql, statement.types))
+        backend.transport.gather(wire.parse(b"", statement.sql, statement.types))
 
     def end_by_refusal(self, *, alone: bool) -> None:
         """Forget it for a Parse that the door refuses, if the server comes to its place."""
