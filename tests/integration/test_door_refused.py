@@ -18,6 +18,8 @@ from tests.door_script import (
     up_with,
 )
 
+# Who has all connections of a pool at once cannot be sure to if two processes have a part each.
+pytestmark = pytest.mark.usefixtures("one_process")
 CONNECTIONS = 3  # of the pool
 LASTING = """
 ALTER SYSTEM SET work_mem = '1MB'

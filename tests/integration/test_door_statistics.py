@@ -1,5 +1,6 @@
 """What statements cost, as the door counts it and `myriad people statements` tells it."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from myriad.door.control.control import SQL
+from myriad.door.control.control import SQL, Control
+from myriad.door.ledger.statistics import Statistics
+from myriad.door.ports import SUCCESS, Ended
 from myriad.people import Statements
 from tests.door_clients import Place, connect, made_place
 from tests.door_inner import Inner
 from tests.door_script import SYNC, unit
 from tests.harness import as_admin, run, wait_until
+from tests.hostile import door_login
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +152,48 @@ def test_days_are_added_up_and_what_is_old_or_too_much_goes(installation: Myriad
         ).fetchall()
         assert left == 2000
         administrator.execute("DELETE FROM public.statement WHERE text LIKE %s", [f"%{tag}%"])
+
+
+def test_processes_of_the_door_add_to_the_same_shapes_at_once(
+    installation: Myriad, tag: str
+) -> None:
+    """While each forgets what is too much, too: neither waits for the other, nor loses a call."""
+    rounds, some, first = 8, 300, uuid.uuid4().int >> 66
+    address, login = door_login(installation.server())
+    much = (
+        "INSERT INTO public.statement SELECT n, (now() AT TIME ZONE 'UTC')::date,"
+        f" 'SELECT much_{tag}', 1, 0, 0, 1, '{{}}', '{{}}' FROM generate_series(1, 2100) n"
+    )
+
+    async def add(process: int) -> None:
+        control = Control(address, login, process)
+        keeping = asyncio.create_task(control.keep())
+        statistics = Statistics(control)
+        try:
+            for _ in range(rounds):
+                statistics.count([_ended(first + n, tag, 9.0) for n in range(some)])
+                # These cost least: the other one forgets them meanwhile.
+                statistics.count([_ended(9000 + n, f"cheap_{tag}", 0.0) for n in range(some)])
+                await statistics.write()
+        finally:
+            keeping.cancel()
+
+    async def both() -> None:
+        await asyncio.gather(add(1), add(2))
+
+    with closing(as_admin(installation.server(), autocommit=True)) as administrator:
+        administrator.execute(much.encode())
+        try:
+            asyncio.run(both())
+            counted = administrator.execute(
+                "SELECT calls, rows, array_length(people, 1), count(*)"
+                " FROM public.statement WHERE text = %s GROUP BY 1, 2, 3",
+                [tag],
+            ).fetchall()
+        finally:
+            administrator.execute("DELETE FROM public.statement WHERE text ~ %s", [tag])
+    assert counted == [(2 * rounds, 2 * rounds, 1, some)]
+
+
+def _ended(number: int, text: str, seconds: float) -> Ended:
+    return (0.0, b"rose", seconds, 1, 1, SUCCESS, (number, text, 1), b"")
