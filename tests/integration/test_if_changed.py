@@ -156,6 +156,17 @@ def test_what_the_table_is_no_longer_is_published_again(place: Place) -> None:
     assert told(publish(place, one)) == (["a"], [])
 
 
+def test_a_table_of_before_there_were_marks_is_added_to(place: Place) -> None:
+    publish(place, str(place.write("a.csv", "n\n1\n")))
+    with place.connect() as connection:
+        connection.execute("UPDATE myriad.published SET report = report - 'marks'")
+    for number in (2, 3):
+        more = str(place.write(f"more{number}.csv", f"n\n{number}\n"))
+        for made in (["a"], []):
+            assert told(publish(place, more, table="a", append=True))[0] == made
+    assert place.one("SELECT count(*) FROM a") == 3
+
+
 def test_a_source_that_cannot_be_asked_is_an_error(place: Place, store: stores.Store) -> None:
     publish(place, f"{store.address}/bucket/a.csv")
     store.objects.clear()

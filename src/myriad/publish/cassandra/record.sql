@@ -109,7 +109,7 @@ UPDATE public.cassandra_published SET run = %(run)s, started = %(started)s, fini
         'rows', rows + %(rows)s, 'source', (report ->> 'source') || ', ' || %(source)s::text,
         'marks', CASE
             WHEN (SELECT count(*) FROM jsonb_object_keys(report -> 'marks')) < 1000
-                THEN report -> 'marks' ELSE '{}' END
+                THEN coalesce(report -> 'marks', '{}') ELSE '{}' END
             || coalesce(%(report)s::jsonb -> 'marks', '{}'))
 WHERE keyspace = %(keyspace)s AND name = %(name)s;
 

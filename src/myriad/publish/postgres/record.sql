@@ -17,7 +17,7 @@ UPDATE myriad.published SET run = %(run)s, rows = rows + %(rows)s,
         END,
         'marks', CASE
             WHEN (SELECT count(*) FROM jsonb_object_keys(report -> 'marks')) < 1000
-                THEN report -> 'marks' ELSE '{}' END || %(marks)s)
+                THEN coalesce(report -> 'marks', '{}') ELSE '{}' END || %(marks)s)
 WHERE dataset = %(dataset)s AND name = %(name)s;
 
 -- name: made
