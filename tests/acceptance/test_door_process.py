@@ -117,6 +117,22 @@ def test_the_door_ends_when_what_started_it_is_killed(made_home: Home) -> None:
         wait_until(lambda: process.gone(found))
 
 
+def test_the_door_ends_also_when_the_server_is_killed_and_knows_not_who_ran_what(
+    made_home: Home,
+) -> None:
+    with ready(made_home) as started:
+        found = of(made_home)
+        with closing(psycopg.connect(rose(made_home), autocommit=True)) as connection:
+            started.process.send_signal(signal.SIGSTOP)  # it would start another one
+            connection.execute("SELECT 1")  # which the audit would have within a second
+            head = postmaster(made_home)
+            for each in (head, *head.children()):
+                each.kill()
+        started.process.kill()
+        started.process.wait()
+        wait_until(lambda: process.gone(found))
+
+
 def test_a_door_that_a_kill_left_does_not_hinder_the_next_up(made_home: Home) -> None:
     with ready(made_home) as first:
         running = made_home.running()

@@ -59,6 +59,7 @@ CHANGES = "changes"  # what processes tell each other of people who change their
 WAKE = "wake"  # what a process says to one that waits for what a person did there
 _FEWER = "Lower the setting `door_processes`, or let the server have more: max_connections."
 START_SECONDS = 30.0
+LAST_WRITE_SECONDS = 3.0  # at its end, for a server that may be gone as well
 
 log = logging.getLogger("myriad.door")
 
@@ -146,8 +147,12 @@ async def serve(told: Configuration) -> None:
     stop_listening()
     await door.drain(told.settings.drain_timeout)
     door.databases.reader.stop()
-    await watched.audit.flush()
-    await watched.audit.statistics.write()
+    try:
+        async with asyncio.timeout(LAST_WRITE_SECONDS):
+            await watched.audit.flush()
+            await watched.audit.statistics.write()
+    except TimeoutError:
+        log.warning("the last statements are not in the audit: PostgreSQL does not answer")
     log.info("stopped")
 
 
