@@ -224,8 +224,8 @@ def _agent_jar(found: psutil.Process) -> str:
     """Return the agent's jar, which lies beside those that the node itself was started with."""
     try:
         command = found.cmdline()
-    except psutil.Error as error:
+        first = command[command.index("-cp") + 1].split(os.pathsep)[0]
+    except (psutil.Error, ValueError) as error:  # who has ended has no words any more
         raise NotRunning("a node ended just now", hint="See `myriad status`.") from error
-    first = command[command.index("-cp") + 1].split(os.pathsep)[0]
     name = next(jar.name for jar in jars.locked() if jar.artifact == jars.AGENT)
     return str(Path(first).parent / name)
