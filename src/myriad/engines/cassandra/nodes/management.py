@@ -225,7 +225,7 @@ def _agent_jar(found: psutil.Process) -> str:
     try:
         command = found.cmdline()
         first = command[command.index("-cp") + 1].split(os.pathsep)[0]
-    except (psutil.Error, ValueError) as error:  # who has ended has no words any more
-        raise NotRunning("a node ended just now", hint="See `myriad status`.") from error
+    except (psutil.Error, ValueError) as error:  # before it is Java it has other words
+        raise NotRunning("a node starts or ended just now", hint="See `myriad status`.") from error
     name = next(jar.name for jar in jars.locked() if jar.artifact == jars.AGENT)
     return str(Path(first).parent / name)
