@@ -24,7 +24,7 @@ COMPLETE = wire.message(b"C", b"ALTER ROLE\0")
 _ALONE = Fault(
     "25001",
     "your password is not changed in a transaction, or beside other statements",
-    r"Send it alone, with autocommit: psycopg.connect(..., autocommit=True); \password in psql.",
+    r"Send it alone: with autocommit=True in psycopg, by \password in psql.",
 )
 _OTHERS = Fault(
     "42501",
