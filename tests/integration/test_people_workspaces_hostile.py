@@ -1,7 +1,7 @@
 """Members of a workspace who want what others may: in vain."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from myriad import Myriad
 from myriad.errors import PeopleError
 from tests import workspaces
+from tests.harness import wait_until
 from tests.workspaces import Lab
 
 # What code of one person's can hide in, and what reaches further than a workspace.
@@ -46,7 +47,7 @@ CODE = (
     "SET event_triggers = off",
     "SET session_replication_role = replica",
     "UPDATE myriad_workspace.room SET most = 1e15",
-    "SELECT myriad_workspace.check_all()",
+    "SELECT myriad_workspace.check_all(0)",
     "SELECT myriad_workspace.full('x', 1, 1)",
 )
 # What would run for whoever reads or fills something.
@@ -144,6 +145,79 @@ def test_a_view_never_runs_with_its_readers_rights(lab: Lab) -> None:
         text = f"ALTER VIEW lab.trap SET (security_invoker = {value})"
         assert "security_invoker" in str(lab.refused("rose", text))
     assert lab.refused("rose", "CREATE VIEW lab.theirs AS TABLE hr.pay").sqlstate == "42501"
+
+
+def test_a_whole_row_is_as_much_as_all_its_columns(lab: Lab) -> None:
+    """It names none of them; the group may read one."""
+    lab.people.grant(lab.name("lab"), "hr.pay", lab.database, columns="id")
+    try:
+        for row in (
+            "to_jsonb(p) AS a FROM hr.pay AS p",
+            "p FROM hr.pay AS p",
+            "count(p) AS a FROM hr.pay AS p",
+            "p::text AS a FROM hr.pay AS p ORDER BY p",
+            "j::text AS a FROM (hr.pay AS p CROSS JOIN public.sales AS s (b, c)) AS j",
+            "(SELECT p) AS a FROM hr.pay AS p",
+            "max(row_to_json(p)::text) AS a FROM hr.pay AS p GROUP BY p",
+        ):
+            error = lab.refused("mia", f"CREATE VIEW lab.row AS SELECT {row}")
+            assert "may not read" in str(error), row
+        lab.ask("mia", "CREATE VIEW lab.ids AS SELECT id, count(*) FROM hr.pay GROUP BY id")
+        assert len(lab.ask("rose", "TABLE lab.ids")) == 2
+    finally:
+        lab.people.revoke(lab.name("lab"), "hr.pay", lab.database)
+
+
+def test_a_view_is_closed_to_groups_that_may_not_read_what_it_shows_any_more(lab: Lab) -> None:
+    """Mia still may, and it reads with her rights; it stays open to her."""
+    lab.people.grant(lab.name("lab"), "hr", lab.database)
+    lab.ask("mia", "CREATE VIEW lab.shown AS SELECT amount FROM hr.pay")
+    lab.ask("mia", f"GRANT SELECT (amount) ON lab.shown TO {lab.name('lab')}")
+    assert len(lab.ask("rose", "TABLE lab.shown")) == 2
+    lab.people.revoke(lab.name("lab"), "hr", lab.database)
+    wait_until(lambda: not lab.makes("rose", "TABLE lab.shown"))
+    lab.ask("mia", "TABLE lab.shown", f"GRANT SELECT ON lab.shown TO {lab.name('lab')}")
+    wait_until(lambda: not lab.makes("rose", "TABLE lab.shown"))
+
+
+def test_a_view_is_closed_before_a_group_comes_that_may_read_less(lab: Lab) -> None:
+    lab.create("staff", "shared", 5)
+    lab.ask("mia", "CREATE VIEW shared.pay AS SELECT amount FROM hr.pay")
+    lab.create("readers", "shared")
+    assert lab.refused("ann", "TABLE shared.pay").sqlstate == "42501"
+    assert len(lab.ask("mia", "TABLE shared.pay")) == 2
+
+
+def test_what_explain_makes_is_held_as_all_else(lab: Lab) -> None:
+    """No event trigger sees that."""
+    lab.ask("rose", "EXPLAIN ANALYZE CREATE TABLE lab.unseen AS SELECT 1 AS a")
+    trigger = "SELECT 1 FROM pg_trigger WHERE tgrelid = 'lab.unseen'::regclass"
+    wait_until(lambda: lab.admin(trigger) != [])
+    group = lab.name("lab")
+    text = "EXPLAIN ANALYZE SELECT 1 AS a INTO lab.nobodys"
+    with closing(lab.connect("rose")) as rose, rose.transaction():
+        rose.execute(f"SET LOCAL ROLE {group}".encode())
+        rose.execute(text.encode())
+    lab.ask("bob", "CREATE TABLE lab.goes_on (a int)", f"GRANT ALL ON lab.goes_on TO {group}")
+    owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'lab.nobodys'::regclass"
+    wait_until(lambda: lab.admin(owner)[0][0].startswith("myriad_workspace_"))
+
+
+def test_who_writes_where_nothing_asks_for_room_is_ended(lab: Lab) -> None:
+    with closing(lab.connect("rose", autocommit=False)) as rose:
+        rose.execute("EXPLAIN ANALYZE CREATE TABLE lab.held AS SELECT 1 AS a")
+        rose.commit()
+        with suppress(psycopg.OperationalError):
+            wait_until(lambda: not rose.execute("INSERT INTO lab.held VALUES (1)"))
+    trigger = "SELECT 1 FROM pg_trigger WHERE tgrelid = 'lab.held'::regclass"
+    wait_until(lambda: lab.admin(trigger) != [])
+
+
+def test_what_others_did_is_no_reason_to_refuse_anything(lab: Lab) -> None:
+    lab.ask("rose", "CREATE TABLE lab.odd (a int)")
+    lab.admin(f"GRANT SELECT ON lab.odd TO {lab.name('ann')}")
+    lab.ask("bob", "CREATE TABLE lab.usual_work (a int)")
+    lab.admin("DROP TABLE lab.odd")
 
 
 def test_a_person_of_two_workspaces_opens_neither_to_the_other(lab: Lab) -> None:

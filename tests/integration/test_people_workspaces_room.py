@@ -1,9 +1,10 @@
 """A workspace holds what it may, whatever its people do to fill it."""
 
 import base64
+import os
 import random
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -144,6 +145,77 @@ def test_words_count_too(lab: Lab) -> None:
     wait_until(lambda: not lab.makes("rose", "COMMENT ON COLUMN lab.t.c11 IS 'one more'"))
     assert lab.refused("rose", "CREATE VIEW lab.more AS SELECT 1 AS a").sqlstate == FULL
     lab.ask("rose", "DROP TABLE lab.t")
+
+
+def noise(number: int) -> str:
+    """Return text of this size that nothing makes shorter."""
+    return base64.b64encode(random.Random(1).randbytes(number * 3 // 4)).decode()
+
+
+def test_what_is_said_of_other_things_than_tables_is_refused(lab: Lab) -> None:
+    """It would stand in tables that all share, and count for nothing."""
+    lab.ask("rose", "CREATE TABLE lab.t (a int CONSTRAINT c CHECK (a > 0))")
+    lab.ask("rose", "CREATE VIEW lab.v AS SELECT 1 AS a")
+    for what in (
+        "CONSTRAINT c ON lab.t",
+        "TRIGGER myriad_room ON lab.t",
+        "TYPE lab.t",
+        'RULE "_RETURN" ON lab.v',
+    ):
+        error = lab.refused("rose", f"COMMENT ON {what} IS 'words'")
+        assert error.sqlstate == "42501", what
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"CREATE TEMP VIEW v{n} AS SELECT '{noise(3_000_000)}'::text AS a" for n in range(4)],
+        ["CREATE TEMP TABLE t (a int)", f"COMMENT ON TABLE t IS '{noise(12_000_000)}'"],
+        [f"CREATE TEMP TABLE d (a text DEFAULT '{noise(12_000_000)}')"],
+        [
+            f"CREATE TEMP TABLE wide{n} ({', '.join(f'c{m} int' for m in range(1_500))})"
+            for n in range(25)
+        ],
+    ],
+    ids=["view", "comment", "default", "columns"],
+)
+def test_words_of_temporary_things_end_the_session(lab: Lab, texts: list[str]) -> None:
+    with closing(lab.connect("rose")) as rose, suppress(psycopg.OperationalError):
+        run_all(rose, texts)
+        wait_until(lambda: not answers(rose))
+
+
+def answers(connection: psycopg.Connection) -> bool:
+    connection.execute("SELECT 1")
+    return True
+
+
+def test_how_a_table_is_divided_counts(lab: Lab) -> None:
+    text = f"CREATE TABLE lab.p (a text) PARTITION BY RANGE ((a || '{noise(9_000_000)}'))"
+    lab.ask("rose", text)
+    wait_until(lambda: lab.workspace("lab").bytes > MEGABYTES * 1e6)
+    lab.ask("rose", "DROP TABLE lab.p")
+
+
+def test_nobody_writes_what_is_told_of_rows(lab: Lab) -> None:
+    lab.ask("rose", "CREATE TABLE lab.t (a int)")
+    place = "'schemaname', 'lab', 'relname', 't'"
+    for text in (
+        f"pg_restore_relation_stats({place}, 'relpages', 1::int)",
+        f"pg_restore_attribute_stats({place}, 'attname', 'a', 'inherited', false)",
+    ):
+        assert lab.refused("rose", f"SELECT {text}").sqlstate == "42501"
+
+
+def test_what_an_open_transaction_has_made_counts_however_old_it_is(lab: Lab) -> None:
+    with closing(lab.connect("rose", autocommit=False)) as rose:
+        rose.execute("CREATE TABLE lab.t AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+        path = rose.execute("SELECT pg_relation_filepath('lab.t')").fetchall()[0][0]
+        [(folder,)] = lab.admin("SHOW data_directory")
+        lab.admin("CHECKPOINT")  # nothing is written to it later
+        os.utime(Path(folder, path), (0, 0))
+        lab.admin("UPDATE myriad_workspace.room SET bytes = 0")
+        wait_until(lambda: lab.workspace("lab").bytes > 5_000_000)
 
 
 def run_all(connection: psycopg.Connection, texts: list[str]) -> None:

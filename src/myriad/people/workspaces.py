@@ -81,6 +81,7 @@ def open_to(
             rooms.limit(inside, dataset, role, size)
             for group in named:
                 rooms.give(inside, dataset, role, group)
+            rooms.settle(inside)
         values = {"database": place, "dataset": dataset, "role": role, "megabytes": size}
         connection.execute(SQL["enter_workspace"], values)
         for group in named:

@@ -17,6 +17,8 @@ WITH functions AS (
         WHEN p.proname = 'pg_notify' THEN 'database'
         -- write to the log of changes, or files, without a right to any table
         WHEN p.proname IN ('pg_logical_emit_message', 'pg_export_snapshot') THEN 'database'
+        -- write what is told of a table's rows, of any size: it is for pg_upgrade and pg_restore
+        WHEN p.proname ~ '^pg_(restore|clear)_\w+_stats$' THEN 'database'
         -- hold a connection
         WHEN p.proname ~ '^pg_sleep' THEN 'connection'
         -- end the work of others who share a role

@@ -158,12 +158,26 @@ def inherit(server: Server, places: Sequence[str], names: Sequence[str]) -> None
             run_all(connection, [sql.SQL(text) for (text,) in found])
 
 
+def settle(connection: psycopg.Connection) -> None:
+    """Mend what no event trigger has seen, and close views that show what a group may not read."""
+    for found in SQL.query(connection, "unsettled"):
+        try:
+            with connection.transaction():
+                connection.execute(SQL["wait_briefly"])
+                connection.execute(sql.SQL(found["text"]))  # the server quoted the names in it
+        except psycopg.errors.LockNotAvailable:
+            SQL.query(connection, "end_holders", oid=found["oid"])  # they are in the next look
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
+            continue  # dropped meanwhile
+
+
 def keep(connection: psycopg.Connection) -> None:
     """Measure the workspaces of a database, and end what outgrows one; in no transaction.
 
     A workspace that is over its limit and grows: who writes into it is stopped. It may have as much
     in temporary tables: beyond, the sessions end of whoever has most.
     """
+    settle(connection)
     for found in SQL.query(connection, "measure"):
         over = found["bytes"] > found["most"]
         if found["bytes"] != found["before"]:

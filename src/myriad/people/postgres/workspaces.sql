@@ -75,6 +75,13 @@ DECLARE
     made record;
     bad text;
 BEGIN
+    IF tag = 'COMMENT' AND EXISTS (
+        SELECT FROM pg_event_trigger_ddl_commands() WHERE classid <> 'pg_class'::regclass
+    ) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'this cannot have a comment here',
+            HINT = 'Tables, views, indexes, sequences and columns can: what is said of them counts.';
+    END IF;
     FOR made IN
         SELECT DISTINCT c.oid, c.oid::regclass::text AS name, c.relkind AS kind,
                n.nspname AS dataset, r.schema, r.role, r.most, r.bytes
@@ -83,6 +90,14 @@ BEGIN
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         JOIN myriad_workspace.room AS r ON r.schema = n.oid
     LOOP
+        IF EXISTS (
+            SELECT FROM pg_auth_members AS m JOIN pg_class AS c ON c.relowner = m.member
+            WHERE m.roleid = made.role AND c.oid = made.oid
+        ) THEN
+            RAISE insufficient_privilege USING
+                MESSAGE = format('%s cannot belong to a group', made.name),
+                HINT = 'What people make is theirs; GRANT lets a group change it.';
+        END IF;
         IF tag !~ '^(DROP|GRANT|REVOKE|REINDEX)' AND made.bytes + (
             CASE WHEN tag ~ '^CREATE (TABLE AS|INDEX|MATER)|^SELECT'
             THEN pg_total_relation_size(made.oid) ELSE 0 END
@@ -140,10 +155,32 @@ BEGIN
         END IF;
     END LOOP;
     IF tag ~ '^(ALTER|GRANT|CREATE)' THEN
-        PERFORM myriad_workspace.check_all();
+        PERFORM myriad_workspace.check_all(
+            (SELECT oid FROM pg_roles WHERE rolname = session_user)
+        );
     END IF;
 END
 $$;
+
+-- What a view shows, and which of the workspace's groups may not read it. A whole row names none of
+-- its columns: then all that the view reads has to be readable as a whole.
+CREATE OR REPLACE FUNCTION myriad_workspace.too_much(view oid, room_role oid)
+RETURNS TABLE (name text, rolname name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT c.oid::regclass::text, g.rolname
+    FROM pg_rewrite AS w
+    JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+        AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> view
+    JOIN pg_class AS c ON c.oid = d.refobjid
+    JOIN pg_auth_members AS m ON m.roleid = room_role
+    JOIN pg_roles AS g ON g.oid = m.member AND NOT g.rolsuper
+    WHERE w.ev_class = view AND NOT CASE
+        WHEN w.ev_action::text ~ ':varattno 0 ' THEN has_table_privilege(g.oid, c.oid, 'SELECT')
+        WHEN d.refobjsubid > 0
+        THEN has_column_privilege(g.oid, c.oid, d.refobjsubid::smallint, 'SELECT')
+        ELSE has_any_column_privilege(g.oid, c.oid, 'SELECT') END;
+END;
 
 -- A view reads with its owner's rights, so what it is made of can reach nothing of its reader's. It
 -- shows nothing either that the workspace's groups may not read themselves.
@@ -157,19 +194,7 @@ BEGIN
             MESSAGE = format('%s cannot have security_invoker in a workspace', view::regclass),
             HINT = 'It would run with the rights of whoever reads it.';
     END IF;
-    FOR bad IN
-        SELECT c.oid::regclass::text AS name, g.rolname
-        FROM pg_rewrite AS w
-        JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> view
-        JOIN pg_class AS c ON c.oid = d.refobjid
-        JOIN pg_auth_members AS m ON m.roleid = room_role
-        JOIN pg_roles AS g ON g.oid = m.member AND NOT g.rolsuper
-        WHERE w.ev_class = view AND NOT CASE
-            WHEN d.refobjsubid > 0
-            THEN has_column_privilege(g.oid, c.oid, d.refobjsubid::smallint, 'SELECT')
-            ELSE has_any_column_privilege(g.oid, c.oid, 'SELECT') END
-    LOOP
+    FOR bad IN SELECT * FROM myriad_workspace.too_much(view, room_role) LOOP
         RAISE insufficient_privilege USING
             MESSAGE = format('%s reads %s, which group %s may not read', view::regclass, bad.name,
                 quote_ident(bad.rolname)),
@@ -179,7 +204,9 @@ END
 $$;
 
 -- No one but its groups has a right to anything in a workspace, and each table there asks for room.
-CREATE OR REPLACE FUNCTION myriad_workspace.check_all() RETURNS void
+-- Of what somebody has, or gave: what others did is no reason to refuse it to them.
+DROP FUNCTION IF EXISTS myriad_workspace.check_all();
+CREATE OR REPLACE FUNCTION myriad_workspace.check_all(person oid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     bad record;
@@ -193,7 +220,8 @@ BEGIN
             SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)
         ) AS given
         LEFT JOIN pg_roles AS g ON g.oid = given.grantee
-        WHERE given.grantee NOT IN (c.relowner, r.role)
+        WHERE person IN (c.relowner, given.grantor)
+          AND given.grantee NOT IN (c.relowner, r.role)
           AND NOT EXISTS (
               SELECT FROM pg_auth_members WHERE roleid = r.role AND member = given.grantee
           )
@@ -204,20 +232,10 @@ BEGIN
     END LOOP;
     FOR bad IN
         SELECT c.oid::regclass::text AS name
-        FROM myriad_workspace.room AS r
-        JOIN pg_class AS c ON c.relnamespace = r.schema
-        JOIN pg_auth_members AS m ON m.roleid = r.role AND m.member = c.relowner
-    LOOP
-        RAISE insufficient_privilege USING
-            MESSAGE = format('%s cannot belong to a group', bad.name),
-            HINT = 'What people make is theirs; GRANT lets a group change it.';
-    END LOOP;
-    FOR bad IN
-        SELECT c.oid::regclass::text AS name
         FROM pg_trigger AS t
         JOIN pg_class AS c ON c.oid = t.tgrelid
         JOIN myriad_workspace.room AS r ON r.schema = c.relnamespace
-        WHERE t.tgname = 'myriad_room' AND t.tgenabled <> 'O'
+        WHERE t.tgname = 'myriad_room' AND t.tgenabled <> 'O' AND c.relowner = person
     LOOP
         RAISE insufficient_privilege USING
             MESSAGE = format('trigger myriad_room of %s cannot be switched off', bad.name),
@@ -230,7 +248,7 @@ BEGIN
         JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
         JOIN pg_class AS p ON p.oid = i.inhparent
         JOIN myriad_workspace.room AS r ON r.schema = c.relnamespace
-        WHERE p.relnamespace <> c.relnamespace
+        WHERE p.relnamespace <> c.relnamespace AND person IN (c.relowner, p.relowner)
     LOOP
         RAISE insufficient_privilege USING
             MESSAGE = format('%s cannot be part of a table in another place', bad.name),
@@ -269,7 +287,8 @@ END
 $$;
 
 REVOKE EXECUTE ON FUNCTION myriad_workspace.begins(), myriad_workspace.ended(),
-    myriad_workspace.check_all(), myriad_workspace.check_view(oid, oid),
+    myriad_workspace.check_all(oid), myriad_workspace.check_view(oid, oid),
+    myriad_workspace.too_much(oid, oid),
     myriad_workspace.full(text, bigint, bigint),
     myriad_workspace.room() FROM PUBLIC;
 
@@ -336,7 +355,8 @@ files AS MATERIALIZED (
 ),
 rooms AS (SELECT r.* FROM myriad_workspace.room AS r JOIN pg_namespace AS n ON n.oid = r.schema),
 own AS MATERIALIZED (
-    SELECT c.oid, c.relfilenode AS node, c.relnamespace AS schema, c.reltoastrelid AS toast
+    SELECT c.oid, c.relfilenode AS node, c.relnamespace AS schema, c.reltoastrelid AS toast,
+           c.relnatts AS columns
     FROM pg_class AS c JOIN rooms ON rooms.schema = c.relnamespace
 ),
 toasts AS MATERIALIZED (
@@ -352,18 +372,35 @@ things AS MATERIALIZED (
     JOIN pg_index AS i ON i.indrelid = toasts.oid
     JOIN pg_class AS c ON c.oid = i.indexrelid
 ),
--- definitions and comments stand in tables that all share
-words AS (
-    SELECT own.schema, sum(size) AS bytes
-    FROM own CROSS JOIN LATERAL (
-        SELECT pg_column_size(ev_action) AS size FROM pg_rewrite WHERE ev_class = own.oid
-        UNION ALL SELECT pg_column_size(adbin) FROM pg_attrdef WHERE adrelid = own.oid
-        UNION ALL SELECT pg_column_size(conbin) FROM pg_constraint WHERE conrelid = own.oid
+-- definitions, comments and statistics stand in tables that all share, as do columns: some 250 bytes
+words AS MATERIALIZED (
+    SELECT said.schema, said.owner, sum(said.bytes + coalesce(w.bytes, 0)) AS bytes
+    FROM (
+        SELECT oid, schema, NULL::oid AS owner, columns * 250 AS bytes FROM own
         UNION ALL
-        SELECT pg_column_size(description) FROM pg_description
-        WHERE objoid = own.oid AND classoid = 'pg_class'::regclass
+        -- an empty file, too, is one
+        SELECT c.oid, NULL, c.relowner, c.relnatts * 250 + 2000
+        FROM pg_class AS c JOIN pg_roles AS o ON o.oid = c.relowner AND NOT o.rolsuper
+        WHERE c.relpersistence = 't'
+    ) AS said
+    CROSS JOIN LATERAL (
+        SELECT sum(size) AS bytes FROM (
+            SELECT pg_column_size(ev_action) AS size FROM pg_rewrite WHERE ev_class = said.oid
+            UNION ALL SELECT pg_column_size(adbin) FROM pg_attrdef WHERE adrelid = said.oid
+            UNION ALL SELECT pg_column_size(conbin) FROM pg_constraint WHERE conrelid = said.oid
+            UNION ALL
+            SELECT pg_column_size(partexprs) FROM pg_partitioned_table WHERE partrelid = said.oid
+            UNION ALL
+            SELECT coalesce(pg_column_size(stavalues1), 0) + coalesce(pg_column_size(stavalues2), 0)
+                + coalesce(pg_column_size(stavalues3), 0) + coalesce(pg_column_size(stavalues4), 0)
+                + coalesce(pg_column_size(stavalues5), 0)
+            FROM pg_statistic WHERE starelid = said.oid
+            UNION ALL
+            SELECT pg_column_size(description) FROM pg_description
+            WHERE objoid = said.oid AND classoid = 'pg_class'::regclass
+        ) AS each
     ) AS w
-    GROUP BY 1
+    GROUP BY 1, 2
 ),
 known AS (
     SELECT relfilenode AS node FROM pg_class WHERE relfilenode <> 0
@@ -371,14 +408,14 @@ known AS (
     SELECT pg_relation_filenode(oid) FROM pg_class
     WHERE relfilenode = 0 AND relkind IN ('r', 'i', 't')
 ),
--- what no committed table has: of transactions that are open; older ones were left by a crash
+-- what no committed table has: of transactions that are open, or left by a crash
 fresh AS MATERIALIZED (
     SELECT * FROM files
-    WHERE changed > clock_timestamp() - interval '1 minute'
-      AND NOT EXISTS (SELECT FROM known WHERE known.node = files.node)
+    WHERE NOT EXISTS (SELECT FROM known WHERE known.node = files.node)
 ),
 locks AS MATERIALIZED (
-    SELECT l.pid, l.relation, l.mode, a.usesysid AS person, o.rolsuper AS ours
+    SELECT l.pid, l.relation, l.mode, a.usesysid AS person, o.rolsuper AS ours,
+           date_trunc('second', a.xact_start) AS since
     FROM pg_locks AS l
     JOIN pg_stat_activity AS a ON a.pid = l.pid AND a.backend_type = 'client backend'
     JOIN pg_roles AS o ON o.oid = a.usesysid
@@ -390,14 +427,18 @@ made AS MATERIALIZED (
     SELECT DISTINCT fresh.node, fresh.temporary, fresh.bytes, l.pid, l.person, l.ours
     FROM fresh JOIN locks AS l ON l.relation = fresh.node
 ),
--- one that was emptied is in any: it may be of everybody who has emptied one
+-- one that was emptied is in any that changed since: it may be of everybody who has emptied one
 emptied AS (
-    SELECT DISTINCT things.schema, (
+    SELECT schema, (
         SELECT coalesce(sum(bytes), 0) FROM fresh
-        WHERE NOT temporary AND node NOT IN (SELECT node FROM made)
+        WHERE NOT temporary AND node NOT IN (SELECT node FROM made) AND changed >= since
     ) AS bytes
-    FROM locks AS l JOIN things ON things.oid = l.relation
-    WHERE l.mode = 'AccessExclusiveLock' AND NOT l.ours
+    FROM (
+        SELECT things.schema, min(l.since) AS since
+        FROM locks AS l JOIN things ON things.oid = l.relation
+        WHERE l.mode = 'AccessExclusiveLock' AND NOT l.ours
+        GROUP BY 1
+    ) AS e
 ),
 -- of whom, and in which file, whatever they make at this moment or have made for a session
 theirs AS MATERIALIZED (
@@ -408,6 +449,8 @@ theirs AS MATERIALIZED (
     JOIN files ON files.temporary AND files.node = c.relfilenode
     JOIN pg_roles AS o ON o.oid = c.relowner AND NOT o.rolsuper
     WHERE c.relpersistence = 't'
+    UNION ALL
+    SELECT owner, 0, true, bytes, NULL FROM words WHERE owner IS NOT NULL
 ),
 -- nobody can tell for which workspace: for that of theirs with most room
 held AS MATERIALIZED (
@@ -445,6 +488,45 @@ UPDATE myriad_workspace.room SET bytes = %(bytes)s WHERE schema = %(schema)s;
 
 -- name: forget_dropped
 DELETE FROM myriad_workspace.room WHERE schema NOT IN (SELECT oid FROM pg_namespace);
+
+-- name: unsettled
+-- What came to be where no event trigger saw it (EXPLAIN ANALYZE CREATE TABLE AS), or shows now what
+-- one of the groups may not read any more: what mends it.
+SELECT oid, format('CREATE TRIGGER myriad_room BEFORE INSERT OR UPDATE ON %%s FOR EACH STATEMENT'
+    ' EXECUTE FUNCTION myriad_workspace.room()', oid::regclass) AS text
+FROM (
+    SELECT c.oid FROM myriad_workspace.room AS r JOIN pg_class AS c ON c.relnamespace = r.schema
+    WHERE c.relkind IN ('r', 'p') AND NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'myriad_room'
+    )
+) AS unseen
+UNION ALL
+SELECT c.oid, format('ALTER TABLE %%s OWNER TO %%s', c.oid::regclass, r.role::regrole)
+FROM myriad_workspace.room AS r
+JOIN pg_class AS c ON c.relnamespace = r.schema AND c.relkind IN ('r', 'p', 'm')
+JOIN pg_auth_members AS m ON m.roleid = r.role AND m.member = c.relowner
+UNION ALL
+SELECT DISTINCT c.oid, format('REVOKE ALL ON %%s FROM %%s CASCADE', c.oid::regclass,
+    CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END)
+FROM myriad_workspace.room AS r
+JOIN pg_class AS c ON c.relnamespace = r.schema AND c.relkind = 'v'
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)
+) AS given
+WHERE given.grantee <> c.relowner
+  AND EXISTS (SELECT FROM myriad_workspace.too_much(c.oid, r.role));
+
+-- name: wait_briefly
+SET LOCAL lock_timeout = '300ms';
+
+-- name: end_holders
+-- Whoever writes where nothing asks for room.
+SELECT pg_terminate_backend(l.pid)
+FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+JOIN pg_roles AS o ON o.oid = a.usesysid AND NOT o.rolsuper
+WHERE l.relation = %(oid)s AND l.granted AND l.mode !~ '^(Access|Row)Share'
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- name: end_writers
 -- VACUUM FULL makes room, though it first takes some.
