@@ -159,7 +159,8 @@ def test_two_that_come_first_at_once_both_find_the_tables(server: Server) -> Non
         connection.execute("DROP SCHEMA myriad CASCADE")
         connection.execute("DROP VIEW audit")
         connection.execute(
-            "DROP TABLE grants, table_grant, grp, person, limits, audit_0, audit_1, request"
+            "DROP TABLE grants, table_grant, workspace_group, workspace, grp, person, limits,"
+            " audit_0, audit_1, request"
         )
     failures: list[Exception] = []
 
