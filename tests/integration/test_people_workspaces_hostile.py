@@ -220,6 +220,20 @@ def test_what_others_did_is_no_reason_to_refuse_anything(lab: Lab) -> None:
     lab.admin("DROP TABLE lab.odd")
 
 
+def test_what_somebody_left_is_held_as_what_is_ones_own(lab: Lab) -> None:
+    """The group's people may change it: in the name of the workspace's role."""
+    lab.ask("rose", "CREATE TABLE lab.left_here (a int)")
+    lab.admin(f"ALTER TABLE lab.left_here OWNER TO {lab.workspace('lab').role}")
+    for text in (
+        f"GRANT SELECT ON lab.left_here TO {lab.name('ann')}",
+        "GRANT SELECT (a) ON lab.left_here TO PUBLIC",
+        "ALTER TABLE lab.left_here DISABLE TRIGGER myriad_room",
+        f"ALTER TABLE lab.left_here OWNER TO {lab.name('lab')}",
+    ):
+        assert lab.refused("rose", text).sqlstate == "42501", text
+    lab.ask("bob", "DROP TABLE lab.left_here")
+
+
 def test_a_person_of_two_workspaces_opens_neither_to_the_other(lab: Lab) -> None:
     lab.create("staff", "den", 5)
     lab.ask("rose", "CREATE TABLE lab.secret AS SELECT 1 AS a")

@@ -204,7 +204,7 @@ END
 $$;
 
 -- No one but its groups has a right to anything in a workspace, and each table there asks for room.
--- Of what somebody has, or gave: what others did is no reason to refuse it to them.
+-- Of what somebody has, gave, or may change for others: what these did alone is no reason to refuse.
 DROP FUNCTION IF EXISTS myriad_workspace.check_all();
 CREATE OR REPLACE FUNCTION myriad_workspace.check_all(person oid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -220,7 +220,7 @@ BEGIN
             SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)
         ) AS given
         LEFT JOIN pg_roles AS g ON g.oid = given.grantee
-        WHERE person IN (c.relowner, given.grantor)
+        WHERE (pg_has_role(person, c.relowner, 'USAGE') OR pg_has_role(person, given.grantor, 'USAGE'))
           AND given.grantee NOT IN (c.relowner, r.role)
           AND NOT EXISTS (
               SELECT FROM pg_auth_members WHERE roleid = r.role AND member = given.grantee
@@ -235,7 +235,8 @@ BEGIN
         FROM pg_trigger AS t
         JOIN pg_class AS c ON c.oid = t.tgrelid
         JOIN myriad_workspace.room AS r ON r.schema = c.relnamespace
-        WHERE t.tgname = 'myriad_room' AND t.tgenabled <> 'O' AND c.relowner = person
+        WHERE t.tgname = 'myriad_room' AND t.tgenabled <> 'O'
+          AND pg_has_role(person, c.relowner, 'USAGE')
     LOOP
         RAISE insufficient_privilege USING
             MESSAGE = format('trigger myriad_room of %s cannot be switched off', bad.name),
@@ -248,7 +249,7 @@ BEGIN
         JOIN pg_class AS c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'p')
         JOIN pg_class AS p ON p.oid = i.inhparent
         JOIN myriad_workspace.room AS r ON r.schema = c.relnamespace
-        WHERE p.relnamespace <> c.relnamespace AND person IN (c.relowner, p.relowner)
+        WHERE p.relnamespace <> c.relnamespace AND pg_has_role(person, c.relowner, 'USAGE')
     LOOP
         RAISE insufficient_privilege USING
             MESSAGE = format('%s cannot be part of a table in another place', bad.name),
