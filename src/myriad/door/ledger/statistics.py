@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import islice
 
 from myriad.door.control.control import SQL, Control
-from myriad.door.ledger.buckets import BOUNDS, BUCKETS, MOST_PEOPLE
+from myriad.door.ledger.buckets import BOUNDS, BUCKETS, MOST_PEOPLE, NUMBERS
 from myriad.door.ports import SUCCESS, Ended
 
 WRITE_SECONDS = 10.0
@@ -45,8 +45,10 @@ class Tally:
 
     def settle(self) -> None:
         """Keep numbers in place of names."""
-        numbers = {*self.people, *map(_number, self.seen)}
-        self.people = sorted(numbers)[:MOST_PEOPLE]
+        most = self.people[-1] if len(self.people) == MOST_PEOPLE else NUMBERS
+        smaller = [number for number in map(_number, self.seen) if number < most]
+        if smaller:  # of a crowd that is known, none is
+            self.people = sorted({*self.people, *smaller})[:MOST_PEOPLE]
         self.seen.clear()
 
 

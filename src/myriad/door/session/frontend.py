@@ -171,8 +171,14 @@ class Frontend(asyncio.Protocol):
         except ProtocolViolation as problem:
             self.end(Fault(problem.code, str(problem)))
             return
+        self._flush()
         if position < end or self._counted or not self.reading:
             self._keep(data[position:], goes_on=not left)
+
+    def _flush(self) -> None:
+        """Send what waits for the rest of its unit, which has not come yet."""
+        if self.backend is not None and self.backend.transport.waiting:
+            self.backend.transport.flush()
 
     def _keep(self, data: bytes | bytearray, *, goes_on: bool = False) -> None:
         self._buffer = data
