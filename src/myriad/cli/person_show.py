@@ -8,7 +8,7 @@ import click
 
 from myriad import Myriad
 from myriad.cli.activity import NAME, STATEMENT
-from myriad.cli.columns import plain, print_columns
+from myriad.cli.columns import echo, plain, print_columns
 from myriad.cli.common import Session, common
 from myriad.cli.limits import data_of, show_limits
 from myriad.cli.rosters import login_of
@@ -84,7 +84,7 @@ def _facts(found: Detail, *, cassandra: bool) -> list[tuple[str, str]]:
 def _show_grants(grants: Sequence[Grant], tables: Tables) -> None:
     if not grants:
         return
-    click.echo()
+    echo("")
     rows = [
         (each.database, each.name, each.right(), each.group, _shown(_seen(each, tables)))
         for each in grants
@@ -98,7 +98,7 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _show_limits(session: Session, found: Detail) -> None:
-    click.echo()
+    echo("")
     show_limits(session, {found.person.name: found.limits})
 
 
@@ -106,7 +106,7 @@ def _show_sessions(session: Session, found: Detail) -> None:
     if found.sessions is None:
         session.say("The door is not up: nobody is connected through it.")
     elif found.sessions:
-        click.echo()
+        echo("")
         rows = [
             (
                 plain(each.database, NAME),
