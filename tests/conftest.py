@@ -4,6 +4,7 @@ How to mark what is too costly for every day, and what shares a worker: `selecti
 """
 
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Generator, Iterator
@@ -48,6 +49,12 @@ def plain_environment(pytestconfig: pytest.Config) -> Iterator[None]:
         if processes:
             patch.setenv("MYRIAD_DOOR_PROCESSES", processes)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heard_interrupts() -> None:
+    """Ctrl-C is heard, also where a shell began the tests in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

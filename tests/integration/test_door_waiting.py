@@ -270,7 +270,7 @@ def sends_more_than_may_wait(place: Place, other: Wire, session: Wire) -> None:
     session.send(b"Q" + (60 << 20).to_bytes(4, "big"))
 
     def is_left_unread() -> bool:
-        session.send(bytes(32 << 10))
+        session.send(bytes(128 << 10))
         goes_on(other)  # the door has had its turn
         return int(far_end(session)[4].split(":")[1], 16) > 0
 
