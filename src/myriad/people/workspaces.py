@@ -45,13 +45,13 @@ def _all(connection: psycopg.Connection) -> dict[tuple[str, str], Workspace]:
 
 
 def listed(register: Register) -> list[Workspace]:
-    """Return every workspace by database and dataset, with what it holds."""
+    """Return every workspace by database and dataset, with what it holds: 0 where it is gone."""
     with register.read() as connection:
         known = list(_all(connection).values())
     held: dict[tuple[str, str], int] = {}
     for database in {each.database for each in known}:
-        with register.server.connect(database) as there:
-            held |= {(database, room.dataset): room.bytes for room in rooms.rooms(there)}
+        inside = rooms.rooms(register.server, database)
+        held |= {(database, room.dataset): room.bytes for room in inside}
     return [replace(each, bytes=held.get((each.database, each.dataset), 0)) for each in known]
 
 
@@ -72,10 +72,13 @@ def open_to(
         tables.require(connection, "group", named)
         rights.check_database(connection, place)
         there = _all(connection).get((place, dataset))
-        if there is None:
-            _refuse_taken(register, connection, place, dataset)
-        size = megabytes or (there.megabytes if there else MEGABYTES)
         with register.server.connect(place) as inside:
+            if there and rooms.role_name(inside, dataset) != there.role:
+                _forget(connection, there)  # somebody dropped it, or its database
+                there = None
+            if there is None:
+                _refuse_taken(register, connection, place, dataset)
+            size = megabytes or (there.megabytes if there else MEGABYTES)
             rooms.install(inside)
             role = there.role if there else rooms.make(inside, dataset, size)
             rooms.limit(inside, dataset, role, size)
@@ -139,7 +142,9 @@ def _close(
     values = {"database": there.database, "dataset": there.dataset, "grp": group}
     connection.execute(SQL["close_workspace"], values)
     last = group not in tables.in_workspaces(connection, there.database)
-    with register.server.connect(there.database) as inside:
+    with rooms.entered(register.server, there.database) as inside:
+        if inside is None:
+            return
         rooms.take(inside, there.dataset, there.role, group, last=last)
     granted = {(name, at) for name, at, *_ in connection.execute(SQL["held"])}
     if last and (group, there.database) not in granted:
@@ -159,9 +164,17 @@ def drop(register: Register, dataset: str, database: str | None) -> None:
             )
         for group in there.groups:
             _close(register, connection, there, group)
-        with register.server.connect(place) as inside:
-            rooms.drop(inside, dataset, there.role)
-        connection.execute(SQL["drop_workspace"], {"database": place, "dataset": dataset})
+        with rooms.entered(register.server, place) as inside:
+            if inside is not None:
+                rooms.drop(inside, dataset, there.role)
+        _forget(connection, there)
+
+
+def _forget(connection: psycopg.Connection, there: Workspace) -> None:
+    """Forget a workspace that is gone."""
+    rooms.drop_role(connection, there.role)
+    values = {"database": there.database, "dataset": there.dataset}
+    connection.execute(SQL["drop_workspace"], values)
 
 
 def inherit(register: Register, connection: psycopg.Connection, names: Iterable[str]) -> None:

@@ -16,7 +16,10 @@ log = logging.getLogger("myriad.engines")
 PAUSE = 1.0
 SHARE = 5  # a measure takes at most this part of the time
 GIVES_UP_AFTER = "20s"  # a measure waits for nobody; this is for a machine that hardly works
-_PLACES = "SELECT DISTINCT database FROM public.workspace"
+# Those that were dropped meanwhile are nobody's concern.
+_PLACES = """
+    SELECT DISTINCT database FROM public.workspace JOIN pg_database ON datname = database
+    WHERE datallowconn AND datconnlimit <> -2"""
 
 
 class Workspaces(threading.Thread):
@@ -34,22 +37,31 @@ class Workspaces(threading.Thread):
         while not self._stopping.wait(pause):
             began = time.monotonic()
             try:
-                self._look()
-                self._problem = ""
+                self._say("; ".join(self._look()))
             except (MyriadError, OSError, psycopg.Error) as error:
                 self._say(str(error))
                 self._close()
             pause = max(PAUSE, SHARE * (time.monotonic() - began))
         self._close()
 
-    def _look(self) -> None:
-        """Measure where there are workspaces; nothing is loaded, nor asked twice, where not."""
+    def _look(self) -> list[str]:
+        """Measure where there are workspaces; nothing is loaded, nor asked twice, where not.
+
+        Returns what went wrong: a database that fails keeps no other from being measured.
+        """
         control = self._enter(CONTROL_DATABASE)
         places = {name for (name,) in control.execute(_PLACES).fetchall()}
         for database in self._open.keys() - places - {CONTROL_DATABASE}:
             self._open.pop(database).close()
+        problems = []
         for database in sorted(places):
-            self._keep(database)
+            try:
+                self._keep(database)
+            except (MyriadError, OSError, psycopg.Error) as error:
+                problems.append(f"in database {database!r}: {error}")
+                if database in self._open:
+                    self._open.pop(database).close()
+        return problems
 
     def _keep(self, database: str) -> None:
         from myriad.people.postgres import workspaces  # noqa: PLC0415 - where nobody has one
@@ -73,6 +85,6 @@ class Workspaces(threading.Thread):
             self._open.popitem()[1].close()
 
     def _say(self, problem: str) -> None:
-        if problem != self._problem and not self._stopping.is_set():
+        if problem not in ("", self._problem) and not self._stopping.is_set():
             log.warning("workspaces are not measured: %s", problem)
         self._problem = problem

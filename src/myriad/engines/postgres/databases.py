@@ -120,6 +120,15 @@ def exists(connection: psycopg.Connection, database: str) -> bool:
     return found.fetchone() is not None
 
 
+def is_open(connection: psycopg.Connection, database: str) -> bool:
+    """Say whether there is such a database, and it lets anybody in: not while it is dropped."""
+    found = connection.execute(
+        "SELECT 1 FROM pg_database WHERE datname = %s AND datallowconn AND datconnlimit <> -2",
+        [database],
+    )
+    return found.fetchone() is not None
+
+
 @dataclass(frozen=True)
 class Owner:
     """Whose a database is; `ours`: of the role that Myriad connects as."""

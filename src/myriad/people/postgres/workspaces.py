@@ -3,7 +3,8 @@
 What holds there is held by the server: `workspaces.sql`, and decisions/0021-workspaces.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -29,6 +30,28 @@ class Room:
     most: int
 
 
+@contextmanager
+def entered(server: Server, database: str) -> Iterator[psycopg.Connection | None]:
+    """Change the workspaces of a database, in a transaction; None if there can be none.
+
+    It may have been dropped since it had some, and be somebody's by now, who makes there whatever
+    would run with our rights. Raises psycopg.Error.
+    """
+    with closing(server.connect(autocommit=True)) as control:
+        there = databases.is_open(control, database) and _is_ours(control, database)
+    if not there:
+        yield None
+        return
+    with server.connect(database) as connection:
+        # while we are in it, it keeps its name
+        yield connection if _is_ours(connection, database) else None
+
+
+def _is_ours(connection: psycopg.Connection, database: str) -> bool:
+    owner = databases.owner(connection, database)
+    return owner is not None and (owner.ours or owner.superuser)
+
+
 def install(connection: psycopg.Connection) -> None:
     """Let the server hold what holds in workspaces; raises PeopleError where Myriad may not."""
     if not is_superuser(connection):
@@ -37,8 +60,7 @@ def install(connection: psycopg.Connection) -> None:
             hint="Only a superuser can hold people to what is safe for others. Give the group a"
             " database, or use a server of Myriad's own.",
         )
-    owner = databases.owner(connection, connection.info.dbname)
-    if owner is None or not (owner.ours or owner.superuser):
+    if not _is_ours(connection, connection.info.dbname):
         raise PeopleError(
             f"database {connection.info.dbname!r} is not Myriad's",
             hint="Its owner makes there whatever they want.",
@@ -112,8 +134,8 @@ def take(
     connection: psycopg.Connection, dataset: str, role: str, group: str, *, last: bool
 ) -> None:
     """Take that from a group; `last`: it has no other workspace in this database."""
-    if not _is_there(connection, role):
-        return  # whoever dropped it was killed before that was written down
+    if role_name(connection, dataset) != role:
+        return  # it was dropped, and is another one now if there is one
     names = {
         "s": sql.Identifier(dataset),
         "g": sql.Identifier(group),
@@ -132,26 +154,32 @@ def take(
 
 
 def drop(connection: psycopg.Connection, dataset: str, role: str) -> None:
-    """Drop the workspace with all that it holds."""
-    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(dataset)))
-    connection.execute(SQL["forget_dropped"])
+    """Drop the workspace with all that it holds; its role is left, for `drop_role`."""
+    if role_name(connection, dataset) == role:  # else it was dropped, and that is another one
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(dataset)))
+        connection.execute(SQL["forget_dropped"])
     if _is_there(connection, role):
-        name = sql.Identifier(role)
-        connection.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(name, name))
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
 
 
-def rooms(connection: psycopg.Connection) -> list[Room]:
+def drop_role(connection: psycopg.Connection, role: str) -> None:
+    """Drop the role behind a workspace that is gone, in whatever database."""
+    connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def rooms(server: Server, database: str) -> list[Room]:
     """Return what the workspaces of a database hold."""
-    if connection.execute(SQL["installed"]).fetchone() != (True,):
-        return []
-    return [Room(*row) for row in connection.execute(SQL["rooms"])]
+    with entered(server, database) as connection:
+        if connection is None or connection.execute(SQL["installed"]).fetchone() != (True,):
+            return []
+        return [Room(*row) for row in connection.execute(SQL["rooms"])]
 
 
 def inherit(server: Server, places: Sequence[str], names: Sequence[str]) -> None:
     """Let workspaces in those databases own what these people own there."""
     for database in places:
-        with server.connect(database) as connection:
-            if connection.execute(SQL["installed"]).fetchone() != (True,):
+        with entered(server, database) as connection:
+            if connection is None or connection.execute(SQL["installed"]).fetchone() != (True,):
                 continue
             found = connection.execute(SQL["theirs"], {"names": list(names)}).fetchall()
             # The server quoted the names in it.
