@@ -117,6 +117,7 @@ def tables(planted: Trap) -> None:
         for step in CONTROL.steps:
             connection.execute(step.text.encode())
         connection.execute(WORKSPACES["make_room"])
+        connection.execute(WORKSPACES["guard"])
 
 
 def _user(server: Server) -> str:

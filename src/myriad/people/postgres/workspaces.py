@@ -65,8 +65,8 @@ def install(connection: psycopg.Connection) -> None:
             f"database {connection.info.dbname!r} is not Myriad's",
             hint="Its owner makes there whatever they want.",
         )
-    connection.execute(SQL["make_room"])
-    connection.execute(SQL["guard"])
+    for part in ("make_room", "guard", "watch"):
+        connection.execute(SQL[part])
 
 
 def role_name(connection: psycopg.Connection, dataset: str) -> str:

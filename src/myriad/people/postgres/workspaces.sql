@@ -293,6 +293,7 @@ REVOKE EXECUTE ON FUNCTION myriad_workspace.begins(), myriad_workspace.ended(),
     myriad_workspace.full(text, bigint, bigint),
     myriad_workspace.room() FROM PUBLIC;
 
+-- name: watch
 DROP EVENT TRIGGER IF EXISTS myriad_workspace_begins;
 DROP EVENT TRIGGER IF EXISTS myriad_workspace_ended;
 CREATE EVENT TRIGGER myriad_workspace_begins ON ddl_command_start
