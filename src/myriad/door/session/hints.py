@@ -5,7 +5,7 @@ from myriad.pgwire.wire import message as encoded
 
 _RIGHT = (
     "Your groups have no such right there. Whoever runs this server gives it: `myriad grant GROUP"
-    " DATASET`, with --write to change rows."
+    " DATASET`, with --write to change rows, or --create for tables of your own."
 )
 _COLUMNS = (
     "Your groups have no such right there. If they may read some of its columns only, name these"
