@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import bcrypt
 import duckdb
 
 import myriad
@@ -134,20 +133,21 @@ class Bench:
             sys.exit(f"{case.name}, {name}: {found} rows instead of {case.rows}")
 
     def reads(self, case: Case, connections: int, seconds: float) -> cassandra_reads.Reads:
-        """Read what was loaded last, by key, as a person with a generated password."""
-        user, password = f"reader_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
-        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
-        with self._cluster.session() as session:
-            session.query(f"CREATE ROLE {user} WITH HASHED PASSWORD = '{hashed}' AND LOGIN = true")
-            try:
-                session.query(f"GRANT SELECT ON KEYSPACE {KEYSPACE} TO {user}")
+        """Publish it once more, and read it by key, as a person who may."""
+        self.prepare(MYRIAD, case)
+        self._publish(case)
+        people = self._installation.people
+        [(user, password)] = people.add_people([f"reader_{secrets.token_hex(4)}"], [KEYSPACE])
+        try:
+            people.grant(KEYSPACE, KEYSPACE)
+            endpoint = replace(self._cluster.endpoint, user=user, password=password)
+            with self._cluster.session() as session:
                 text = f"SELECT * FROM {KEYSPACE}.{TABLE} WHERE device = ?"
                 statement = session.connection().prepare(text)
-                endpoint = replace(self._cluster.endpoint, user=user, password=password)
-                keys = case.rows // 20
-                return cassandra_reads.measure(endpoint, statement, keys, connections, seconds)
-            finally:
-                session.query(f"DROP ROLE {user}")
+            keys = case.rows // 20
+            return cassandra_reads.measure(endpoint, statement, keys, connections, seconds)
+        finally:
+            people.remove([user])
 
 
 @contextmanager

@@ -113,7 +113,7 @@ async def _read(
 
     async def reader() -> None:
         while (began := time.perf_counter()) < until:
-            key = struct.pack("!i", random.randrange(keys))
+            key = struct.pack("!q", random.randrange(keys))
             body = messages.execute(statement, [key], Consistency.LOCAL_ONE, 100, None)
             client = free.popleft()
             answer = await client.ask(frames.EXECUTE, body)
