@@ -47,7 +47,7 @@ class Outgoing:
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes the server has not taken."""
-        return int(self._transport.get_write_buffer_size()) + sum(map(len, self.waiting))
+        return int(self._transport.get_write_buffer_size()) + self._size
 
     def close(self) -> None:
         """End the connection when all is sent."""
@@ -57,6 +57,7 @@ class Outgoing:
     def abort(self) -> None:
         """End it now."""
         self.waiting.clear()
+        self._size = 0
         self._transport.abort()
 
     def is_closing(self) -> bool:
