@@ -13,6 +13,7 @@ from myriad import Myriad
 from myriad.connect import Target
 from myriad.engines.postgres.databases import create_database
 from tests.door_clients import connect
+from tests.door_script import hold_log
 from tests.harness import as_admin
 
 PATH = "SELECT current_setting('search_path')"
@@ -91,7 +92,7 @@ def one(session: psycopg.Connection, query: str, values: Sequence[object] = ()) 
 
 @contextmanager
 def made_datasets(installation: Myriad) -> Iterator[Datasets]:
-    """Make it all, and take it away again."""
+    """Make it all, and take it away again; the door's log must have nothing against it."""
     tag = uuid.uuid4().hex[:8]
     database, group = f"sets_{tag}", f"group_{tag}"
     create_database(installation.server(), database)
@@ -107,3 +108,4 @@ def made_datasets(installation: Myriad) -> Iterator[Datasets]:
         people.remove_group(group)
         with closing(as_admin(installation.server(), autocommit=True)) as admin:
             admin.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+    hold_log(installation)

@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 import myriad
 from myriad import Myriad
 from myriad.home.home import Home
-from tests.door_script import SYNC, bind, describe, execute, hold_log, parse
+from tests.door_script import SYNC, bind, describe, execute, parse
 from tests.door_script import Place as Wires
 from tests.elsewhere import elsewhere
 from tests.granted import PATH, Datasets, listed, made_datasets, one
@@ -24,7 +24,6 @@ PLACE = "SELECT place FROM {}"
 def made(installation: Myriad) -> Iterator[Datasets]:
     with made_datasets(installation) as made:
         yield made
-    hold_log(installation)
 
 
 @pytest.fixture

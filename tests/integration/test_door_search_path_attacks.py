@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from myriad import Myriad
-from tests.door_script import hold_log
 from tests.granted import PATH, Datasets, listed, made_datasets, one
 from tests.harness import wait_until
 
@@ -20,7 +19,6 @@ CALL = "SELECT lower('Plain'::varchar)"
 def made(installation: Myriad) -> Iterator[Datasets]:
     with made_datasets(installation) as made:
         yield made
-    hold_log(installation)
 
 
 @pytest.fixture
