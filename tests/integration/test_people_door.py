@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -224,6 +225,20 @@ def test_a_removal_that_fails_lets_nobody_in_who_was_disabled(
     ):
         people.remove([rose])
     assert [each.disabled for each in people.list_people() if each.name == rose] == [True]
+
+
+def test_a_busy_door_that_answers_late_is_heard(
+    server: Server, people: People, rose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "SESSIONS_END_WITHIN", 0.1)
+    late = time.monotonic() + 0.4
+
+    def answer(*_: object) -> dict[str, int]:
+        wait_until(lambda: time.monotonic() > late)
+        return {"ended": 1}
+
+    with answering(server, answer), pytest.raises(PeopleError, match="did not end within"):
+        people.disable([rose])
 
 
 def test_who_is_disabled_stays_so_where_a_session_does_not_end(
