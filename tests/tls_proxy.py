@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import ipaddress
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,24 +58,51 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.close()
 
 
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL's protocol
+
+
+async def _asked(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext
+) -> None:
+    """Encrypt a connection whose client asks for that, as PostgreSQL's do; end any other one."""
+    if await reader.readexactly(len(SSL_REQUEST)) != SSL_REQUEST:
+        raise ConnectionResetError
+    writer.write(b"S")
+    await writer.start_tls(context)
+
+
 @contextmanager
 def proxy(
-    files: tuple[Path, Path], listens: tuple[str, int], forwards: tuple[str, int]
-) -> Iterator[None]:
-    """Take TLS connections at one place and pass them on to another, until the end."""
+    files: tuple[Path, Path],
+    listens: tuple[str, int],
+    forwards: tuple[str, int],
+    *,
+    when_asked: bool = False,
+) -> Iterator[tuple[str, int]]:
+    """Take TLS connections at one place and pass them on to another, until the end.
+
+    `when_asked`: clients ask first, as PostgreSQL's do. Gives where it listens.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*files)
     loop = asyncio.new_event_loop()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection(*forwards)
+        try:
+            if when_asked:
+                await _asked(reader, writer, context)
+            to_reader, to_writer = await asyncio.open_connection(*forwards)
+        except (OSError, EOFError):
+            writer.close()
+            return
         await asyncio.gather(_copy(reader, to_writer), _copy(to_reader, writer))
 
-    server = loop.run_until_complete(asyncio.start_server(serve, *listens, ssl=context))
+    at_once = None if when_asked else context
+    server = loop.run_until_complete(asyncio.start_server(serve, *listens, ssl=at_once))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield
+        yield server.sockets[0].getsockname()
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)

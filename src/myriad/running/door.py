@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from myriad.door.server.address import SYSTEM
 from myriad.door.siblings import counters
 from myriad.engines.postgres.base import CONTROL_DATABASE, Server
 from myriad.errors import StartFailed
@@ -257,13 +258,18 @@ def _reached(server: Server) -> dict[str, Any]:
             "password": info.password,
             "database": CONTROL_DATABASE,
             "sslmode": used.get("sslmode", "prefer"),
-            "sslrootcert": _from_here(used.get("sslrootcert", "")),
+            "sslrootcert": _roots(used.get("sslrootcert", "")),
         }
 
 
-def _from_here(file: str) -> str:
-    """Return a path that another folder does not change; `system` is libpq's word for another."""
-    return str(Path(file).absolute()) if file and file != "system" else file
+def _roots(named: str) -> str:
+    """Return the file of who vouches for the server, as libpq finds it; empty if there is none."""
+    if named:
+        return named if named == SYSTEM else str(Path(named).absolute())
+    with suppress(RuntimeError):  # nobody knows where our user is at home
+        usual = Path.home() / ".postgresql" / "root.crt"
+        return str(usual) if usual.exists() else ""
+    return ""
 
 
 def server_connections(settings: Settings) -> int:

@@ -114,7 +114,7 @@ class Control:
             password=self._login.password or None,
             database=database,
             timeout=ASK_SECONDS,
-            ssl=False if self._address.is_socket else self._address.sslmode,
+            ssl=self._address.for_asyncpg(),
             server_settings={"application_name": self.name, **settings},
             statement_cache_size=20,
         )

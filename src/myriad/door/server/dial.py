@@ -1,13 +1,13 @@
 """Open connections to the server: log in as a role, or cancel a statement."""
 
 import asyncio
-import ssl
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from myriad.door.server import peers, settings
-from myriad.door.server.address import Address
+from myriad.door.server.address import EITHER, Address
 from myriad.pgwire import scram, wire
 from myriad.pgwire.faults import Fault, Refused
 from myriad.pgwire.kinds import AUTHENTICATION, ERROR, KEY, PARAMETER_STATUS, READY
@@ -68,69 +68,76 @@ class Dial:
 
         Raises NoServer, Refused.
         """
-        login = _Login(self.secrets.get(role))
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                transport = await self._open(login)
-                named = {"user": role, "database": database, "client_encoding": "UTF8"}
-                if guarded:  # whatever the database says: see `verdict`
-                    named["standard_conforming_strings"] = "on"
-                if path is not None:
-                    named["search_path"] = settings.listed(path)
-                if reads:
-                    named[READ_ONLY] = "on"  # which RESET and DISCARD bring back
-                transport.write(wire.startup(named))
-                await login.done
-        except (OSError, TimeoutError) as error:
-            raise NoServer(str(error) or "it does not answer in time") from error
-        return Connected(transport, login.number, login.key, login.parameters)
+        async with _begun(self.secrets.get(role)) as login:
+            await self._open(login)
+            named = {"user": role, "database": database, "client_encoding": "UTF8"}
+            if guarded:  # whatever the database says: see `verdict`
+                named["standard_conforming_strings"] = "on"
+            if path is not None:
+                named["search_path"] = settings.listed(path)
+            if reads:
+                named[READ_ONLY] = "on"  # which RESET and DISCARD bring back
+            login.transport.write(wire.startup(named))
+            await login.done
+        return Connected(login.transport, login.number, login.key, login.parameters)
 
     async def cancel(self, number: int, key: bytes) -> bool:
         """Ask the server to cancel what a connection runs; returns when it has been told.
 
         False: nobody knows whether it was, or will be later.
         """
-        login = _Login(None)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                transport = await self._open(login)
-                transport.write(wire.cancel(number, key))
+            async with _begun(None) as login:
+                await self._open(login)
+                login.transport.write(wire.cancel(number, key))
                 await login.closed
-        except (OSError, TimeoutError):
+        except NoServer:
             return False
         return True
 
-    async def _open(self, login: "_Login") -> Any:  # noqa: ANN401 - uvloop's transports have no types
+    async def _open(self, login: "_Login") -> None:
         loop = asyncio.get_running_loop()
         if self.address.is_socket:
-            transport, _ = await loop.create_unix_connection(lambda: login, self.address.path)
-            return transport
+            await loop.create_unix_connection(lambda: login, self.address.path)
+            return
         plain, _ = await loop.create_connection(lambda: login, self.address.host, self.address.port)
         peers.keep_alive(plain)
-        mode = self.address.sslmode
-        if mode in {"disable", "allow"}:
-            return plain
+        if not self.address.encrypts:
+            return
         login.asked_for_tls = loop.create_future()
         plain.write(wire.ssl_request())
-        if await login.asked_for_tls != SSL_YES:
-            if mode != "prefer":
-                raise NoServer("it does not speak TLS, and sslmode wants it")
-            return plain
-        name = self.address.host
-        return await loop.start_tls(plain, login, self._context(), server_hostname=name)
+        if await login.asked_for_tls == SSL_YES:
+            name, context = self.address.host, self.address.context()
+            login.transport = await loop.start_tls(plain, login, context, server_hostname=name)
+        elif self.address.sslmode != EITHER:
+            raise NoServer("it does not speak TLS, and sslmode wants it")
 
-    def _context(self) -> ssl.SSLContext:
-        """Return how a certificate is checked: as libpq does for each sslmode."""
-        mode = self.address.sslmode
-        context = ssl.create_default_context(cafile=self.address.sslrootcert or None)
-        context.check_hostname = mode == "verify-full"
-        if mode not in {"verify-ca", "verify-full"} and not self.address.sslrootcert:
-            context.verify_mode = ssl.CERT_NONE
-        return context
+
+@asynccontextmanager
+async def _begun(secret: str | scram.Keys | None) -> AsyncIterator["_Login"]:
+    """Give the start of a connection, which ends if it comes to nothing, or takes too long.
+
+    Raises NoServer.
+    """
+    login = _Login(secret)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            yield login
+    except BaseException as error:
+        if login.transport is not None:
+            login.transport.abort()
+        # RuntimeError: uvloop's for writing to a connection that is closed
+        if isinstance(error, (OSError, TimeoutError, RuntimeError)):
+            raise NoServer(str(error) or "it does not answer in time") from error
+        raise
 
 
 class _Login(asyncio.Protocol):
-    """The start of a server connection, up to its first ReadyForQuery."""
+    """The start of a server connection, up to its first ReadyForQuery.
+
+    Attributes:
+        transport: by which the server is spoken to, encrypted if need be; None: it is not there.
+    """
 
     def __init__(self, secret: str | scram.Keys | None) -> None:
         loop = asyncio.get_running_loop()
@@ -141,11 +148,11 @@ class _Login(asyncio.Protocol):
         self.parameters: dict[str, str] = {}
         self._client = scram.Client(secret) if secret is not None else None
         self._data = b""
-        self._transport: Any = None
+        self.transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self._transport = transport
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Take messages of the start."""
@@ -196,7 +203,7 @@ class _Login(asyncio.Protocol):
             return
         else:
             raise scram.Malformed("the server asks for another kind of password than SCRAM-SHA-256")
-        self._transport.write(wire.message(b"p", answer))
+        self.transport.write(wire.message(b"p", answer))
 
     def _fail(self, error: Exception) -> None:
         if not self.done.done():
