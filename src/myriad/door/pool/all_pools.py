@@ -156,13 +156,8 @@ class Pools:
         self.spawn(self._connect(pool))
 
     async def _connect(self, pool: Pool) -> None:
-        reads, path = pool.reads, pool.path
         try:
-            given = await self._dial.connect(
-                pool.database, pool.role, guarded=pool.guarded, reads=reads, path=path
-            )
-            backend = Backend(given, pool.forget, reads=reads, path=path)
-            await self._check(pool, backend)
+            backend = await self._dialled(pool)
         except NoServer as problem:
             pool.not_opened()
             if self.waits_for_server is None:
@@ -173,21 +168,36 @@ class Pools:
             pool.not_opened()
             log.warning("no server connection to %s: %s", pool.database, refused)
             self._tell(pool, refused.fault)
+        except BaseException:
+            pool.not_opened()  # `maintain` lets it grow again
+            raise
         else:
             if self.waits_for_server is not None:
                 log.info("PostgreSQL is reached again")
                 self.waits_for_server = None
             pool.opened(backend)
 
+    async def _dialled(self, pool: Pool) -> Backend:
+        """Open a server connection, to the database that is meant; raises NoServer, Refused."""
+        reads, path = pool.reads, pool.path
+        given = await self._dial.connect(
+            pool.database, pool.role, guarded=pool.guarded, reads=reads, path=path
+        )
+        backend = Backend(given, pool.forget, reads=reads, path=path)
+        try:
+            await self._check(pool, backend)
+        except BaseException:
+            backend.abort()
+            raise
+        return backend
+
     async def _check(self, pool: Pool, backend: Backend) -> None:
         """Raise Refused if the database is another one by now, NoServer if nobody knows."""
         try:
             still = await self._is_still(pool.database, pool.oid)
         except asyncpg.PostgresError as error:
-            backend.abort()
             raise NoServer(str(error)) from error
         if not still:
-            backend.abort()
             raise Refused(replaced(pool.database))
         if backend.closed or backend.transport.is_closing():
             raise NoServer("it ended the connection")
