@@ -1,6 +1,7 @@
 """The start of a client's connection: TLS, startup message, SCRAM, until it is a session."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -31,7 +32,11 @@ MOST_TURNED_AWAY, TURN_AWAY_SECONDS = 32, 5.0
 ALPN = "postgresql"
 _HANDSHAKE = 0x16  # of a TLS record (RFC 8446, section 5.1); no startup packet is that long
 _ACCEPTED, _DENIED = b"S", b"N"
+_FAILED = Fault("XX000", "the door has failed", "See `myriad logs --door`.")
 _TOO_LONG = Fault("53200", "too many long logins at once", "Try again later.")
+
+
+log = logging.getLogger("myriad.door")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +177,10 @@ class Login(asyncio.Protocol):
             self._refuse(self._full or self._logins.hall.late())
         except (OSError, ssl.SSLError):
             self._transport.abort()
-        except RuntimeError:  # uvloop's for writing to a connection that is closed
-            if not self._lost:
-                raise
+        except Exception as error:
+            if not (self._lost and isinstance(error, RuntimeError)):  # uvloop's, of a closed one
+                log.exception("in a login")
+                self._refuse(_FAILED)
         finally:
             self._over()
 

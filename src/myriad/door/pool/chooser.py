@@ -42,9 +42,12 @@ class Chooser:
     async def pool_of(self, entry: Entry, database: str, came: Came) -> Pool:
         """Return where a person's statements run in a database; raises Refused."""
         try:
-            facts = await self._databases.of(database, entry.database)
+            return await self._pool_of(entry, database, came)
         except asyncpg.PostgresError as error:
             raise Refused(Fault(error.sqlstate or "08006", str(error))) from error
+
+    async def _pool_of(self, entry: Entry, database: str, came: Came) -> Pool:
+        facts = await self._databases.of(database, entry.database)
         if facts.oid != entry.database:
             raise Refused(replaced(database))
         shared = facts.shared_by(entry)
