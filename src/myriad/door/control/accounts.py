@@ -235,11 +235,11 @@ class Accounts:
             asked, self._asked = self._asked, []
             try:
                 found = await self._find([(name, database) for name, database, _ in asked])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - who asked hears of it
                 for _, _, answer in asked:
                     if not answer.done():
                         answer.set_exception(error)
-                raise
+                continue  # those who came meanwhile are to be answered, too
             for number, (_, _, answer) in enumerate(asked):
                 if not answer.done():
                     answer.set_result(found.get(number))
