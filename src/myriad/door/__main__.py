@@ -216,12 +216,12 @@ async def _make(told: Configuration, siblings: Siblings) -> tuple[Watch, Logins]
     requests = Requests(door, control)
 
     def catch_up() -> None:
-        door.people_changed()
+        door.rights.have_changed()
         requests.catch_up()
 
     await control.listen(
         {
-            "myriad_people": door.people_changed,
+            "myriad_people": door.rights.have_changed,
             "myriad_door": requests.notified,
             CHANNEL: parts.accounts.have_changed,
         },

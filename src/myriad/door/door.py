@@ -20,7 +20,7 @@ from myriad.door.control.control import Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults, concern
 from myriad.door.control.roles import PoolRoles
-from myriad.door.pool.all_pools import Pools, replaced
+from myriad.door.pool.all_pools import Pools
 from myriad.door.pool.chooser import Chooser
 from myriad.door.pool.internal import InternalClient
 from myriad.door.pool.pool import Pool
@@ -33,6 +33,7 @@ from myriad.door.session.activity import activity
 from myriad.door.session.hang_ups import HangUps
 from myriad.door.session.profiles import Profile, Profiles, objection
 from myriad.door.session.refusals import CANCELLED, end_unit, refuse_waiting
+from myriad.door.session.rights import CHANGED, Rights
 from myriad.door.session.session import Session
 from myriad.door.session.state import SessionState, Whose
 from myriad.pgwire.faults import Fault, Refused
@@ -43,7 +44,6 @@ LONG_SINCE = 2
 END_SECONDS = 10.0  # that sessions may take to end, before whoever wanted that hears of it
 _FULL = Fault("53300", "too many clients are connected already", "Try again later.")
 _DRAINING = Fault("57P01", "terminating connection: the server is stopping", "Connect again.")
-_RIGHTS = Fault("57P01", "terminating connection: your rights have changed", "Connect again.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,7 @@ class Door:
 
     Attributes:
         sessions: by the number that their clients cancel with.
+        rights: gives them those that their people have.
         may_be_idle: for how many seconds, of those sessions that say so themselves.
         accepted: logins that succeeded.
         stopped: statements that were cancelled by a limit or by somebody.
@@ -85,8 +86,7 @@ class Door:
     ) -> None:
         self.spawn, self.dial, self.pools = parts.spawn, parts.dial, parts.pools
         self.accounts, self.databases = parts.accounts, parts.databases
-        self._control, self._roles = parts.control, parts.roles
-        self._defaults, self._chooser = parts.defaults, parts.chooser
+        self._control, self._defaults, self._chooser = parts.control, parts.defaults, parts.chooser
         self.siblings = parts.siblings
         self.ledger, self.troubles, self._crowd = ledger, troubles, crowd
         self.most_clients = most_clients
@@ -98,8 +98,9 @@ class Door:
         self.may_be_idle: dict[SessionState, float] = {}
         self.accepted = self.stopped = 0
         self.draining = False
-        self._stale = False
-        self._looking: asyncio.Task[None] | None = None
+        self.rights = Rights(
+            self.sessions, parts.accounts, parts.databases, parts.roles, parts.chooser, self.spawn
+        )
 
     # Clients come
 
@@ -143,14 +144,14 @@ class Door:
         session = Session(client, self, Whose(account, pool, came), profile)
         self._register(session, LONG_KEY if startup.minor >= LONG_SINCE else SHORT_KEY)
         if self.accounts.is_old(entry):
-            self.people_changed()
+            self.rights.have_changed()
         return session
 
     async def _again(self, entry: Entry, database: str) -> Entry:
         """Return what is known of a person now; raises Refused if they are gone."""
         found = await self.accounts.look_up(entry.name, database)
         if found is None or not entry.stands(found):
-            raise Refused(_RIGHTS if found and found.may_come else SHUT)
+            raise Refused(CHANGED if found and found.may_come else SHUT)
         return found
 
     async def _pool(self, entry: Entry, startup: Startup, came: Came) -> Pool:
@@ -313,59 +314,6 @@ class Door:
 
     # What changes
 
-    def people_changed(self, _payload: str = "") -> None:
-        """Look everybody up again who is logged in; once more if that is under way."""
-        self.databases.have_changed()
-        self._stale = True
-        if self._looking is None or self._looking.done():
-            self._looking = self.spawn(self._look_until_fresh())
-
-    async def _look_until_fresh(self) -> None:
-        while self._stale:
-            self._stale = False
-            await self._look_again()
-
-    async def _look_again(self) -> None:
-        self.accounts.have_changed()
-        self._roles.forget()
-        await self._follow_all(list(self.sessions.values()))
-
-    async def _follow_all(self, sessions: list[Session]) -> None:
-        """Look up whose they are, and give them the rights that they have now."""
-        seen = {(session.account.name, session.pool.database) for session in sessions}
-        entries = await asyncio.gather(*(self.accounts.look_up(*each) for each in seen))
-        found = dict(zip(seen, entries, strict=True))
-        for session in sessions:
-            entry = found.get((session.account.name, session.pool.database))
-            await self._follow(session, entry)
-
-    async def _follow(self, session: Session, entry: Entry | None) -> None:
-        """Give a session the rights that its person has now."""
-        if entry is None or not (entry.may_come and entry.may_connect):
-            session.end(_RIGHTS if entry and entry.may_come else SHUT)
-            return
-        if entry.database != session.pool.oid:
-            session.end(replaced(session.pool.database))
-            return
-        session.account.limit(entry.limits)
-        try:
-            pool = await self._chooser.pool_of(entry, session.pool.database, session.came)
-        except Refused as refused:
-            session.end(refused.fault)
-            return
-        if pool is session.pool:
-            return
-        if session.pin.reason:
-            session.end(_RIGHTS)
-            return
-        session.move(pool)
-
-    async def look_at_databases(self) -> None:
-        """Look again at the databases in use; move sessions where people may not share any more."""
-        used = {session.pool.database for session in self.sessions.values()}
-        if await self.databases.refresh(used):
-            await self._look_again()
-
     async def look_at_defaults(self) -> None:
         """Replace server connections, and what was learnt of them, where new ones would differ."""
         changed = await self._defaults.changed()
@@ -374,7 +322,7 @@ class Door:
             self.profiles.forget(pool)
             pool.recycle()
         if some:  # a search_path that was set is one that the door does not choose
-            await self._follow_all([each for each in self.sessions.values() if each.pool in some])
+            await self.rights.follow(each for each in self.sessions.values() if each.pool in some)
 
     # Its end
 

@@ -79,7 +79,7 @@ def start(watched: Watch) -> None:
 
     async def look_at_expiry() -> None:
         if await watched.expiry.passed():
-            door.people_changed()
+            door.rights.have_changed()
 
     for pause, work in (
         (LOOK_SECONDS, look),
@@ -87,7 +87,7 @@ def start(watched: Watch) -> None:
         (MAINTAIN_SECONDS, maintain),
         (audit.FLUSH_SECONDS, watched.audit.flush),
         (statistics.WRITE_SECONDS, watched.audit.statistics.write),
-        (databases.LOOK_SECONDS, door.look_at_databases),
+        (databases.LOOK_SECONDS, door.rights.look_at_databases),
         (defaults.LOOK_SECONDS, door.look_at_defaults),
         (expiry.LOOK_SECONDS, look_at_expiry),
         (measures.WRITE_SECONDS, write),
