@@ -30,6 +30,9 @@ class Kind(StrEnum):
 
 
 MAX_DIGITS = 38  # of a number that Arrow's decimal128 and DuckDB's DECIMAL carry
+# Before the point, and behind it; PostgreSQL's numeric(p, s) names no more. Beyond MAX_DIGITS,
+# batches carry numbers as text.
+MOST_DIGITS = 1000
 FAST_DIGITS = 18  # DuckDB's DECIMAL up to here is one machine word
 BIG = 2**63  # values of text say nothing of those to come: whole numbers are bigint from the start
 _NAMED = {
@@ -61,7 +64,7 @@ class Type:
 
     Attributes:
         kind: what the values are.
-        precision: for NUMERIC: how many digits the batches carry (at most 38).
+        precision: for NUMERIC: how many digits the batches carry.
         scale: for NUMERIC: how many of them come after the point.
         declared: for NUMERIC: the source declared precision and scale, so the table does too.
         format: how text of it is written: the name of a form (`sources.typing.forms`), empty for
@@ -79,6 +82,11 @@ class Type:
             return f"numeric({self.precision},{self.scale})"
         return str(self.kind)
 
+    @property
+    def long(self) -> bool:
+        """Whether batches carry it as text: plain decimals with exactly `scale` places."""
+        return self.kind is Kind.NUMERIC and self.precision > MAX_DIGITS
+
     @classmethod
     def named(cls, text: str) -> "Type":
         """Return the type that PostgreSQL or a person calls so; raises ValueError for others."""
@@ -87,7 +95,7 @@ class Type:
         digits = re.fullmatch(r"(\d+)(?:,\s*(\d+))?\)", modifier)
         if base in ("numeric", "decimal") and digits:
             precision, scale = int(digits[1]), int(digits[2] or 0)
-            if not (0 < precision <= MAX_DIGITS and scale <= precision):
+            if not (0 < precision <= MOST_DIGITS and scale <= precision):
                 raise ValueError(text)
             return cls(Kind.NUMERIC, precision, scale, declared=True)
         if modifier and base not in ("character varying", "character", "varchar"):
@@ -98,6 +106,19 @@ class Type:
 TEXT = Type(Kind.TEXT)
 
 
+def carried(whole: int, scale: int) -> int:
+    """Return a precision for numbers of so many digits before and behind the point.
+
+    One more digit than seen has room, on either side, where that costs nothing. 0: no type holds
+    them.
+    """
+    if whole + 2 + scale <= FAST_DIGITS:
+        return FAST_DIGITS
+    if whole + scale <= MAX_DIGITS:
+        return MAX_DIGITS
+    return MOST_DIGITS + scale if max(whole, scale) <= MOST_DIGITS else 0
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its name in the table, its name in the source, and why it has its type.
@@ -105,6 +126,7 @@ class Column:
     Attributes:
         default: a literal of SQL that both sides understand, already quoted; None if there is none.
         places: most digits behind the point among its numbers, also where others are no numbers.
+        digits: most before it, likewise.
         order: in which form its values were written, now or before; see `Type.format`.
         forms: in which they may be written, where nothing says which, or no type was asked for.
     """
@@ -116,6 +138,7 @@ class Column:
     not_null: bool = False
     default: str | None = None
     places: int = 0
+    digits: int = 0
     order: str = ""
     forms: tuple[str, ...] = ()
 

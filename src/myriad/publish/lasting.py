@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import replace
 
-from myriad.model import MAX_DIGITS, Column, Kind, Type
+from myriad.model import MAX_DIGITS, MOST_DIGITS, Column, Kind, Type, carried
 from myriad.sources.typing import all_forms
 from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
 from myriad.wording import as_written
@@ -112,5 +112,11 @@ def _carrying(kind: Type, column: Column) -> Type:
     form = suiting(kind, kind.format, column.type.format)
     if kind.kind is not Kind.NUMERIC or kind.declared:
         return replace(kind, format=form)
-    places = 0 if column.type.kind in WHOLE else min(column.places, MAX_DIGITS)
-    return Type(Kind.NUMERIC, MAX_DIGITS, places, format=form)
+    places = 0 if column.type.kind in WHOLE else min(column.places, MOST_DIGITS)
+    return replace(with_places(column, places), format=form)
+
+
+def with_places(column: Column, places: int) -> Type:
+    """Return the numeric type that carries a column's numbers with so many places."""
+    precision = carried(min(column.digits, MOST_DIGITS), places)
+    return Type(Kind.NUMERIC, max(precision, MAX_DIGITS), places)

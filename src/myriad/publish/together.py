@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from myriad.errors import PublishError
-from myriad.model import MAX_DIGITS, TEXT, Column, Kind, Type
+from myriad.model import MAX_DIGITS, MOST_DIGITS, TEXT, Column, Kind, Type
 from myriad.publish.lasting import WHOLE
 from myriad.sources.base import TableSource
 from myriad.sources.typing import amounts
@@ -64,9 +64,8 @@ def _wider_number(one: Type, two: Type) -> Type:
         return max(one, two, key=lambda kind: WHOLE.index(kind.kind))
     scale = max(_places(one)[1], _places(two)[1])
     whole = max(_places(one)[0], _places(two)[0])
-    if whole + scale > MAX_DIGITS:
-        return TEXT  # each file's numbers are exact, but no type carries those of both
-    return Type(Kind.NUMERIC, MAX_DIGITS, scale)
+    fits = whole + scale <= MAX_DIGITS
+    return Type(Kind.NUMERIC, MAX_DIGITS if fits else MOST_DIGITS + scale, scale)
 
 
 def _places(kind: Type) -> tuple[int, int]:

@@ -37,6 +37,8 @@ _ARROW: dict[Kind, pa.DataType] = {
 
 def arrow_type(kind: Type) -> pa.DataType:
     """Return the Arrow type in which batches carry values of `kind`, whatever takes them."""
+    if kind.long:
+        return pa.string()
     if kind.kind is Kind.NUMERIC:
         return pa.decimal128(kind.precision, kind.scale)
     return _ARROW[kind.kind]

@@ -10,7 +10,7 @@ from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.types import COLLECTIONS, SIMPLE, CqlType
 from myriad.errors import SchemaRefused
-from myriad.model import TEXT, Column, Key, Kind, Order, Type
+from myriad.model import MOST_DIGITS, TEXT, Column, Key, Kind, Order, Type
 from myriad.publish import lasting
 from myriad.publish.column_changes import of_columns
 
@@ -270,17 +270,25 @@ def arriving(
         wanted = there.columns.get(name, "")
         if wanted in _READ and _READ[wanted].kind is kind.kind in (Kind.DATE, Kind.BOOLEAN):
             continue  # as its dates and flags are written
-        if _narrower(kind, wanted) or (exactly and wanted in _READ):
+        if exactly and wanted in ("decimal", "varint") and not _narrower(kind, wanted):
+            form = lasting.suiting(Type(Kind.NUMERIC), formats.get(name, ""), kind.format)
+            found[name] = replace(_number(column, wanted), format=form)
+        elif _narrower(kind, wanted) or (exactly and wanted in _READ):
             form = lasting.suiting(_READ[wanted], formats.get(name, ""), kind.format)
             found[name] = replace(_READ[wanted], format=form)
-        elif exactly and wanted == "decimal":
-            scale = kind.scale if kind.kind is Kind.NUMERIC else column.places
-            form = lasting.suiting(Type(Kind.NUMERIC), formats.get(name, ""), kind.format)
-            found[name] = Type(Kind.NUMERIC, 38, max(scale, 1), format=form)
         elif exactly and kind.kind not in _TIMES and wanted in ("timestamp", "text"):
             found[name] = _moment(formats.get(name, "")) if wanted == "timestamp" else TEXT
     nested = {column.name for column in columns if column.type.kind is Kind.JSONB}
     return {name: kind for name, kind in found.items() if name not in nested}
+
+
+def _number(column: Column, wanted: str) -> Type:
+    """Return the type of a column's numbers for a column of decimals, or of whole ones."""
+    places = column.type.scale if column.type.kind is Kind.NUMERIC else column.places
+    scale = 0 if wanted == "varint" else max(places, 1)
+    if column.type.long:
+        return Type(Kind.NUMERIC, MOST_DIGITS + scale, scale)
+    return lasting.with_places(column, scale)
 
 
 def _moment(form: str) -> Type:

@@ -57,8 +57,8 @@ def _array(column: CqlColumn, values: Sequence[Any]) -> "pa.Array[Any]":
 def _value(column: CqlColumn, kind: pa.DataType, value: Any) -> Any:  # noqa: ANN401
     if column.type.name == "uuid":
         return value.bytes
-    if column.type.name == "inet":
-        return str(value)
+    if column.spooled is not None:
+        return column.spooled(value)
     if isinstance(value, datetime) and pa.types.is_timestamp(kind) and kind.tz is None:
         return value.replace(tzinfo=None)
     try:

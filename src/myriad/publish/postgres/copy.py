@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pgpq
 import psycopg
@@ -13,6 +14,7 @@ from psycopg import sql
 
 from myriad.errors import PublishError
 from myriad.model import Kind, Type
+from myriad.publish.postgres.numeric import wire
 from myriad.sources.base import arrow_type
 from myriad.wording import number_of
 
@@ -42,18 +44,29 @@ def load(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.SQL(", FREEZE" if freeze else ""),
     )
-    fields = [pa.field(f"f{number}", arrow_type(kind)) for number, kind in enumerate(types)]
+    fields = [pa.field(f"f{number}", _sent_type(kind)) for number, kind in enumerate(types)]
     schema = pa.schema(fields)
     encoder = _encoder(schema, types)
     with connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             copy.write(encoder.write_header())
             for batch in batches:
-                copy.write(
-                    encoder.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
-                )
+                sent = [_sent(*pair) for pair in zip(batch.columns, types, strict=True)]
+                copy.write(encoder.write_batch(pa.RecordBatch.from_arrays(sent, schema=schema)))
             copy.write(encoder.finish())
         return cursor.rowcount
+
+
+def _sent_type(kind: Type) -> pa.DataType:
+    """Return the Arrow type that is encoded: of bytes, it is what they are."""
+    return pa.binary() if kind.long else arrow_type(kind)
+
+
+def _sent(column: "pa.Array[Any]", kind: Type) -> "pa.Array[Any]":
+    if not kind.long:
+        return column
+    texts = (None if text is None else wire(text) for text in column.to_pylist())
+    return pa.array(texts, pa.binary())
 
 
 def _encoder(schema: pa.Schema, types: Sequence[Type]) -> pgpq.ArrowToPostgresBinaryEncoder:

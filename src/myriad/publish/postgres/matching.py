@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from myriad.errors import ContractRefused, SchemaRefused
-from myriad.model import Kind, Type
+from myriad.model import MAX_DIGITS, Kind, Type
 from myriad.publish import lasting
 from myriad.publish.contract import Change, Difference, Level, Terms
 from myriad.publish.plan import Target
@@ -11,7 +11,6 @@ from myriad.publish.postgres import existing
 from myriad.publish.postgres.existing import Existing, ExistingColumn
 from myriad.publish.reading import Again
 
-MOST_DIGITS = 38
 MOST_FINGERPRINTS = 1000  # that one table remembers: 45 bytes each
 
 
@@ -28,9 +27,9 @@ def types(there: Existing) -> dict[str, Type]:
 def _type(column: ExistingColumn) -> Type | None:
     base, _, modifier = column.type.partition("(")
     kind = existing.type_named(column.type)
-    if kind is None and base == "numeric":  # of more digits than a source can have
-        places = min(int(modifier.rstrip(")").partition(",")[2] or 0), MOST_DIGITS)
-        return Type(Kind.NUMERIC, MOST_DIGITS, max(places, 0), declared=True)
+    if kind is None and base == "numeric":  # with fewer places than none, or more than digits
+        places = min(int(modifier.rstrip(")").partition(",")[2] or 0), MAX_DIGITS)
+        return Type(Kind.NUMERIC, MAX_DIGITS, max(places, 0), declared=True)
     return kind
 
 

@@ -190,7 +190,7 @@ class CsvSource(TableSource):
     def _believe(self, findings: Sequence[text_columns.Finding]) -> None:
         self._findings = list(findings)
         columns = tuple(
-            Column(name, name, f.type, f.why, places=f.places, forms=f.forms)
+            Column(name, name, f.type, f.why, places=f.places, digits=f.digits, forms=f.forms)
             for name, f in zip(self._dialect.names, findings, strict=True)
         )
         self.table = Table(

@@ -267,7 +267,7 @@ class JsonlSource(TableSource):
 
     def _believe(self) -> None:
         columns = tuple(
-            Column(key, key, *evidence.decide(), places=evidence.scale)
+            Column(key, key, *evidence.decide(), places=evidence.scale, digits=evidence.digits)
             for key, evidence in self._keys.items()
         )
         name, notes = self._given.name, self._given.notes

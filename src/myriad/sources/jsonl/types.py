@@ -6,14 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, TEXT, Kind, Type
+from myriad.model import BIG, TEXT, Kind, Type, carried
 from myriad.sources.base import arrow_type
 from myriad.sources.jsonl.records import CONSTANTS, Number
-from myriad.sources.typing import casts
+from myriad.sources.typing import casts, digits
 from myriad.sources.typing.values import Encoded, Encoder
 from myriad.wording import number_of
 
@@ -45,7 +46,8 @@ class Evidence:
 
     Attributes:
         digits, scale: most digits before and behind the point.
-        exponents: a number has one, or is a negative zero, which only a double keeps.
+        exponents: a number has one, or only a double keeps it.
+        doubles_only: a number is none, or a negative zero.
         doubles: every number is the shortest or exact text of a double.
         forms: types that all texts fit.
         first: the first value of each class, and its line, 0 if that is not known.
@@ -58,6 +60,7 @@ class Evidence:
     digits: int = 0
     scale: int = 0
     exponents: bool = False
+    doubles_only: bool = False
     doubles: bool = True
     forms: list[Type] = field(default_factory=lambda: list(FORMS))
     first: dict[type, tuple[Any, int]] = field(default_factory=dict)
@@ -93,16 +96,18 @@ class Evidence:
         self.doubles = self.doubles and self.low >= -(2**53) and self.high <= 2**53
 
     def _look_at_decimal(self, value: Number) -> None:
-        if value in CONSTANTS:  # only a double is none
-            self.exponents = True
+        if value in CONSTANTS:
+            self.exponents = self.doubles_only = True
             return
         plain = value.lstrip("-")
         mantissa, _, exponent = plain.lower().partition("e")
         whole, _, fraction = mantissa.partition(".")
-        self.digits = max(self.digits, len(whole))
-        self.scale = max(self.scale, len(fraction))
+        power = int(exponent or 0)
+        self.digits = max(self.digits, len(whole) + power)
+        self.scale = max(self.scale, len(fraction) - power)
         zero = not (whole + fraction).strip("0")
-        self.exponents = self.exponents or bool(exponent) or (zero and plain != value)
+        self.doubles_only = self.doubles_only or (zero and plain != value)
+        self.exponents = self.exponents or bool(exponent) or self.doubles_only
         self.doubles = self.doubles and is_double(value)
 
     def decide(self) -> tuple[Type, str]:
@@ -136,22 +141,21 @@ class Evidence:
     def _number(self) -> tuple[Type, str]:
         if set(self.counts) == {int}:
             return self._whole()
-        if not self.exponents and self.digits + self.scale <= MAX_DIGITS:
-            # One more digit than seen where there is room, on either side of the point.
-            fast = self.digits + 2 + self.scale <= FAST_DIGITS
-            precision = FAST_DIGITS if fast else MAX_DIGITS
+        if self.exponents and self.doubles:
+            return Type(Kind.DOUBLE), "decimals with exponents, or no numbers such as NaN"
+        precision = 0 if self.doubles_only else carried(self.digits, self.scale)
+        if precision:
             why = f"decimals with up to {self.scale} places, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
-        if self.doubles:
-            return Type(Kind.DOUBLE), "decimals with exponents, or no numbers such as NaN"
         return TEXT, "numbers that no number type here holds exactly"
 
     def _whole(self) -> tuple[Type, str]:
         why = f"whole numbers of up to {self.digits} digits"
         if self.low >= -BIG and self.high < BIG:
             return Type(Kind.BIGINT), why
-        if self.digits <= MAX_DIGITS:
-            return Type(Kind.NUMERIC, MAX_DIGITS, 0), why
+        precision = carried(self.digits, 0)
+        if precision:
+            return Type(Kind.NUMERIC, precision, 0), why
         return TEXT, why
 
 
@@ -222,11 +226,23 @@ def _decimals(values: Sequence[Any], kind: Type) -> Encoded | None:
     """Return numbers as decimals at once; None if one of them does not fit."""
     if not set(map(type, values)) <= {int, Number, type(None)}:
         return None
+    if kind.long:
+        return _long(values, kind)
     tokens = [None if value is None else str(value) for value in values]
     try:
         return Encoded(pa.array(tokens, pa.string()).cast(arrow_type(kind)))
     except pa.ArrowInvalid:
         return None
+
+
+def _long(values: Sequence[Any], kind: Type) -> Encoded | None:
+    if CONSTANTS.intersection(values):
+        return None
+    numbers = [None if value is None else Decimal(value) for value in values]
+    texts = [None if number is None else digits.text_of(number, kind) for number in numbers]
+    pairs = enumerate(zip(numbers, texts, strict=True))
+    misfits = [at for at, (number, text) in pairs if number is not None and text is None]
+    return Encoded(pa.array(texts, pa.string()), misfits)
 
 
 def _base64(value: bytes) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from myriad.model import MAX_DIGITS, TEXT, Kind, Type
+from myriad.model import TEXT, Kind, Type
 from myriad.sources.base import arrow_type
 from myriad.sources.parquet import nested
 from myriad.sources.typing.values import NUMBERS, Encoded, Encoder, Values, positions
@@ -44,8 +44,6 @@ def type_of(kind: pa.DataType) -> tuple[Type, str]:
         return type_of(kind.value_type)
     if nested.is_nested(kind):
         return Type(Kind.JSONB), said
-    if pa.types.is_decimal(kind) and kind.precision > MAX_DIGITS:
-        return TEXT, f"{said}: more than {MAX_DIGITS} digits are kept as text"
     if pa.types.is_null(kind):
         return TEXT, "no values"
     if pa.types.is_duration(kind):
@@ -59,7 +57,8 @@ def _scalar(kind: pa.DataType) -> Type:
     if pa.types.is_uint64(kind):
         return Type(Kind.NUMERIC, 20, 0, declared=True)
     if pa.types.is_decimal(kind):
-        return Type(Kind.NUMERIC, kind.precision, kind.scale, declared=True)
+        more = max(-kind.scale, 0)  # zeros that stand before the point
+        return Type(Kind.NUMERIC, kind.precision + more, kind.scale + more, declared=True)
     if pa.types.is_timestamp(kind):
         return Type(Kind.TIMESTAMPTZ if kind.tz else Kind.TIMESTAMP)
     if pa.types.is_time(kind):
@@ -137,7 +136,7 @@ def _converted(array: Values, kind: Type, encoder: Encoder) -> Encoded:
         return encoder.from_text(array, kind)
     if nested.is_bytes(source):
         return _bytes(array, kind)
-    if _casts(source, kind):
+    if not kind.long and _casts(source, kind):
         try:
             return _in_range(array.cast(arrow_type(kind)), kind)
         except pa.ArrowInvalid:

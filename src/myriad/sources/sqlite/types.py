@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from myriad.model import MAX_DIGITS, TEXT, Kind, Type
+from myriad.model import MOST_DIGITS, TEXT, Kind, Type
 from myriad.sources.typing.sql import literal
 from myriad.sources.typing.values import NUMBERS
 
@@ -63,7 +63,7 @@ def declared(text: str) -> Declared:
     decimal = None
     if found and found[2] and base in _DECIMALS:
         precision, scale = int(found[2]), int(found[3] or 0)
-        if 0 < precision <= MAX_DIGITS and scale <= precision:
+        if 0 < precision <= MOST_DIGITS and scale <= precision:
             decimal = Type(Kind.NUMERIC, precision, scale, declared=True)
     return Declared(text.strip(), base, decimal)
 

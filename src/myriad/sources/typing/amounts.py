@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from myriad.model import Kind, Type
 from myriad.sources.options import MARKS
+from myriad.sources.typing import digits
 from myriad.sources.typing.form import Form
 from myriad.sources.typing.sql import literal, matches
 from myriad.sources.typing.words import currencies
@@ -74,14 +75,16 @@ class Amount(Form):
     def plain(self, column: str) -> str:
         """Return the SQL of the number as PostgreSQL writes it."""
         bare = f"replace({column}, {literal(self.unit)}, '')" if self.unit else column
-        digits = f"regexp_replace({bare}, '[^0-9{self.mark}]', '', 'g')"
+        figures = f"regexp_replace({bare}, '[^0-9{self.mark}]', '', 'g')"
         if self.mark != ".":
-            digits = f"replace({digits}, {literal(self.mark)}, '.')"
+            figures = f"replace({figures}, {literal(self.mark)}, '.')"
         minus = f"regexp_matches({column}, '{_NEGATIVE}') AND regexp_matches({column}, '[1-9]')"
-        return f"(CASE WHEN {minus} THEN '-' ELSE '' END || {digits})"
+        return f"(CASE WHEN {minus} THEN '-' ELSE '' END || {figures})"
 
     def cast(self, column: str, kind: Type) -> str:
         """See Form."""
+        if kind.long:
+            return digits.cast(self.plain(column), kind)
         names = {Kind.NUMERIC: f"DECIMAL({kind.precision},{kind.scale})", Kind.REAL: "FLOAT"}
         name = names.get(kind.kind, kind.kind.name)
         return f"try_cast({self.plain(column)} AS {name})"
@@ -90,10 +93,12 @@ class Amount(Form):
         """See Form."""
         plain = self.plain(column)
         match kind.kind:
+            case Kind.NUMERIC if kind.long:
+                held = f"{value} IS NOT NULL"
             case Kind.NUMERIC:
                 places = rf"(\.[0-9]{{1,{kind.scale}}})?" if kind.scale else ""
-                digits = rf"-?[0-9]{{1,{max(kind.precision - kind.scale, 1)}}}{places}"
-                held = f"{matches(digits, plain)} AND {value} IS NOT NULL"
+                figures = rf"-?[0-9]{{1,{max(kind.precision - kind.scale, 1)}}}{places}"
+                held = f"{matches(figures, plain)} AND {value} IS NOT NULL"
             case Kind.REAL | Kind.DOUBLE:
                 held = f"length({plain}) <= {_SURE_DIGITS}"
             case _:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from myriad.model import Kind, Type
-from myriad.sources.typing import all_forms
+from myriad.sources.typing import all_forms, digits
 from myriad.sources.typing.sql import literal, quoted
 from myriad.sources.typing.sql import matches as _matches
 
@@ -25,15 +25,15 @@ _OFFSET = r" ?(Z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
 def _float_fits(column: str) -> str:
     # A double holds any 15 significant digits; of 16 and 17 only some, so those are written back.
     number = f"try_cast({column} AS DOUBLE)"
-    digits = rf"regexp_replace({column}, '^-?[0.]*|[eE].*$|\.', '', 'g')"
-    shown = f"format('{{:.{{}}e}}', {number}, length({digits}) - 1)"
+    figures = rf"regexp_replace({column}, '^-?[0.]*|[eE].*$|\.', '', 'g')"
+    shown = f"format('{{:.{{}}e}}', {number}, length({figures}) - 1)"
     back = rf"regexp_replace({shown}, '-|e.*$|\.', '', 'g')"
     zero = _matches(r"-?0(\.0+)?([eE].*)?", column)
     return (
         f"({column} IN ('NaN', 'Infinity', '-Infinity') OR ({_matches(_FLOAT, column)}"
         f" AND isfinite({number}) AND ({number} <> 0 OR {zero})"
-        f" AND CASE WHEN length({digits}) <= {SURE_DIGITS} THEN true"
-        f" WHEN length({digits}) > {DOUBLE_DIGITS} THEN false ELSE {back} = {digits} END))"
+        f" AND CASE WHEN length({figures}) <= {SURE_DIGITS} THEN true"
+        f" WHEN length({figures}) > {DOUBLE_DIGITS} THEN false ELSE {back} = {figures} END))"
     )
 
 
@@ -114,6 +114,8 @@ def cast(column: str, kind: Type) -> str:
             return column
         case Kind.BOOLEAN:
             return f"try_cast({column} AS BOOLEAN)"
+        case Kind.NUMERIC if kind.long:
+            return digits.cast(column, kind)
         case Kind.NUMERIC:
             return f"try_cast({column} AS DECIMAL({kind.precision},{kind.scale}))"
         case Kind.UUID:
@@ -211,6 +213,8 @@ def _float_survives(column: str, kind: Type, value: str, same: str) -> str:
 
 
 def _decimal_fits(column: str, kind: Type) -> str:
+    if kind.long:
+        return digits.fits(column, kind)
     places = rf"(\.[0-9]{{1,{kind.scale}}})?" if kind.scale else ""
     shape = rf"-?(0|[1-9][0-9]{{0,{max(kind.precision - kind.scale - 1, 0)}}}){places}"
     return f"({_matches(shape, column)} AND NOT {_signed_zero(column)})"

@@ -6,13 +6,14 @@ from typing import Any
 
 import duckdb
 
-from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, Kind, Type
+from myriad.model import BIG, Kind, Type, carried
 from myriad.sources.typing.casts import ALL_TESTS, TESTS
 from myriad.sources.typing.sql import quoted
 
 # A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.
 MOST_BIGINTS = 900
 MEDIUM = 10**9
+_BIGINT_DIGITS = 19
 # DuckDB plans a statement in a time that grows with the square of its expressions: from here on
 # columns are looked at as rows. 400 columns: 0.1 s instead of 6 s.
 WIDE = 50
@@ -99,11 +100,12 @@ def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
     passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
     chosen = [f"count({column})", *passed]
     if "decimal" in tests:
+        whole = f"length(split_part(ltrim({column}, '-'), '.', 1))"
         places = f"length(split_part({column}, '.', 2))"
         chosen += [
             f"min(try_cast({column} AS HUGEINT))",
             f"max(try_cast({column} AS HUGEINT))",
-            f"max(length(split_part(ltrim({column}, '-'), '.', 1)))",
+            f"max(CASE WHEN {TESTS['decimal'](column)} THEN {whole} END)",
             f"max(CASE WHEN {TESTS['decimal'](column)} THEN {places} END)",
         ]
     if "double" in tests:
@@ -126,26 +128,27 @@ def candidates(tests: frozenset[str], seen: Seen) -> frozenset[str]:
 
 
 def _number(seen: Seen, candidates: frozenset[str], *, wide: bool) -> tuple[Type, str] | None:
-    if "whole" in candidates and seen.whole_digits <= MAX_DIGITS:
-        return _whole(seen, wide=wide)
-    if "decimal" in candidates and seen.whole_digits + seen.scale <= MAX_DIGITS:
-        # One more digit than seen where there is room, on either side of the point.
-        scale = seen.scale
-        fast = seen.whole_digits + 2 + scale <= FAST_DIGITS
-        precision = FAST_DIGITS if fast else MAX_DIGITS
-        return Type(Kind.NUMERIC, precision, scale), f"decimals with up to {scale} places, exact"
+    precision = carried(seen.whole_digits, seen.scale)
+    if "whole" in candidates and precision:
+        return _whole(seen, precision, wide=wide)
+    if "decimal" in candidates and precision:
+        why = f"decimals with up to {seen.scale} places, exact"
+        return Type(Kind.NUMERIC, precision, seen.scale), why
     if "double" in candidates and "decimal" not in candidates and seen.float_marks:
         return Type(Kind.DOUBLE), "floating-point numbers"
     return None
 
 
-def _whole(seen: Seen, *, wide: bool) -> tuple[Type, str]:
+def _whole(seen: Seen, precision: int, *, wide: bool) -> tuple[Type, str]:
     why = f"whole numbers from {seen.lowest} to {seen.highest}"
+    if seen.whole_digits > _BIGINT_DIGITS:
+        why = f"whole numbers of up to {seen.whole_digits} digits"
+        return Type(Kind.NUMERIC, precision, 0), why
     if wide and seen.lowest > -MEDIUM and seen.highest < MEDIUM:
         return Type(Kind.INTEGER), why
     if seen.lowest >= -BIG and seen.highest < BIG:
         return Type(Kind.BIGINT), why
-    return Type(Kind.NUMERIC, MAX_DIGITS, 0), f"whole numbers of up to {seen.whole_digits} digits"
+    return Type(Kind.NUMERIC, precision, 0), f"whole numbers of up to {seen.whole_digits} digits"
 
 
 def _other(candidates: frozenset[str]) -> tuple[Type, str] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from myriad.model import TEXT, Kind, Type
+from myriad.model import MOST_DIGITS, TEXT, Kind, Type, carried
 from myriad.sources.options import Said
 from myriad.sources.typing import amounts, casts, plain, written
 from myriad.sources.typing.casts import TESTS
@@ -31,6 +31,7 @@ class Finding:
         why: a sentence for the report.
         candidates: tests that need another look at more values: those that all values passed.
         places: most digits behind the point among those that are decimals.
+        digits: most before it.
         nulls: words that stand for null where it is no text.
         forms: see `Column.forms`.
         doubt: more values may tell what it is.
@@ -41,6 +42,7 @@ class Finding:
     why: str
     candidates: frozenset[str]
     places: int = 0
+    digits: int = 0
     nulls: tuple[str, ...] = ()
     forms: tuple[str, ...] = ()
     doubt: bool = False
@@ -201,6 +203,7 @@ def _decide(table: _Table, look: _Look) -> Finding:
         candidates |= {"decimal"}
     facts = look.facts.forms.values() if look.facts else ()
     places = max([seen.scale, *(fact.scale for fact in facts)])
+    digits = max([seen.whole_digits, *(fact.whole_digits for fact in facts)])
     choice = _choice(table, look)
     if choice is None:
         choice = Choice(None, _why_text(table, look))
@@ -210,7 +213,7 @@ def _decide(table: _Table, look: _Look) -> Finding:
         why += f"; {number_of(look.nulls, 'value')} null: {words} (--no-null keeps words)"
     settled = kind == TEXT and look.facts is None and not (candidates or look.odd.nulls)
     rest = choice.forms, choice.doubt, settled
-    return Finding(kind, why, candidates, places, look.odd.nulls, *rest)
+    return Finding(kind, why, candidates, places, digits, look.odd.nulls, *rest)
 
 
 def _choice(table: _Table, look: _Look) -> Choice | None:
@@ -235,6 +238,8 @@ def _why_text(table: _Table, look: _Look) -> str:
         label = f"written like {fact.example!r}"
     elif best and passed < values:
         test = TESTS[best](quoted(look.name))
+    elif passed and not carried(look.seen.whole_digits, look.seen.scale):
+        return f"{label} of more than {MOST_DIGITS:,} digits, kept as text"
     hint = written.hint(look.odd, table.said)
     if not test or passed == 0:
         return hint or "text"

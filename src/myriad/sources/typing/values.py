@@ -92,7 +92,7 @@ class Encoder:
             return _collect(values, kind, _single)
         if kind.kind is Kind.DOUBLE and classes <= {int, float}:
             return _collect(values, kind, _double)
-        if kind.kind is Kind.NUMERIC and classes <= {int, float}:
+        if kind.kind is Kind.NUMERIC and not kind.long and classes <= {int, float}:
             try:
                 return Encoded(_decimals(values, kind))
             except _REFUSED:

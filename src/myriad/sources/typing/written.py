@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from myriad.model import BIG, FAST_DIGITS, MAX_DIGITS, Kind, Type
+from myriad.model import BIG, MAX_DIGITS, Kind, Type, carried
 from myriad.sources.options import Said
 from myriad.sources.typing import amounts, calendars
 from myriad.sources.typing.all_forms import proposed
@@ -216,21 +216,22 @@ def _amount(forms: Sequence[Amount], facts: Facts, wanted: str | None) -> Choice
 
 
 def _numbers(form: Amount, fact: Fact, proof: str) -> Choice:
-    if fact.whole_digits + fact.scale > MAX_DIGITS:
+    precision = carried(fact.whole_digits, fact.scale)
+    if not precision:
         return Choice(None, "numbers of too many digits", (form.name,), proof)
     if not (fact.scale or form.is_sure):
         return Choice(None, f"text: whole numbers with {form.unit}, which may be codes")
     unit = f", in {form.unit_words}" if form.unit else ""
     shown = f"{unit}; written like {fact.example!r}"
     if fact.scale:
-        fast = fact.whole_digits + 2 + fact.scale <= FAST_DIGITS
-        precision = FAST_DIGITS if fast else MAX_DIGITS
         why = f"decimals with up to {fact.scale} places, exact{shown}"
         return Choice(Type(Kind.NUMERIC, precision, fact.scale, format=form.name), why, (), proof)
     why = f"whole numbers from {fact.lowest} to {fact.highest}{shown}"
-    if fact.lowest >= -BIG and fact.highest < BIG:
+    if fact.whole_digits > MAX_DIGITS:
+        why = f"whole numbers of up to {fact.whole_digits} digits{shown}"
+    elif fact.lowest >= -BIG and fact.highest < BIG:
         return Choice(Type(Kind.BIGINT, format=form.name), why, (), proof)
-    return Choice(Type(Kind.NUMERIC, MAX_DIGITS, 0, format=form.name), why, (), proof)
+    return Choice(Type(Kind.NUMERIC, precision, 0, format=form.name), why, (), proof)
 
 
 def hint(odd: Odd, said: Said) -> str:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from myriad.publish.cassandra.look import nested
 from myriad.publish.cassandra.look.nested import NotNested
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.sources.base import arrow_type
+from myriad.sources.typing import digits
 
 _PLAIN = {
     Kind.BOOLEAN: "boolean",
@@ -48,6 +50,7 @@ class CqlColumn:
         select: the expression over the spool that loads it.
         arrow: the type in which it is loaded.
         encode: turns a value as selected into wire bytes; None: the loader encodes it.
+        spooled: turns a value of Cassandra's into what the spool has, if that is another one.
     """
 
     name: str
@@ -57,6 +60,7 @@ class CqlColumn:
     select: str
     arrow: pa.DataType
     encode: Callable[[Any], bytes] | None = None
+    spooled: Callable[[Any], Any] | None = None
 
     @property
     def nested(self) -> bool:
@@ -99,18 +103,32 @@ def decide(
 
 def _addresses(place: str, column: Column) -> CqlColumn:
     kind, why = CqlType("inet"), "IP addresses, as they are read back"
-    return CqlColumn(column.name, place, kind, why, place, pa.binary(), encoder(kind))
+    return CqlColumn(column.name, place, kind, why, place, pa.binary(), encoder(kind), str)
 
 
 def _plain(place: str, column: Column) -> CqlColumn:
     kind, why = column.type, column.why
     if kind.kind is Kind.NUMERIC:
         name = "decimal" if kind.scale else "varint"
+        if kind.long:
+            return _long(place, column, CqlType(name))
     else:
         name = _PLAIN[kind.kind]
     if kind.kind is Kind.TIMESTAMP:
         why = f"{why}; taken as UTC"
     return CqlColumn(column.name, place, CqlType(name), why, place, arrow_type(kind))
+
+
+def _long(place: str, column: Column, kind: CqlType) -> CqlColumn:
+    write = encoder(kind)
+
+    def encode(number: str) -> bytes:
+        return write(Decimal(number) if kind.name == "decimal" else int(number))
+
+    def spooled(number: Decimal | int) -> str | None:
+        return digits.text_of(number, column.type)
+
+    return CqlColumn(column.name, place, kind, column.why, place, pa.binary(), encode, spooled)
 
 
 def _with_microseconds(spool: Spool) -> dict[str, int]:
