@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -55,6 +55,13 @@ def plain_environment(pytestconfig: pytest.Config) -> Iterator[None]:
 def heard_interrupts() -> None:
     """Ctrl-C is heard, also where a shell began the tests in the background, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def by_day(pytestconfig: pytest.Config) -> Callable[[int], int]:
+    """How many of so many are enough for every day: a quarter; by night it is all."""
+    nightly = pytestconfig.getoption("nightly")
+    return lambda count: count if nightly else count // 4
 
 
 @pytest.fixture(scope="module")

@@ -173,6 +173,10 @@ def test_an_attached_cassandra_that_does_not_answer_is_named(home: Home) -> None
     assert "127.0.0.99 cannot be used" in _refused(home, "--cassandra-at", "127.0.0.99")
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_cassandra_up.py::"
+    "test_an_attached_cassandra_that_does_not_answer_is_named"
+)
 def test_own_nodes_and_an_attached_cluster_exclude_each_other(home: Home) -> None:
     said = _refused(home, "--cassandra", "1", "--cassandra-at", "127.0.0.99")
     assert "Give --cassandra or --cassandra-at." in said

@@ -71,6 +71,9 @@ def test_the_demo_takes_down_what_it_started_and_runs_again(toured: Toured) -> N
     assert [login["password"] for login in second] != [login["password"] for login in first]
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_demo.py::test_the_demo_shows_a_join_an_aggregation_and_a_refusal"
+)
 def test_the_demos_files_are_the_same_each_time(tmp_path: Path) -> None:
     for name in ("one", "two"):
         data.write(tmp_path / name)
@@ -95,6 +98,7 @@ def test_the_demo_leaves_up_what_was_up(own: myriad.Myriad, folder: Path) -> Non
     assert own.server()
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_demo.py::test_the_demo_leaves_up_what_was_up")
 def test_somebody_real_called_rose_keeps_the_password(own: myriad.Myriad, folder: Path) -> None:
     file = folder / "numbers.csv"
     file.write_text("n\n1\n")

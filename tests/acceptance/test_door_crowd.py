@@ -1,4 +1,4 @@
-"""Thousands of people at once: everybody gets their own answer, nobody another's."""
+"""Many people at once: everybody gets their own answer, nobody another's."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ from tests.crowd import (
     tell,
 )
 
-MANY, MOST, GROUPS = 2000, 10_000, 100
+MANY, MOST, GROUPS = 500, 10_000, 100
 PERSONAL = 300
 HOGS = 4
 HEAVY = "SELECT count(*) FROM own, generate_series(1, 300000)"
@@ -52,8 +52,7 @@ class Crowd:
 
 
 ten_thousand = pytest.mark.nightly(
-    daily="tests/acceptance/test_door_crowd.py"
-    f"::test_thousands_of_people_are_answered_at_once[{MANY}]"
+    daily=f"tests/acceptance/test_door_crowd.py::test_a_crowd_is_answered_at_once[{MANY}]"
 )
 
 
@@ -124,7 +123,7 @@ async def everybody(place: Installation, count: int, expected: list[str]) -> Non
         member.close()
 
 
-def test_thousands_of_people_are_added_at_once(crowd: Crowd) -> None:
+def test_a_crowd_is_added_at_once(crowd: Crowd) -> None:
     place, passwords = crowd.place, crowd.passwords
     assert list(passwords) == names(crowd.count)
     assert len(set(passwords.values())) == crowd.count
@@ -137,7 +136,7 @@ def test_thousands_of_people_are_added_at_once(crowd: Crowd) -> None:
     psycopg.connect(target.uri(with_password=True)).close()
 
 
-def test_thousands_of_people_are_answered_at_once(crowd: Crowd) -> None:
+def test_a_crowd_is_answered_at_once(crowd: Crowd) -> None:
     place, everyone = crowd.place, names(crowd.count)
     place.myriad.people.set_password(everyone[0], PASSWORD)
     place.same_passwords(everyone)

@@ -64,6 +64,10 @@ def frozen(found: psutil.Process) -> Iterator[None]:
             found.resume()
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_the_door_stays_while_postgresql_is_started_again"
+)
 def test_the_door_is_up_with_postgresql_and_goes_with_it(made_home: Home) -> None:
     with ready(made_home) as started:
         assert answers(made_home)
@@ -109,6 +113,10 @@ def test_the_door_stays_while_postgresql_is_started_again(made_home: Home) -> No
         assert answers(made_home)
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_the_door_ends_also_when_the_server_is_killed_and_knows_not_who_ran_what"
+)
 def test_the_door_ends_when_what_started_it_is_killed(made_home: Home) -> None:
     with ready(made_home) as started:
         found = of(made_home)
@@ -189,7 +197,13 @@ run()
 """
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+one_alone = pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py"
+    "::test_a_process_that_hangs_is_ended_and_started_again[2]"
+)
+
+
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=one_alone), 2])
 def test_a_process_that_hangs_is_ended_and_started_again(
     made_home: Home, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
@@ -220,6 +234,10 @@ def test_a_door_that_does_not_end_is_killed(made_home: Home) -> None:
         assert "the door does not end; it is killed" in started.said()
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_who_comes_while_the_door_is_down_waits_for_the_new_one"
+)
 def test_people_come_back_to_the_same_port(made_home: Home) -> None:
     (made_home.folder / "port").unlink()  # nobody was told one yet
     with socket.socket() as other:
@@ -238,6 +256,10 @@ def test_people_come_back_to_the_same_port(made_home: Home) -> None:
     assert again.port == first.port > Settings().port
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_two.py::"
+    "test_on_an_attached_server_all_processes_log_in_by_the_same_passwords"
+)
 def test_an_attached_server_gets_a_door_too(folder: Path) -> None:
     mine = Home(folder / "mine")
     with elsewhere() as server, ready(mine, MYRIAD_POSTGRES_AT=server.dsn):
@@ -341,7 +363,13 @@ def test_a_soft_limit_of_files_is_raised(made_home: Home) -> None:
         run(made_home, "down")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+terminated = pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py"
+    "::test_a_signal_while_the_door_starts_leaves_nothing[2]"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=terminated)])
 def test_a_signal_while_the_door_starts_leaves_nothing(
     made_home: Home, number: signal.Signals
 ) -> None:

@@ -240,19 +240,19 @@ def _interrupt(command: "subprocess.Popen[str]", how: signal.Signals) -> tuple[i
     return command.returncode, said
 
 
-# Each phase has its daily point; these are beside one of the same.
-AT_NIGHT = {
-    (signal.SIGKILL, "the first row"),
-    (signal.SIGKILL, "the last row"),
-    (signal.SIGINT, "its index"),
-    (signal.SIGTERM, "the last row"),
+# Every day: before the swap and after it, and while it waits.
+DAILY = {
+    (signal.SIGKILL, "the middle of the load"),
+    (signal.SIGKILL, "the record, after the swap"),
+    (signal.SIGINT, "readers of the old table"),
+    (signal.SIGTERM, "its key"),
 }
 nightly = pytest.mark.nightly(
     daily="tests/acceptance/test_publish_interrupted.py"
     "::test_a_signal_leaves_the_old_table_and_no_debris[9-the middle of the load]"
 )
 SIGNALLED = [
-    pytest.param(*each, marks=nightly if each in AT_NIGHT else ())
+    pytest.param(*each, marks=() if each in DAILY else nightly)
     for each in (
         *((signal.SIGKILL, name) for name in POINTS),
         (signal.SIGINT, "the middle of the load"),
@@ -283,8 +283,19 @@ def test_a_signal_leaves_the_old_table_and_no_debris(
     case.check_succeeds()
 
 
+terminated_elsewhere = pytest.mark.nightly(
+    daily="tests/acceptance/test_publish_interrupted.py"
+    "::test_a_session_that_is_terminated_leaves_the_old_table_and_no_debris"
+)
+
+
 @pytest.mark.parametrize(
-    "where", ["the middle of the load", "readers of the old table", "the record, after the swap"]
+    "where",
+    [
+        "the middle of the load",
+        pytest.param("readers of the old table", marks=terminated_elsewhere),
+        pytest.param("the record, after the swap", marks=terminated_elsewhere),
+    ],
 )
 def test_a_session_that_is_terminated_leaves_the_old_table_and_no_debris(
     case: Case, where: str

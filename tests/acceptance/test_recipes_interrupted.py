@@ -49,7 +49,19 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Place], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("what", COMMANDS)
+other_commands = pytest.mark.nightly(
+    daily="tests/acceptance/test_recipes_interrupted.py"
+    "::test_a_recipe_is_not_lost_with_the_process_that_has_changed_the_table[publish]"
+)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(name, marks=() if name in ("publish", "purge") else other_commands)
+        for name in COMMANDS
+    ],
+)
 def test_a_recipe_is_not_lost_with_the_process_that_has_changed_the_table(
     place: Place, what: str
 ) -> None:

@@ -47,7 +47,19 @@ def answers(home: Home) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+other_signals = pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::test_a_signal_stops_everything_cleanly[15]"
+)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=other_signals),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=other_signals),
+    ],
+)
 def test_a_signal_stops_everything_cleanly(made_home: Home, number: signal.Signals) -> None:
     with up(made_home) as started:
         started.wait_ready()
@@ -140,6 +152,7 @@ def test_detached_it_stays_up_until_down(made_home: Home) -> None:
     assert (after.returncode, json.loads(after.stdout)["state"]) == (3, "down")
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_up.py::test_detached_it_stays_up_until_down")
 def test_settings_given_in_python_reach_the_detached_process(made_home: Home) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -197,6 +210,9 @@ def test_after_a_kill_of_the_supervisor_the_next_up_works(made_home: Home) -> No
             assert answers(made_home)
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::test_after_a_kill_of_the_supervisor_the_next_up_works"
+)
 def test_down_stops_what_a_killed_supervisor_left(made_home: Home) -> None:
     with up(made_home) as first:
         first.wait_ready()
@@ -238,6 +254,9 @@ def test_committed_rows_survive_the_kill_of_everything(made_home: Home) -> None:
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::test_after_a_kill_of_the_supervisor_the_next_up_works"
+)
 def test_a_lock_left_by_a_power_cut_is_stale(made_home: Home) -> None:
     (made_home.folder / "lock").write_text("")
     stale = {"pid": os.getpid(), "started": 1.0}
@@ -296,6 +315,7 @@ def test_a_home_that_may_not_be_written_is_said_plainly(home: Home) -> None:
     assert "permissions" in {entry["check"] for entry in findings if entry["state"] == "wrong"}
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_door_process.py::test_the_doors_log_is_shown")
 def test_logs_follow_what_the_engine_says(made_home: Home) -> None:
     with up(made_home) as started:
         started.wait_ready()

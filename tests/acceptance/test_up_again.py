@@ -51,6 +51,7 @@ def test_a_second_up_that_asks_for_something_else_is_refused(made_home: Home) ->
         assert run(made_home, "up", "--postgres-at", "own").returncode == 0
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_up_again.py::test_a_second_up_says_that_it_is_up")
 def test_a_second_up_waits_for_one_that_starts(made_home: Home) -> None:
     with up(made_home) as first:
         wait_until(lambda: made_home.holder() == first.process.pid)

@@ -73,6 +73,7 @@ cluster.shutdown()"""
     assert repr(contact.user) in run(sys.executable, "-c", code)
 
 
+@pytest.mark.nightly(daily="tests/integration/test_connect_cassandra.py::test_cassandra_driver")
 def test_java_driver(contact: Contact, tools: Path, java_drivers: str) -> None:
     program = tools / "Main.java"
     program.write_text(

@@ -121,6 +121,10 @@ def test_numbers_that_grow_within_the_tables_type_do_not_change_it(space: Space)
     assert space.ask("SELECT a, b FROM {}.t") == [(1, 5)]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_stays.py::"
+    "test_columns_that_come_and_go_leave_the_table_there_for_who_reads"
+)
 def test_an_index_survives_a_replacement_and_is_not_lost_by_a_new_schema(space: Space) -> None:
     space.publish(space.write("t.csv", "a,b\n1,x\n2,y\n"), "a")
     space.ask("CREATE INDEX by_b ON {}.t (b) USING 'sai'")

@@ -48,6 +48,10 @@ def test_a_first_publish_works_and_a_second_is_refused(space: Space) -> None:
     assert sorted(space.ask("SELECT a, b FROM {}.t")) == [(1, "x"), (2, "y"), (3, "z")]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_attached.py::"
+    "test_a_first_publish_works_and_a_second_is_refused"
+)
 def test_a_publish_that_was_cut_short_goes_on_or_begins_anew(space: Space) -> None:
     path = space.write("t.csv", "a,b\n" + "".join(f"{n},x\n" for n in range(5000)))
     with pytest.raises(Killed):

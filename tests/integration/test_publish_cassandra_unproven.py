@@ -73,6 +73,10 @@ def test_another_source_leaves_what_was_before_as_it_was(space: Space, path: Pat
     assert _rows(space) == {1: 1, 2: 2, 3: 3}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_unproven.py::"
+    "test_the_same_command_shows_it_and_undo_what_was_before"
+)
 def test_an_append_that_was_not_proven_counts_its_rows_once(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,10 @@ def test_every_type_can_be_in_a_key_and_asked_by(space: Space) -> None:
     assert len(space.ask(whole.removesuffix(";"))) == 1
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_values.py::"
+    "test_every_value_of_every_type_comes_back"
+)
 def test_json_becomes_collections_and_comes_back(space: Space) -> None:
     records = [
         {

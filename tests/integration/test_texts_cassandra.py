@@ -64,6 +64,10 @@ def test_a_description_that_a_terminal_would_obey_is_refused_and_lines_are_kept(
     assert _comment(space).startswith("What we sold:\n\tall of it\nPublished ")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_texts_cassandra.py::"
+    "test_a_description_comes_in_with_the_recipe_and_is_changed_and_forgotten_with_it"
+)
 def test_what_is_said_stays_when_older_recipes_are_taken_over_later(space: Space) -> None:
     path, name = space.write("t.csv", "id,v\n1,a\n"), f"{space.dataset}.t"
     space.publish(path, "id", to="both")

@@ -229,6 +229,10 @@ def test_the_history_tells_of_cassandra_too(space: Space) -> None:
     assert {run["run"] for run in runs} <= {run["run"] for run in everything}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_left.py::"
+    "test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
+)
 def test_a_run_that_was_killed_is_told_so_or_done_if_somebody_finished_it(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.killed(file(space, "two"), "loading")
@@ -239,6 +243,10 @@ def test_a_run_that_was_killed_is_told_so_or_done_if_somebody_finished_it(space:
     wait_until(lambda: outcomes() == ["killed", "done"])
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_texts_cassandra.py::"
+    "test_a_table_comes_with_its_comment_and_one_written_by_hand_stays"
+)
 def test_the_comment_says_what_a_table_is_and_how_fresh(space: Space) -> None:
     def comment() -> str:
         query = (

@@ -177,6 +177,10 @@ def _outcomes(space: Space) -> set[str]:
     return {run["outcome"] for run in runs}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_interrupted.py::"
+    "test_a_table_in_both_engines_goes_back_in_both"
+)
 @pytest.mark.parametrize(
     ("at", "after"),
     [

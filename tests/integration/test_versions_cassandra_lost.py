@@ -89,6 +89,10 @@ def test_a_table_that_somebody_dropped_is_unpublished_with_purge_only(space: Spa
     assert marks(space) == {"one": 30}
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra_lost.py::"
+    "test_a_return_whose_files_are_lost_is_taken_back_and_that_is_said"
+)
 def test_a_version_that_a_node_lacks_is_refused_and_the_table_stays_changeable(
     space: Space,
 ) -> None:
@@ -178,8 +182,8 @@ def test_an_undo_to_another_version_than_one_that_was_cut_short_shows_what_it_sa
 
 
 @pytest.mark.nightly(
-    daily="tests/integration/test_versions_cassandra.py::"
-    "test_a_run_that_was_killed_is_told_so_or_done_if_somebody_finished_it"
+    daily="tests/integration/test_publish_cassandra_left.py::"
+    "test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
 )
 def test_the_history_says_done_of_an_undo_that_somebody_else_finished(
     space: Space, monkeypatch: pytest.MonkeyPatch
