@@ -240,29 +240,21 @@ def _interrupt(command: "subprocess.Popen[str]", how: signal.Signals) -> tuple[i
     return command.returncode, said
 
 
-# Every day: before the swap and after it, and while it waits.
-DAILY = {
-    (signal.SIGKILL, "the middle of the load"),
-    (signal.SIGKILL, "the record, after the swap"),
-    (signal.SIGINT, "readers of the old table"),
-    (signal.SIGTERM, "its key"),
-}
 nightly = pytest.mark.nightly(
     daily="tests/acceptance/test_publish_interrupted.py"
     "::test_a_signal_leaves_the_old_table_and_no_debris[9-the middle of the load]"
 )
-SIGNALLED = [
-    pytest.param(*each, marks=() if each in DAILY else nightly)
-    for each in (
-        *((signal.SIGKILL, name) for name in POINTS),
-        (signal.SIGINT, "the middle of the load"),
-        (signal.SIGINT, "its index"),
-        (signal.SIGINT, "readers of the old table"),
-        (signal.SIGINT, "the record, after the swap"),
-        (signal.SIGTERM, "the last row"),
-        (signal.SIGTERM, "its key"),
-    )
+# Every day: before the swap and after it, and while it waits.
+DAILY = [
+    (signal.SIGKILL, "the middle of the load"),
+    (signal.SIGKILL, "the record, after the swap"),
+    (signal.SIGINT, "readers of the old table"),
+    (signal.SIGTERM, "its key"),
 ]
+INTERRUPTED = ("the middle of the load", "its index", "the record, after the swap")
+NIGHTLY = [(signal.SIGINT, name) for name in INTERRUPTED] + [(signal.SIGTERM, "the last row")]
+NIGHTLY += [(signal.SIGKILL, name) for name in POINTS if (signal.SIGKILL, name) not in DAILY]
+SIGNALLED = DAILY + [pytest.param(*each, marks=nightly) for each in NIGHTLY]
 
 
 @pytest.mark.parametrize(("how", "where"), SIGNALLED)
@@ -283,18 +275,12 @@ def test_a_signal_leaves_the_old_table_and_no_debris(
     case.check_succeeds()
 
 
-terminated_elsewhere = pytest.mark.nightly(
-    daily="tests/acceptance/test_publish_interrupted.py"
-    "::test_a_session_that_is_terminated_leaves_the_old_table_and_no_debris"
-)
-
-
 @pytest.mark.parametrize(
     "where",
     [
         "the middle of the load",
-        pytest.param("readers of the old table", marks=terminated_elsewhere),
-        pytest.param("the record, after the swap", marks=terminated_elsewhere),
+        pytest.param("readers of the old table", marks=nightly),
+        pytest.param("the record, after the swap", marks=nightly),
     ],
 )
 def test_a_session_that_is_terminated_leaves_the_old_table_and_no_debris(
