@@ -7,7 +7,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.engines.cassandra import swap
-from myriad.engines.cassandra.swap import Files
+from myriad.engines.cassandra.all_nodes import Files
 from myriad.errors import PublishError
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.loading import Loading

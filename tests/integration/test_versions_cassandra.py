@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import kept_files
 from myriad.errors import EngineError, PublishError, SchemaRefused, UsageError, WouldBeLost
 from myriad.publish.cassandra import record
 from tests.harness import wait_until
@@ -16,7 +16,7 @@ from tests.marked import file, marks, undo
 
 def _kept(space: Space) -> int:
     """Return how many versions have files on the node, of all keyspaces that the record knows."""
-    return len(swap.kept_now(space.installation.cluster()))
+    return len(kept_files.kept_now(space.installation.cluster()))
 
 
 def test_an_undo_shows_what_was_before_and_can_be_undone(space: Space) -> None:

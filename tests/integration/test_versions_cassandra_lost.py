@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import kept_files
 from myriad.errors import EngineError, PublishError, SchemaRefused
 from myriad.publish.cassandra import record
 from myriad.publish.cassandra.changes import CassandraChanges
@@ -45,7 +45,7 @@ def _lose(space: Space, files: str) -> None:
     """Take away what the first node has kept under that number."""
     folder = space.installation.cluster().folder
     assert folder is not None
-    shutil.rmtree(folder / "node1" / swap.KEPT / files)
+    shutil.rmtree(folder / "node1" / kept_files.KEPT / files)
 
 
 def _versions(space: Space) -> list[tuple[int, str, bool]]:

@@ -2,7 +2,7 @@
 
 from myriad.control.connection import control_database
 from myriad.cql.names import qualified
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.publish.cassandra.record import STAGING
@@ -35,7 +35,7 @@ def settle(server: Server, cluster: Cluster) -> bool:
     Returns whether people are to be served anew: one has changed their own password at the door.
     """
     if cluster.kind == "embedded":  # elsewhere what is loaded is shown at once
-        swap.take_out_unused(cluster)
+        all_nodes.take_out_unused(cluster)
         _drop_left(server, cluster)
         if _anything(server):
             from myriad.publish.cassandra import unfinished  # noqa: PLC0415 - 60 MB of memory

@@ -5,8 +5,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from myriad.cql.session import Session
+from myriad.engines.cassandra.all_nodes import Attached
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import Attached
 from myriad.engines.postgres.base import Server
 from myriad.errors import (
     EngineError,

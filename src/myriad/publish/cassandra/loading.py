@@ -14,9 +14,9 @@ import pyarrow as pa
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.text import create_table
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes, swap
+from myriad.engines.cassandra.all_nodes import Files, with_all_nodes
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import Files, with_all_nodes
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
 from myriad.publish.cassandra import existing, keyspaces, switch
@@ -162,7 +162,7 @@ class Loading:
         """Return what every node is now, whose memory the rows are in."""
         if not self._staged:
             return None
-        return with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
+        return with_all_nodes(self.cluster, partial(all_nodes.starts, self.cluster))
 
     def _sent(self, made: Prepared, load: Load) -> "Counts":
         """Load the rows, but for those that are there already; return how many there are."""

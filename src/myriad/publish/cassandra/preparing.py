@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from myriad.cql.session import Session
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes, swap
+from myriad.engines.cassandra.all_nodes import with_all_nodes
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import with_all_nodes
 from myriad.errors import (
     KeyRefused,
     SchemaRefused,
@@ -272,5 +272,7 @@ class Preparing:
         if not existing.table_id(self.session, STAGING, load.staged):
             return False
         if load.state == "loading":  # what a node has not flushed goes with its process
-            return load.nodes == with_all_nodes(self.cluster, partial(swap.starts, self.cluster))
+            return load.nodes == with_all_nodes(
+                self.cluster, partial(all_nodes.starts, self.cluster)
+            )
         return load.nodes is not None

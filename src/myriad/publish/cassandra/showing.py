@@ -7,8 +7,9 @@ from functools import partial
 
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
+from myriad.engines.cassandra.all_nodes import with_all_nodes
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import FromTheFuture, with_all_nodes
+from myriad.engines.cassandra.swap import FromTheFuture
 from myriad.errors import PublishError
 from myriad.publish.cassandra import count_proof, describing, existing, switch
 from myriad.publish.cassandra.record import STAGING, Load, Publication, Record

@@ -16,9 +16,9 @@ from uuid import uuid4
 from myriad.cql.names import qualified
 from myriad.cql.session import Session
 from myriad.cql.types import CqlType
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes, swap
+from myriad.engines.cassandra.all_nodes import Files
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import Files
 from myriad.errors import EngineError, SchemaRefused
 from myriad.publish.cassandra import existing, rights
 from myriad.publish.cassandra.record import STAGING
@@ -113,18 +113,18 @@ def prepare(
     May be repeated, until `finish` has begun. Raises Taken, FromTheFuture, with nothing changed;
     EngineError, and what else `swap` does.
     """
-    swap.check(cluster)
+    all_nodes.check(cluster)
     _refuse_taken(session, plan)
     source = _files(session, staged)
     for _ in range(ATTEMPTS):
-        before = swap.starts(cluster)
+        before = all_nodes.starts(cluster)
         if plan.stays and not plan.appends:
             _hide_old(cluster, plan, staged, stamp - 1, left)
         if plan.stays:
             swap.flush_both(cluster, source, plan.files, FOREVER if plan.appends else latest())
         else:
             swap.flush(cluster, [source])
-        if swap.starts(cluster) == before:  # nothing was forgotten before it was in a file
+        if all_nodes.starts(cluster) == before:  # nothing was forgotten before it was in a file
             return
     raise EngineError(
         "nodes of Cassandra ended again and again while the old rows were hidden",
@@ -141,7 +141,7 @@ def finish(
     May be repeated, also after a crash in between, by whomever. Raises Taken; EngineError, and
     what else `swap` does.
     """
-    swap.check(cluster)  # before anything is dropped
+    all_nodes.check(cluster)  # before anything is dropped
     source = _files(session, staged)
     called = {loaded: name for name, loaded in plan.names.items()}
     there = _refuse_taken(session, plan)

@@ -11,9 +11,10 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from myriad.cql.session import Session
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes, swap
+from myriad.engines.cassandra.all_nodes import with_all_nodes
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import Kept, with_all_nodes
+from myriad.engines.cassandra.kept_files import Kept
 from myriad.engines.postgres import databases
 from myriad.errors import PublishError, SchemaRefused, WouldBeLost
 from myriad.publish import recipe_record, recipes
@@ -174,7 +175,7 @@ class Returning:
     def _refuse_lost(self, goal: Row) -> None:
         """Raise PublishError if a node has no files of that version, which is not kept then."""
         kept = Kept(self.keyspace, self.name, goal["files"])
-        lacking = with_all_nodes(self.cluster, partial(swap.lacking, self.cluster, kept))
+        lacking = with_all_nodes(self.cluster, partial(all_nodes.lacking, self.cluster, kept))
         if lacking:
             self._give_up(goal)
             raise PublishError(
@@ -222,7 +223,7 @@ class Returning:
         there = existing.table_id(self.session, self.keyspace, self.name)
         if there == plan.table_id:
             return []
-        lacking = with_all_nodes(self.cluster, partial(swap.lacking, self.cluster, kept))
+        lacking = with_all_nodes(self.cluster, partial(all_nodes.lacking, self.cluster, kept))
         return [] if lacking and self._placed(plan, there) else lacking
 
     def _placed(self, plan: Plan, there: str) -> bool:
@@ -230,7 +231,7 @@ class Returning:
 
         Only then what was there is dropped.
         """
-        return bool(plan.before) and not there and not swap.lacking(self.cluster, plan.files)
+        return bool(plan.before) and not there and not all_nodes.lacking(self.cluster, plan.files)
 
     def is_done(self, run: str) -> bool:
         """Say whether a run of the dataset in PostgreSQL was done."""
@@ -282,10 +283,10 @@ class Returning:
         return recipes.going_back_notes(now, recipe)
 
     def _show(self, plan: Plan, kept: Kept, drops: Sequence[str]) -> None:
-        swap.check(self.cluster)  # before anything is dropped
+        all_nodes.check(self.cluster)  # before anything is dropped
         there = existing.table_id(self.session, plan.keyspace, plan.name)
         if there != plan.table_id:
-            if not (swap.lacking(self.cluster, kept) and self._placed(plan, there)):
+            if not (all_nodes.lacking(self.cluster, kept) and self._placed(plan, there)):
                 swap.put_in(self.cluster, kept, plan.files, {})
             switch.make_target(self.cluster, self.session, plan)
         for drop in drops:

@@ -17,9 +17,10 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.cql.names import qualified, quoted
 from myriad.cql.session import Session
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import kept_files
+from myriad.engines.cassandra.all_nodes import Files, with_all_nodes
 from myriad.engines.cassandra.base import Cluster
-from myriad.engines.cassandra.swap import Files, Kept, with_all_nodes
+from myriad.engines.cassandra.kept_files import Kept
 from myriad.engines.postgres.base import Server
 from myriad.errors import EngineError, NotRunning
 from myriad.named_sql import Row
@@ -69,7 +70,7 @@ class Versions:
         made = Jsonb(_made(self.session, keyspace, name))
         [row] = self.query("keep", files=files, made=made, **place)
         table, kept = Files(keyspace, name, there), Kept(keyspace, name, files)
-        size = with_all_nodes(self.cluster, partial(swap.keep, self.cluster, table, kept))
+        size = with_all_nodes(self.cluster, partial(kept_files.keep, self.cluster, table, kept))
         if not unbounded and self.keeping.most is not None and size > self.keeping.most:
             self.query("unkept", files=files)
             self.sweep()
@@ -107,10 +108,10 @@ class Versions:
         if self.cluster.kind != "embedded":
             return
         # Before the record is read: what is kept from now on is in it first.
-        there = swap.kept_now(self.cluster)
+        there = kept_files.kept_now(self.cluster)
         needed = {row["files"] for row in self.query("files")}
         with suppress(NotRunning):
-            swap.forget(self.cluster, there - needed)
+            kept_files.forget(self.cluster, there - needed)
 
 
 def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
