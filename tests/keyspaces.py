@@ -84,7 +84,7 @@ def run_until_killed(script: str, given: dict[str, Any], code: int = -signal.SIG
         [sys.executable, "-c", script, json.dumps(given)],
         capture_output=True,
         text=True,
-        timeout=90 if code else 300,
+        timeout=300,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},

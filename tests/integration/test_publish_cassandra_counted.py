@@ -1,14 +1,16 @@
 """A load is proven by the rows in its files; Cassandra is asked where these cannot tell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from myriad import Myriad
-from myriad.engines.cassandra import swap
+from myriad.engines.cassandra import all_nodes, kept_files, swap
 from myriad.engines.cassandra.all_nodes import Files
-from myriad.errors import PublishError
+from myriad.engines.cassandra.kept_files import Kept
+from myriad.errors import NotRunning, PublishError
 from myriad.publish.cassandra import existing
 from myriad.publish.cassandra.loading import Loading
 from myriad.publish.options import Step
@@ -108,3 +110,35 @@ def test_rows_that_are_missing_in_files_are_missed(space: Space, asked: list[str
         space.publish(path, "id", progress=empty)
     assert asked == ["t"]
     assert (space.loads(), space.staged(), space.tables()) == ([], set(), set())
+
+
+def test_a_node_that_has_not_heard_of_a_table_yet_is_waited_for(
+    clustered: Myriad, keyspace: str
+) -> None:
+    """One that comes back is asked for its files before it has heard of all that was made."""
+    cluster, late = clustered.cluster(), Files(keyspace, "late", str(uuid4()))
+    asked: list[Callable[[], object]] = [
+        lambda: swap.newest(cluster, late),
+        lambda: swap.swap_in(cluster, late, late, {}),
+        lambda: kept_files.keep(cluster, late, Kept(keyspace, "late", str(uuid4()))),
+        lambda: swap.flush_all(cluster, [f"{keyspace}_late"]),
+    ]
+    (place,) = all_nodes.folders(cluster)
+    all_nodes.run(["mkdir", "-p", place / late.folder], all_nodes.user_of(place))
+    for ask in asked:
+        with pytest.raises(NotRunning, match="has not heard"):
+            ask()
+    (place / late.folder).rmdir()
+    tried: list[int] = []
+
+    def flush() -> None:
+        tried.append(len(tried))
+        try:
+            swap.flush(cluster, [late])
+        except NotRunning:
+            with cluster.session() as session:
+                session.query(f"CREATE TABLE {keyspace}.late (n int PRIMARY KEY)", timeout=60)
+            raise
+
+    all_nodes.with_all_nodes(cluster, flush)
+    assert tried == [0, 1]

@@ -19,7 +19,7 @@ from myriad.engines.cassandra.all_nodes import Files, with_all_nodes
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import existing, keyspaces, switch
+from myriad.publish.cassandra import keyspaces, switch
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared_table import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record
@@ -123,9 +123,13 @@ class Loading:
 
     def _flush(self, load: Load) -> Files:
         """Bring the rows into files of every node."""
-        table = Files(STAGING, load.staged, existing.table_id(self.session, STAGING, load.staged))
-        with_all_nodes(self.cluster, partial(swap.flush, self.cluster, [table]))
-        return table
+
+        def step() -> Files:
+            table = switch.staged_files(self.session, load.staged)
+            swap.flush(self.cluster, [table])
+            return table
+
+        return with_all_nodes(self.cluster, step)
 
     def give_up(self, made: Prepared, *, goes_on: bool = True) -> None:
         """Take a load back unless the same command goes on with it, now that it has failed."""

@@ -115,7 +115,7 @@ def prepare(
     """
     all_nodes.check(cluster)
     _refuse_taken(session, plan)
-    source = _files(session, staged)
+    source = staged_files(session, staged)
     for _ in range(ATTEMPTS):
         before = all_nodes.starts(cluster)
         if plan.stays and not plan.appends:
@@ -142,7 +142,7 @@ def finish(
     what else `swap` does.
     """
     all_nodes.check(cluster)  # before anything is dropped
-    source = _files(session, staged)
+    source = staged_files(session, staged)
     called = {loaded: name for name, loaded in plan.names.items()}
     there = _refuse_taken(session, plan)
     if there != plan.table_id:
@@ -162,8 +162,15 @@ def _change(session: Session, statements: Sequence[str]) -> None:
         session.await_schema()
 
 
-def _files(session: Session, staged: str) -> Files:
-    return Files(STAGING, staged, existing.table_id(session, STAGING, staged))
+def staged_files(session: Session, staged: str) -> Files:
+    """Return a staged table on the nodes; raises EngineError if nobody has it any more."""
+    number = existing.table_id(session, STAGING, staged)
+    if not number:
+        raise EngineError(
+            f"{STAGING}.{staged}, into which the rows were loaded, was dropped",
+            hint="Nothing was changed: publish again.",
+        )
+    return Files(STAGING, staged, number)
 
 
 def latest() -> int:

@@ -70,13 +70,19 @@ class Versions:
         made = Jsonb(_made(self.session, keyspace, name))
         [row] = self.query("keep", files=files, made=made, **place)
         table, kept = Files(keyspace, name, there), Kept(keyspace, name, files)
-        size = with_all_nodes(self.cluster, partial(kept_files.keep, self.cluster, table, kept))
+        size = with_all_nodes(self.cluster, partial(self._keep, table, kept))
         if not unbounded and self.keeping.most is not None and size > self.keeping.most:
             self.query("unkept", files=files)
             self.sweep()
             return 0, [NOT_KEPT]
         self.query("kept", files=files, bytes=size)
         return row["number"], []
+
+    def _keep(self, table: Files, kept: Kept) -> int:
+        # A node may have to hear of it yet: but not of what nobody has any more.
+        if existing.table_id(self.session, table.keyspace, table.name) != table.table_id:
+            raise _dropped(table.keyspace, table.name)
+        return kept_files.keep(self.cluster, table, kept)
 
     @contextmanager
     def kept_beside(self, keyspace: str, *names: str) -> Iterator[Callable[[], list[str]]]:
@@ -121,7 +127,7 @@ def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
     """
     there = existing.find(session, keyspace, name)
     if there is None:
-        raise EngineError(f"{keyspace}.{name} was dropped just now", hint="Publish it again.")
+        raise _dropped(keyspace, name)
     rows = session.query(f"DESCRIBE TABLE {qualified(keyspace, name)}")
     [table] = [row[-1] for row in rows if row[1] == "table"]
     fields = existing.fields_of_types(session, keyspace)
@@ -144,6 +150,10 @@ def _made(session: Session, keyspace: str, name: str) -> dict[str, Any]:
         "fields": {kind: fields[kind] for kind in used},
         "columns": dict(there.columns),
     }
+
+
+def _dropped(keyspace: str, name: str) -> EngineError:
+    return EngineError(f"{keyspace}.{name} was dropped just now", hint="Publish it again.")
 
 
 def _again(statement: str) -> str:

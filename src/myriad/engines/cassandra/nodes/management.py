@@ -31,6 +31,11 @@ from myriad.machine import process
 
 STORAGE = "org.apache.cassandra.db:type=StorageService"
 STARTS_YET = "javax.management.InstanceNotFoundException"  # its beans are not there
+# A node that comes back has its manager before it has heard of all that was made meanwhile
+# (StorageService.java, ColumnFamilyStore.java of Cassandra 5.0).
+_BEHIND = re.compile(
+    "Unknown keyspace/cf pair|Keyspace .* does not exist|Not yet initialized|until bootstrap"
+)
 ANSWERS_WITHIN = 600.0  # seconds; a flush writes all that is in memory
 AGENT_WITHIN = 60.0  # seconds
 # In a node's folder, where all of `conf` is ours: who uses its agent, who attaches it just now, and
@@ -54,7 +59,10 @@ class Beans:
         )
 
     def ask(self, request: dict[str, object]) -> Any:  # noqa: ANN401 - JSON
-        """Return what a request of Jolokia's protocol answers; raises EngineError."""
+        """Return what a request of Jolokia's protocol answers; raises EngineError.
+
+        NotRunning, after which it may be asked again, of what a node that starts does not know yet.
+        """
         login = base64.b64encode(f"myriad:{self.password}".encode()).decode()
         asked = urllib.request.Request(
             f"http://{self.address}:{self.port}/jolokia/",
@@ -73,6 +81,11 @@ class Beans:
             ) from error
         if found.get("error_type") == STARTS_YET:
             raise NotRunning(f"Cassandra at {self.address} starts", hint="See `myriad status`.")
+        if _BEHIND.search(str(found.get("error", ""))):
+            raise NotRunning(
+                f"Cassandra at {self.address} has not heard of all tables: {found['error']}",
+                hint="See `myriad status`.",
+            )
         if found.get("status") != 200:  # noqa: PLR2004 - Jolokia's, as HTTP's
             raise EngineError(
                 f"Cassandra at {self.address}: {found.get('error', found)}",
