@@ -5,6 +5,7 @@ import getpass
 import os
 import pwd
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -163,7 +164,7 @@ def run(
     Raises OSError if it cannot be run, StartFailed after `timeout` seconds or when cancelled.
     """
     deadline = time.monotonic() + timeout
-    with spawn(command, user, subprocess.PIPE) as process:
+    with spawn(*_by_itself(command, user), subprocess.PIPE) as process:
         while True:
             try:
                 output, _ = process.communicate(timeout=0.1)
@@ -177,6 +178,21 @@ def run(
                     hint="Run the same command again; where the machine is busy, later.",
                 ) from None
             return process.returncode, output.decode(errors="replace").strip()
+
+
+def _by_itself(
+    command: Sequence[str | Path], user: EngineUser | None
+) -> tuple[Sequence[str | Path], EngineUser | None]:
+    """Return a command that becomes another user itself, where the system has a tool for that.
+
+    Python copies itself to do it: with all that a publish has loaded that takes 15 ms of processor
+    time, and on a busy machine tenths of a second.
+    """
+    tool = shutil.which("setpriv") if user else None
+    if user is None or tool is None or Path(tool).resolve().name != "setpriv":  # BusyBox's cannot
+        return command, user
+    identity = f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"
+    return [tool, *identity, "--", *command], None
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
