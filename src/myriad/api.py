@@ -123,10 +123,8 @@ class Myriad:
         report = publish(engines, self.home, self.settings, sources, options, progress)
         if report.first_in_dataset:  # it may have been granted before it was there
             self.people.apply(report.database, report.dataset)
-        if report.keyspace_made:
+        if report.unshared:
             self.people.sync()
-        elif cluster is not None and options.changes:
-            self.people.follow(report.database, report.dataset)
         return report
 
     def published(

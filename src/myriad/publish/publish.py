@@ -29,7 +29,6 @@ from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
 from myriad.publish.options import Options, Progress, silent
-from myriad.publish.postgres import job as postgres
 from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
@@ -174,7 +173,7 @@ class _Place:
         except BaseException as error:
             run.failed(error)
             raise
-        if options.changes:
+        if options.changes and run.notes:
             recipe_record.settle(self.engines.postgres, database)
         report.seconds = task.seconds
         return report
@@ -219,6 +218,11 @@ class _Run:
     home: Home
     task: Task
     meant: str = "postgres"  # the engine, as far as it is known before the sources are read
+
+    @property
+    def notes(self) -> bool:
+        """Whether it may have noted recipes beside the tables, which only PostgreSQL has."""
+        return self.task.options.to != "cassandra"
 
     def choose(self, engine: str) -> None:
         """Take the engine of the recipes unless one was said."""
@@ -273,8 +277,10 @@ class _Run:
     def _store(self, engine: str, rejects: Rejects) -> AbstractContextManager[Store]:
         server, cluster = self.engines.postgres, self.engines.cassandra
         if engine == "postgres":
+            from myriad.publish.postgres import job as postgres  # noqa: PLC0415 - takes long
+
             return postgres.opened(server, self.task, rejects)
-        from myriad.publish.cassandra import job as cassandra  # noqa: PLC0415 - takes long
+        from myriad.publish.cassandra import job as cassandra  # noqa: PLC0415 - likewise
 
         if cluster is None:
             raise NotRunning("no Cassandra is up", hint="myriad up --detach --cassandra 1.")

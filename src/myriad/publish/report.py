@@ -232,7 +232,7 @@ class Report:
 
     Attributes:
         first_in_dataset: the dataset had no table before.
-        keyspace_made: the dataset had no keyspace in Cassandra before.
+        unshared: what people may do with its tables in Cassandra is to be brought there.
         failed: what was not published, while other files were.
         not_data: lines that are no records, such as a title; they are in the rejects' file too.
         runs: of all that were published one by one.
@@ -249,7 +249,7 @@ class Report:
     rejects_file: str | None = None
     not_data: list[Reject] = field(default_factory=list)
     first_in_dataset: bool = False
-    keyspace_made: bool = False
+    unshared: bool = False
     checked: bool = False
     failed: list[Failure] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
@@ -274,7 +274,7 @@ class Report:
         files = filter(None, (self.rejects_file, other.rejects_file))
         self.rejects_file = ", ".join(files) or None
         self.first_in_dataset |= other.first_in_dataset
-        self.keyspace_made |= other.keyspace_made
+        self.unshared |= other.unshared
         self.runs += [other.run] if other.run else []
         self.unchanged += other.unchanged
 

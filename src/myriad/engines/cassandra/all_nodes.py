@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BrokenBarrierError
@@ -154,7 +154,8 @@ def everywhere(
             raise
 
     places = folders(cluster)
-    with _alone(cluster), ThreadPoolExecutor(len(places)) as pool:
+    alone = _alone(cluster) if barriers else nullcontext()
+    with alone, ThreadPoolExecutor(len(places)) as pool:
         steps = [pool.submit(one, place) for place in places]
     problems = [problem for problem in map(Future.exception, steps) if problem]
     # Where one fails the others stop at a barrier: that says nothing.

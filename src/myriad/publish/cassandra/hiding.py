@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from queue import Full, Queue
 from threading import Event
 from typing import Any
@@ -129,6 +130,9 @@ def hide(
     `columns` are those of the staged table's partition key. Each node shows what it has itself: all
     acknowledge. Raises as `loader.load`.
     """
+    first = next(old, None)
+    if first is None:  # as always when the new rows cover the old ones
+        return
     names, types = tuple(columns), tuple(columns.values())
     job = loader.Load(
         cluster,
@@ -140,7 +144,7 @@ def hide(
         deletes=True,
         consistency=Consistency.ALL,
     )
-    loader.load(job, old, acknowledged=_nobody)
+    loader.load(job, chain([first], old), acknowledged=_nobody)
 
 
 def _nobody(rows: int) -> None:

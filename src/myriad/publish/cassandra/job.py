@@ -1,6 +1,7 @@
 """Publish to Cassandra: spool, prove, load beside, reconcile, switch, record."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -130,15 +131,28 @@ class Job:
         """
         if not self.options.changes:
             return
-        place = self.session, self.keyspace, self.place
-        new = keyspaces.make(self.record, self.cluster, *place)
-        self.task.report.keyspace_made = new
-        if keyspaces.stages(self.cluster):
-            self.attached = Attached(self.cluster)  # that takes as long as a small table
-            keyspaces.make_staging(self.cluster, self.session)
+        report = self.task.report
+        if not keyspaces.stages(self.cluster):
+            report.unshared = self._make_keyspace()
+            self._load()
+            return
+        self.attached = Attached(self.cluster)  # that takes as long as a small table
+        keyspaces.make_staging(self.cluster, self.session)
+        with ThreadPoolExecutor(1, "cassandra-keyspace") as beside:
+            new = beside.submit(self._make_keyspace)  # as long as well; nothing is there before
+            self._load()
+            report.unshared = new.result()
+
+    def _load(self) -> None:
         for made in self.tables:
             self.loads[made.name] = self._loading.load(made)
             made.spool.rest()
+
+    def _make_keyspace(self) -> bool:
+        """Make the keyspace where it is missing; say if people's rights there are to be made."""
+        with self.cluster.session() as session:
+            new = keyspaces.make(self.record, self.cluster, session, self.keyspace, self.place)
+        return new or self.record.grants_tables(*self.place)
 
     def show(self) -> None:
         """Make all loaded tables visible, and write down that they are published.

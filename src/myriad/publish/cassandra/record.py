@@ -188,6 +188,10 @@ class Record:
         """Say whether people make tables of their own in a dataset, in PostgreSQL."""
         return self._one("workspace", database, dataset) is not None
 
+    def grants_tables(self, database: str, dataset: str) -> bool:
+        """Say whether tables of a dataset are granted one by one, there or not."""
+        return self._one("granted", database, dataset) is not None
+
     def announce(self, keyspace: str, database: str, dataset: str) -> None:
         """Write down that a keyspace is about to be made."""
         self._run("announce_keyspace", keyspace, database, dataset)

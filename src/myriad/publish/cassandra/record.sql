@@ -15,6 +15,10 @@ SELECT keyspace FROM public.cassandra_keyspace WHERE database = %s AND dataset =
 -- name: workspace
 SELECT FROM public.workspace WHERE database = %s AND dataset = %s;
 
+-- name: granted
+-- Rights to tables one by one, which come with the tables.
+SELECT FROM public.table_grant WHERE database = %s AND dataset = %s LIMIT 1;
+
 -- name: announce_keyspace
 INSERT INTO public.cassandra_keyspace (keyspace, database, dataset) VALUES (%s, %s, %s)
 ON CONFLICT (keyspace) DO NOTHING;
