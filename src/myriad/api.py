@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad import settings as settings_table
 from myriad.engines.postgres.base import Server
-from myriad.errors import NotRunning
+from myriad.errors import HomeLocked, NotRunning
 from myriad.home.home import Home, demo_folder
 from myriad.settings import Settings
 
@@ -45,7 +45,17 @@ class Myriad:
         """
         from myriad.running import background  # noqa: PLC0415
 
-        return background.run_detached(self.home, self.settings, postgres_at=postgres_at, tell=tell)
+        background.await_other(self.home, tell)
+        try:
+            return background.run_detached(
+                self.home, self.settings, postgres_at=postgres_at, tell=tell
+            )
+        except HomeLocked:  # another `up` began at the same moment
+            if background.await_other(self.home, tell) and (
+                server := self.join(postgres_at=postgres_at, tell=tell)
+            ):
+                return server
+            raise
 
     def join(
         self, *, postgres_at: str | None = None, tell: "Callable[[str], None] | None" = None

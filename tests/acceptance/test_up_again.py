@@ -61,6 +61,30 @@ def test_a_second_up_waits_for_one_that_starts(made_home: Home) -> None:
         assert myriad.open(made_home).published() == []
 
 
+def test_publishes_that_begin_while_nothing_is_up_all_come_through(
+    made_home: Home, folder: Path
+) -> None:
+    source = folder / "crew.csv"
+    source.write_text("id\n1\n")
+    begun = [
+        subprocess.Popen(
+            [*COMMAND, "publish", "-", "--table", name, "--home", str(made_home.folder)],
+            stdin=source.open(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two", "three")
+    ]
+    try:
+        for each in begun:
+            _, said = each.communicate(timeout=120)
+            assert each.returncode == 0, said
+        assert len(myriad.open(made_home).published()) == len(begun)
+    finally:
+        run(made_home, "down")
+
+
 def test_status_tells_by_its_exit_code_what_is_so(made_home: Home, folder: Path) -> None:
     down = run(made_home, "status")
     assert (down.returncode, down.stdout.split()[0]) == (3, "down")

@@ -128,6 +128,9 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
 def start_if_needed(session: Session, installation: "myriad.Myriad") -> bool:
     """Start the engine in the background where nothing is up; say whether that was needed."""
+    from myriad.running import background  # noqa: PLC0415 - most commands start nothing
+
+    background.await_other(installation.home)
     try:
         installation.server()
         return False
