@@ -116,6 +116,22 @@ def test_each_file_of_a_folder_is_a_table(tmp_path: Path) -> None:
     assert "notes.odt" in notes(folder, tmp_path / "w")
 
 
+def test_a_link_that_leads_nowhere_is_named_and_hinders_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("n\n1\n")
+    (folder / "b.csv").symlink_to(tmp_path / "nowhere.csv")
+    assert rows(folder, tmp_path / "w") == {"a": [(1,)]}
+    assert f"{folder / 'b.csv'} (a link that leads nowhere)" in notes(folder, tmp_path / "w")
+
+
+def test_a_file_that_is_named_within_an_archive_is_called_so_once(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", FILES)
+    [source] = opened(path / "a.csv", tmp_path / "w")
+    assert source.origin == f"{path}/a.csv"
+    source.close()
+
+
 def test_what_names_of_folders_say_becomes_columns(tmp_path: Path) -> None:
     folder = tmp_path / "sales"
     for month in ("01", "02", "__HIVE_DEFAULT_PARTITION__"):

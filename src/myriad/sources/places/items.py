@@ -89,7 +89,7 @@ class Finding:
         refuse_unreadable(path, origin)
         version = marks.version(named, private=False)
         if path.is_dir():
-            found = sorted(itertools.islice(_walk(path), MOST_FILES + 1))
+            found = sorted(itertools.islice(self._walk(path), MOST_FILES + 1))
             items = self._folder(path, origin, found)
             self._read(version, [(str(each.relative_to(path)), each) for each in found])
         else:
@@ -149,7 +149,8 @@ class Finding:
         self.mark = Mark(version, marks.content(found) if self.workspace.compares else "")
 
     def _file(self, path: Path, origin: str, pattern: str) -> list[Item]:
-        item = Item(path, _ending(path.name), table_of(path), origin, Watch(path, origin))
+        archive = readable(str(path))  # what was named may lead into it
+        item = Item(path, _ending(path.name), table_of(path), archive, Watch(path, archive))
         found = list(self._opened(item, path, pattern, MOST_DEPTH))
         if pattern and not found:
             raise SourceError(
@@ -183,6 +184,18 @@ class Finding:
             inner = replace(item, origin=origin, name=called, ending=_ending(name.name), among=True)
             yield from self._opened(inner, member.path, "", depth - 1)
 
+    def _walk(self, folder: Path) -> Iterator[Path]:
+        """Yield the files below a folder; links to folders are not followed."""
+        for entry in folder.iterdir():
+            if archives.is_side(entry.name):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                yield from self._walk(entry)
+            elif entry.is_file():
+                yield entry
+            elif not entry.exists():
+                self.left.append(f"{readable(str(entry))} (a link that leads nowhere)")
+
     def _folder(self, folder: Path, origin: str, paths: list[Path]) -> list[Item]:
         self.is_folder = True
         if len(paths) > MOST_FILES:
@@ -210,17 +223,6 @@ def _too_many(origin: str) -> SourceError:
         f"{origin}: it has more than {MOST_FILES:,} files",
         hint=f"Name those that you want: '{origin}/*.csv'.",
     )
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder; links to folders are not followed."""
-    for entry in folder.iterdir():
-        if archives.is_side(entry.name):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry)
-        elif entry.is_file():
-            yield entry
 
 
 def _values(path: PurePosixPath) -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """What tells whether something that was named is what it was: before it is read, and after."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,7 @@ def _of_files(path: Path) -> str:
         inside = None if path.exists() else within(path)
         path = inside[0] if inside else path
         files = sorted(islice(path.rglob("*"), MOST_FILES)) if path.is_dir() else [path]
-        states = ((each, each.stat()) for each in files)
+        states = ((each, _state(each)) for each in files)
         told = [f"{each} {state.st_size} {state.st_mtime_ns}\n" for each, state in states]
     except OSError as error:
         raise SourceError(
@@ -66,6 +67,14 @@ def _of_files(path: Path) -> str:
             hint="Is somebody writing there at this moment? Try again.",
         ) from error
     return _digest(line.encode("utf-8", "surrogateescape") for line in told)
+
+
+def _state(path: Path) -> os.stat_result:
+    """Return the state of what a link leads to; of the link, where it leads nowhere."""
+    try:
+        return path.stat()
+    except OSError:
+        return path.lstat()
 
 
 def _digest(pieces: Iterable[bytes], size: int = 16) -> str:

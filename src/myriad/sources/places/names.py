@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from myriad.sources.places import addresses, cloud
 from myriad.wording import readable
 
 STDIN = "-"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")  # a path has lost one of its slashes
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 
@@ -94,4 +96,10 @@ def table_of(path: Path) -> str:
 
 def _missing(path: Path) -> SourceError:
     name = readable(str(path))
+    if scheme := _SCHEME.match(name):
+        known = ", ".join((*addresses.WEB, *addresses.CLOUD))
+        return SourceError(
+            f"{scheme[1]}:// addresses are not read",
+            hint=f"These are: {known}. Fetch it first, or pipe it in: `… | myriad publish -`.",
+        )
     return SourceError(f"{name}: no such file", hint="Check the path; globs are expanded too.")
