@@ -89,6 +89,10 @@ def test_status_tells_by_its_exit_code_what_is_so(made_home: Home, folder: Path)
     down = run(made_home, "status")
     assert (down.returncode, down.stdout.split()[0]) == (3, "down")
     assert f"`myriad up --detach --home {made_home.folder}`" in down.stdout
+    with made_home.locked():  # as an `up` has it that is not ready yet
+        starting = run(made_home, "status")
+    assert (starting.returncode, starting.stdout.split()[0]) == (3, "starting")
+    assert f"`myriad up --detach --home {made_home.folder}` waits until" in starting.stdout
     nothing = run(Home(folder), "status")
     assert nothing.returncode == 3
     assert f"no home of Myriad in {folder}" in nothing.stdout

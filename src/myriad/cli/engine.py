@@ -103,13 +103,14 @@ def down_command(session: Session) -> None:
 def status_command(session: Session) -> None:
     """Show what is up on this home.
 
-    Exit code 0 if it is up or starting, 3 if it is down or the folder is no home, 1 if something is
-    wrong.
+    Exit code 0 if it is up, so that people can connect; 3 if it is down, still starting, or the
+    folder is no home; 1 if something is wrong. Cassandra's nodes are told one by one, and change
+    nothing of that.
     """
     home = session.open().home
     now = status.look(home)
     session.result(asdict(now), _status_text(now, home.option))
-    if now.state in (status.DOWN, status.ABSENT):
+    if now.state in (status.DOWN, status.ABSENT, status.STARTING):
         sys.exit(EXIT_DOWN)
     if now.state in (status.BROKEN, status.ABANDONED):
         sys.exit(EngineError.exit_code)
@@ -125,7 +126,9 @@ def _status_text(now: status.Status, option: str) -> str:
     if now.state == status.DOWN:
         return f"{first}\nhint: start it with `myriad up --detach{option}`"
     if now.state == status.STARTING:
-        return f"{first}, process {now.pid}"
+        return (
+            f"{first}, process {now.pid}\nhint: `myriad up --detach{option}` waits until it is up"
+        )
     if now.state == status.ABANDONED:
         return (
             f"{first}: {now.problem}\nhint: `myriad up{option}` starts it again; see `myriad logs`"
@@ -192,6 +195,12 @@ def logs_command(
     path = (door if of_door else embedded).log_path(installation.home)
     if of_node:
         path = node.log_path(installation.home, of_node)
+    if (of_door or of_node) and not path.exists() and not follow:
+        what = f"Cassandra node {of_node}" if of_node else "the door"
+        raise EngineError(
+            f"{what} has no log in {installation.home.folder}",
+            hint=f"It was not started there yet: `myriad status{installation.home.option}`.",
+        )
     found = logs.tail(path, lines) if of_door or of_node else _engine_log(installation, lines)
     session.result(found, "\n".join(found))
     if not follow:
