@@ -222,7 +222,7 @@ def test_too_many_keys_are_refused_before_they_fill_the_memory(tmp_path: Path) -
 def test_the_report_says_why(tmp_path: Path) -> None:
     source = source_of(tmp_path, '{"a": 1, "b": 1.5}\n{"a": "x", "b": 2}\n')
     assert why(source, "a") == "mixed: 1 whole number, 1 text; first text: 'x' in line 2"
-    assert why(source, "b") == "decimals with up to 1 places, exact"
+    assert why(source, "b") == "decimals with up to 1 place, exact"
 
 
 LONE: Mapping[str, tuple[list[str], str]] = {

@@ -42,6 +42,7 @@ def _driver(to: Contact) -> str:
     if to.ca:
         first.insert(0, "import ssl\n")
         options.append(f"ssl_context=ssl.create_default_context(cafile={to.ca!r})")
+    first.insert(0, "# pip install cassandra-driver")
     lines = [*first, "from cassandra.cluster import Cluster", "", "cluster = Cluster("]
     lines += [f"    {option}," for option in options]
     return "\n".join([*lines, ")", "session = cluster.connect()"])
@@ -60,7 +61,10 @@ def _java(to: Contact) -> str:
     options = [f"    .withLocalDatacenter({_text(to.datacenter)})"]
     if to.user:
         options.append(f"    .withAuthCredentials({_text(to.user)}, {_text(to.password)})")
-    start = ["var session = com.datastax.oss.driver.api.core.CqlSession.builder()"]
+    start = [
+        "// Maven: org.apache.cassandra:java-driver-core",
+        "var session = com.datastax.oss.driver.api.core.CqlSession.builder()",
+    ]
     if to.ca:
         start.insert(
             0, "// Certificates: java -Djavax.net.ssl.trustStore=FILE (keytool -importcert)"
@@ -83,6 +87,7 @@ def _node(to: Contact) -> str:
         options.append(f"sslOptions: {{ ca: [{ca}], rejectUnauthorized: true }}")
     body = "".join(f"  {option},\n" for option in options)
     start = (
+        "// npm install cassandra-driver\n"
         'const cassandra = require("cassandra-driver");\n\nconst client = new cassandra.Client({'
     )
     return f"{start}\n{body}}});\nclient.connect();"

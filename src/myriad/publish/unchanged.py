@@ -87,7 +87,9 @@ class Before:
             found = self._tables(_named(source))
             now = marks.version(source, private=self.options.read.allow_private) if found else ""
             if found and now and all(mark.version == now for _, _, mark in found):
-                same.append(_unchanged(_named(source), found, "as far as its place says"))
+                same.append(
+                    _unchanged(_named(source), found, "it has the same size and time, or ETag")
+                )
             else:
                 left.append(source)
         return (sources, []) if left and self.options.table is not None else (left, same)

@@ -145,12 +145,12 @@ class Evidence:
             return Type(Kind.DOUBLE), "decimals with exponents, or no numbers such as NaN"
         precision = 0 if self.doubles_only else carried(self.digits, self.scale)
         if precision:
-            why = f"decimals with up to {self.scale} places, exact"
+            why = f"decimals with up to {number_of(self.scale, 'place')}, exact"
             return Type(Kind.NUMERIC, precision, self.scale), why
         return TEXT, "numbers that no number type here holds exactly"
 
     def _whole(self) -> tuple[Type, str]:
-        why = f"whole numbers of up to {self.digits} digits"
+        why = f"whole numbers of up to {number_of(self.digits, 'digit')}"
         if self.low >= -BIG and self.high < BIG:
             return Type(Kind.BIGINT), why
         precision = carried(self.digits, 0)

@@ -9,6 +9,7 @@ import duckdb
 from myriad.model import BIG, Kind, Type, carried
 from myriad.sources.typing.casts import ALL_TESTS, TESTS
 from myriad.sources.typing.sql import quoted
+from myriad.wording import number_of
 
 # A row must fit a page of 8 kB: with more columns than this whole numbers of 4 bytes are taken.
 MOST_BIGINTS = 900
@@ -132,7 +133,7 @@ def _number(seen: Seen, candidates: frozenset[str], *, wide: bool) -> tuple[Type
     if "whole" in candidates and precision:
         return _whole(seen, precision, wide=wide)
     if "decimal" in candidates and precision:
-        why = f"decimals with up to {seen.scale} places, exact"
+        why = f"decimals with up to {number_of(seen.scale, 'place')}, exact"
         return Type(Kind.NUMERIC, precision, seen.scale), why
     if "double" in candidates and "decimal" not in candidates and seen.float_marks:
         return Type(Kind.DOUBLE), "floating-point numbers"

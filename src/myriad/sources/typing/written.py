@@ -16,7 +16,7 @@ from myriad.sources.typing.flags import Flag
 from myriad.sources.typing.form import Form
 from myriad.sources.typing.sql import literal, quoted
 from myriad.sources.typing.words import NULLS
-from myriad.wording import as_written
+from myriad.wording import as_written, number_of
 
 MOST_ODD = 100  # values of a column that are looked at one by one
 LONGEST = 64  # characters: what is longer is written in no form
@@ -224,7 +224,7 @@ def _numbers(form: Amount, fact: Fact, proof: str) -> Choice:
     unit = f", in {form.unit_words}" if form.unit else ""
     shown = f"{unit}; written like {fact.example!r}"
     if fact.scale:
-        why = f"decimals with up to {fact.scale} places, exact{shown}"
+        why = f"decimals with up to {number_of(fact.scale, 'place')}, exact{shown}"
         return Choice(Type(Kind.NUMERIC, precision, fact.scale, format=form.name), why, (), proof)
     why = f"whole numbers from {fact.lowest} to {fact.highest}{shown}"
     if fact.whole_digits > MAX_DIGITS:
