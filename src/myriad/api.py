@@ -217,7 +217,7 @@ class Myriad:
 
         Raises PublishError if one is not kept, NotRunning.
         """
-        return self.changes(database).postgres.diff(table, first, second)
+        return self.changes(database).diff(table, first, second)
 
     def unpublish(
         self,

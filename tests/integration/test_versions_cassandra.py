@@ -3,6 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -33,6 +34,16 @@ def test_an_undo_shows_what_was_before_and_can_be_undone(space: Space) -> None:
     assert marks(space) == {"three": 10}
     assert undo(space)["before"] == 3  # no number is given twice
     assert marks(space) == {"one": 30}
+
+
+def test_what_is_asked_of_postgresql_says_that_the_table_is_in_cassandra_alone(
+    space: Space,
+) -> None:
+    space.publish(file(space, "one", 30), "part/n")
+    name, installation = f"{space.dataset}.t", space.installation
+    for ask in (installation.diff, partial(installation.undo, engine="postgres")):
+        with pytest.raises(PublishError, match=f"{name} is in Cassandra alone"):
+            ask(name)
 
 
 @pytest.mark.nightly(

@@ -112,6 +112,19 @@ class Everywhere:
             one.finish(back)
         return back, done
 
+    def diff(self, table: str, first: int | None, second: int | None) -> Report:
+        """Return how a version of a table differs from another, in PostgreSQL; see `diff.diff`."""
+        self._refuse_outside(table)
+        return self.postgres.diff(table, first, second)
+
+    def _refuse_outside(self, table: str) -> None:
+        """Raise PublishError for a table that is in Cassandra alone."""
+        if not self.postgres.past(table) and self.cassandra.past(table) is not None:
+            raise PublishError(
+                f"{table} is in Cassandra alone, not in PostgreSQL",
+                hint="`myriad show` and `myriad history` tell of it; with --to both it is in both.",
+            )
+
     def undo_run(self, run: str, *, for_good: bool = False) -> Report:
         """Show again what was shown before a run; see `Changes.undo_run`.
 
@@ -265,6 +278,8 @@ class Everywhere:
         """
         inside = None if engine == "cassandra" else self.postgres.place(table)
         outside = None if engine == "postgres" else self.cassandra.place(table)
+        if engine == "postgres":
+            self._refuse_outside(table)
         if engine == "cassandra" and outside is None:
             raise PublishError(
                 f"no table {table} is published in Cassandra, and no version of it is kept",

@@ -50,9 +50,12 @@ def _chosen(
         before = next((each.number for each in there if each.number != after), None)
     found = {each.number: each for each in there}
     if before not in found or after not in found:
+        lacking = [number for number in (before, after) if number and number not in found]
+        words = f"version {lacking[0]} of {name}" if lacking else f"an older version of {name}"
         kept = ", ".join(map(str, found)) or "none"
         raise PublishError(
-            f"there are no two such versions of {name}", hint=f"Those that can be had: {kept}."
+            f"{words} is not kept",
+            hint=f"There are: {kept}. `myriad history {name}` says which is which.",
         )
     return found[before], found[after]
 

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from myriad import named_sql
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
+from myriad.errors import PublishError
 from myriad.migrations.migrations import RECORD
 from myriad.publish.history import MOST_ERROR, Run, outcome, storable
 
@@ -87,6 +88,11 @@ def everywhere(server: Server, database: str | None, limit: int) -> list[dict[st
     """Return the newest runs in one database, or in all of ours, with their `database`."""
     with closing(server.connect(autocommit=True)) as control:
         names = [name for name in databases.ours(control) if database in (None, name)]
+    if database is not None and not names:
+        raise PublishError(
+            f"there is no database {database} that Myriad publishes into",
+            hint="Choose another with --database; `myriad list` shows them.",
+        )
     found = []
     for name in names:
         connection = databases.enter(server, name)
