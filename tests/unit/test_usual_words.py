@@ -33,3 +33,18 @@ def test_version_is_a_word_too() -> None:
 def test_a_word_of_other_programs_leads_to_ours() -> None:
     assert "Did you mean sql" in invoke("psql").stderr
     assert invoke("list", "-q", "--home", "/nowhere/at/all").exit_code == 1
+
+
+def test_a_time_that_is_none_is_refused_in_words() -> None:
+    said = invoke("people", "audit", "--since", "yesterday")
+    assert said.exit_code == 2
+    assert "'yesterday' is no time: write 2030-01-31, or '2030-01-31 17:30'" in said.stderr
+    assert "%Y" not in said.stderr
+
+
+@pytest.mark.parametrize("address", ["ftp://host/x.csv", "sftp://host/x.csv", "file:///x.csv"])
+def test_an_address_of_another_kind_is_no_missing_file(address: str) -> None:
+    said = invoke("publish", address, "--home", "/nowhere/at/all")
+    assert said.exit_code == 1
+    assert f"error: {address.partition(':')[0]}:// addresses are not read" in said.stderr
+    assert "http://, https://, s3://, gs://, az://" in said.stderr

@@ -16,9 +16,26 @@ NAME = 63
 FINE = "00000"  # the SQLSTATE of what went well
 
 
+class _Time(click.DateTime):
+    """A day, or a time of one, refused in words."""
+
+    def __init__(self) -> None:
+        super().__init__(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            found: datetime = super().convert(value, param, ctx)
+        except click.BadParameter:
+            words = f"{value!r} is no time: write 2030-01-31, or '2030-01-31 17:30'"
+            self.fail(words, param, ctx)
+        return found
+
+
 SINCE = click.option(
     "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    type=_Time(),
     metavar="TIME",
     help="Only from then on: `2030-01-31`, or with a time, `'2030-01-31 17:30'`.",
 )

@@ -95,6 +95,15 @@ def console() -> "Console":
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
+# What is to be done where a file that somebody named is not one.
+_PATH_HINTS: dict[type[OSError], str] = {
+    FileNotFoundError: "Check the path.",
+    IsADirectoryError: "Name a file in it.",
+    NotADirectoryError: "Check the path.",
+    PermissionError: "Check the file's permissions; `myriad doctor` checks those of the home.",
+}
+
+
 def common(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that all have, and turn its errors into messages.
 
@@ -202,7 +211,7 @@ def as_myriad_error(error: Exception) -> MyriadError:
     if isinstance(error, OSError):
         return MyriadError(
             f"{error.filename or 'system'}: {error.strerror or error}",
-            hint="`myriad doctor` checks disk space and permissions.",
+            hint=_PATH_HINTS.get(type(error), "`myriad doctor` checks disk space and permissions."),
         )
     return MyriadError(
         f"{type(error).__name__}: {error}",

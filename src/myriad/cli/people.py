@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +206,13 @@ def person_until(session: Session, *, names: tuple[str, ...], date: str) -> None
         people.set_until(names, until)
     session.done(
         {"names": list(names), "until": until.isoformat() if until else None},
-        "\n".join(f"{name}: until {ends.shown(until)}" for name in names),
+        "\n".join(f"{name}: {_end(until)}" for name in names),
     )
+
+
+def _end(until: datetime | None) -> str:
+    over = until is not None and until <= datetime.now(until.tzinfo)
+    return f"until {ends.shown(until)}{', which is over: nobody logs in with it' if over else ''}"
 
 
 @person_command.command("password")

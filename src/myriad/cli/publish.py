@@ -243,7 +243,8 @@ def _unchanged(same: Unchanged) -> str:
 
 
 def _failure(failure: Failure) -> str:
-    return f"not published: {failure.source}: {failure.error.message}\n  hint: {failure.error.hint}"
+    said = failure.error.message.removeprefix(f"{failure.source}: ")
+    return f"not published: {failure.source}: {said}\n  hint: {failure.error.hint}"
 
 
 def _table(report: Report, table: TableReport) -> str:

@@ -48,15 +48,18 @@ def recipe_command(session: Session, /, table: str, **given: Any) -> None:  # no
     tell(data, as_json if given["export"] else _text(table, recipe))
 
 
+_EXPORT = "`myriad recipe TABLE --export > FILE` writes one that --import takes."
+
+
 def _read(path: Path) -> Recipe:
     with path.open("rb") as file:
         text = file.read(recipes.MOST_BYTES + 1)
     if len(text) > recipes.MOST_BYTES:
-        raise UsageError(f"{path} is no recipe: it has more than 1 MB", hint="See --export.")
+        raise UsageError(f"{path} is no recipe: it has more than 1 MB", hint=_EXPORT)
     try:
         return recipes.from_data(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON: {error}", hint="See --export.") from error
+        raise UsageError(f"{path} is no JSON: {error}", hint=_EXPORT) from error
 
 
 def _text(table: str, recipe: Recipe) -> str:

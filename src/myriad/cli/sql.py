@@ -7,7 +7,7 @@ import click
 
 from myriad.cli.common import Session, common
 from myriad.connect import Target
-from myriad.errors import UsageError
+from myriad.errors import EngineError, UsageError
 from myriad.running.names import LOCAL_PORT
 
 
@@ -25,6 +25,8 @@ def sql_command(
     are not typed by hand, with exit code 1 or 3, as psql has it. NAME is asked for the password, if
     neither PGPASSWORD nor ~/.pgpass has it.
     """
+    import psycopg  # noqa: PLC0415 - most commands need it later, if at all
+
     from myriad.connect import terminal  # noqa: PLC0415 - it looks for programs
 
     if session.as_json:
@@ -37,7 +39,16 @@ def sql_command(
     place = database or installation.settings.database
     program = terminal.find(installation.settings.programs)
     if name is None:
-        psql = terminal.as_administrator(program, server, place)
+        try:
+            psql = terminal.as_administrator(program, server, place)
+        except psycopg.OperationalError as error:
+            if f'database "{place}" does not exist' not in str(error):
+                raise
+            raise EngineError(
+                f"there is no database {place}",
+                hint="`myriad status` shows which there are; `myriad publish --database` and"
+                " CREATE DATABASE make one.",
+            ) from error
     else:
         installation.people.check_login(name, place)
         local = installation.home.socket_folder()

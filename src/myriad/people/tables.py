@@ -11,6 +11,7 @@ from myriad.control.connection import control_database, is_superuser
 from myriad.engines.postgres.base import Server
 from myriad.errors import PeopleError
 from myriad.people.names import shown
+from myriad.wording import nearest
 
 SQL = named_sql.load("myriad.people", "tables.sql")
 
@@ -36,9 +37,12 @@ def require(connection: psycopg.Connection, what: str, names: Sequence[str]) -> 
     known = {name for (name,) in connection.execute(query)}
     missing = [name for name in names if name not in known]
     if missing:
+        near = [nearest(name, known) for name in missing]
+        meant = f"Is {shown([name for name in near if name])} meant? " if all(near) else ""
         raise PeopleError(
             f"there is no {what} called {shown(missing)}",
-            hint=f"`myriad {what} list` shows all {len(known)}; `myriad {what} add` makes one.",
+            hint=f"{meant}`myriad {what} list` shows all {len(known)}; `myriad {what} add` makes"
+            " one.",
         )
 
 
@@ -66,7 +70,8 @@ def refuse_taken(connection: psycopg.Connection, names: Sequence[str]) -> None:
     for name, what in connection.execute(SQL["taken"], {"names": list(names)}):
         taken.setdefault(what, []).append(name)
     hints = {
-        "person": "Nothing was changed. `myriad person password` gives somebody a new password.",
+        "person": "Nothing was changed. `myriad person password` gives somebody a new password;"
+        " `myriad person sync --from FILE` takes a list in which some are there already.",
         "group": "Nothing was changed. People and groups share their names: choose another.",
         "role": "Nothing was changed. PostgreSQL has such a role, not made by Myriad: choose"
         " another name.",

@@ -262,7 +262,7 @@ def _certificate(place: _Place) -> Iterator[Finding]:
         return
     if not (settings.tls_certificate or settings.tls_key):
         text = "Myriad makes its own; people who want to verify it need a copy of it"
-        yield Finding("certificate", GOOD, f"{text}: {place.home.secrets / tls.CERTIFICATE}")
+        yield Finding("certificate", GOOD, f"{text}: `myriad certificate{place.home.option}`")
         return
     certificate, key = tls.set_by_hand(settings)
     until = tls.check(certificate, key).not_valid_after_utc

@@ -73,7 +73,7 @@ def choose(settings: Settings, told: int | None) -> socket.socket:
         except (OSError, OverflowError) as error:
             problems.append(reason(error, port))
     others = "" if fixed else f" or the next {TRIES}"
-    known = ", which people were told," if first == told else ""
+    known = ", which people were told" if first == told else ""
     raise StartFailed(
         f"cannot listen on {settings.host} port {first}{known or others}: {problems[0]}",
         hint="Stop what has it, or choose another with --port or the setting `port`"
