@@ -6,12 +6,15 @@ without.
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from myriad.errors import SourceError
 from myriad.wording import readable
 
 WEB = ("http://", "https://")
 CLOUD = ("s3://", "gs://", "az://")
+# An address of another kind, or one that was mistyped: it may hold a secret, too.
+_LIKE = re.compile(r"\s*([a-z][a-z0-9+.-]+)://|\s*(https?|s3|gs|az):(?=.*[@?])", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^?]*=.*", re.DOTALL)  # of a signed address; `?` alone is a pattern's
 
 
@@ -41,19 +44,55 @@ def is_secret(address: str) -> bool:
     return "@" in bucket or ":" in bucket or _QUERY.search(address) is not None
 
 
+def refuse_wrong(name: str | Path) -> None:
+    """Raise SourceError for what looks like an address, and is none that can be read."""
+    if is_cloud(name) or not (is_address(name) or _LIKE.match(str(name))):
+        return
+    if not is_address(name):
+        kinds = ", ".join((*WEB, *CLOUD))
+        raise SourceError(
+            f"{shown(name)}: this is no address that can be read", hint=f"They begin with {kinds}."
+        )
+    if _parts(str(name)) is None:
+        raise SourceError(
+            f"{shown(name)}: this is no address",
+            hint="It is http://HOST/PATH. In a password, / is written %2F, ? %3F, # %23, @ %40.",
+        )
+
+
 def shown(name: str | Path) -> str:
     """Return what was named as it may be shown and kept: without password and query."""
-    if not is_address(name):
-        return readable(str(name))
+    text = str(name)
     if is_cloud(name):
-        scheme, bucket, key = split(str(name))
+        scheme, bucket, key = split(text)
         if "@" in bucket or ":" in bucket:  # a password may have a slash
             return f"{scheme}://…"
         return readable(_QUERY.sub("?…", f"{scheme}://{bucket}/{key}"))
-    parts = urlsplit(str(name))
+    if not is_address(name):
+        like = _LIKE.match(text)
+        return f"{like[1] or like[2]}://…" if like else readable(text)
+    parts = _parts(text)
+    if parts is None:
+        return f"{text.partition(':')[0].lower()}://…"
     port = f":{parts.port}" if parts.port else ""
     query = "?…" if parts.query else ""
     return readable(f"{parts.scheme}://{parts.hostname}{port}{parts.path}{query}")
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return the parts of an address on the web; None if it is none, or has half a password.
+
+    A password with a slash in it is cut there: its beginning looks like a port, its rest like a
+    path.
+    """
+    try:
+        parts = urlsplit(address)
+        known = bool(parts.hostname) and parts.port != 0  # asking for a port may fail
+    except ValueError:
+        return None
+    host, rest = parts.netloc, address.partition("//")[2][len(parts.netloc) :]
+    cut = ":" in host and "@" not in host and "@" in rest.partition("?")[0]
+    return parts if known and not cut else None
 
 
 def file_name(address: str) -> str:

@@ -22,6 +22,7 @@ def expand(name: str | Path) -> Iterator[str | Path]:
         yield from cloud.expand(str(name))
         return
     if addresses.is_address(name):
+        addresses.refuse_wrong(name)
         yield name
         return
     path = Path(name)
@@ -33,6 +34,7 @@ def expand(name: str | Path) -> Iterator[str | Path]:
         return
     found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - it may be absolute
     if not found:
+        addresses.refuse_wrong(name)
         raise _missing(path)
     yield from (Path(entry) for entry in found)
 

@@ -3,8 +3,10 @@
 import base64
 import contextlib
 import http.client
+import io
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import tempfile
@@ -12,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from myriad.errors import SourceError
@@ -21,15 +23,54 @@ from myriad.sources.places.addresses import shown
 CHUNK = 1 << 18
 MOST_BYTES = 100 << 30
 MOST_SECONDS = 6 * 3600
-SILENCE = 60.0  # seconds without a byte
+SILENCE = 60.0  # seconds without a byte, and until an answer begins, however slowly it comes
+CONNECTING = 15.0  # seconds, to each of a host's addresses
 MOST_REDIRECTS = 5
 ATTEMPTS = 5  # goes on where a connection broke off, so often
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK, _PARTIAL = 200, 206
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that is routed of IPv6
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an address of IPv4 is its end
 
 
 class _Broken(Exception):
     """The connection ended before the file did."""
+
+
+class _Misled(Exception):
+    """A server leads to where we do not go."""
+
+
+class _Timed(io.RawIOBase):
+    """What comes of a connection, until a moment: a byte from time to time keeps nobody waiting."""
+
+    def __init__(self, connection: socket.socket, raw: io.RawIOBase) -> None:
+        self._connection, self._raw = connection, raw
+        self.until = time.monotonic() + SILENCE
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as its base has it
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("it comes too slowly")
+        self._connection.settimeout(min(SILENCE, left))
+        return cast("int | None", self._raw.readinto(buffer))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has begun within `SILENCE`, and ends at `timed.until`."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
+        super().__init__(sock, *arguments, **named)
+        self.timed = _Timed(sock, cast("io.BufferedReader", self.fp).detach())
+        self.fp = io.BufferedReader(self.timed)
 
 
 def version(address: str, *, private: bool) -> str:
@@ -37,7 +78,8 @@ def version(address: str, *, private: bool) -> str:
 
     It is asked for the file, and the answer is not read: not all servers know other questions.
     """
-    with _explained(address), _answer(address, 0, "", private=private) as answer:
+    until = time.monotonic() + SILENCE
+    with _explained(address), _answer(address, 0, "", until, private=private) as answer:
         return _version(answer) if answer.status == _OK else ""
 
 
@@ -77,7 +119,7 @@ def _explained(address: str, but: tuple[type[Exception], ...] = ()) -> Iterator[
         yield
     except but:
         raise
-    except (_Broken, OSError, http.client.HTTPException, ValueError) as error:
+    except (_Broken, _Misled, OSError, http.client.HTTPException, ValueError) as error:
         raise SourceError(
             f"{shown(address)}: it cannot be fetched: {_said(error)}",
             hint="Check the address, and whether this machine reaches it.",
@@ -85,8 +127,13 @@ def _explained(address: str, but: tuple[type[Exception], ...] = ()) -> Iterator[
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, http.client.InvalidURL):  # it says the address, with all that is in it
+    """Say what went wrong; not in a server's words, nor with the address: both may have secrets."""
+    if isinstance(error, http.client.InvalidURL):
         return "the address has characters that none may have"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection broke off"
+    if isinstance(error, (http.client.HTTPException, ValueError)):
+        return "the server does not answer as servers on the web do"
     return str(error)[:200] or "the connection broke off"
 
 
@@ -111,19 +158,42 @@ class _Download:
     def go_on(self) -> None:
         """Write the file, or what is missing of it."""
         begin = self.file.tell() if self.mark else 0
-        with _answer(self.address, begin, self.mark, private=self.private) as answer:
-            resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-            if answer.status not in (_OK, _PARTIAL) or (answer.status == _PARTIAL and not resumed):
+        if time.monotonic() > self._until:
+            raise self._too_long()
+        with _answer(
+            self.address, begin, self.mark, self._until, private=self.private
+        ) as answer:
+            if answer.status not in (_OK, _PARTIAL):
+                said = http.client.responses.get(answer.status, "")
                 raise SourceError(
-                    f"{shown(self.address)}: the server answered {answer.status} {answer.reason}",
+                    f"{shown(self.address)}: the server answered {answer.status} {said}".rstrip(),
                     hint="Check the address, and whether it wants a password or a token.",
                 )
-            if answer.status == _OK:
-                self.file.seek(0)
-                self.file.truncate()
-            mark, self.version = answer.headers.get("ETag", ""), _version(answer)
-            self.mark = "" if mark.startswith("W/") else mark
+            if answer.status == _PARTIAL:
+                length = self._length(answer, begin)
+            else:
+                mark, length, begin = answer.headers.get("ETag", ""), 0, 0
+                self.mark, self.version = "" if mark.startswith("W/") else mark, _version(answer)
+            self.file.seek(begin)
+            self.file.truncate()
             self._take(answer)
+            if self.file.tell() < length:
+                raise _Broken
+
+    def _length(self, answer: http.client.HTTPResponse, begin: int) -> int:
+        """Return how long the file is of which a part came; raises _Broken if it is not ours."""
+        found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        same = answer.headers.get("ETag", self.mark) == self.mark
+        if found is None or int(found[1]) != begin or not same:
+            self.mark = ""  # begins anew
+            raise _Broken("the server sent another part than it was asked for")
+        return int(found[2])
+
+    def _too_long(self) -> SourceError:
+        return SourceError(
+            f"{shown(self.address)}: it did not come within {MOST_SECONDS // 3600} hours",
+            hint="Fetch it by another way, and publish the file.",
+        )
 
     def _take(self, answer: http.client.HTTPResponse) -> None:
         while data := answer.read(CHUNK):
@@ -134,10 +204,7 @@ class _Download:
                     hint="Publish it in parts.",
                 )
             if time.monotonic() > self._until:
-                raise SourceError(
-                    f"{shown(self.address)}: it did not come within {MOST_SECONDS // 3600} hours",
-                    hint="Fetch it by another way, and publish the file.",
-                )
+                raise self._too_long()
         self.file.flush()
         if answer.length:
             raise _Broken
@@ -145,14 +212,14 @@ class _Download:
 
 @contextlib.contextmanager
 def _answer(
-    address: str, begin: int, mark: str, *, private: bool
+    address: str, begin: int, mark: str, until: float, *, private: bool
 ) -> Iterator[http.client.HTTPResponse]:
-    """Ask for a file from a byte on, and follow where one is sent."""
+    """Ask for a file from a byte on, and follow where one is sent; it may be read until then."""
     first, guarded = urlsplit(address), False
     for _ in range(MOST_REDIRECTS + 1):
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it leads to something that is no address")
+            raise _Misled("it leads to something that is no address")
         connection = _connection(parts, guarded=guarded and not private)
         try:
             same = (parts.scheme, parts.hostname, parts.port) == (
@@ -162,16 +229,17 @@ def _answer(
             connection.request(
                 "GET", _path(parts), headers=_headers(first, begin, mark, known=same)
             )
-            answer = connection.getresponse()
+            answer = cast("_Response", connection.getresponse())
+            answer.timed.until = until
             if answer.status not in _REDIRECTS or not answer.headers.get("Location"):
                 yield answer
                 return
             address, guarded = urljoin(address, answer.headers["Location"]), True
             if parts.scheme == "https" and not address.lower().startswith("https"):
-                raise ValueError("it leads from an encrypted address to one that is not")
+                raise _Misled("it leads from an encrypted address to one that is not")
         finally:
             connection.close()
-    raise ValueError(f"it leads on more than {MOST_REDIRECTS} times")
+    raise _Misled(f"it leads on more than {MOST_REDIRECTS} times")
 
 
 def _path(parts: SplitResult) -> str:
@@ -198,14 +266,15 @@ def _connection(parts: SplitResult, *, guarded: bool) -> http.client.HTTPConnect
     host, tls = str(parts.hostname), parts.scheme == "https"
     port = parts.port or (443 if tls else 80)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if guarded and not all(_public(address) for address in addresses):
         raise SourceError(
             f"the address leads to {host}, which is private to this machine or network",
             hint="If that is meant: --allow-private.",
         )
-    plain = socket.create_connection((addresses[0], port), timeout=SILENCE)
+    plain = _connected(addresses, port)
     connection = http.client.HTTPConnection(host, port, timeout=SILENCE)
+    connection.response_class = _Response
     connection.sock = (
         ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE")).wrap_socket(
             plain, server_hostname=host
@@ -216,7 +285,30 @@ def _connection(parts: SplitResult, *, guarded: bool) -> http.client.HTTPConnect
     return connection
 
 
+def _connected(addresses: list[str], port: int) -> socket.socket:
+    """Connect to the first of a host's addresses that answers: `localhost` has two."""
+    until = time.monotonic() + SILENCE
+    while True:
+        address, *addresses = addresses
+        left = min(CONNECTING, until - time.monotonic())
+        try:
+            made = socket.create_connection((address, port), timeout=max(left, 1))
+        except OSError:
+            if not addresses or left <= 0:
+                raise
+        else:
+            made.settimeout(SILENCE)
+            return made
+
+
 def _public(address: str) -> bool:
+    """Say whether anybody can have an address: none of this machine, its network or a tunnel."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return bool(mapped.is_global) and not mapped.is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is None:
+            return found in _UNICAST and found.is_global and not (found.sixtofour or found.teredo)
+        found = inner
+    return found.is_global and not found.is_multicast
