@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home
 from myriad.people import NewPerson, People, Person, Roster, Synced, syncing
 from myriad.people.imports import MOST, MOST_BYTES
+from myriad.people.roster import LISTED
 from myriad.settings import Settings
 from tests.harness import COMMAND, as_admin, reachable_folder, run, wait_until
 
@@ -318,3 +320,42 @@ def test_a_sync_that_is_killed_leaves_the_old_state_or_is_completed(
     found = by_name(people)
     assert (found["Rose"].groups, found["Bo"].disabled) == (("b",), True)
     log_in(installation, done["passwords"][-1]["name"], done["passwords"][-1]["password"])
+
+
+def test_of_two_lists_at_once_the_second_begins_when_the_first_has_told_its_passwords(
+    people: People,
+) -> None:
+    """Else both print passwords of who joins, and those that are printed first are wrong."""
+    roster = Roster([NewPerson("Rose"), NewPerson("Bo")], frozenset({"name"}))
+    printed: list[dict[str, str]] = []
+    with ThreadPoolExecutor(1) as threads:
+
+        def tell(done: Synced) -> None:
+            printed.append(dict(done.passwords))
+
+        def tell_late(done: Synced) -> None:
+            second = threads.submit(people.sync_people, roster, tell)
+            with pytest.raises(TimeoutError):
+                second.result(1)
+            tell(done)
+            seconds.append(second)
+
+        seconds: list[Future[None]] = []
+        people.sync_people(roster, tell_late)
+        seconds[0].result(30)
+    assert printed[0].keys() == {"Rose", "Bo"}
+    assert printed[1] == {}
+
+
+def test_who_is_removed_and_added_by_hand_while_a_list_is_told_is_in_no_list(
+    people: People,
+) -> None:
+    def tell(_: Synced) -> None:
+        people.remove(["Rose"])
+        people.add([NewPerson("Rose")])
+
+    people.sync_people(Roster([NewPerson("Rose"), NewPerson("Bo")], frozenset({"name"})), tell)
+    assert {name: each.roster for name, each in by_name(people).items()} == {
+        "Rose": None,
+        "Bo": LISTED,
+    }

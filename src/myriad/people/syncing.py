@@ -1,11 +1,14 @@
 """Make people what a list says: who joins, leaves, comes back, and is in which group."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
+from myriad.control.connection import control_database
 from myriad.engines.postgres.hardening import OWNERS
+from myriad.errors import PeopleError
 from myriad.people import accounts, actions, groups, names, passwords, roster, tables
 from myriad.people.postgres import roles
 from myriad.people.records import members
@@ -56,23 +59,37 @@ def sync(
 
     In one transaction, but for more than 10,000 who join, ended sessions and removals. Wherever it
     is interrupted, the same call completes it: who joined then has a new password, until `tell`
-    has returned. Raises LossRefused, UsageError, PeopleError.
+    has returned. One at a time. Raises LossRefused, UsageError, PeopleError.
     """
     _check(register, wanted)
-    changes, known = _change(register, wanted, most)
-    try:
-        if changes.gone:
-            roles.end_sessions(register.server, changes.gone)
-        leaving = list(changes.gone) if remove else []
-        kept = accounts.owned(register, leaving)
-        removed = [name for name in leaving if name not in kept]
-        if removed:
-            accounts.remove(register, removed)
-        tell(Synced(changes, list(known.items()), removed, kept))
-        with register.read() as connection:
-            connection.execute(SQL["set_roster"], {"names": list(known), "roster": LISTED})
-    finally:
-        register.follow()
+    with _alone(register):
+        changes, known = _change(register, wanted, most)
+        try:
+            if changes.gone:
+                roles.end_sessions(register.server, changes.gone)
+            leaving = list(changes.gone) if remove else []
+            kept = accounts.owned(register, leaving)
+            removed = [name for name in leaving if name not in kept]
+            if removed:
+                accounts.remove(register, removed)
+            tell(Synced(changes, list(known.items()), removed, kept))
+            with register.read() as connection:
+                connection.execute(SQL["heard"], {"names": list(known)})
+        finally:
+            register.follow()
+
+
+@contextmanager
+def _alone(register: Register) -> Iterator[None]:
+    with control_database(register.server, autocommit=True) as connection:
+        try:
+            connection.execute(SQL["sync_alone"])
+        except psycopg.errors.LockNotAvailable:
+            raise PeopleError(
+                "another `myriad person sync` is at work",
+                hint="Nothing was changed. Try again when it has printed what it did.",
+            ) from None
+        yield
 
 
 def _check(register: Register, wanted: Roster) -> None:

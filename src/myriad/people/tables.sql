@@ -50,6 +50,15 @@ SELECT name FROM public.grp WHERE roster;
 -- name: set_roster
 UPDATE public.person SET roster = %(roster)s WHERE name = ANY(%(names)s);
 
+-- name: heard
+-- Whose password is known now. Whoever was removed, or left, since they joined is not meant.
+UPDATE public.person SET roster = 'listed' WHERE name = ANY(%(names)s) AND roster = 'new';
+
+-- name: sync_alone
+-- Two at once would each give those who join a password, and the first to print it is wrong.
+SET lock_timeout = '30s';
+SELECT pg_advisory_lock(hashtextextended('person sync', 0));
+
 -- name: shut_by_hand
 -- Whom no list lets in again.
 UPDATE public.person SET roster = 'listed' WHERE name = ANY(%(names)s) AND roster = 'gone';
