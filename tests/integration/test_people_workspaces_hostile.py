@@ -203,6 +203,24 @@ def test_what_explain_makes_is_held_as_all_else(lab: Lab) -> None:
     wait_until(lambda: lab.admin(owner)[0][0].startswith("myriad_workspace_"))
 
 
+def test_what_is_handed_to_a_group_past_the_guard_belongs_to_the_workspace(lab: Lab) -> None:
+    """No event trigger sees REASSIGN OWNED; a group that owns something could not be removed."""
+    lab.ask(
+        "rose",
+        "CREATE TABLE lab.handed (id serial, b int GENERATED ALWAYS AS IDENTITY)",
+        "CREATE VIEW lab.handed_view AS SELECT 1 AS a",
+        "CREATE MATERIALIZED VIEW lab.handed_copy AS SELECT 1 AS a",
+        "CREATE SEQUENCE lab.handed_numbers",
+        f"REASSIGN OWNED BY {lab.name('rose')} TO {lab.name('lab')}",
+    )
+    owners = (
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class"
+        " WHERE relnamespace = 'lab'::regnamespace AND relname ~ '^handed'"
+    )
+    wait_until(lambda: lab.admin(owners) == [(lab.workspace("lab").role,)])
+    lab.ask("bob", "DROP TABLE lab.handed", "DROP VIEW lab.handed_view")
+
+
 def test_who_writes_where_nothing_asks_for_room_is_ended(lab: Lab) -> None:
     with closing(lab.connect("rose", autocommit=False)) as rose:
         rose.execute("EXPLAIN ANALYZE CREATE TABLE lab.held AS SELECT 1 AS a")

@@ -20,6 +20,13 @@ SQL = named_sql.load("myriad.people.postgres", "workspaces.sql")
 MEGABYTE = 1_000_000
 SET_FALSE = 160000  # the first version in which who is a member may have no SET ROLE
 
+_CHANGED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InternalError_,
+    psycopg.errors.DeadlockDetected,
+)
+
 
 @dataclass(frozen=True)
 class Room:
@@ -195,8 +202,8 @@ def settle(connection: psycopg.Connection) -> None:
                 connection.execute(sql.SQL(found["text"]))  # the server quoted the names in it
         except psycopg.errors.LockNotAvailable:
             SQL.query(connection, "end_holders", oid=found["oid"])  # they are in the next look
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
-            continue  # dropped meanwhile
+        except _CHANGED:
+            continue  # somebody drops it, or changes it again and again: what is measured waits not
 
 
 def keep(connection: psycopg.Connection) -> None:

@@ -492,8 +492,8 @@ UPDATE myriad_workspace.room SET bytes = %(bytes)s WHERE schema = %(schema)s;
 DELETE FROM myriad_workspace.room WHERE schema NOT IN (SELECT oid FROM pg_namespace);
 
 -- name: unsettled
--- What came to be where no event trigger saw it (EXPLAIN ANALYZE CREATE TABLE AS), or shows now what
--- one of the groups may not read any more: what mends it.
+-- What came to be where no event trigger saw it (EXPLAIN ANALYZE CREATE TABLE AS, REASSIGN OWNED), or
+-- shows now what one of the groups may not read any more: what mends it.
 SELECT oid, format('CREATE TRIGGER myriad_room BEFORE INSERT OR UPDATE ON %%s FOR EACH STATEMENT'
     ' EXECUTE FUNCTION myriad_workspace.room()', oid::regclass) AS text
 FROM (
@@ -505,8 +505,13 @@ FROM (
 UNION ALL
 SELECT c.oid, format('ALTER TABLE %%s OWNER TO %%s', c.oid::regclass, r.role::regrole)
 FROM myriad_workspace.room AS r
-JOIN pg_class AS c ON c.relnamespace = r.schema AND c.relkind IN ('r', 'p', 'm')
+JOIN pg_class AS c ON c.relnamespace = r.schema AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
 JOIN pg_auth_members AS m ON m.roleid = r.role AND m.member = c.relowner
+WHERE NOT EXISTS (
+    SELECT FROM pg_depend AS d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+      AND d.refclassid = 'pg_class'::regclass AND c.relkind = 'S'
+)
 UNION ALL
 SELECT DISTINCT c.oid, format('REVOKE ALL ON %%s FROM %%s CASCADE', c.oid::regclass,
     CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END)
