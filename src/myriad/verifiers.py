@@ -17,6 +17,7 @@ MOST_ITERATIONS = 100_000
 SALT_BYTES = 16  # as PostgreSQL's own
 SALTS_BYTES = range(8, 65)  # of clients
 LONGEST = 1000  # characters of a password
+SHORTEST_OWN = 8  # characters of one that somebody chooses for themselves: NIST SP 800-63B, 3.1.1.2
 BCRYPT_BYTES = 72  # bcrypt reads no further
 # Each login costs a node what a guess costs, whoever tries: 1 ms of a core for 2^4 rounds, 4 for
 # 2^6, 62 for Cassandra's 2^10, with which a crowd of wrong logins shuts everybody out. Nobody finds
@@ -45,6 +46,16 @@ def check(password: str, *, cassandra: bool) -> None:
         raise PeopleError(
             f"a password has {length} bytes, and Cassandra would look only at {BCRYPT_BYTES}",
             hint=f"Choose one of at most {BCRYPT_BYTES} bytes.",
+        )
+
+
+def check_own(password: str) -> None:
+    """Raise PeopleError for a password that nobody should choose for themselves."""
+    check(password, cassandra=False)
+    if len(password) < SHORTEST_OWN:
+        raise PeopleError(
+            f"a password of one's own has {SHORTEST_OWN} characters at least",
+            hint="Choose a longer one: a few words are easy to keep in mind.",
         )
 
 

@@ -128,17 +128,17 @@ def test_people_change_their_own_password(attached: Attached) -> None:
     """Myriad's role made them, so it may; the server's own passwords are the new ones, too."""
     for name in ("rose", "olga"):
         with closing(attached.enter(name)) as session:
-            session.execute("ALTER ROLE CURRENT_USER PASSWORD 'her öwn'")
+            session.execute("ALTER ROLE CURRENT_USER PASSWORD 'her öwn one'")
             assert session.execute("SELECT current_user").fetchall() == [(name,)]
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             attached.enter(name)
-        with closing(attached.enter(name, "her öwn")) as session:
+        with closing(attached.enter(name, "her öwn one")) as session:
             assert session.execute("SELECT current_user").fetchall() == [(name,)]
         attached.installed.people.set_password(name, SECRET)
     with closing(attached.theirs.connect("postgres", autocommit=True)) as connection:
         connection.execute("ALTER ROLE rob SUPERUSER")  # whom only a superuser may alter
         with closing(attached.enter("rob")) as session:
-            changes = "ALTER ROLE CURRENT_USER PASSWORD 'x'"
+            changes = "ALTER ROLE CURRENT_USER PASSWORD 'x marks it'"
             if connection.execute(
                 "SELECT FROM pg_roles WHERE rolname = 'boss' AND rolsuper"
             ).rowcount:

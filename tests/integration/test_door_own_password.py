@@ -80,7 +80,7 @@ def test_each_way_of_writing_it_changes_it_at_once_and_sessions_go_on(
     assert str(bcrypt).startswith("$2a$06$")
 
 
-@pytest.mark.parametrize("new", ["pässwörd", "a\u00a0b\u00ad", "\u2168 ½", "\x07bell", "山田"])
+@pytest.mark.parametrize("new", ["pässwörd", "a\u00a0b\u00ad and c", "\u2168 ½ and ¼", "\x07 a bell", "山田太郎と花子さん"])
 def test_every_text_is_a_password_as_libpq_prepares_it(people: People, new: str) -> None:
     name = people.reader()
     with closing(people.connect(name)) as session:
@@ -111,31 +111,31 @@ def test_an_owner_does_it_in_their_own_database_by_the_same_way(people: People) 
     name = people.owner()
     with closing(people.wire(name)) as session:
         session.query("CREATE TEMP TABLE keeps_the_connection (a int)")
-        refused = session.query("ALTER ROLE CURRENT_USER PASSWORD 'new'")
+        refused = session.query("ALTER ROLE CURRENT_USER PASSWORD 'a new one'")
         assert refused[0][2:] == ("0A000", "CURRENT_USER may be somebody else in this session")
-        assert session.query("ALTER ROLE SESSION_USER PASSWORD 'new'")[0] == ALTERED
+        assert session.query("ALTER ROLE SESSION_USER PASSWORD 'a new one'")[0] == ALTERED
         assert session.rows("SELECT count(*) FROM keeps_the_connection") == [("'0'",)]
-        session.send(parse(f"ALTER ROLE {name} PASSWORD 'newer'") + bind() + execute() + SYNC)
+        session.send(parse(f"ALTER ROLE {name} PASSWORD 'a newer one'") + bind() + execute() + SYNC)
         assert ALTERED in session.until()
-    people.has(name, "newer", but="new")
+    people.has(name, "a newer one", but="a new one")
     assert people.state()[name][0] == people.state()[name][1]
 
 
 def test_by_the_extended_protocol_each_answer_is_in_its_place(people: People) -> None:
     name = people.reader()
     with closing(people.wire(name)) as session:
-        one = "ALTER ROLE CURRENT_USER PASSWORD 'one'"
+        one = "ALTER ROLE CURRENT_USER PASSWORD 'number one'"
         session.send(parse(one) + bind() + describe() + execute() + SYNC)
         kinds = [("1", ""), ("2", ""), ("n", ""), ALTERED, ("Z", "I")]
         assert session.until() == kinds
-        people.has(name, "one")
-        session.send(parse("ALTER ROLE SESSION_USER PASSWORD 'two'", "named"))
+        people.has(name, "number one")
+        session.send(parse("ALTER ROLE SESSION_USER PASSWORD 'number two'", "named"))
         session.send(describe("S", "named") + SYNC)
         assert session.until() == [("1", ""), ("t", "0000"), ("n", ""), ("Z", "I")]
         session.send(bind(name="named", portal="p") + execute("p") + unit("SELECT 7"))
         session.send(close(name="named") + SYNC)
         assert [each[0] for each in session.until()] == [*"2C12TDC3Z"]
-        people.has(name, "two", but="one")
+        people.has(name, "number two", but="number one")
 
 
 def test_a_statement_is_carried_out_only_where_the_server_would_have_come_to_it(
@@ -196,6 +196,8 @@ REFUSED = r"""
 25001 or beside other statements | SET ROLE readers; {own} 'x'
 42501 | SET SESSION AUTHORIZATION {other}
 22023 must not be empty | {own} ''
+22023 8 characters at least | {own} 'seven c'
+22023 8 characters at least | {own} 'пароль'
 22023 not as MD5 | {own} 'md5{md5}'
 22023 more than 1,000 characters | {own} '{long}'
 22023 no verifier | {own} 'SCRAM-SHA-256$'
@@ -264,6 +266,13 @@ def test_an_owner_cannot_change_others_or_lose_their_own(people: People) -> None
             session.query("ROLLBACK")
         session.query("SET ROLE readers")
         assert session.query("ALTER ROLE CURRENT_USER PASSWORD 'x'")[0][2] == "0A000"
+        of_readers = session.query("ALTER ROLE readers PASSWORD 'readers know'")[0]
+        assert of_readers[2:] == ("42501", "only your own password is yours to change here")
+        session.send(unit("ALTER ROLE readers PASSWORD 'readers know'") + SYNC)
+        assert session.until()[0][2] == "42501"
+    password = "SELECT rolpassword FROM pg_authid WHERE rolname = 'readers'"
+    with closing(people.place.admin("myriad")) as admin:
+        assert admin.execute(password).fetchall() == [(None,)]
     assert people.state() == before
 
 
@@ -274,8 +283,8 @@ def test_another_encoding_does_not_make_another_password(people: People) -> None
         text = "ALTER ROLE CURRENT_USER PASSWORD 'пароль'".encode("cp1251")
         session.send(wire.message(b"Q", text + b"\0"))
         assert session.until()[0][2] == "0A000"
-        assert session.query("ALTER ROLE CURRENT_USER PASSWORD 'ascii'")[0] == ALTERED
-    people.has(name, "ascii")
+        assert session.query("ALTER ROLE CURRENT_USER PASSWORD 'in ascii'")[0] == ALTERED
+    people.has(name, "in ascii")
 
 
 def test_who_only_reads_does_not_change_it(people: People) -> None:
@@ -304,7 +313,7 @@ def test_a_login_that_has_begun_with_the_old_password_does_not_end_well(people: 
     late.send(wire.message(b"p", named))
     [(_, body)] = [late.read()]
     with closing(people.wire(name)) as session:
-        assert session.query("ALTER ROLE CURRENT_USER PASSWORD 'new'")[0] == ALTERED
+        assert session.query("ALTER ROLE CURRENT_USER PASSWORD 'a new one'")[0] == ALTERED
     people.place.installation.people.activity()  # so all processes have heard of it
     late.send(wire.message(b"p", client.final(body[4:])))
     assert late.to_the_end()[-1][2] in {"57P01", "28P01"}
@@ -314,15 +323,15 @@ def test_a_flood_of_changes_slows_down_who_sends_it_alone(people: People) -> Non
     name, other = people.reader(), people.reader()
     before = people.state()[name]
     sessions = [people.wire(name) for _ in range(4)]
-    text = wire.query("ALTER ROLE CURRENT_USER PASSWORD 'flood'")
+    text = wire.query("ALTER ROLE CURRENT_USER PASSWORD 'in a flood'")
     for session in sessions:
         session.send(text * 2500)
     wait_until(lambda: people.state()[name] != before)
     began = time.monotonic()
     with closing(people.wire(other)) as calm:
-        assert calm.query("ALTER ROLE CURRENT_USER PASSWORD 'calm'")[0] == ALTERED
+        assert calm.query("ALTER ROLE CURRENT_USER PASSWORD 'in a calm'")[0] == ALTERED
         assert calm.rows("SELECT 1") == [("'1'",)]
-    people.has(other, "calm")
+    people.has(other, "in a calm")
     took = time.monotonic() - began
     wait_until(lambda: people.changes(name))
     for session in sessions:
@@ -332,13 +341,13 @@ def test_a_flood_of_changes_slows_down_who_sends_it_alone(people: People) -> Non
         len(people.changes(name)) < 20
     )  # five at once in each process, and then one in 0.25 s, 0.5 s ...
     wait_until(lambda: not people.place.installation.people.activity([name]))
-    people.has(name, "flood")
+    people.has(name, "in a flood")
 
 
 def test_what_is_cut_off_in_the_middle_leaves_the_old_password(people: People) -> None:
     name = people.reader()
     old, before = people.place.passwords[name], people.state()[name]
-    text = "ALTER ROLE CURRENT_USER PASSWORD 'never'"
+    text = "ALTER ROLE CURRENT_USER PASSWORD 'never ever'"
     with closing(people.place.admin("myriad")) as admin, closing(people.wire(name)) as session:
         admin.execute("BEGIN; LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE")
         session.send(wire.query(text))
@@ -358,7 +367,7 @@ def test_what_is_cut_off_in_the_middle_leaves_the_old_password(people: People) -
         admin.execute("ROLLBACK")
     wait_until(lambda: people.logs_in(name))
     assert people.state()[name] == before
-    people.has(name, old, but="never")
+    people.has(name, old, but="never ever")
 
 
 def test_neither_password_nor_verifier_is_written_down_anywhere(people: People) -> None:

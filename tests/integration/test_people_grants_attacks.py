@@ -250,3 +250,43 @@ def test_whoever_is_killed_leaves_rights_and_record_equal_after_the_next_change(
     else:
         with pytest.raises(DENIED):
             ask("SELECT count(*) FROM hr.people")
+
+
+def test_a_cursor_that_was_opened_before_goes_on_to_the_end_of_its_transaction_alone(
+    installation: Myriad, people: People, group: str, hr: Place, tag: str
+) -> None:
+    """As on a direct connection: rights are looked at when something is opened."""
+    people.grant(group, "hr.people,public", hr.database)
+    [(name, password)] = people.add_people([f"c{tag}"], [group])
+    server = installation.server()
+    where = f"host={server.host} port={server.port} dbname={hr.database}"
+    with closing(psycopg.connect(where, user=name, password=password)) as session:
+        session.execute("DECLARE before CURSOR FOR TABLE hr.people")
+        assert len(session.execute("FETCH 1 FROM before").fetchall()) == 1
+        people.revoke(group, "hr.people", hr.database)
+        assert len(session.execute("FETCH 1 FROM before").fetchall()) == 1
+        with pytest.raises(DENIED):
+            session.execute("DECLARE after CURSOR FOR TABLE hr.people")
+        session.rollback()
+        with pytest.raises(psycopg.errors.InvalidCursorName):
+            session.execute("FETCH 1 FROM before")
+
+
+def test_a_database_that_was_dropped_by_half_is_in_nobodys_way(
+    people: People, group: str, hr: Place, tag: str
+) -> None:
+    """PostgreSQL lets nobody in where a DROP DATABASE was interrupted."""
+    half = f"half_{tag}"
+    with closing(hr.installation.server().connect(autocommit=True)) as admin:
+        admin.execute(f"CREATE DATABASE {half}".encode())
+        admin.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", [half])
+    with closing(hr.installation.server().connect("myriad", autocommit=True)) as control:
+        left = "INSERT INTO public.unsettled (database, dataset) VALUES (%s, 'hr')"
+        control.execute(left.encode(), [half])
+    people.grant(group, "hr.people", hr.database)
+    assert grants_of(people, group) == [f"hr.people in {hr.database} (read)"]
+    with pytest.raises(PeopleError, match="no database called") as refused:
+        people.grant(group, "hr", half)
+    assert half not in refused.value.hint
+    with closing(hr.installation.server().connect(autocommit=True)) as admin:
+        admin.execute(f"DROP DATABASE {half}".encode())

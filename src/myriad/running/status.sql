@@ -9,5 +9,5 @@ SELECT
     datname,
     CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END
 FROM pg_database
-WHERE NOT datistemplate AND datallowconn AND datname NOT LIKE 'new-%'
+WHERE NOT datistemplate AND datallowconn AND datconnlimit <> -2 AND datname NOT LIKE 'new-%'
 ORDER BY datname;

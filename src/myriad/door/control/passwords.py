@@ -100,7 +100,12 @@ class Passwords:
 
     async def _keep(self, oid: int, password: str, stored: _Stored) -> str:
         try:
-            async with asyncio.timeout(CHANGE_SECONDS), self._one_at_a_time:
+            async with asyncio.timeout(CHANGE_SECONDS):
+                await self._one_at_a_time.acquire()
+        except TimeoutError:
+            raise Refused(_BUSY) from None  # nothing has begun
+        try:
+            async with asyncio.timeout(CHANGE_SECONDS):
                 return await self._within(oid, password, stored)
         except asyncpg.LockNotAvailableError:
             raise Refused(_BUSY) from None
@@ -108,6 +113,8 @@ class Passwords:
             raise Refused(_LOST) from None
         except asyncpg.PostgresError as error:
             raise Refused(_impossible(error)) from None
+        finally:
+            self._one_at_a_time.release()
 
     async def _within(self, oid: int, password: str, stored: _Stored) -> str:
         connection = await self._control.enter_own()
@@ -147,7 +154,7 @@ def _stored(password: str) -> _Stored:
         return _Stored(password, None)
     if _MD5.fullmatch(password):
         raise Refused(_MD5_REFUSED)
-    verifiers.check(password, cassandra=False)
+    verifiers.check_own(password)
     hashed = verifiers.bcrypt_of(password, verifiers.TYPED_COST)
     return _Stored(verifiers.scram_sha_256(password), hashed)
 

@@ -67,7 +67,7 @@ def _refused(session: SessionState, verdict: Verdict, refused: Refusal) -> Fault
     untold = verdict.secret and verdict.syntax_error  # the server is not to hear of it
     if session.pool.guarded or untold:
         return Fault(refused.sqlstate, refused.message, refused.hint)
-    return None
+    return own_password.OF_ANOTHER if verdict.password is not None else None
 
 
 def _unreportable(session: SessionState, verdict: Verdict) -> Fault | None:

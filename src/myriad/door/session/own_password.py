@@ -31,6 +31,11 @@ _OTHERS = Fault(
     "only the password is yours to change, and no other option of your account",
     "ALTER ROLE CURRENT_USER PASSWORD '...'",
 )
+OF_ANOTHER = Fault(
+    "42501",
+    "only your own password is yours to change here",
+    "ALTER ROLE SESSION_USER PASSWORD '...'. Whoever runs this server changes others'.",
+)
 _NONE = Fault(
     "42501",
     "your password cannot be taken away: you could not log in any more",

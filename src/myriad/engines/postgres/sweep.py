@@ -26,7 +26,9 @@ def sweep(server: Server, data: Path) -> list[Path]:
     Raises psycopg.Error.
     """
     with closing(server.connect(autocommit=True)) as connection:
-        names = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+        names = connection.execute(
+            "SELECT datname FROM pg_database WHERE datallowconn AND datconnlimit <> -2"
+        ).fetchall()
         debris = [path for (name,) in names for path in _look(server, name, data)]
         if debris:
             # So that the checkpointer has nothing left to flush to a file that disappears.

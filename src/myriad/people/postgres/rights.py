@@ -33,7 +33,7 @@ Wanted = Mapping[tuple[str, str], Sequence[Grant]]  # (dataset, group) → what 
 
 _DATABASES = """
     SELECT datname FROM pg_database
-    WHERE datallowconn AND NOT datistemplate AND datname <> ALL(%s)
+    WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate AND datname <> ALL(%s)
     ORDER BY datname"""
 _DATASETS = """
     SELECT nspname FROM pg_namespace
