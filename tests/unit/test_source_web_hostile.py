@@ -179,6 +179,23 @@ def test_a_host_is_reached_by_whichever_of_its_addresses_answers(
     assert fetched(address.replace("127.0.0.1", "twice"), tmp_path) == DATA
 
 
+def test_a_name_that_has_a_private_address_too_is_private(
+    at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(connection: socket.socket, _: str) -> None:
+        connection.sendall(answer("302 Found", "Location: http://both/"))
+
+    real = socket.getaddrinfo
+
+    def two(host: str, port: int, *rest: int, **named: int) -> list[tuple[object, ...]]:
+        places = ["8.8.8.8", "127.0.0.1"] if host == "both" else [host]
+        return [entry for place in places for entry in real(place, port, *rest, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    with pytest.raises(SourceError, match="private"):
+        fetched(at(says), tmp_path)
+
+
 @pytest.mark.parametrize(
     "address",
     [
