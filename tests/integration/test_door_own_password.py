@@ -80,7 +80,10 @@ def test_each_way_of_writing_it_changes_it_at_once_and_sessions_go_on(
     assert str(bcrypt).startswith("$2a$06$")
 
 
-@pytest.mark.parametrize("new", ["pässwörd", "a\u00a0b\u00ad and c", "\u2168 ½ and ¼", "\x07 a bell", "山田太郎と花子さん"])
+@pytest.mark.parametrize(
+    "new",
+    ["pässwörd", "a\u00a0b\u00ad and c", "\u2168 ½ and ¼", "\x07 a bell", "山田太郎と花子さん"],
+)
 def test_every_text_is_a_password_as_libpq_prepares_it(people: People, new: str) -> None:
     name = people.reader()
     with closing(people.connect(name)) as session:

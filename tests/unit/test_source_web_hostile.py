@@ -96,7 +96,7 @@ def test_who_says_a_little_for_ever_is_left_after_the_time_that_a_file_may_take(
     monkeypatch.setattr(web, "MOST_SECONDS", 0.4)
     monkeypatch.setattr(web, "SILENCE", 0.4)
     address, began = at(without_end(begin, again)), time.monotonic()
-    with pytest.raises(SourceError, match="did not come within|cannot be fetched"):
+    with pytest.raises(SourceError, match=r"did not come within|cannot be fetched"):
         fetched(address, tmp_path)
     with contextlib.suppress(SourceError):  # its answer need not end
         web.version(address, private=False)
@@ -118,9 +118,7 @@ def test_a_part_that_ends_too_soon_is_not_the_whole_file(at: At, tmp_path: Path)
 
 
 @pytest.mark.parametrize("what", ["another file", "another length", "of itself"])
-def test_parts_of_different_files_are_never_put_together(
-    what: str, at: At, tmp_path: Path
-) -> None:
+def test_parts_of_different_files_are_never_put_together(what: str, at: At, tmp_path: Path) -> None:
     asked: list[int] = []
 
     def says(connection: socket.socket, request: str) -> None:
@@ -207,12 +205,12 @@ def test_a_name_that_has_a_private_address_too_is_private(
     ],
 )
 def test_an_address_of_this_network_is_private_in_whatever_it_is_wrapped(address: str) -> None:
-    assert not web._public(address)
+    assert not web.is_public(address)
 
 
 def test_addresses_of_everybody_are_public() -> None:
     for address in ("8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"):
-        assert web._public(address)
+        assert web.is_public(address)
 
 
 @pytest.mark.parametrize(

@@ -160,9 +160,7 @@ class _Download:
         begin = self.file.tell() if self.mark else 0
         if time.monotonic() > self._until:
             raise self._too_long()
-        with _answer(
-            self.address, begin, self.mark, self._until, private=self.private
-        ) as answer:
+        with _answer(self.address, begin, self.mark, self._until, private=self.private) as answer:
             if answer.status not in (_OK, _PARTIAL):
                 said = http.client.responses.get(answer.status, "")
                 raise SourceError(
@@ -267,7 +265,7 @@ def _connection(parts: SplitResult, *, guarded: bool) -> http.client.HTTPConnect
     port = parts.port or (443 if tls else 80)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if guarded and not all(_public(address) for address in addresses):
+    if guarded and not all(is_public(address) for address in addresses):
         raise SourceError(
             f"the address leads to {host}, which is private to this machine or network",
             hint="If that is meant: --allow-private.",
@@ -301,7 +299,7 @@ def _connected(addresses: list[str], port: int) -> socket.socket:
             return made
 
 
-def _public(address: str) -> bool:
+def is_public(address: str) -> bool:
     """Say whether anybody can have an address: none of this machine, its network or a tunnel."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
