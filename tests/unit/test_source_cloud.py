@@ -214,6 +214,28 @@ def test_an_address_with_a_secret_is_refused_without_it(
     assert "SEC" not in said
 
 
+@pytest.mark.parametrize("bucket", ["bück et", "b\x01", "..", "a b", "b\\c", "b%zz", "b#c"])
+@pytest.mark.usefixtures("store")
+def test_no_bucket_has_a_name_that_no_address_has(bucket: str, tmp_path: Path) -> None:
+    for kind in addresses.CLOUD:
+        with pytest.raises(SourceError, match="no bucket can have such a name") as caught:
+            read(f"{kind}{bucket}/a.csv", tmp_path)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("endpoint", ["t0psecret x", "http://t0p secret", "http://h/{x}", "h:9"])
+@pytest.mark.usefixtures("keys")
+def test_an_address_of_a_store_that_is_none_is_refused_without_it(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=a;BlobEndpoint={endpoint}")
+    for kind in ("s3://", "az://"):
+        with pytest.raises(SourceError, match="as the address of the store is none") as caught:
+            read(f"{kind}bucket/a.csv", tmp_path)
+        assert "t0p" not in caught.value.message + caught.value.hint
+
+
 def test_what_a_store_says_is_shown_without_tokens(
     store: fake.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 MOST_LISTED = 100_000
 AT_ONCE = 8  # objects of one folder
 ATTEMPTS = 3  # of an object that changed while it came
+# What stands in the address of a store as it is; what else there may be in none, makes it panic.
+_BUCKET = re.compile(r"[\w$][\w.$-]*", re.ASCII)
 _PATTERN = re.compile(r"[*?[]")
 _STATUS = re.compile(r"status code: (\d+)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -179,6 +181,11 @@ def _store(address: str) -> "stores.Store":
         )
     if not bucket:
         raise SourceError(f"{scheme}:// names no bucket", hint=f"{scheme}://BUCKET/KEY.")
+    if not _BUCKET.fullmatch(bucket):
+        raise SourceError(
+            f"{addresses.shown(address)}: no bucket can have such a name",
+            hint="It has letters of English, digits, and some of - . _ $.",
+        )
     with _explained(address):
         return CLOUDS[scheme].open(bucket, timedelta(seconds=web.MOST_SECONDS))
 

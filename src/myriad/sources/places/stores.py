@@ -1,6 +1,7 @@
 """The clouds' stores of objects: each is opened with the credentials that its users have."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SILENCE = timedelta(seconds=60)  # without a byte
 RETRIES = 5  # of one request; what breaks off goes on where it ended, if it is the same object
+_ENDPOINT = re.compile(r"https?://[\w.~%+@:\[\]/-]+", re.ASCII | re.IGNORECASE)
 _AZURE = {  # AZURE_STORAGE_CONNECTION_STRING: what obstore calls its parts
     "AccountName": "account_name",
     "AccountKey": "account_key",
@@ -51,8 +53,14 @@ class Cloud:
 def settled(endpoint: str, most: timedelta) -> dict[str, Any]:
     """Return how a store is asked; without encryption only where its own address has none.
 
-    So nothing leads from an encrypted address to one that is not.
+    So nothing leads from an encrypted address to one that is not. Raises SourceError for an
+    endpoint that is no address.
     """
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        raise SourceError(
+            "what the environment, or a profile, names as the address of the store is none",
+            hint="It is https://HOST[:PORT], as in AWS_ENDPOINT_URL.",
+        )
     return {
         "client_options": {
             "allow_http": endpoint.startswith("http://"),

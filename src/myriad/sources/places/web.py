@@ -69,7 +69,7 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:  # noqa: ANN401
         super().__init__(sock, *arguments, **named)
-        self.timed = _Timed(sock, cast("io.BufferedReader", self.fp).detach())
+        self.timed = _Timed(sock, self.fp.detach())
         self.fp = io.BufferedReader(self.timed)
 
 
