@@ -5,6 +5,7 @@ that are none.
 import contextlib
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +159,19 @@ def test_what_a_server_says_is_not_repeated(said: bytes, at: At, tmp_path: Path)
         fetched(address.replace("//", "//rose:t0psecret@"), tmp_path)
     assert "t0psecret" not in f"{caught.value.message} {caught.value.hint}"
     assert "\x1b" not in caught.value.message
+
+
+def test_why_a_connection_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the machine that says it: such as that nobody vouches for a certificate."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed")
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", fails)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(SourceError, match="certificate verify failed"):
+            fetched(f"https://127.0.0.1:{port}/a.csv", tmp_path)
 
 
 def test_a_host_is_reached_by_whichever_of_its_addresses_answers(

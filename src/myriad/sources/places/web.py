@@ -132,7 +132,7 @@ def _said(error: Exception) -> str:
         return "the address has characters that none may have"
     if isinstance(error, http.client.IncompleteRead):
         return "the connection broke off"
-    if isinstance(error, (http.client.HTTPException, ValueError)):
+    if not isinstance(error, (_Broken, _Misled, OSError)):
         return "the server does not answer as servers on the web do"
     return str(error)[:200] or "the connection broke off"
 
