@@ -18,6 +18,49 @@ STATE = """
     SELECT rolname, rolpassword, verifier, cassandra
     FROM pg_authid JOIN public.person ON name = rolname"""
 
+# What is refused: its SQLSTATE, part of what is said, the text.
+REFUSED = r"""
+25001 not changed in a transaction | BEGIN; {own} 'x'
+25001 or beside other statements | {own} 'x'; SELECT 1
+25001 or beside other statements | {own} 'x'; {own} 'y'
+42501 cannot be taken away | {own} NULL
+42501 no other option | {own} 'x' VALID UNTIL 'infinity'
+42501 no other option | ALTER ROLE CURRENT_USER VALID UNTIL 'infinity' PASSWORD 'x'
+42501 no other option | ALTER ROLE CURRENT_USER SUPERUSER PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE CURRENT_USER VALID UNTIL 'infinity'
+42501 ALTER ROLE is not available | ALTER ROLE {other} PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE "{me}"" " PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE U&"{other}" PASSWORD 'x' --"{me}"
+42501 ALTER ROLE is not available | ALTER ROLE {other} PASSWORD 'x' /* {me} */
+42501 ALTER ROLE is not available | ALTER ROLE "current_user" PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE "{me} " PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE "{ME}" PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER ROLE PUBLIC PASSWORD 'x'
+42501 ALTER ROLE is not available | ALTER GROUP readers ADD USER {me}
+25001 or beside other statements | SET ROLE readers; {own} 'x'
+42501 | SET SESSION AUTHORIZATION {other}
+22023 must not be empty | {own} ''
+22023 8 characters at least | {own} 'seven c'
+22023 8 characters at least | {own} 'пароль'
+22023 not as MD5 | {own} 'md5{md5}'
+22023 more than 1,000 characters | {own} '{long}'
+22023 no verifier | {own} 'SCRAM-SHA-256$'
+22023 no verifier | {own} 'SCRAM-SHA-256$4096:{salt}${key}:{key} '
+22023 no verifier | {own} 'SCRAM-SHA-256$04096:{salt}${key}:{key}'
+22023 no verifier | {own} 'SCRAM-SHA-256$99999999999:{salt}${key}:{key}'
+22023 no verifier | {own} 'SCRAM-SHA-256$4096:****${key}:{key}'
+22023 no verifier | {own} 'SCRAM-SHA-256$4096:{salt}$AAAA:{key}'
+22023 no verifier | {own} 'SCRAM-SHA-256$4096:{salt}${key}:{key}:{key}'
+22023 no verifier | {own} 'SCRAM-SHA-256$4096:{salt}''; DROP ROLE {other}; --${key}:{key}'
+22023 100,000 iterations | {own} 'SCRAM-SHA-256$4095:{salt}${key}:{key}'
+22023 100,000 iterations | {own} 'SCRAM-SHA-256$100001:{salt}${key}:{key}'
+22023 100,000 iterations | {own} 'SCRAM-SHA-256$2147483648:{salt}${key}:{key}'
+22023 8 to 64 bytes | {own} 'SCRAM-SHA-256$4096:AAAA${key}:{key}'
+22023 8 to 64 bytes | {own} 'SCRAM-SHA-256$4096:AAAAAAAAAAA==${key}:{key}'
+22023 8 to 64 bytes | {own} 'SCRAM-SHA-256$4096:{huge}${key}:{key}'
+22023 must not be empty | {own} '{empty}'
+""".strip().splitlines()
+
 
 def _programs() -> Path:
     return programs.find("", Path("/nonexistent"), None).folder
