@@ -20,6 +20,9 @@ _NOT_BEGUN = (CqlError.UNAVAILABLE, CqlError.OVERLOADED, CqlError.BOOTSTRAPPING)
 _SCHEMAS = "SELECT schema_version FROM system.local"
 _SCHEMAS_OF_PEERS = "SELECT native_address, native_port, schema_version FROM system.peers_v2"
 LOOK = 0.05  # seconds between looks at whether the nodes agree
+# Seconds. A node that was down asks the others for what it missed after a minute, if nobody told it
+# (`cassandra.migration_delay_ms`).
+AGREE_WITHIN = 150.0
 
 T = TypeVar("T")
 
@@ -87,7 +90,7 @@ class Session(Asked):
         again = all(map(_IDEMPOTENT.match, statements))
         self._somewhere(run, again=again)
 
-    def await_schema(self, timeout: float = 30.0) -> None:
+    def await_schema(self, timeout: float = AGREE_WITHIN) -> None:
         """Return when all nodes that are up have one version of the schema.
 
         Raises EngineError if they do not within `timeout` seconds.

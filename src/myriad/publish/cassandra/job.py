@@ -140,6 +140,8 @@ class Job:
         keyspaces.make_staging(self.cluster, self.session)
         with ThreadPoolExecutor(1, "cassandra-keyspace") as beside:
             new = beside.submit(self._make_keyspace)  # as long as well; nothing is there before
+            if self.cluster.nodes > 1:  # they agree on one change of the schema after the other
+                new.result()
             self._load()
             report.unshared = new.result()
 
