@@ -25,6 +25,14 @@ PARTS = (
 MAIN = "com.datastax.oss.dsbulk.runner.DataStaxBulkLoader"
 
 
+def fetch() -> None:
+    """Have all that the peers need, before anything is measured; ends the process if it lacks."""
+    for program in ("java", str(Path(sys.executable).parent / "cqlsh")):
+        if shutil.which(program) is None:
+            sys.exit(f"there is no {program}, which the peers need")
+    _jars()
+
+
 def columns(source: Input) -> list[str]:
     """Return the names of a file's columns."""
     with source.path.open(encoding="utf-8") as file:
