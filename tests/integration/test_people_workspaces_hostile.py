@@ -275,6 +275,25 @@ def test_what_is_made_is_made_in_ones_own_name(lab: Lab) -> None:
             rose.execute("CREATE TABLE lab.nobodys (a int)")
 
 
+def test_what_is_set_in_the_name_of_a_group_counts_for_nobody(lab: Lab) -> None:
+    group = lab.name("lab")
+    pids = (
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE usename ~ '^myriad_pool_' AND datname = current_database() ORDER BY 1"
+    )
+    with closing(lab.connect("rose")) as rose, closing(lab.connect("ann")) as ann:
+        ann.execute("SELECT 1")
+        before = lab.admin(pids)
+        rose.execute(f"SET ROLE {group}".encode())
+        rose.execute(f"ALTER ROLE {group} SET work_mem = '77MB'".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only your own password"):
+            rose.execute(f"ALTER ROLE {group} PASSWORD 'of the whole group'".encode())
+        assert lab.ask("bob", "SHOW work_mem") == lab.admin("SHOW work_mem")
+        ann.execute("SELECT 1")
+        assert lab.admin(pids) == before
+        rose.execute(f"ALTER ROLE {group} RESET ALL".encode())
+
+
 def test_a_temporary_table_is_in_nobody_elses_way(lab: Lab) -> None:
     """One that is called as a published table hides it from its own session alone."""
     with closing(lab.connect("rose")) as rose, closing(lab.connect("bob")) as bob:
