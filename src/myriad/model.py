@@ -127,6 +127,7 @@ class Column:
         default: a literal of SQL that both sides understand, already quoted; None if there is none.
         places: most digits behind the point among its numbers, also where others are no numbers.
         digits: most before it, likewise.
+        identity: it counts on by itself, from the greatest number that its counter gave out.
         order: in which form its values were written, now or before; see `Type.format`.
         forms: in which they may be written, where nothing says which, or no type was asked for.
     """
@@ -139,6 +140,7 @@ class Column:
     default: str | None = None
     places: int = 0
     digits: int = 0
+    identity: int | None = None
     order: str = ""
     forms: tuple[str, ...] = ()
 
@@ -209,8 +211,42 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A name within SQL, as the source has it: of a column of a table, of a table, or a label."""
+
+    table: str = ""
+    column: str = ""
+    label: str = ""
+
+
+# SQL of PostgreSQL's, but for names that publish gives.
+Phrase = tuple[str | Part, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A condition that all rows of a table meet; `said` is how the source writes it."""
+
+    phrase: Phrase
+    said: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A query over tables that are loaded together, and names for what it chooses."""
+
+    name: str
+    columns: tuple[str, ...]
+    phrase: Phrase
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table: columns in order, keys and indexes, and what could not be carried over."""
+    """A table: columns in order, keys and indexes, and what could not be carried over.
+
+    Attributes:
+        views: those of the whole file, with the first of its tables.
+    """
 
     name: str
     original: str
@@ -219,6 +255,8 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     indexes: tuple[Index, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    checks: tuple[Check, ...] = ()
+    views: tuple[View, ...] = ()
 
     def column(self, name: str) -> Column:
         """Return the column called `name`; raises KeyError if there is none."""

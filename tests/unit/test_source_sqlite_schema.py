@@ -63,7 +63,8 @@ def test_keys_and_indexes_come_along(file: Path) -> None:
     assert tag.foreign_keys == (ForeignKey(("of",), "author", ("name",)),)
     assert tag.indexes == ()
     notes = "\n".join(note for table in found.values() for note in table.notes)
-    for fragment in ("AUTOINCREMENT", "part not carried over: it is partial", "expr not carried"):
+    assert author.column("id").identity == 1
+    for fragment in ("part not carried over: it is partial", "expr not carried"):
         assert fragment in notes
     assert "anycase is unique regardless of case" in notes
 
@@ -156,10 +157,9 @@ def test_what_has_no_table_is_named(file: Path) -> None:
     assert list(found) == ["t"]
     notes = "\n".join(found["t"].notes)
     for fragment in (
-        "views not carried over: v",
+        "view v not carried over: it calls load_extension()",
         "virtual tables not carried over: boxes, words",
         "triggers not carried over: tr",
-        "CHECK constraints",
         "b is generated",
         "c is generated",
     ):
@@ -176,7 +176,8 @@ def test_generated_columns_carry_their_values(file: Path) -> None:
     [
         ("decimal ( 10 , 2 )", "DECIMAL", "numeric(10,2)"),
         ("NUMERIC(5)", "NUMERIC", "numeric(5,0)"),
-        ("NUMERIC(50,2)", "NUMERIC", None),
+        ("NUMERIC(50,2)", "NUMERIC", "numeric(50,2)"),
+        ("NUMERIC(1001)", "NUMERIC", None),
         ("timestamp(6) with time zone", "TIMESTAMP WITH TIME ZONE", None),
         ("UNSIGNED  BIG INT", "UNSIGNED BIG INT", None),
         ("(", "(", None),

@@ -96,6 +96,8 @@ class Target:
                 if set(index.columns) <= set(renamed)
             ),
             notes=(*first.notes, *self._opened()),
+            checks=first.checks,
+            views=first.views,
         )
 
     def tell(self, note: str) -> None:

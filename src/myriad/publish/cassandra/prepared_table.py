@@ -163,7 +163,15 @@ class Prepared:
         columns = tuple(replace(c, why=whys[c.name], not_null=False, default=None)
                         for c in self.spool.table.columns)  # fmt: skip
         table = self.spool.table
-        return Table(table.name, table.original, columns, notes=table.notes)
+        return Table(table.name, table.original, columns, notes=(*table.notes, *_left(table)))
+
+
+def _left(table: Table) -> list[str]:
+    """Return the note on rules of a table for which Cassandra has nothing."""
+    found = [f"CHECK ({check.said})" for check in table.checks]
+    found += [f"view {view.name}" for view in table.views]
+    found += [f"the counter of {c.name}" for c in table.columns if c.identity is not None]
+    return [f"not carried over, Cassandra has none: {', '.join(found)}"] if found else []
 
 
 def identity(prepared: Prepared, options: Options, cluster: Cluster) -> dict[str, str] | None:

@@ -243,10 +243,37 @@ WHERE a.pid <> pg_backend_pid() AND a.leader_pid IS NULL
 ORDER BY a.xact_start LIMIT 3;
 
 -- name: own_references
--- Foreign keys of a table, to others and to itself.
+-- Foreign keys of a table, to others and to itself, and checks.
 SELECT conname::text AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
-WHERE contype = 'f' AND conrelid = %(oid)s ORDER BY conname;
+WHERE contype IN ('c', 'f') AND conrelid = %(oid)s ORDER BY conname;
 
 -- name: identities
 SELECT attname::text AS name FROM pg_attribute
 WHERE attrelid = %(oid)s AND attidentity <> '' AND NOT attisdropped;
+
+-- name: counters
+-- Columns of a table that count by themselves, with what counts for them.
+SELECT a.attname::text AS name, c.relname::text AS relation, c.oid::regclass::text AS sequence
+FROM pg_attribute a
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
+    AND d.refobjsubid = a.attnum AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+WHERE a.attrelid = %(table)s::regclass AND a.attidentity <> '' AND NOT a.attisdropped;
+
+-- name: count_from
+SELECT setval(%(sequence)s::regclass, %(last)s)
+WHERE coalesce(pg_sequence_last_value(%(sequence)s::regclass), 0) < %(last)s;
+
+-- name: called
+-- What has a name in a dataset: a view of ours, which reads nothing but these tables, or not.
+SELECT c.oid, c.relkind = 'v' AND pg_get_userbyid(c.relowner) = session_user
+       AND NOT EXISTS (
+           SELECT FROM pg_rewrite r JOIN pg_depend d
+               ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+           WHERE r.ev_class = c.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+             AND NOT d.refobjid = ANY (
+                 SELECT t.oid FROM pg_class t
+                 WHERE t.relnamespace = c.relnamespace AND t.relname = ANY(%(tables)s)))
+       AS ours
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(dataset)s AND c.relname = %(name)s;

@@ -19,6 +19,7 @@ from myriad.publish.options import PUBLISH_AGAIN, Step
 from myriad.publish.postgres import (
     ddl,
     existing,
+    file_views,
     loading,
     matching,
     rebuilding,
@@ -121,6 +122,10 @@ class Job:
         report, history = self.task.report, self.task.history
         report.seconds = self.task.seconds
         states = self._swap(report)
+        if not self.options.adds:
+            notes = file_views.make(self.connection, self.dataset, self._targets)
+            for table in report.tables:
+                table.notes += notes.get(table.table.name, [])
         report.rejects_file = self.rejects.save()
         record.save(self.connection, report, states)
         self._expire(report)

@@ -14,7 +14,7 @@ from myriad.publish.fingerprints import Fingerprints
 from myriad.publish.naming import shorten
 from myriad.publish.options import Progress, Step
 from myriad.publish.plan import Target
-from myriad.publish.postgres import carried, copy, ddl, matching
+from myriad.publish.postgres import carried, copy, ddl, identities, matching
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.swap import Replacement
 from myriad.publish.rejects import Rejects
@@ -110,6 +110,10 @@ class Loader:
             target.lose_key()
             renames = {}
         renames |= self._build_indexes(target.table, name, notes)
+        self._add_checks(target.table, name, notes)
+        if any(map(ddl.counts, target.table.columns)):
+            identities.count_on(self.connection, name, target.table.columns)
+            renames |= identities.renames(self.connection, name, target.name)
         again = {} if old is None else self._carry_indexes(target, name, old, made)
         self.connection.execute(sql.SQL("ANALYZE {}").format(name))
         place = Replacement(self.dataset, staged, target.table, old, renames, again, keep, made)
@@ -141,6 +145,7 @@ class Loader:
         before = len(self.rejects.kept)
         try:
             rows, xid, prints = self.retrying(target, attempt, fixed=True)
+            identities.count_on(self.connection, name)
             return Loaded(rows, xid, None, prints=prints)
         except matching.Grows:
             self.rejects.restart(before)
@@ -280,6 +285,19 @@ class Loader:
                 continue
             renames[temporary] = final
         return renames
+
+    def _add_checks(self, table: Table, name: sql.Identifier, notes: list[str]) -> None:
+        for number, check in enumerate(table.checks):
+            reason = None
+            try:
+                with self.connection.transaction():
+                    self.connection.execute(ddl.check(table, number, name))
+            except KeyError as column:
+                reason = f"{column.args[0]} is left out"
+            except (psycopg.IntegrityError, psycopg.ProgrammingError, psycopg.DataError) as error:
+                reason = error.diag.message_primary
+            if reason is not None:
+                notes.append(f"CHECK ({check.said}) not carried over: {reason}")
 
 
 def add_foreign_keys(

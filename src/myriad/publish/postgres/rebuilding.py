@@ -16,7 +16,16 @@ from myriad.errors import PublishError, SchemaRefused
 from myriad.model import TEXT, Column, Kind, Table
 from myriad.publish import reading
 from myriad.publish.plan import Target
-from myriad.publish.postgres import carried, copy, ddl, existing, matching, version_choice, versions
+from myriad.publish.postgres import (
+    carried,
+    copy,
+    ddl,
+    existing,
+    identities,
+    matching,
+    version_choice,
+    versions,
+)
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.loading import Loaded, Loader
 from myriad.publish.postgres.patience import READERS, WRITERS, Patience
@@ -303,6 +312,8 @@ class Rebuild:
         for comment in ddl.comments(replace(self.target.table, columns=tuple(new)), name):
             self._writer.execute(comment)
         renames = self.loader.build_key(table, name)
+        renames |= identities.renames(self._writer, name, table.name)
+        identities.count_on(self._writer, name)
         indexes = query(self._writer, "indexes", oid=self.there.oid)
         old, full = self.there.oid, f"{self.loader.dataset}.{self.target.name}"
         added = carried.indexes(self._writer, name, full, old, indexes)
@@ -319,7 +330,7 @@ class Rebuild:
 
 
 def references(connection: psycopg.Connection, oid: int) -> dict[str, str]:
-    """Return the foreign keys of a table: name → definition."""
+    """Return the foreign keys and checks of a table: name → definition."""
     rows = query(connection, "own_references", oid=oid)
     return {row["name"]: row["definition"] for row in rows}
 
@@ -327,14 +338,14 @@ def references(connection: psycopg.Connection, oid: int) -> dict[str, str]:
 def refer_again(
     connection: psycopg.Connection, table: sql.Identifier, keys: Mapping[str, str]
 ) -> Sequence[str]:
-    """Give a table its foreign keys again; raises PublishError if rows contradict one."""
+    """Give a table foreign keys and checks again; raises PublishError if rows contradict one."""
     for name, definition in keys.items():
         statement = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
         try:
             connection.execute(statement.format(table, sql.Identifier(name), sql.SQL(definition)))
         except psycopg.IntegrityError as error:
             raise PublishError(
-                f"foreign key {name} refuses a row: {error.diag.message_detail}",
+                f"{name} refuses a row: {error.diag.message_detail or error.diag.message_primary}",
                 hint="Leave such records out of the source, or add what they refer to first.",
             ) from error
     return list(keys)

@@ -29,7 +29,7 @@ class Replacement:
 
     Attributes:
         staged: the temporary name; empty: the old table goes, and nothing takes its place.
-        renames: temporary → final names of the indexes that Myriad makes with the table.
+        renames: temporary → final names of what Myriad makes with the table: indexes, sequences.
         carried: the same of indexes that people had added to the old table.
         keep: the name under which the old table is put away; empty: it is dropped.
         made: the constraints that Myriad made with the old table.
@@ -284,7 +284,7 @@ def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
         )
     )
     taken = {row["relname"] for row in query(connection, "taken", dataset=table.dataset)}
-    made = ddl.foreign_key_names(table.table)
+    made = [*ddl.foreign_key_names(table.table), *ddl.check_names(table.table)]
     for before, wanted in (table.renames | table.carried).items():
         after, number = wanted, 1
         while after in taken:
@@ -292,7 +292,7 @@ def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
             after = shorten(wanted, f"_{number}")
         taken.add(after)
         connection.execute(
-            sql.SQL("ALTER INDEX {} RENAME TO {}").format(
+            sql.SQL("ALTER TABLE {} RENAME TO {}").format(  # of sequences, too
                 ddl.qualified(table.dataset, before), sql.Identifier(after)
             )
         )

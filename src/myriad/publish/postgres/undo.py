@@ -285,9 +285,9 @@ class Undo:
                 back.notes.append(f"{label} not carried over: {error}")
 
     def _made_keys(self, state: State) -> list[str]:
-        """Return the foreign keys of Myriad's that a table has, also those to itself."""
+        """Return the foreign keys and checks of Myriad's that a table has."""
         mine = state.report.get("made", ())
-        found = query(self.connection, "foreign_keys", oid=state.oid)
+        found = existing.query(self.connection, "own_references", oid=state.oid)
         return [row["name"] for row in found if row["name"] in mine]
 
     def _refer_to(self, name: str, key: Row) -> None:

@@ -36,9 +36,6 @@ ORDER BY v.name, v.turn DESC;
 -- name: run
 SELECT dataset, report FROM myriad.run WHERE run::text = %(run)s AND outcome = 'done';
 
--- name: foreign_keys
-SELECT conname::text AS name FROM pg_constraint WHERE contype = 'f' AND conrelid = %(oid)s;
-
 -- name: columns
 -- Those that can be filled.
 SELECT attname::text AS name FROM pg_attribute

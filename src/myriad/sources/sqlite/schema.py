@@ -11,6 +11,7 @@ from myriad.sources.typing.sql import quoted
 from myriad.wording import number_of
 
 ORPHANS_SECONDS = 20.0  # with an index on the target, of 10 million rows
+MOST_COUNTED = 2**63 - 1
 _GENERATED = (2, 3)
 _HIDDEN = 1
 _NAME, _DECLARED, _NOT_NULL, _DEFAULT, _KEY, _KIND = range(1, 7)  # of PRAGMA table_xinfo
@@ -33,6 +34,8 @@ class DeclaredTable:
     Attributes:
         rowid: the name by which the row number can be read; empty for WITHOUT ROWID.
         alias: the column that is the row number itself; empty if none is.
+        sql: its CREATE TABLE.
+        counter: the greatest number that AUTOINCREMENT gave out; None: it is not used.
     """
 
     name: str
@@ -40,6 +43,8 @@ class DeclaredTable:
     primary_key: tuple[str, ...] = ()
     rowid: str = ""
     alias: str = ""
+    sql: str = ""
+    counter: int | None = None
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     indexes: list[Index] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -66,7 +71,7 @@ def read_schema(con: sqlite3.Connection) -> list[DeclaredTable]:
     _resolve(con, tables)
     _note_triggers(tables, entries)
     if tables:
-        tables[0].notes += left_behind(entries, kinds)
+        tables[0].notes += left_behind(kinds)
     return tables
 
 
@@ -74,14 +79,16 @@ def _is_own(name: str) -> bool:
     return not name.lower().startswith("sqlite_")
 
 
-def left_behind(
-    entries: Sequence[tuple[str, str, str, str]], kinds: dict[str, tuple[str, bool]]
-) -> list[str]:
-    """Return sentences that name views and virtual tables."""
-    views = [name for kind, name, _, _ in entries if kind == "view"]
-    virtual = [name for name, (kind, _) in kinds.items() if kind == "virtual"]
-    found = (("views", sorted(views)), ("virtual tables", sorted(virtual)))
-    return [f"{what} not carried over: {', '.join(names)}" for what, names in found if names]
+def left_behind(kinds: dict[str, tuple[str, bool]]) -> list[str]:
+    """Return a sentence that names virtual tables."""
+    virtual = sorted(name for name, (kind, _) in kinds.items() if kind == "virtual")
+    return [f"virtual tables not carried over: {', '.join(virtual)}"] if virtual else []
+
+
+def views(con: sqlite3.Connection) -> dict[str, str]:
+    """Return the SQL of each view by its name. Raises sqlite3.Error."""
+    query = "SELECT CAST(name AS TEXT), CAST(ifnull(sql, '') AS TEXT) FROM sqlite_schema"
+    return dict(con.execute(f"{query} WHERE type = 'view'").fetchall())
 
 
 def _note_triggers(
@@ -116,7 +123,7 @@ def _table(con: sqlite3.Connection, name: str, sql: str, *, without_rowid: bool)
         table.rowid = _rowid_name(columns)
     _indexes(con, table, without_rowid=without_rowid)
     _drop_key_with_nulls(con, table)
-    _note_clauses(table, sql)
+    table.sql, table.counter = sql, _counter(con, table, sql)
     return table
 
 
@@ -182,11 +189,16 @@ def _drop_key_with_nulls(con: sqlite3.Connection, table: DeclaredTable) -> None:
         table.primary_key = ()
 
 
-def _note_clauses(table: DeclaredTable, sql: str) -> None:
-    if re.search(r"\bCHECK\s*\(", sql, re.IGNORECASE):
-        table.notes.append("CHECK constraints not carried over")
-    if re.search(r"\bAUTOINCREMENT\b", sql, re.IGNORECASE):
-        table.notes.append("AUTOINCREMENT not carried over: new rows name their own key")
+def _counter(con: sqlite3.Connection, table: DeclaredTable, sql: str) -> int | None:
+    """Return the greatest number that AUTOINCREMENT gave out, None where it is not used."""
+    if not table.alias or not re.search(r"\bAUTOINCREMENT\b", sql, re.IGNORECASE):
+        return None
+    try:
+        query = "SELECT seq FROM main.sqlite_sequence WHERE name = ? AND typeof(seq) = 'integer'"
+        found = con.execute(query, [table.name]).fetchone()
+    except sqlite3.OperationalError:  # a damaged file may have none
+        found = None
+    return max(found[0], 0) if found and found[0] < MOST_COUNTED else 0
 
 
 def _resolve(con: sqlite3.Connection, tables: Sequence[DeclaredTable]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from myriad.errors import SourceError
-from myriad.model import Column, ForeignKey, Table, Type
+from myriad.model import Column, Table, Type
 from myriad.sources.base import (
     BATCH_ROWS,
     RejectSink,
@@ -19,6 +19,7 @@ from myriad.sources.base import (
     Workspace,
 )
 from myriad.sources.sqlite import file as sqlite_file
+from myriad.sources.sqlite import rules
 from myriad.sources.sqlite import schema as sqlite_schema
 from myriad.sources.sqlite import types as sqlite_types
 from myriad.sources.sqlite.schema import DeclaredTable
@@ -77,6 +78,7 @@ class Database:
         self.encoder = encoder(workspace)
         self.sources: list[SqliteSource] = []
         self._open = 0
+        self._views: dict[str, str] = {}
 
     def open_tables(self) -> list[TableSource]:
         """Return a source for each table."""
@@ -84,6 +86,7 @@ class Database:
             declared = sqlite_schema.read_schema(self.con)
             if not declared:
                 self._refuse_empty()
+            self._views = sqlite_schema.views(self.con)
             self.sources = [SqliteSource(self, table) for table in declared]
         self._open = len(self.sources)
         self.share_size()
@@ -109,6 +112,10 @@ class Database:
         types = {source.declared.name: source.types() for source in self.sources}
         for source in self.sources:
             source.table = source.believed(types)
+        declared = [source.declared for source in self.sources]
+        views, notes = rules.views(self._views, declared, types)
+        first = self.sources[0].table
+        self.sources[0].table = replace(first, views=views, notes=(*first.notes, *notes))
 
     def be_lenient(self) -> None:
         """From now on let text that is not UTF-8 through, marked by surrogates."""
@@ -249,7 +256,8 @@ class SqliteSource(TableSource):
         found = {}
         for column, kind, facts in pairs:
             alias = column.name == self.declared.alias
-            type_, why = sqlite_types.decide(kind, facts, rowid=alias)
+            most = max(facts.high, (self.declared.counter or 0) + 1 if alias else 0)
+            type_, why = sqlite_types.decide(kind, replace(facts, high=most), rowid=alias)
             found[column.name] = (type_, why + self._examples.get(column.name, ""))
         return found
 
@@ -260,7 +268,11 @@ class SqliteSource(TableSource):
         columns = tuple(
             self._column(column, *own[column.name], notes) for column in declared.columns
         )
-        kept = [key for key in declared.foreign_keys if _comparable(key, own, types[key.table])]
+        kept = [
+            key
+            for key in declared.foreign_keys
+            if sqlite_types.may_refer(key, own, types[key.table])
+        ]
         notes += [
             f"foreign key ({', '.join(key.columns)}) to {key.table} not carried over: types differ"
             for key in declared.foreign_keys
@@ -273,7 +285,8 @@ class SqliteSource(TableSource):
             declared.primary_key,
             tuple(kept),
             tuple(declared.indexes),
-            tuple(notes),
+            checks=rules.checks(declared, own, notes),
+            notes=tuple(notes),
         )
 
     def _column(
@@ -285,7 +298,9 @@ class SqliteSource(TableSource):
         except ValueError:
             notes.append(f"default of {column.name} not carried over: {column.default}")
         not_null = column.not_null or column.name in self.declared.primary_key
-        return Column(column.name, column.name, kind, why, not_null, default)
+        made = Column(column.name, column.name, kind, why, not_null, default)
+        counts = column.name == self.declared.alias
+        return replace(made, identity=self.declared.counter) if counts else made
 
     def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
@@ -380,13 +395,4 @@ def _is_broken(value: object) -> bool:
         isinstance(value, str)
         and not value.isascii()
         and any("\ud800" <= character <= "\udfff" for character in value)
-    )
-
-
-def _comparable(
-    key: ForeignKey, own: dict[str, tuple[Type, str]], other: dict[str, tuple[Type, str]]
-) -> bool:
-    return all(
-        sqlite_types.comparable(own[column][0], other[target][0])
-        for column, target in zip(key.columns, key.target, strict=True)
     )

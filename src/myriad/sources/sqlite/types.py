@@ -1,10 +1,11 @@
 """From a declared type and the values that are there to a type that all of them fit."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from myriad.model import MOST_DIGITS, TEXT, Kind, Type
+from myriad.model import MOST_DIGITS, TEXT, ForeignKey, Kind, Type
 from myriad.sources.typing.sql import literal
 from myriad.sources.typing.values import NUMBERS
 
@@ -289,6 +290,14 @@ def _number(value: str, kind: Type) -> str:
     if kind.kind is Kind.NUMERIC and number != round(number, kind.scale):
         raise ValueError(value)
     return format(number, "f")
+
+
+def may_refer(
+    key: ForeignKey, own: Mapping[str, tuple[Type, str]], other: Mapping[str, tuple[Type, str]]
+) -> bool:
+    """Say whether a foreign key has types that PostgreSQL can compare."""
+    pairs = zip(key.columns, key.target, strict=True)
+    return all(comparable(own[column][0], other[target][0]) for column, target in pairs)
 
 
 def comparable(one: Type, other: Type) -> bool:
