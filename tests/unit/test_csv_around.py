@@ -176,6 +176,7 @@ ENCODED = {
     "windows-1255": "שם;עיר\nדוד;ירושלים\nמשה;חיפה\n",
     "windows-1256": "الاسم;المدينة\nمحمد;القاهرة\nعلي;دمشق\n",
     "windows-1257": "vardas;miestas\nŽydrūnas;Šiauliai\nEglė;Panevėžys\n",
+    "windows-1258": "tên;quê quán\nHươ\u0300ng;Đa\u0300 Nă\u0303ng\nThu\u0309y;Huê\u0301\n",
     "shift_jis": "番号,名前\n1,検査機構\n2,表\n3,ひらがな\n",
     "euc_jp": "番号,名前\n1,検査機構\n2,ひらがな\n3,東京都\n",
     "gb18030": "编号,城市\n1,北京市区\n2,上海浦东新区\n3,重庆\n",
@@ -219,3 +220,15 @@ def test_a_line_of_latin_1_in_utf_8_is_named_by_its_number(tmp_path: Path) -> No
     rejects: Rejects = []
     assert len(texts(source, rejects)) == 48
     assert [reject.line for reject in rejects] == [50]
+
+
+@pytest.mark.parametrize("title", ["", "Towns\n"])
+def test_a_second_table_below_is_named_line_by_line(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{TABLE}\n{title}key;town\n10;Bonn\n11;Ulm\n")
+    with pytest.raises(SourceError, match=r"line 6: . fields? where 3 are expected"):
+        texts(opened(path, tmp_path))
+    rejects: Rejects = []
+    assert texts(opened(path, tmp_path), rejects) == ROWS
+    assert [reject.line for reject in rejects] == [6, 7, 8, 9][: len(rejects)]
+    assert len(rejects) == 3 + bool(title)

@@ -12,6 +12,7 @@ from myriad.sources.sheets import xlsx as xml
 from tests import workbooks
 from tests.apart import notes, stay_here, table, tables
 from tests.workbooks import cell, line, ods, raw, rows_of, xlsx
+from tests.workbooks_binary import xlsb
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +207,24 @@ def test_old_workbooks_and_opendocument_are_read_as_well(tmp_path: Path) -> None
     kinds, values = table(ods(tmp_path / "new.ods", head + row), tmp_path / "w")
     assert kinds == {"id": "bigint", "day": "date", "ok": "boolean"}
     assert values == [(1, dt.date(2024, 2, 29), True)]
+
+
+def test_workbooks_in_records_of_bytes_are_read_as_well(tmp_path: Path) -> None:
+    rows = (("id", "name", "amount", "ok"), (1, "Zoë 漢字 🎉", 0.1, True), (2, None, -1e300, False))
+    kinds, values = table(xlsb(tmp_path / "new.xlsb", *rows), tmp_path / "w")
+    assert kinds == {"id": "bigint", "name": "text", "amount": "double precision", "ok": "boolean"}
+    assert values == [rows[1], rows[2]]
+    assert table(xlsb(tmp_path / "t.csv", *rows), tmp_path / "w") == (kinds, values)
+    path = tmp_path / "new.xlsb"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SourceError):
+        table(path, tmp_path / "w")
+
+
+def test_workbooks_with_macros_are_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "macros.xlsm"
+    xlsx(path, rows_of(("a", "code"), (1, "007"), (2, "x")))
+    assert table(path, tmp_path / "w") == ({"a": "bigint", "code": "text"}, [(1, "007"), (2, "x")])
 
 
 @pytest.mark.parametrize("name", ["book.csv", "book.xls", "book.ods", "book.dat", "book"])
