@@ -15,7 +15,7 @@ from myriad.door.server.address import Address
 SQL = named_sql.load("myriad.door.control", "catalog.sql")
 APPLICATION = "myriad door"
 RETRY_SECONDS = 0.25
-ASK_SECONDS = 30.0
+ASK_SECONDS = 30.0  # after which the connection, and not the question, is taken to be the problem
 # What asyncpg raises when the connection, and not the question, is the problem.
 GONE = (
     OSError,
@@ -145,7 +145,8 @@ class Control:
                     self._ready.clear()
                     continue
                 try:
-                    return await ask(connection)
+                    async with asyncio.timeout(ASK_SECONDS):
+                        return await ask(connection)
                 except GONE:
                     if not connection.is_closed():
                         connection.terminate()
