@@ -33,7 +33,7 @@ class Joining:
             return kept
         try:
             return self._begin(question, kept)
-        except MyriadError as error:
+        except (MyriadError, OSError) as error:
             log.error("%s", error)  # noqa: TRY400 - a person reads it
             requests.answer(self._home, question, error)
             return kept

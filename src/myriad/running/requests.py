@@ -1,9 +1,8 @@
-"""What a command asks of the `up` that runs: a file in the home, answered in another."""
+"""What commands ask of the `up` that runs: each in a file in the home, answered in another."""
 
 import json
 import secrets
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from myriad.home.home import Home
 from myriad.machine import process
 
 LONGEST = 3600.0  # seconds: programs are fetched over slow lines, too
+_QUESTIONS, _ANSWERS = "asked-*.json", "answered-*.json"
 
 
 @dataclass(frozen=True)
@@ -28,45 +28,42 @@ class Asked:
 def ask(home: Home, settings: dict[str, Any]) -> Asked:
     """Write down what is asked for."""
     asked = Asked(secrets.token_hex(8), settings)
-    write_private(_question(home), json.dumps({"number": asked.number, "settings": settings}))
+    write_private(_question(home, asked.number), json.dumps(settings))
     return asked
 
 
 def take(home: Home) -> Asked | None:
     """Return what is asked for, once; None if nothing is."""
-    path = _question(home)
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        return Asked(str(found["number"]), dict(found["settings"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    finally:
-        path.unlink(missing_ok=True)
+    for path in sorted(home.folder.glob(_QUESTIONS)):
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            return Asked(path.stem.rpartition("-")[2], dict(found))
+        except (OSError, ValueError, TypeError):
+            continue
+        finally:
+            path.unlink(missing_ok=True)
+    return None
 
 
 def answer(home: Home, asked: Asked, error: BaseException | None = None) -> None:
     """Tell whoever asked that it was done, or with what it failed."""
-    said: dict[str, str] = {"number": asked.number}
+    said: dict[str, str] = {}
     if error is not None:
         known = isinstance(error, MyriadError)
         said["type"] = type(error).__name__ if known else StartFailed.__name__
         said["error"] = str(error)
         said["hint"] = error.hint if isinstance(error, MyriadError) else "See `myriad logs`."
-    write_private(_answer(home), json.dumps(said))
+    write_private(_answer(home, asked.number), json.dumps(said))
 
 
 def answered(home: Home, asked: Asked) -> bool:
     """Say whether it was done; raises what it failed with."""
+    path = _answer(home, asked.number)
     try:
-        said = json.loads(_answer(home).read_text("utf-8"))
+        said = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    if not isinstance(said, dict) or said.get("number") != asked.number:
-        return False
-    with suppress(OSError):
-        _answer(home).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     if "error" in said:
         kind = getattr(errors, said.get("type", ""), StartFailed)
         raise kind(said["error"], hint=said.get("hint", ""))
@@ -74,9 +71,10 @@ def answered(home: Home, asked: Asked) -> bool:
 
 
 def forget(home: Home) -> None:
-    """Drop what was asked of an `up` before this one."""
-    _question(home).unlink(missing_ok=True)
-    _answer(home).unlink(missing_ok=True)
+    """Drop what was asked of an `up` before this one, and what nobody has waited for."""
+    for files in (_QUESTIONS, _ANSWERS):
+        for path in home.folder.glob(files):
+            path.unlink(missing_ok=True)
 
 
 def check_waiting(home: Home, pid: int, began: float) -> None:
@@ -93,9 +91,9 @@ def check_waiting(home: Home, pid: int, began: float) -> None:
     time.sleep(process.POLL)
 
 
-def _question(home: Home) -> Path:
-    return home.folder / "asked.json"
+def _question(home: Home, number: str) -> Path:
+    return home.folder / _QUESTIONS.replace("*", number)
 
 
-def _answer(home: Home) -> Path:
-    return home.folder / "answered.json"
+def _answer(home: Home, number: str) -> Path:
+    return home.folder / _ANSWERS.replace("*", number)
