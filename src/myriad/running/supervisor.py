@@ -192,6 +192,7 @@ class _Kept:
         while not self._stop.wait(WATCH):
             # What goes wrong is logged; the next look finds it down, and the pause grows.
             try:
+                logs.bound(self._home.logs / LOG)
                 self._look()
                 self._cassandra = self._joining.look(self._cassandra)
             except STARTS_FAIL as error:

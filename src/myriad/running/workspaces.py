@@ -41,6 +41,11 @@ class Workspaces(threading.Thread):
             except (MyriadError, OSError, psycopg.Error) as error:
                 self._say(str(error))
                 self._close()
+            except Exception as error:  # nobody else would measure them
+                if repr(error) != self._problem:
+                    log.exception("in measuring workspaces")
+                self._problem = repr(error)
+                self._close()
             pause = max(PAUSE, SHARE * (time.monotonic() - began))
         self._close()
 

@@ -122,6 +122,9 @@ class Keeper(threading.Thread):
                 self._tell()
         except FAILS as error:
             log.error("%s", error)  # noqa: TRY400 - a person reads it
+        except Exception:  # nobody else would look after it
+            log.exception("in looking after Cassandra")
+            self._cancelled.wait(SERVE_AGAIN)
 
     def _tell(self) -> None:
         cluster = self._watched.reached()
@@ -180,6 +183,9 @@ class _Serving(threading.Thread):
         except FAILS as error:
             if not self._ended:
                 log.warning("%s yet: %s", self._failed, error)
+            return False
+        except Exception:
+            log.exception("%s yet", self._failed)
             return False
         return True
 
