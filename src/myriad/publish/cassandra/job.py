@@ -26,7 +26,7 @@ from myriad.publish.cassandra.loading import Loading, is_interruption
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.prepared_table import Prepared
 from myriad.publish.cassandra.preparing import Preparing
-from myriad.publish.cassandra.record import Load, Publication, Record
+from myriad.publish.cassandra.record import Load, Publication, Record, State
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.switch import Taken
 from myriad.publish.cassandra.versions import Versions
@@ -197,11 +197,11 @@ class Job:
             return Publication.of(made.report(), run.id, run.started, more, mine)
 
         if keyspaces.stages(self.cluster):
-            keeping = [made.name] if load.state == "loaded" else []  # else it is done
+            keeping = [made.name] if load.state == State.LOADED else []  # else it is done
             with self.versions.kept_beside(self.keyspace, *keeping) as kept:
                 plan, notes = self._showing.show(made.name, published(), made.left, kept)
             made.notes += notes
-        if load.state == "shown" and published().adds:  # written down already: once is right
+        if load.state == State.SHOWN and published().adds:  # written down already: once is right
             self.record.end(self.keyspace, made.name)
         else:
             self.record.publish(self.keyspace, made.name, published())

@@ -22,7 +22,7 @@ from myriad.model import Order
 from myriad.publish.cassandra import keyspaces, switch
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared_table import Prepared, identity
-from myriad.publish.cassandra.record import STAGING, Load, Record
+from myriad.publish.cassandra.record import STAGING, Load, Record, State
 from myriad.publish.options import Options, Progress, Step
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class Loading:
         load = made.resumes or self._begin(made)
         try:
             for _ in range(ATTEMPTS):
-                if load.state != "loading":
+                if load.state != State.LOADING:
                     return load
                 ranges = self._fill(made, load)
                 if ranges is not None:
                     self.record.loaded(self.keyspace, made.name, ranges)
-                    return replace(load, state="loaded", ranges=ranges)
+                    return replace(load, state=State.LOADED, ranges=ranges)
                 log.info("a node of Cassandra was started anew: %s is loaded again", made.name)
                 load = self._begin(made)
         except BaseException as error:  # what would fail again leaves nothing behind
@@ -134,7 +134,7 @@ class Loading:
     def give_up(self, made: Prepared, *, goes_on: bool = True) -> None:
         """Take a load back unless the same command goes on with it, now that it has failed."""
         load = self.record.load(self.keyspace, made.name)
-        if load is None or load.state in ("switching", "shown"):
+        if load is None or load.state in (State.SWITCHING, State.SHOWN):
             return
         if goes_on and "once" not in load.identity:
             return
@@ -150,7 +150,9 @@ class Loading:
         mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
         last = max(made.stamp_before, before.stamp if before else 0)
         stamp = max(time.time_ns() // 1000, last + 10)
-        load = Load(staged, mine, stamp, 0, "loading", made.plan.as_data(), nodes=self._starts())
+        load = Load(
+            staged, mine, stamp, 0, State.LOADING, made.plan.as_data(), nodes=self._starts()
+        )
         self.record.begin(self.keyspace, made.name, load)
         if not self._staged:
             switch.make_target(self.cluster, self.session, made.plan)

@@ -27,7 +27,7 @@ from myriad.publish.cassandra.look import kinds, proof, suggest
 from myriad.publish.cassandra.look.proof import Proof
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.prepared_table import Prepared, identity
-from myriad.publish.cassandra.record import STAGING, Load, Record
+from myriad.publish.cassandra.record import STAGING, Load, Record, State
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change, Difference, Shape
 from myriad.publish.options import Step
@@ -257,7 +257,7 @@ class Preparing:
         if mine is None or load.identity != mine:
             return None
         plan, there = switch.plan_from(load.plan), made.there.table_id if made.there else ""
-        finished = load.state in ("switching", "shown")
+        finished = load.state in (State.SWITCHING, State.SHOWN)
         if finished or not keyspaces.stages(self.cluster):
             goes_on = there == plan.table_id
         else:
@@ -271,7 +271,7 @@ class Preparing:
         """Say whether all that a load has acknowledged is there yet."""
         if not existing.table_id(self.session, STAGING, load.staged):
             return False
-        if load.state == "loading":  # what a node has not flushed goes with its process
+        if load.state == State.LOADING:  # what a node has not flushed goes with its process
             return load.nodes == with_all_nodes(
                 self.cluster, partial(all_nodes.starts, self.cluster)
             )

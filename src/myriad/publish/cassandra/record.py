@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -29,6 +30,16 @@ _SQL = named_sql.load("myriad.publish.cassandra", "record.sql")
 KEPT_REJECTS = 20  # shown by `show`; all are in the file
 
 
+class State(StrEnum):
+    """How far a load is."""
+
+    LOADING = "loading"
+    LOADED = "loaded"  # all rows are in files of every node
+    SWITCHING = "switching"  # so are the deletions of the old ones: from here it is only finished
+    UNPROVEN = "unproven"  # it was shown, but was not what was loaded
+    SHOWN = "shown"  # by somebody else than the command that began it
+
+
 @dataclass(frozen=True)
 class Load:
     """A load that is on its way, or was cut short.
@@ -38,10 +49,6 @@ class Load:
         identity: of what is loaded; the same command with the same source has the same.
         stamp: the timestamp of every row, µs.
         acknowledged: so many first rows, in the order of the key, are there.
-        state: `loading`; `loaded`, all rows are in files of every node; `switching`, so are the
-            deletions of the old ones, and from here on it is only finished; `unproven`, it was
-            shown, but was not what was loaded; `shown`, by somebody else than the command that
-            began it.
         plan: what the switch needs to know.
         ranges: [start, end, rows] of each range of tokens, as the target shall have them; known
             when it is loaded.
@@ -53,7 +60,7 @@ class Load:
     identity: Any
     stamp: int
     acknowledged: int
-    state: str
+    state: State
     plan: dict[str, Any]
     ranges: list[list[int]] = field(default_factory=list)
     published: dict[str, Any] | None = None
@@ -145,7 +152,8 @@ class Record:
         """
         load = self.load(keyspace, name)
         # What is shown, or shown again, is being finished: that ends soon.
-        if (load is not None and load.state == "switching") or self._one("back", keyspace, name):
+        switching = load is not None and load.state == State.SWITCHING
+        if switching or self._one("back", keyspace, name):
             wait = max(wait, SWITCHED_WITHIN)
         until = time.monotonic() + wait
         while not self.take(keyspace, name):
@@ -207,7 +215,7 @@ class Record:
     def load(self, keyspace: str, name: str) -> Load | None:
         """Return the load of a table that has not ended."""
         found = self._one("load", keyspace, name)
-        return Load(**found) if found else None
+        return Load(**{**found, "state": State(found["state"])}) if found else None
 
     def begin(self, keyspace: str, name: str, load: Load) -> None:
         """Write down a load that begins; one from before is forgotten."""

@@ -12,7 +12,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.swap import FromTheFuture
 from myriad.errors import PublishError
 from myriad.publish.cassandra import count_proof, describing, existing, switch
-from myriad.publish.cassandra.record import STAGING, Load, Publication, Record
+from myriad.publish.cassandra.record import STAGING, Load, Publication, Record, State
 from myriad.publish.cassandra.switch import Asked, Left, Plan, Taken
 
 NOT_REPLACED = (
@@ -76,12 +76,12 @@ class Showing:
         kept: Kept = list,
     ) -> tuple[Plan, list[str]]:
         load, notes = self._load(name), list[str]()
-        old = load.state == "switching" and load.nodes is None
-        if old or load.state in ("loaded", "unproven"):
+        old = load.state == State.SWITCHING and load.nodes is None
+        if old or load.state in (State.LOADED, State.UNPROVEN):
             load, notes = self._prepared(load, published, left, kept)
         plan = switch.plan_from(load.plan)
         # An older Myriad dropped what was staged in the end.
-        if load.state == "shown" or not existing.table_id(self.session, STAGING, load.staged):
+        if load.state == State.SHOWN or not existing.table_id(self.session, STAGING, load.staged):
             return plan, notes
         with ExitStack() as beside:
             options = self._described(plan, load, beside)
@@ -117,7 +117,7 @@ class Showing:
         """Bring all into files, and write that down: only from here on it is finished."""
         plan = switch.plan_from(load.plan)
         place, notes = (self.cluster, self.session), list[str]()
-        if load.state != "unproven":  # else the rows that stay are counted already
+        if load.state != State.UNPROVEN:  # else the rows that stay are counted already
             load = replace(load, ranges=count_proof.expected(self.cluster, plan, load))
         try:
             switch.prepare(*place, plan, load.staged, load.stamp, left)
@@ -135,7 +135,7 @@ class Showing:
         if published is not None:
             data = asdict(published) | {"table_id": plan.table_id}
             data["report"]["notes"] = [*data["report"]["notes"], *notes]
-        load = replace(load, plan=plan.as_data(), published=data, state="switching")
+        load = replace(load, plan=plan.as_data(), published=data, state=State.SWITCHING)
         self.record.switching(self.keyspace, plan.name, load)
         return load, notes
 

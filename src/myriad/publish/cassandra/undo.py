@@ -19,7 +19,7 @@ from myriad.engines.postgres import databases
 from myriad.errors import PublishError, SchemaRefused, WouldBeLost
 from myriad.publish import recipe_record, recipes
 from myriad.publish.cassandra import describing, existing, switch
-from myriad.publish.cassandra.record import Record
+from myriad.publish.cassandra.record import Record, State
 from myriad.publish.cassandra.switch import Plan
 from myriad.publish.cassandra.versions import NOT_KEPT, Versions
 from myriad.publish.options import AGAIN
@@ -88,7 +88,7 @@ class Returning:
         """
         self.record.claim(self.keyspace, self.name, wait, hint=AGAIN)
         load = self.record.load(self.keyspace, self.name)
-        if load is not None and load.state == "switching":
+        if load is not None and load.state == State.SWITCHING:
             raise PublishError(
                 f"a publish of {self._full} was cut short as it put its rows in place",
                 hint="Whoever keeps Cassandra finishes it within seconds: try again then.",

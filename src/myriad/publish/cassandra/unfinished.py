@@ -9,7 +9,7 @@ from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError
 from myriad.publish.cassandra import record, switch
-from myriad.publish.cassandra.record import STAGING, Record
+from myriad.publish.cassandra.record import STAGING, Record, State
 from myriad.publish.cassandra.showing import Showing
 from myriad.publish.cassandra.undo import Returning
 from myriad.publish.cassandra.versions import Versions
@@ -49,7 +49,7 @@ def finish(versions: Versions, keyspace: str, name: str) -> None:
     """
     place = versions.cluster, versions.session, versions.record
     load = versions.record.load(keyspace, name)
-    if load is not None and load.state == "switching":
+    if load is not None and load.state == State.SWITCHING:
         Showing(*place, keyspace).finish(name)
     Returning(*place, versions, keyspace, name).settle()
 
@@ -74,7 +74,7 @@ def _go_back(
 def _finish(cluster: Cluster, session: Session, written: Record, keyspace: str, name: str) -> None:
     with written.taken(keyspace, name) as ours:
         load = written.load(keyspace, name) if ours else None
-        if load is not None and load.state == "switching":  # nobody did meanwhile
+        if load is not None and load.state == State.SWITCHING:  # nobody did meanwhile
             Showing(cluster, session, written, keyspace).finish(name)
             log.info("finished putting %s.%s in place, whose publish was killed", keyspace, name)
 
@@ -88,9 +88,9 @@ def sweep(written: Record, session: Session) -> None:
     kept = set()
     for load in written.staged():
         place = load["keyspace"], load["name"]
-        stale = load["old"] and load["state"] != "switching"
+        stale = load["old"] and load["state"] != State.SWITCHING
         ended = stale and _ended(written, *place)
-        if not ended and load["state"] != "shown":
+        if not ended and load["state"] != State.SHOWN:
             kept.add(load["staged"])
     for (name,) in rows:
         if name not in kept:
