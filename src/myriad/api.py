@@ -64,9 +64,9 @@ class Myriad:
 
         None if nothing is up. Raises HomeLocked where it runs otherwise than is asked for.
         """
-        from myriad.running import again  # noqa: PLC0415
+        from myriad.running import already_up  # noqa: PLC0415
 
-        return again.join(self.home, self.settings, postgres_at, tell)
+        return already_up.join(self.home, self.settings, postgres_at, tell)
 
     def down(self) -> bool:
         """Stop what is up on this home; say whether there was anything. Returns when it is gone."""

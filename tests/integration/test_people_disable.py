@@ -12,7 +12,7 @@ from psycopg import sql
 
 from myriad import Myriad
 from myriad.errors import PeopleError, UsageError
-from myriad.people import People, Person, ends
+from myriad.people import People, Person, expiry
 from tests.door_inner import Inner
 from tests.door_script import Ended
 from tests.harness import as_admin, run, wait_until
@@ -238,7 +238,7 @@ def test_what_is_no_day_is_refused_with_a_hint(
     installation: Myriad, rose: str, text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no day until when") as error:
-        ends.read(text)
+        expiry.read(text)
     assert "2030-01-31" in error.value.hint
     assert run(installation.home, "person", "until", rose, text).returncode == 2
     file = tmp_path / "people.csv"

@@ -24,7 +24,7 @@ from myriad.cli.rosters import (
     targets,
 )
 from myriad.errors import UsageError
-from myriad.people import NewPerson, ends
+from myriad.people import NewPerson, expiry
 from myriad.people.names import shown
 from myriad.wording import number_of
 
@@ -72,7 +72,7 @@ def person_add(
     """
     installation = session.open()
     installation.server()  # before anything is read
-    owner, until = given["owner"], ends.read(given["until"] or "")
+    owner, until = given["owner"], expiry.read(given["until"] or "")
     people = _given(names, groups, owner=owner, password_stdin=password_stdin)
     if file:
         if password_stdin:
@@ -201,7 +201,7 @@ def person_enable(session: Session, *, names: tuple[str, ...]) -> None:
 @common
 def person_until(session: Session, *, names: tuple[str, ...], date: str) -> None:
     """Let accounts end after DATE, with their sessions: 2030-01-31, '2030-01-31 17:30', or none."""
-    until = ends.read(date)
+    until = expiry.read(date)
     with changing(session) as people:
         people.set_until(names, until)
     session.done(
@@ -212,7 +212,7 @@ def person_until(session: Session, *, names: tuple[str, ...], date: str) -> None
 
 def _end(until: datetime | None) -> str:
     over = until is not None and until <= datetime.now(until.tzinfo)
-    return f"until {ends.shown(until)}{', which is over: nobody logs in with it' if over else ''}"
+    return f"until {expiry.shown(until)}{', which is over: nobody logs in with it' if over else ''}"
 
 
 @person_command.command("password")

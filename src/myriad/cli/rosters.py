@@ -13,7 +13,7 @@ from myriad.cli.common import Session, common
 from myriad.cli.following import changing
 from myriad.connect import Target
 from myriad.errors import UsageError
-from myriad.people import NewPerson, Person, Roster, Synced, ends
+from myriad.people import NewPerson, Person, Roster, Synced, expiry
 from myriad.people.imports import COLUMNS, MOST_BYTES, ignored, read_people, said
 from myriad.people.roster import MOST_LOSSES
 
@@ -52,7 +52,7 @@ def login_of(person: Person) -> str:
         return "disabled"
     if person.until is None:
         return ""
-    return f"{'ended' if person.expired else 'until'} {ends.shown(person.until)}"
+    return f"{'ended' if person.expired else 'until'} {expiry.shown(person.until)}"
 
 
 def targets(installation: Myriad, added: Sequence[tuple[str, str]]) -> list[Target]:
@@ -144,7 +144,7 @@ def _lines(done: Synced, *, dry: bool) -> list[str]:
     lines += [f"~ {name}: joins {group}" for group, some in changes.into.items() for name in some]
     lines += [f"~ {name}: leaves {group}" for group, some in changes.out.items() for name in some]
     lines += [f"~ {name}: {'an' if on else 'no'} owner" for name, on in changes.owner.items()]
-    lines += [f"~ {name}: until {ends.shown(end)}" for name, end in changes.until.items()]
+    lines += [f"~ {name}: until {expiry.shown(end)}" for name, end in changes.until.items()]
     lines += [f"= {name}: added by hand, from now on in the list" for name in changes.adopt]
     return lines + [f"= {name}: stays disabled, by hand" for name in changes.shut]
 

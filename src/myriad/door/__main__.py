@@ -21,6 +21,7 @@ from typing import Any
 import uvloop
 
 from myriad.door.control.accounts import Accounts
+from myriad.door.control.audit_tables import Rotation
 from myriad.door.control.capacity import KNOWN_VERSION, Capacity, TooFew, capacity
 from myriad.door.control.control import Administrator, Control
 from myriad.door.control.databases import Databases
@@ -29,7 +30,6 @@ from myriad.door.control.expiry import Expiry
 from myriad.door.control.passwords import CHANNEL, Passwords
 from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
-from myriad.door.control.rotation import Rotation
 from myriad.door.control.strays import Strays
 from myriad.door.door import Door, Parts
 from myriad.door.ledger import time_limits

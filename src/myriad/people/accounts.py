@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 
 from myriad.engines.postgres.hardening import OWNERS
-from myriad.people import ends, groups, limits, names, passwords, tables, workspaces
+from myriad.people import expiry, groups, limits, names, passwords, tables, workspaces
 from myriad.people.postgres import rights, roles
 from myriad.people.records import NewPerson, Person, members
 from myriad.people.register import Register
@@ -160,7 +160,7 @@ def enable(register: Register, names: Sequence[str]) -> None:
 def set_until(register: Register, names: Sequence[str], until: datetime | None) -> None:
     """Let accounts end at a moment, or never; sessions end within seconds of it."""
     some = list(dict.fromkeys(names))
-    with register.change("person until", some, [ends.shown(until)]) as connection:
+    with register.change("person until", some, [expiry.shown(until)]) as connection:
         tables.require(connection, "person", some)
         roles.set_until(connection, dict.fromkeys(some, until))
 

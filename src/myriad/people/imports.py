@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 
 from myriad.errors import UsageError
-from myriad.people import ends
+from myriad.people import expiry
 from myriad.people.records import NewPerson
 from myriad.wording import number_of
 
@@ -113,5 +113,5 @@ def _person(cells: dict[str, str], groups: tuple[str, ...], *, owner: bool) -> N
     if flag not in TRUE + FALSE:
         raise ValueError(f"owner is {flag!r}")
     every = dict.fromkeys([*groups, *(group for group in own if group)])
-    until = ends.read(cells.get("until", ""))
+    until = expiry.read(cells.get("until", ""))
     return NewPerson(cells["name"].strip(), tuple(every), owner or flag in TRUE, until=until)

@@ -6,7 +6,7 @@ from typing import Any
 
 from myriad.errors import PublishError, UsageError
 from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
-from myriad.publish import choosing, keys, lasting, naming, recipes, together
+from myriad.publish import column_choice, keys, lasting, naming, recipes, together
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
@@ -68,7 +68,7 @@ class Target:
         originals = [column.name for column in first.columns]
         if not originals:
             raise PublishError(f"{self.sources[0].origin} has no columns", hint="Nothing to load.")
-        names = choosing.Names(self.recipe, originals)
+        names = column_choice.Names(self.recipe, originals)
         self.picked, self.names = names.picked, names.all
         if len(self.picked) > MAX_COLUMNS:
             raise PublishError(
@@ -111,7 +111,7 @@ class Target:
         notes += together.notes(self.sources)
         return list(dict.fromkeys(notes))
 
-    def _column(self, column: Column, at: int, names: choosing.Names) -> Column:
+    def _column(self, column: Column, at: int, names: column_choice.Names) -> Column:
         name, strict = names.chosen[at], self.strict or not self.proven
         if (asked := names.type_of(at)) is not None:
             column = lasting.as_asked(column, asked, self.there.get(name), strict=strict)
@@ -320,7 +320,7 @@ def _target(
     before = remembered.get(name, Recipe())
     origins = tuple(dict.fromkeys(source.origin for source in sources))
     originals = [column.name for column in sources[0].table.columns]
-    recipe = before.updated(choosing.relevant(options.said(name, origins), originals))
+    recipe = before.updated(column_choice.relevant(options.said(name, origins), originals))
     key = options.key_for(name)
     if key is None and recipe.key is not None:
         key = keys.parse(recipe.key)
@@ -338,7 +338,7 @@ def _check_columns(options: Options, made: Sequence[Target]) -> None:
     """Raise UsageError for a column that was named now and that no table has."""
     said = options.said("", ())
     missing = [
-        set(choosing.Names(said, [c.name for c in target.sources[0].table.columns]).unknown())
+        set(column_choice.Names(said, [c.name for c in target.sources[0].table.columns]).unknown())
         for target in made
     ]
     for name in sorted(set.intersection(*missing)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
-from myriad.publish import choosing, inventory, plan
+from myriad.publish import column_choice, inventory, plan
 from myriad.publish.cassandra import record as cassandra
 from myriad.publish.options import Options
 from myriad.publish.postgres import record as postgres
@@ -154,7 +154,7 @@ class Before:
             return False
         known = self.remembered.get(table, Recipe())
         originals = [column["original"] for column in report["columns"]]
-        now = known.updated(choosing.relevant(self.options.said(table, ()), originals))
+        now = known.updated(column_choice.relevant(self.options.said(table, ()), originals))
         before = known if self.options.adds else from_data(report["recipe"])
         return _plain(now) == _plain(before)
 

@@ -23,8 +23,8 @@ from myriad.errors import MyriadError, NotRunning
 from myriad.home.home import Home, Running
 from myriad.machine import logs, process
 from myriad.machine.pauses import Pauses
-from myriad.running import door, inner, ports, serving
-from myriad.running.joining import Joining
+from myriad.running import cassandra, door, inner, ports
+from myriad.running.adding_cassandra import Adding
 from myriad.running.names import LOG
 from myriad.running.workspaces import Workspaces
 from myriad.settings import Settings
@@ -148,7 +148,7 @@ class _Kept:
         self._home = home
         self._ready = ready
         self._cassandra = self._keeper_for(settings)
-        self._joining = Joining(home, settings, self._keeper_for)
+        self._adding = Adding(home, settings, self._keeper_for)
         self._engine = ready.engine
         self._door = door.Door(home, settings, listening, stop)
         self._address = (settings.host, int(listening.people.getsockname()[1]))
@@ -163,8 +163,8 @@ class _Kept:
         return keeper.keeper_for(
             self._home,
             settings,
-            lambda cluster: serving.serve(self._ready.server(), cluster),
-            lambda cluster: serving.settle(self._ready.server(), cluster),
+            lambda cluster: cassandra.serve(self._ready.server(), cluster),
+            lambda cluster: cassandra.settle(self._ready.server(), cluster),
         )
 
     def begin(self) -> bool:
@@ -194,7 +194,7 @@ class _Kept:
             try:
                 logs.bound(self._home.logs / LOG)
                 self._look()
-                self._cassandra = self._joining.look(self._cassandra)
+                self._cassandra = self._adding.look(self._cassandra)
             except STARTS_FAIL as error:
                 if not self._stop.is_set():
                     log.error("%s", error)  # noqa: TRY400 - a person reads it

@@ -9,9 +9,9 @@ import time
 from collections import deque
 from functools import lru_cache
 
+from myriad.door.control.audit_tables import Rotation
 from myriad.door.control.control import Control
 from myriad.door.control.copy_text import escaped
-from myriad.door.control.rotation import Rotation
 from myriad.door.ledger.statistics import Statistics
 from myriad.door.ports import SUCCESS, Ended
 from myriad.door.verdict.masking import masked

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from myriad.pgwire.numbers import MOST_PROCESSES, process_of
 
 CELL = 8  # bytes
-COMMON = 8 + MOST_PROCESSES  # cells that are about the audit: see `control.rotation`
+COMMON = 8 + MOST_PROCESSES  # cells that are about the audit: see `control.audit_tables`
 MEASURES = 80  # cells of one process
 # Cells of one process: whether it is there, its sessions, its logins, and that it goes on.
 HERE = 8

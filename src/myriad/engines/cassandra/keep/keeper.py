@@ -12,7 +12,7 @@ from myriad.engines.cassandra.announcement import READY, NodeState
 from myriad.engines.cassandra.attached import AttachedCluster
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.cassandra.embedded import EmbeddedCluster
-from myriad.engines.cassandra.keep.kept import Kept, is_lost, is_replaced
+from myriad.engines.cassandra.keep.kept_node import KeptNode, is_lost, is_replaced
 from myriad.engines.cassandra.nodes import layout
 from myriad.errors import MyriadError, SettingsError, StartFailed
 from myriad.home.home import Home
@@ -204,7 +204,7 @@ class OwnNodes:
         self._home = home
         self._settings = settings
         self._cluster = EmbeddedCluster(home, settings, cancelled)
-        self._kept: list[Kept] = []
+        self._kept: list[KeptNode] = []
 
     def begin(self) -> None:
         """Make all ready that have their data; raises MyriadError."""
@@ -226,7 +226,7 @@ class OwnNodes:
         for node in ready:
             layout.note_ready(self._home, node.number)
         self._kept = [
-            Kept(self._home, self._settings, self._cluster, node, ready=node in ready)
+            KeptNode(self._home, self._settings, self._cluster, node, ready=node in ready)
             for node in nodes
         ]
         log.info("Cassandra %s is ready", self._cluster.version)

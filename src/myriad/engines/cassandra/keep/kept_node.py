@@ -21,7 +21,7 @@ NOT_BROUGHT = "Some data streaming failed"
 log = logging.getLogger("myriad.engines")
 
 
-class Kept:
+class KeptNode:
     """A node, and what is to be done about it. `ready`: it was started already."""
 
     def __init__(

@@ -14,7 +14,7 @@ from myriad.settings import Settings
 log = logging.getLogger("myriad.engines")
 
 
-class Joining:
+class Adding:
     """Takes what is asked for in the home's file; `make` makes who keeps a Cassandra."""
 
     def __init__(
