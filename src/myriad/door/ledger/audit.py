@@ -81,8 +81,12 @@ class Audit:
             self.errors += ended[5] != SUCCESS
 
     async def _write(self, some: list[Ended]) -> None:
-        table = await self._rotation.table()
-        await self._control.copy(table, COLUMNS, _lines(some))
+        try:
+            table = await self._rotation.table()
+            await self._control.copy(table, COLUMNS, _lines(some))
+        except Exception:
+            self.dropped += len(some)
+            raise
         await self._rotation.added(len(some))
 
 
