@@ -9,12 +9,13 @@ from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError
 from myriad.publish.postgres import copy
 
+MADE_WITHIN = 60.0  # seconds; it takes tenths of one
+
 
 def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
     """Connect to the database; made if it is not there and `create`. Raises PublishError."""
     with closing(server.connect(autocommit=True)) as control:
-        # Two that publish into the same new database at once: the second waits for the first.
-        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
+        _take_turns(control, database)
         is_there = _check_owner(control, database)
         if not is_there and not create:
             raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
@@ -28,6 +29,19 @@ def connect(server: Server, database: str, *, create: bool) -> psycopg.Connectio
         raise
     copy.widen_socket(connection)
     return connection
+
+
+def _take_turns(control: psycopg.Connection, database: str) -> None:
+    """Wait for who publishes into the same new database at once, and makes it."""
+    control.execute(f"SET lock_timeout = '{MADE_WITHIN:g}s'")
+    try:
+        control.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"make {database}"])
+    except psycopg.errors.LockNotAvailable as error:
+        raise PublishError(
+            f"another publish has been making database {database} for {MADE_WITHIN:g} s already",
+            hint="See `myriad status` and `myriad logs`; end the other command, or try again.",
+        ) from error
+    control.execute("SET lock_timeout = 0")
 
 
 def _check_owner(connection: psycopg.Connection, database: str) -> bool:
