@@ -9,8 +9,9 @@ import pytest
 from psycopg import sql
 
 from myriad import Myriad
+from myriad.engines.postgres.base import CONTROL_DATABASE
 from myriad.errors import PeopleError
-from myriad.people import NewPerson, People
+from myriad.people import NewPerson, People, tables
 from tests.harness import as_admin
 
 HOSTILE = [
@@ -374,3 +375,15 @@ def test_a_database_that_an_owner_made_opens_only_by_grant(
     finally:
         with closing(login(owner, owners)) as connection:
             connection.execute(f'DROP DATABASE "of {tag}" WITH (FORCE)')
+
+
+def test_who_changes_people_waits_for_others_only_so_long_and_hears_who_they_are(
+    installation: Myriad, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "LOCKED_WITHIN", 0.2)
+    with closing(as_admin(installation.server(), CONTROL_DATABASE)) as other:
+        other.execute("LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE")
+        with pytest.raises(PeopleError, match="somebody else has been changing people") as refused:
+            people.add_groups(["late"])
+        assert f"pg_terminate_backend({other.info.backend_pid})" in refused.value.hint
+    assert "late" not in {group.name for group in people.list_groups()}

@@ -14,20 +14,38 @@ from myriad.people.names import shown
 from myriad.wording import nearest
 
 SQL = named_sql.load("myriad.people", "tables.sql")
+# Seconds: a list of ten thousand people may take more than one minute on a busy machine.
+LOCKED_WITHIN = 120.0
 
 
 @contextmanager
 def changing(server: Server) -> Iterator[psycopg.Connection]:
     """Enter the control database; nobody else changes people, groups or grants until it ends.
 
-    The door is told when it is committed.
+    The door is told when it is committed. Raises PeopleError if somebody else takes too long.
     """
     with control_database(server) as connection:
-        connection.execute(SQL["lock"])
+        _lock(connection)
         if is_superuser(connection):
             connection.execute(administrator.QUIET)
         connection.execute(SQL["tell"])
         yield connection
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(f"{LOCKED_WITHIN:g}s"))
+    try:
+        with connection.transaction():
+            connection.execute(SQL["lock"])
+    except psycopg.errors.LockNotAvailable as error:
+        rows = connection.execute(SQL["lockers"]).fetchall()
+        ends = (f'`myriad sql -c "SELECT pg_terminate_backend({pid})"`' for (pid,) in rows)
+        raise PeopleError(
+            f"somebody else has been changing people, groups or grants for {LOCKED_WITHIN:g} s"
+            " already: nothing was changed",
+            hint=f"Try again when that command has ended. To end it: {', '.join(ends)}.",
+        ) from error
+    connection.execute("SET LOCAL lock_timeout = 0")
 
 
 def require(connection: psycopg.Connection, what: str, names: Sequence[str]) -> None:

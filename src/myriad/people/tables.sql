@@ -9,6 +9,12 @@ NOTIFY myriad_people;
 -- One change at a time; reading goes on.
 LOCK TABLE public.person IN SHARE ROW EXCLUSIVE MODE;
 
+-- name: lockers
+-- Who changes people now.
+SELECT pid FROM pg_locks
+WHERE relation = 'public.person'::regclass AND mode = 'ShareRowExclusiveLock' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+
 -- name: taken
 SELECT rolname,
        CASE WHEN rolname IN (SELECT name FROM public.person) THEN 'person'
