@@ -104,10 +104,6 @@ class Session(Asked):
                 )
             time.sleep(LOOK)
 
-    def release_version(self) -> str:
-        """Return the version of the node's Cassandra."""
-        return str(self.query("SELECT release_version FROM system.local")[0][0])
-
     def close(self) -> None:
         """Close it; the next statement opens it again."""
         if self._connection:

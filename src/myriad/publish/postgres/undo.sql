@@ -6,7 +6,7 @@
 -- transactions `xids`; `proven` says whether these numbers still tell which rows they are.
 SELECT v.name, v.turn, v.number, v.run::text, v.rows, v.report, v.relation, v.apart, v.xid, v.loaded,
        c.oid::bigint AS oid, r.finished, coalesce(k.names, '{}') AS names,
-       coalesce(k.foreign_keys, '[]') AS foreign_keys, coalesce(k.unpublished, false) AS unpublished,
+       coalesce(k.foreign_keys, '[]') AS foreign_keys,
        coalesce(later.turns, '{}') AS later, coalesce(later.xids, '{}') AS xids,
        coalesce(later.added, 0)::bigint AS added, coalesce(later.proven, true) AS proven
 FROM myriad.version v

@@ -43,7 +43,6 @@ class State:
     finished: datetime
     names: dict[str, str]
     foreign_keys: list[Row]
-    unpublished: bool
     later: list[int]
     xids: list[str]
     added: int
