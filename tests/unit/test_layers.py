@@ -122,6 +122,21 @@ def test_no_command_loads_what_reads_files_before_it_reads_one() -> None:
     assert not HEAVY & set(done.stdout.split())
 
 
+def test_a_publish_of_a_plain_file_loads_nothing_of_cassandra_the_web_or_people() -> None:
+    """What that costs: decisions/0024-what-a-publish-costs.md."""
+    script = (
+        "import sys\nfrom myriad.cli import publish\nfrom myriad.publish import publish\n"
+        "from myriad.engines.cassandra import announcement\nfrom myriad.sources.csv import source\n"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    idle = "pyarrow.compute", "http.client", "myriad.cql", "myriad.people.people"
+    assert loaded & {"myriad.sources.csv.source", "myriad.publish.publish"}
+    assert not loaded & {*idle, "myriad.engines.cassandra.base", "myriad.sources.places.cloud"}
+
+
 def test_commands_on_what_is_there_load_nothing_to_read_files_with(
     tmp_path: Path,
 ) -> None:

@@ -16,7 +16,8 @@ SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 SHOWN = 10  # names in a note
 _NOTHING = dict.fromkeys(OBEYED)
 # https://www.postgresql.org/docs/18/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
-_PLAIN = re.compile("[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+# Written so because a range up to U+10FFFF within brackets takes 6 ms to compile.
+_PLAIN = re.compile(r"(?:[a-z_]|[^\x00-\x7f])(?:[a-z0-9_$]|[^\x00-\x7f])*")
 
 
 def snake(name: str) -> str:

@@ -150,8 +150,7 @@ class _Place:
         history = Run(dataset, sources=[shown(source) for source in sources])
         report = Report(history.id, database, dataset, options.dry_run, [], checked=options.check)
         # The tables may go to Cassandra alone, whatever there is in PostgreSQL.
-        recipe_record.settle(self.engines.postgres, database)
-        known = recipe_record.taken_over(self.engines.postgres, database, dataset)
+        known = recipe_record.settled(self.engines.postgres, database, dataset)
         own = self.engines.postgres.kind == "embedded"
         keeping = Keeping.of(self.settings, self.home.folder if own else None)
         task = Task(self.settings, options, self.progress, report, history, keeping)
@@ -173,8 +172,6 @@ class _Place:
         except BaseException as error:
             run.failed(error)
             raise
-        if options.changes and run.notes:
-            recipe_record.settle(self.engines.postgres, database)
         report.seconds = task.seconds
         return report
 
@@ -218,11 +215,6 @@ class _Run:
     home: Home
     task: Task
     meant: str = "postgres"  # the engine, as far as it is known before the sources are read
-
-    @property
-    def notes(self) -> bool:
-        """Whether it may have noted recipes beside the tables, which only PostgreSQL has."""
-        return self.task.options.to != "cassandra"
 
     def choose(self, engine: str) -> None:
         """Take the engine of the recipes unless one was said."""

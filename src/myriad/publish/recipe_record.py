@@ -7,8 +7,8 @@ lost with a process that is killed in between.
 
 import json
 import logging
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from operator import itemgetter
 
 import psycopg
@@ -31,15 +31,22 @@ log = logging.getLogger("myriad.publish")
 
 def of_dataset(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
     """Return the recipes of all tables of a dataset, by table."""
-    take_over(server, database)
-    return taken_over(server, database, dataset)
-
-
-def taken_over(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
-    """Return the recipes of all tables of a dataset as the control database has them."""
     with closing(server.connect(autocommit=True)) as control:
-        CONTROL.require(control)
-        rows = query(control, "of_dataset", database=database, dataset=dataset)
+        _take_over(control, server, database)
+        return _taken_over(control, database, dataset)
+
+
+def settled(server: Server, database: str, dataset: str) -> dict[str, Recipe]:
+    """Return them, also where what is noted cannot be taken over now; see `settle`."""
+    with closing(server.connect(autocommit=True)) as control:
+        with _later(database):
+            _take_over(control, server, database)
+        return _taken_over(control, database, dataset)
+
+
+def _taken_over(control: psycopg.Connection, database: str, dataset: str) -> dict[str, Recipe]:
+    CONTROL.require(control)
+    rows = query(control, "of_dataset", database=database, dataset=dataset)
     return {row["name"]: from_data(row["recipe"]) for row in rows}
 
 
@@ -76,42 +83,69 @@ def take_over(server: Server, database: str) -> None:
     May be repeated: what is noted goes only when the control database has it. Raises EngineError if
     somebody else keeps us waiting, TooNew, NotOurs.
     """
-    for_data = database not in naming.FORBIDDEN_DATABASES
-    connection = databases.enter(server, database) if for_data else None
+    with closing(server.connect(autocommit=True)) as control:
+        _take_over(control, server, database)
+
+
+def _take_over(control: psycopg.Connection, server: Server, database: str) -> None:
+    if database in naming.FORBIDDEN_DATABASES:
+        return
+    connection = databases.enter_beside(control, server, database)
     if connection is None:
         return
     with closing(connection):
         if RECORD.number(connection) is None or not query(connection, "is_noting")[0]["yes"]:
             return
-        try:
-            with connection.transaction():
-                _take(server, connection, database)
-        except psycopg.errors.LockNotAvailable as error:
-            raise EngineError(
-                f"somebody else is changing the recipes of {database} at this moment",
-                hint="Try again; `myriad people activity` shows who does not end a transaction.",
-            ) from error
+        _take_from(connection, control)
 
 
-def _take(server: Server, connection: psycopg.Connection, database: str) -> None:
+def _take_from(connection: psycopg.Connection, control: psycopg.Connection) -> None:
+    """Take over what is noted in the database of `connection`."""
+    database = connection.info.dbname
+    try:
+        with connection.transaction():
+            _take(control, connection, database)
+    except psycopg.errors.LockNotAvailable as error:
+        raise EngineError(
+            f"somebody else is changing the recipes of {database} at this moment",
+            hint="Try again; `myriad people activity` shows who does not end a transaction.",
+        ) from error
+
+
+def _take(control: psycopg.Connection, connection: psycopg.Connection, database: str) -> None:
     """Take over what is noted, in a transaction; all take and note it in the same order."""
     connection.execute(BRIEFLY)
     rows = query(connection, "take")
     if not rows:
         return
-    with closing(server.connect()) as control:
+    with control.transaction():
         control.execute(BRIEFLY)
         for row in rows:
             write(control, (database, row["dataset"]), row["name"], row["recipe"])
-        control.commit()
     for row in rows:
         query(connection, "taken", dataset=row["dataset"], name=row["name"])
 
 
 def settle(server: Server, database: str) -> None:
     """Take over what is noted, after the commit; what cannot be now is taken over later."""
-    try:
+    with _later(database):
         take_over(server, database)
+
+
+def settle_from(connection: psycopg.Connection, control: psycopg.Connection) -> None:
+    """Take over what was just noted over a connection, which is in no transaction; see `settle`.
+
+    So that database need not be entered, and looked at, once more.
+    """
+    with _later(connection.info.dbname):
+        _take_from(connection, control)
+
+
+@contextmanager
+def _later(database: str) -> Iterator[None]:
+    """Leave what cannot be taken over now to whoever looks at recipes next."""
+    try:
+        yield
     except (MyriadError, psycopg.Error) as error:
         log.warning("recipes of %s are not taken over yet: %s", database, error)
 

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from myriad.model import TEXT, Column, Table, Type
 from myriad.sources.base import RejectSink, TableSource, TypeMismatch, Workspace
-from myriad.sources.typing.values import encoder
 
 
 class Placed(TableSource):
@@ -16,6 +15,8 @@ class Placed(TableSource):
     def __init__(
         self, inner: TableSource, values: Mapping[str, str | None], workspace: Workspace
     ) -> None:
+        from myriad.sources.typing.values import encoder  # noqa: PLC0415 - it takes long to load
+
         self._inner, self._encoder = inner, encoder(workspace)
         taken = {column.name for column in inner.table.columns}
         self._values = {name: value for name, value in values.items() if name not in taken}

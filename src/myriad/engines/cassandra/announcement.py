@@ -2,11 +2,13 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from myriad.cql.connection import Endpoint
-from myriad.engines.cassandra.base import Cluster
 from myriad.home import notes
 from myriad.home.home import Home
+
+if TYPE_CHECKING:
+    from myriad.engines.cassandra.base import Cluster
 
 FILE = "cassandra.json"
 READY = "ready"
@@ -46,8 +48,11 @@ class Announcement:
     version: str
     nodes: list[NodeState]
 
-    def cluster(self, home: Home) -> Cluster:
+    def cluster(self, home: Home) -> "Cluster":
         """Return it as the commands use it."""
+        from myriad.cql.connection import Endpoint  # noqa: PLC0415 - only where there is one
+        from myriad.engines.cassandra.base import Cluster  # noqa: PLC0415
+
         endpoint = Endpoint(tuple(self.hosts), self.port, self.user, self.password, self.ca)
         folder = home.cassandra if self.kind == "embedded" else None
         return Cluster(self.kind, endpoint, self.login, self.datacenters, folder, self.version)
@@ -62,7 +67,7 @@ def _path(home: Home) -> Path:
     return home.folder / FILE
 
 
-def announce(home: Home, cluster: Cluster, nodes: list[NodeState]) -> None:
+def announce(home: Home, cluster: "Cluster", nodes: list[NodeState]) -> None:
     """Write down how the cluster is reached, and how its nodes are."""
     to = cluster.endpoint
     said = Announcement(

@@ -149,12 +149,20 @@ def owner(connection: psycopg.Connection, database: str) -> Owner | None:
 
 
 def enter(server: Server, database: str) -> psycopg.Connection | None:
+    """Connect to a database of ours; see `enter_beside`."""
+    with closing(server.connect(autocommit=True)) as control:
+        return enter_beside(control, server, database)
+
+
+def enter_beside(
+    control: psycopg.Connection, server: Server, database: str
+) -> psycopg.Connection | None:
     """Connect to a database of ours; None if it is not there, or somebody else's.
 
-    While we are in it, it keeps its name: so it is asked again then. Raises psycopg.Error.
+    `control`, to the control database, is asked first. While we are in it, it keeps its name: so
+    it is asked again then. Raises psycopg.Error.
     """
-    with closing(server.connect(autocommit=True)) as control:
-        found = owner(control, database)
+    found = owner(control, database)
     if found is None or not found.ours:
         return None
     connection = server.connect(database, autocommit=True)

@@ -91,20 +91,20 @@ def giving(connection: psycopg.Connection, grant: Grant, columns: list[str]) -> 
 
 
 def carry(
-    server: Server,
+    control: psycopg.Connection,
     connection: psycopg.Connection,
     dataset: str,
     names: Collection[str],
 ) -> dict[str, list[str]]:
     """Give groups what they were granted of these tables again: some may be new, or have columns.
 
-    Runs in the caller's transaction, which has changed them. Returns, by table, notes on what is
-    granted and not there any more.
+    Runs in the caller's transaction, which has changed them; `control` says what is granted.
+    Returns, by table, notes on what is granted and not there any more.
     """
     connection.execute(SHARED)
     there = relations(connection, dataset, names)
     notes: dict[str, list[str]] = {}
-    for grant in _granted(server, connection.info.dbname, dataset):
+    for grant in _granted(control, connection.info.dbname, dataset):
         if grant.table is None or grant.table not in there:
             continue
         columns = there[grant.table]
@@ -142,10 +142,9 @@ def forget(server: Server, place: tuple[str, str], names: Iterable[str]) -> None
         control.execute(SQL["tell"])
 
 
-def _granted(server: Server, database: str, dataset: str) -> list[Grant]:
+def _granted(control: psycopg.Connection, database: str, dataset: str) -> list[Grant]:
     values = {"database": database, "dataset": dataset}
-    with control_database(server) as control:
-        return [
-            Grant(group, database, dataset, write, table, tuple(columns))
-            for group, table, write, columns in control.execute(SQL["given_tables"], values)
-        ]
+    return [
+        Grant(group, database, dataset, write, table, tuple(columns))
+        for group, table, write, columns in control.execute(SQL["given_tables"], values)
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from myriad.control.connection import control_database
 from myriad.engines.postgres import databases
 from myriad.engines.postgres.base import Server
 from myriad.errors import PublishError, UsageError
@@ -157,7 +158,8 @@ class Changes:
             known = recipe_record.of_dataset(self.server, self.database, run.dataset)
             backs = undo.go(goals, gone)
             names = [goal.name for goal in goals]
-            notes = table_rights.carry(self.server, connection, run.dataset, names)
+            with control_database(self.server) as control:
+                notes = table_rights.carry(control, connection, run.dataset, names)
             for back in backs:
                 back.notes += notes.get(back.state.name, [])
             self._recipes_back(connection, run.dataset, known, backs)

@@ -8,11 +8,12 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
+from myriad.control.connection import control_database
 from myriad.engines.postgres.base import Server
 from myriad.errors import SchemaRefused, TooManyRejects
 from myriad.model import Kind, Table
 from myriad.people.postgres import table_rights
-from myriad.publish import naming, plan
+from myriad.publish import naming, plan, recipe_record
 from myriad.publish.checks import Checks
 from myriad.publish.contract import Change
 from myriad.publish.options import PUBLISH_AGAIN, Step
@@ -91,7 +92,7 @@ class Job:
         self._targets = targets
         if self.options.changes:
             record.prepare(self.connection)
-        self._recorded = record.there(self.connection)
+        self._recorded = self.options.changes or record.there(self.connection)
         if self.options.changes:
             runs.begin(self.connection, self.task.history)
         if not self.options.dry_run:
@@ -121,17 +122,19 @@ class Job:
         """Swap in what was loaded, write it down, and commit; raises SwapBlocked."""
         report, history = self.task.report, self.task.history
         report.seconds = self.task.seconds
-        states = self._swap(report)
-        if not self.options.adds:
-            notes = file_views.make(self.connection, self.dataset, self._targets)
-            for table in report.tables:
-                table.notes += notes.get(table.table.name, [])
-        report.rejects_file = self.rejects.save()
-        record.save(self.connection, report, states)
-        self._expire(report)
-        keep = self.task.settings.history_runs
-        runs.done(self.connection, history, report.as_data(), keep)
-        self._transaction.close()
+        with control_database(self.server, autocommit=True) as control:
+            states = self._swap(report, control)
+            if not self.options.adds:
+                notes = file_views.make(self.connection, self.dataset, self._targets)
+                for table in report.tables:
+                    table.notes += notes.get(table.table.name, [])
+            report.rejects_file = self.rejects.save()
+            record.save(self.connection, report, states)
+            self._expire(report)
+            keep = self.task.settings.history_runs
+            runs.done(self.connection, history, report.as_data(), keep)
+            self._transaction.close()
+            recipe_record.settle_from(self.connection, control)
 
     def close(self, error: BaseException | None) -> None:
         """Roll back whatever is not shown."""
@@ -340,7 +343,7 @@ class Job:
     def _mark(self) -> int:
         return runs.mark(self.connection, self.task.history) if self.options.changes else 0
 
-    def _swap(self, report: Report) -> dict[str, versions.State]:
+    def _swap(self, report: Report, control: psycopg.Connection) -> dict[str, versions.State]:
         """Swap in what was loaded; return how each table came to be what is shown."""
         loaded = self._loaded
         self.task.progress(Step("", "replacing", report.rows, 1.0))
@@ -350,7 +353,7 @@ class Job:
             self._patience,
         )
         names = [table.table.name for table in report.tables]
-        notes = table_rights.carry(self.server, self.connection, self.dataset, names)
+        notes = table_rights.carry(control, self.connection, self.dataset, names)
         for table in report.tables:
             name = table.table.name
             table.notes += notes.get(name, [])

@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from myriad.errors import SourceEmpty, SourceError
 from myriad.model import TEXT, Column, Reject, Table, Type
@@ -35,7 +34,7 @@ from myriad.sources.csv.first import line_of
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
 from myriad.sources.typing import casts, duck, text_columns
-from myriad.sources.typing.batches import has_nul
+from myriad.sources.typing.nul import has_nul
 from myriad.sources.typing.sql import literal
 from myriad.wording import number_of
 
@@ -264,7 +263,7 @@ class CsvSource(TableSource):
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
                 values = batch.select(range(len(types)))
-                wrong = pc.max(batch.column(len(types))).as_py() or 0
+                wrong = int(batch.column(len(types)).to_numpy().max(initial=0))
                 if wrong or has_nul(values):
                     if reject is not None or not wrong:
                         self._become_careful()

@@ -6,10 +6,11 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from myriad.errors import SourceError
 from myriad.sources.base import Mark, Watch, Workspace
-from myriad.sources.places import addresses, archives, cloud, files, marks, web
+from myriad.sources.places import addresses, archives, files, marks
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
@@ -19,6 +20,9 @@ from myriad.sources.places.names import (
     within,
 )
 from myriad.wording import readable
+
+if TYPE_CHECKING:
+    from myriad.sources.places.cloud import Object
 
 STANDARD_INPUT = "standard input"
 MOST_FILES = 10_000
@@ -98,6 +102,8 @@ class Finding:
         return items
 
     def _fetched(self, address: str) -> list[Item]:
+        from myriad.sources.places import web  # noqa: PLC0415 - with the first such address
+
         private = self.workspace.allow_private
         path, version = web.fetched(address, self.workspace.folder, private=private)
         self._read(marks.of_web(address, version), [("", path)])
@@ -113,6 +119,8 @@ class Finding:
 
     def _in_cloud(self, address: str) -> list[Item]:
         """Return the files of an object, or of all that are below one that is like a folder."""
+        from myriad.sources.places import cloud  # noqa: PLC0415
+
         one = cloud.one(address)
         if one is not None:
             [path] = self._copies([one], address)
@@ -136,8 +144,10 @@ class Finding:
             found += _placed(self._at(each.address, path), within, origin, name)
         return found
 
-    def _copies(self, objects: list[cloud.Object], begin: str) -> list[Path]:
+    def _copies(self, objects: "list[Object]", begin: str) -> list[Path]:
         """Return a copy of each object; `begin` is what their addresses begin with."""
+        from myriad.sources.places import cloud  # noqa: PLC0415
+
         came = cloud.fetched(objects, self.workspace.folder)
         pairs = list(zip(objects, came, strict=True))
         version = marks.of_objects(replace(each, version=told) for each, (_, told) in pairs)

@@ -5,22 +5,31 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from myriad.errors import SourceError
-from myriad.sources.places import addresses, cloud, web
+from myriad.sources.places import addresses
 from myriad.sources.places.names import STDIN, within
 from myriad.wording import readable
 
+if TYPE_CHECKING:
+    from myriad.sources.places.cloud import Object
+
 MOST_FILES = 100_000  # of a folder: more are not read
+_CHUNK = 1 << 18  # bytes that are read at once
 
 
 def version(named: str | Path, *, private: bool) -> str:
     """Return what tells now whether it changed; "" if nothing does. Raises SourceError."""
     if addresses.is_cloud(named):
+        from myriad.sources.places import cloud  # noqa: PLC0415 - with the first such address
+
         one = cloud.one(str(named))
         return of_objects([one] if one else cloud.below(str(named)))
     if addresses.is_address(named):
+        from myriad.sources.places import web  # noqa: PLC0415
+
         return of_web(str(named), web.version(str(named), private=private))
     return "" if str(named) == STDIN else _of_files(Path(named))
 
@@ -35,7 +44,7 @@ def of_web(address: str, said: str) -> str:
     return f"{said} {_digest([query.encode()], size=2)}" if said and query else said
 
 
-def of_objects(objects: Iterable[cloud.Object]) -> str:
+def of_objects(objects: "Iterable[Object]") -> str:
     """Return the version of objects in a cloud."""
     told = sorted(f"{each.address} {each.version}" for each in objects)
     return _digest(line.encode() + b"\n" for line in told)
@@ -48,7 +57,7 @@ def content(files: Iterable[tuple[str, Path]]) -> str:
         for name, path in files:
             yield f"{name}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape")
             with path.open("rb") as file:
-                while data := file.read(web.CHUNK):
+                while data := file.read(_CHUNK):
                     yield data
 
     return _digest(pieces())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from myriad.errors import SourceError
-from myriad.sources.places import addresses, cloud
+from myriad.sources.places import addresses
 from myriad.wording import readable
 
 STDIN = "-"
@@ -19,6 +19,8 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz")
 def expand(name: str | Path) -> Iterator[str | Path]:
     """Yield the files that a name stands for, or addresses; raises SourceError for none."""
     if addresses.is_cloud(name):
+        from myriad.sources.places import cloud  # noqa: PLC0415 - with the first such address
+
         yield from cloud.expand(str(name))
         return
     if addresses.is_address(name):

@@ -10,11 +10,10 @@ import pyarrow.compute as pc
 from myriad.errors import SourceError
 from myriad.model import Reject, Table, Type
 from myriad.sources.base import RejectSink, TypeMismatch, arrow_type, misfit
+from myriad.sources.typing.nul import NUL, may_hold
 from myriad.sources.typing.values import Encoded, Values, positions
 
 RAW_LIMIT = 10_000  # characters of a record that are kept with its reject
-# PostgreSQL's text cannot; a source shall give the same rows in both.
-NUL = "holds a NUL character, which Myriad takes into neither engine"
 
 
 class Records(Protocol):
@@ -105,23 +104,9 @@ class Sieve:
 
 def nuls(array: Values) -> list[int]:
     """Return the positions of text that holds a NUL."""
-    if not pa.types.is_string(array.type):
-        return []
-    # Looking at the buffer costs next to nothing; it may say yes for a neighbouring slice.
-    data = array.buffers()[2]
-    if data is None or b"\0" not in data.to_pybytes():
+    if not may_hold(array):
         return []
     return positions(pc.match_substring(array, "\0"))
-
-
-def has_nul(values: pa.RecordBatch) -> bool:
-    """Say whether a text in a batch holds a NUL."""
-    # PostgreSQL's text holds no NUL; looking at the buffers costs next to nothing.
-    return any(
-        (data := column.buffers()[2]) is not None and b"\0" in data.to_pybytes()
-        for column in values.columns
-        if pa.types.is_string(column.type)
-    )
 
 
 def _storable(raw: str) -> str:
