@@ -261,8 +261,7 @@ JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
 WHERE a.attrelid = %(table)s::regclass AND a.attidentity <> '' AND NOT a.attisdropped;
 
 -- name: count_from
-SELECT setval(%(sequence)s::regclass, %(last)s)
-WHERE coalesce(pg_sequence_last_value(%(sequence)s::regclass), 0) < %(last)s;
+SELECT setval(%(sequence)s::regclass, %(last)s);
 
 -- name: called
 -- What has a name in a dataset: a view of ours, which reads nothing but these tables, or not.

@@ -20,7 +20,12 @@ def count_on(
         greatest = sql.SQL("SELECT max({}) FROM {}").format(column, name)
         ((found,),) = connection.execute(greatest).fetchall()
         last = max(found or 0, floors.get(row["name"], 0))
-        query(connection, "count_from", sequence=row["sequence"], last=last)
+        # Somebody may have said where it begins: then nothing was given out so far.
+        given = sql.SQL("last_value - CASE WHEN is_called THEN 0 ELSE 1 END")
+        sequence = sql.SQL(row["sequence"])  # as PostgreSQL quoted it
+        now = sql.SQL("SELECT {} FROM {}").format(given, sequence)
+        if last > connection.execute(now).fetchall()[0][0]:
+            query(connection, "count_from", sequence=row["sequence"], last=last)
 
 
 def renames(connection: psycopg.Connection, name: sql.Identifier, table: str) -> dict[str, str]:
