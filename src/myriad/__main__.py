@@ -7,18 +7,7 @@ import sys
 from contextlib import suppress
 
 from myriad.cli import main
-
-
-class _NoPandas:
-    """Lets pandas seem not installed: pyarrow loads it for its first array, and nothing needs it.
-
-    That takes as long as all else that a command loads. Only for processes that are ours alone.
-    """
-
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("Myriad's commands do without pandas", name=name)
+from myriad.machine.libraries import do_without_pandas
 
 
 class _End:
@@ -45,7 +34,7 @@ class _End:
 def run() -> None:
     """Run the command that `sys.argv` names."""
     end = _End()
-    sys.meta_path.insert(0, _NoPandas)
+    do_without_pandas()
     try:
         main()
     except SystemExit as left:

@@ -76,13 +76,8 @@ class Evidence:
                 for value, line in zip(values, lines, strict=True)
                 if type(value) is new
             )
-        self.counts += classes
-        if int in classes:
-            self._look_at_whole([value for value in values if type(value) is int])
-        if Number in classes:
-            for value in values:
-                if type(value) is Number:
-                    self._look_at_decimal(value)
+        self.look_at_numbers([value for value in values if type(value) in (int, Number)])
+        self.counts += Counter({kind: classes[kind] for kind in classes.keys() - {int, Number}})
         if str in classes and self.forms:
             texts = pa.array([v if type(v) is str else None for v in values], pa.string())
             misfits = encoder.misfits(texts, self.forms)
@@ -90,9 +85,23 @@ class Evidence:
             if not self.forms:
                 self.but = _but(misfits, values, lines)
 
+    def look_at_numbers(self, values: Sequence[int | Number]) -> None:
+        """Take in more values, all of them numbers."""
+        self.counts.update(map(type, values))
+        if whole := [value for value in values if type(value) is int]:
+            self._look_at_whole(whole)
+        for value in values:
+            if type(value) is Number:
+                self._look_at_decimal(value)
+
+    def look_at_places(self, count: int, digits: int, scale: int) -> None:
+        """Take in so many doubles; up to so many digits stand before and behind the point."""
+        self.counts[Number] += count
+        self.digits, self.scale = max(self.digits, digits), max(self.scale, scale)
+
     def _look_at_whole(self, values: Sequence[int]) -> None:
         self.low, self.high = min(self.low, *values), max(self.high, *values)
-        self.digits = len(str(max(-self.low, self.high)))
+        self.digits = max(self.digits, len(str(max(-self.low, self.high))))
         self.doubles = self.doubles and self.low >= -(2**53) and self.high <= 2**53
 
     def _look_at_decimal(self, value: Number) -> None:

@@ -1,8 +1,7 @@
-"""Read a workbook, in a process of its own: each sheet's table becomes JSON records."""
+"""Read a workbook, in a process of its own: each sheet's table becomes columns of Arrow."""
 
-import datetime as dt
 import zipfile
-from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import python_calamine as calamine
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.sheets import grid, ods, package, xlsx
+from myriad.sources.sheets import cells, grid, ods, package, xlsx
 from myriad.sources.sheets.grid import Grid
 from myriad.wording import number_of
 
@@ -66,7 +65,7 @@ def _chosen(book: calamine.CalamineWorkbook, asked: str | None) -> tuple[list[st
 
 @dataclass
 class _Sheet:
-    """One sheet on its way to JSON."""
+    """One sheet on its way to Arrow."""
 
     path: Path
     book: calamine.CalamineWorkbook
@@ -74,15 +73,17 @@ class _Sheet:
 
     def written(self, folder: Folder, number: int) -> dict[str, Any]:
         """Write the table of the sheet; return what it is."""
-        look = self._look()
-        sheet = self.book.get_sheet_by_name(self.name)
+        with ThreadPoolExecutor(1) as beside:  # calamine parses without Python's lock
+            looked = beside.submit(self._look)
+            sheet = self.book.get_sheet_by_name(self.name)
+        look = looked.result()
         start = sheet.start or (0, 0)
         merged = [
             (top, left - start[1], bottom, right - start[1])
             for (top, left), (bottom, right) in sheet.merged_cell_ranges or ()
         ]
         table = grid.found(sheet.iter_rows(), merged)
-        answer = {"sheet": self.name, "file": f"{number}.jsonl", "columns": [], "notes": []}
+        answer: dict[str, Any] = {"sheet": self.name, "columns": [], "file": f"{number}.arrow"}
         if not table.names:
             return answer
         self._compare(look, table)
@@ -91,11 +92,8 @@ class _Sheet:
             notes += _nulls(look)
         zeros = look.zeros if look is not None else {}
         padded = {column - start[1]: width for column, width in zeros.items()}
-        lines = folder.lines(answer["file"])  # type: ignore[arg-type]
-        self._write(sheet, table, padded, lines.add)
-        lines.close()
-        named = [name for name in table.names if name is not None]
-        return {**answer, "columns": named, "notes": notes, "records": lines.written}
+        answer["columns"] = cells.written(folder, answer["file"], table, sheet.iter_rows, padded)
+        return {**answer, "notes": notes, "records": table.records}
 
     def _look(self) -> xlsx.Look | None:
         """Look at the XML beside calamine."""
@@ -113,29 +111,6 @@ class _Sheet:
                 package.DAMAGED,
             )
 
-    @staticmethod
-    def _write(
-        sheet: calamine.CalamineSheet,
-        table: Grid,
-        padded: dict[int, int],
-        add: Callable[[dict[str, Any], int], None],
-    ) -> None:
-        special = [(at, table.names[at], width) for at, width in padded.items()]
-        stamps = [name for at, name in enumerate(table.names) if at in table.mixed]
-        for number, row in enumerate(sheet.iter_rows(), 1):
-            if number <= table.first or not table.counts[number - 1]:
-                continue
-            if number > table.end:
-                break
-            record = _record(table.names, row)
-            for at, name, width in special:
-                if name in record and type(row[at]) in (int, float):
-                    record[name] = str(record[name]).zfill(width)
-            for name in stamps:
-                if type(record.get(name)) is str and len(record[name]) == len("2024-01-31"):
-                    record[name] += "T00:00:00"
-            add(record, number)
-
 
 def _nulls(look: xlsx.Look) -> list[str]:
     """Return notes on cells that give null although something is in them."""
@@ -147,28 +122,3 @@ def _nulls(look: xlsx.Look) -> list[str]:
         formulas = number_of(look.unsaved, "formula")
         notes.append(f"{formulas} {have} no saved value: {are} null")
     return notes
-
-
-def _record(names: Sequence[str | None], row: Sequence[Any]) -> dict[Any, Any]:
-    return {
-        name: cell if type(cell) in (str, bool, int) else _plain(cell)
-        for name, cell in zip(names, row, strict=False)
-        if cell != "" and name is not None
-    }
-
-
-def _plain(cell: object) -> object:
-    if isinstance(cell, float):
-        return int(cell) if cell.is_integer() and abs(cell) < 2**53 else cell
-    if isinstance(cell, dt.timedelta):
-        return _span(cell)
-    return cell.isoformat() if isinstance(cell, (dt.date, dt.time)) else str(cell)
-
-
-def _span(span: dt.timedelta) -> str:
-    """Return a time of more than a day as workbooks show it: `51:00:00`."""
-    sign, span = ("-", -span) if span < dt.timedelta(0) else ("", span)
-    minutes, seconds = divmod(span.days * 86400 + span.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{span.microseconds:06}" if span.microseconds else ""
-    return f"{sign}{hours}:{minutes:02}:{seconds:02}{fraction}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import join, normpath
+from typing import IO
 
 from myriad.sources.apart.writing import Refused
 
@@ -26,6 +27,8 @@ _NUMBER = re.compile(rb"<c(?![^>]*\st=)[^>/]*><v>")
 
 _FORMULA = re.compile(rb"<f[\s/>]")
 _VALUE = re.compile(rb"<v(?:\s[^>]*)?>[^<]|<is>")
+# What a reference to such a cell has, quick to look for.
+_FAR = re.compile(rb"r=[\"'](?:[A-Z]{4}|[X-Z][A-Z]{2}|[A-Z]*\d{8})")
 # A column behind XFD or a row of eight digits: there is none, and all before it would be counted.
 _BEYOND = re.compile(
     rb"<(?:c|row)\s(?:[^<>]*?\s)?r=[\"'](?:[A-Z]{4}|[YZ][A-Z]{2}|X[G-Z][A-Z]|XF[E-Z]|[A-Z]*\d{8})"
@@ -62,15 +65,18 @@ def look(path: Path, sheet: str) -> Look | None:
         widths = _widths(archive)
         found, numbers, wide = Look(), Counter[int](), Counter[tuple[int, int]]()
         with archive.open(part) as file:
-            for row in _rows(file):
-                if _BEYOND.search(row):
+            for xml in _whole_rows(file):
+                if _FAR.search(xml) and _BEYOND.search(xml):
                     raise Refused(f"sheet {sheet}: a cell is beyond column XFD or the last row", "")
-                found.most += b"<v>" in row or b"<is>" in row or b"<v " in row
-                found.least += _NUMBER.search(row) is not None
-                found.errors += row.count(b't="e"')
-                found.unsaved += _unsaved(row)
+                rows = xml.split(b"<row")
+                found.most += sum(b"<v>" in row or b"<is>" in row or b"<v " in row for row in rows)
+                found.errors += xml.count(b't="e"')
+                if _NUMBER.search(xml):
+                    found.least += sum(_NUMBER.search(row) is not None for row in rows)
+                if _FORMULA.search(xml):
+                    found.unsaved += sum(map(_unsaved, rows))
                 if widths:
-                    _count(row, widths, numbers, wide)
+                    _count(xml, widths, numbers, wide)
         if not found.most:
             return None
         for (column, width), count in wide.items():
@@ -79,13 +85,14 @@ def look(path: Path, sheet: str) -> Look | None:
         return found
 
 
-def _rows(file: Iterator[bytes] | zipfile.ZipExtFile) -> Iterator[bytes]:
-    """Yield the XML of one row after the other, and what is before the first."""
-    assert isinstance(file, zipfile.ZipExtFile)  # noqa: S101 - it has `read`
+def _whole_rows(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the XML in pieces that end where a row does."""
     rest = b""
     while data := file.read(CHUNK):
-        *rows, rest = (rest + data).split(b"<row")
-        yield from rows
+        data = rest + data
+        end = max(data.rfind(b"<row"), 0)
+        yield data[:end]
+        rest = data[end:]
         if len(rest) > MOST:
             raise MemoryError
     yield rest
@@ -102,9 +109,9 @@ def _unsaved(row: bytes) -> int:
 
 
 def _count(
-    row: bytes, widths: dict[bytes, int], numbers: Counter[int], wide: Counter[tuple[int, int]]
+    xml: bytes, widths: dict[bytes, int], numbers: Counter[int], wide: Counter[tuple[int, int]]
 ) -> None:
-    for cell in _CELL.finditer(row):
+    for cell in _CELL.finditer(xml):
         said = cell[1]
         kind = attribute(said, b"t")
         if kind in (b"", b"n") and not said.endswith(b"/"):
