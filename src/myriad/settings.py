@@ -199,7 +199,9 @@ class _PublishSettings:
         high=1,
     )
     load_memory_mb: int = _setting(
-        150, "memory in MB for reading and converting a source; files of any size fit", low=64
+        400,
+        "memory in MB that a publish may take, all its processes together; files of any size fit",
+        low=256,
     )
 
 

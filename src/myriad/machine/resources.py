@@ -26,6 +26,11 @@ def measure(folder: Path) -> Machine:
     return Machine(memory // MB, os.cpu_count() or 1, free // MB)
 
 
+def resident_mb() -> int:
+    """Return the memory that this process has."""
+    return int(psutil.Process().memory_info().rss) // MB
+
+
 def _container_limit() -> int:
     try:
         return int(Path("/sys/fs/cgroup/memory.max").read_text())

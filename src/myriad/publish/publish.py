@@ -198,8 +198,11 @@ def _workspace(
     with tempfile.TemporaryDirectory(
         dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
     ) as folder:
-        yield Workspace(
-            Path(folder), settings.load_memory_mb, options.read.allow_private, compares=compares
+        yield Workspace.within(
+            Path(folder),
+            settings.load_memory_mb,
+            allow_private=options.read.allow_private,
+            compares=compares,
         )
 
 

@@ -79,7 +79,7 @@ class Workspace:
 
     Attributes:
         folder: a private folder for temporary files, removed with all in it when done.
-        memory_mb: ceiling for reading and converting, however big the source.
+        memory_mb: what reading and converting may take, however big the source.
         allow_private: an address may lead to one that is private to this machine or network.
         compares: what is named is held against what it was before: its content matters.
         shared: what sources use together, by its name: a thousand of them must not hold it each.
@@ -90,6 +90,24 @@ class Workspace:
     allow_private: bool = False
     compares: bool = False
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def within(cls, folder: Path, ceiling_mb: int, **more: bool) -> "Workspace":
+        """Return one with which a publish stays under a ceiling for all of its processes.
+
+        Python and its libraries take 110 MB, what is on its way to an engine some more.
+        """
+        return cls(folder, ceiling_mb * 3 // 8, **more)
+
+    @property
+    def ceiling_mb(self) -> int:
+        """What all processes of a publish may take together."""
+        return self.memory_mb * 8 // 3
+
+    @property
+    def longest(self) -> int:
+        """Bytes that one record may have: what is made of it takes several times as many."""
+        return self.memory_mb * 2**20 // 8
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from myriad.errors import SourceError
+from myriad.machine.resources import resident_mb
 from myriad.sources.base import Workspace
 from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
-LEAST_MB = 400  # a workbook of 200,000 rows and six columns takes half of it
+LEAST_MB = 64
+OWN_MB = 80  # of such a process, before it reads anything; a reader's library is among it
 # Of one core. A megabyte of a workbook, packed, is read in a second.
 LEAST_SECONDS, SECONDS_PER_MB = 60, 5
 PATIENCE = 3  # times those seconds, by the clock: others work as well, and a disk may be slow
@@ -65,7 +67,7 @@ class Reader:
             "path": str(path.absolute()),
             "folder": str(folder),
             "options": options,
-            "memory_mb": max(LEAST_MB, workspace.memory_mb),
+            "memory_mb": _left_mb(workspace.ceiling_mb),
             "seconds": seconds,
             "patience": PATIENCE * seconds,
             "most": max(SAFE_BYTES, size * MOST_TIMES),
@@ -84,15 +86,20 @@ class Reader:
         answer = _answer(said)
         if answer is None or answer.get("limit") == "memory":
             raise SourceError(
-                f"{origin}: reading it takes more than {task['memory_mb']} MB of memory, or it is"
-                f" damaged",
-                hint="Save it as CSV or Parquet; or give more: myriad set load_memory_mb 1000.",
+                f"{origin}: reading it takes more than the {workspace.ceiling_mb} MB of memory that"
+                " a publish has, or it is damaged",
+                hint="Save it as CSV or Parquet; or give more: myriad set load_memory_mb 2000.",
             )
         if answer.get("limit") == "bytes":
             raise trap(origin, size, int(str(task["most"])), "If it is one, write it anew.")
         if "error" in answer:
             raise SourceError(f"{origin}: {answer['error']}", hint=answer["hint"] or DAMAGED)
         return answer, folder
+
+
+def _left_mb(ceiling: int) -> int:
+    """Return what a process may take beside this one, which may be somebody's notebook."""
+    return max(LEAST_MB, ceiling - min(resident_mb(), ceiling // 2) - OWN_MB)
 
 
 def _answer(said: bytes) -> dict[str, Any] | None:

@@ -19,12 +19,9 @@ from myriad.sources.csv.dialect import Dialect
 from myriad.sources.csv.fields import Fields
 from myriad.sources.places.files import CHUNK
 
-# PostgreSQL refuses fields of 1 GB; the copy in flight needs several times a record.
-MAX_RECORD = 256 << 20
 MAX_FAULTS = 1_000_000
 SHOWN = 1 << 20
 BOM = b"\xef\xbb\xbf"
-_TOO_LONG = f"the record has more than {MAX_RECORD:,} bytes"
 
 
 class Record(NamedTuple):
@@ -63,13 +60,13 @@ class Numbered:
     notes: list[str] = field(default_factory=list)
 
 
-def number(path: Path, target: Path, dialect: Dialect, origin: str) -> Numbered:
+def number(path: Path, target: Path, dialect: Dialect, origin: str, longest: int) -> Numbered:
     """Copy `path` to `target` with line numbers as first fields; the header is left out.
 
     Raises SourceError for a header that cannot be made out, or for too many broken records.
     """
     result, fields = Numbered(target), Fields(dialect)
-    found = records(path, dialect)
+    found = records(path, dialect, longest)
     if dialect.header:
         _check_header(next(found, None), fields, result, origin)
     trailing: bool | None = None
@@ -145,8 +142,10 @@ def with_value(reject: Reject, dialect: Dialect) -> Reject:
     return reject
 
 
-def records(path: Path, dialect: Dialect) -> Iterator[Record]:
-    """Yield all records; blank lines are none, unless there is one column.
+def records(path: Path, dialect: Dialect, longest: int) -> Iterator[Record]:
+    """Yield all records, those of more than `longest` bytes as broken; blank lines are none.
+
+    They are one each where there is one column.
 
     A quoted field that is broken in a later line than it began takes all these lines along, each
     as a record of its own: what they were meant to be, nobody can tell.
@@ -154,9 +153,9 @@ def records(path: Path, dialect: Dialect) -> Iterator[Record]:
     fields = Fields(dialect)
     with path.open("rb") as file, path.open("rb") as again:
         begun: _Line | None = None
-        for line in _lines(file, dialect):
-            if line.size > MAX_RECORD:
-                yield from _lost(again, dialect, begun or line, line, _TOO_LONG)
+        for line in _lines(file, dialect, longest):
+            if line.size > longest:
+                yield from _lost(again, dialect, begun or line, line, _too_long(longest))
                 begun = None
             elif begun is None:
                 if not line.body and (fields.width > 1 or line.number <= dialect.blank):
@@ -166,7 +165,7 @@ def records(path: Path, dialect: Dialect) -> Iterator[Record]:
                 else:
                     yield Record(line.number, line.body, fields.fault(line.body))
             elif not fields.stays(line.data):
-                yield from _closed(again, dialect, fields, begun, line)
+                yield from _closed(again, dialect, fields, begun, line, longest)
                 begun = None
         if begun is not None:
             why = f"a quoted field begins in line {begun.number} and never ends"
@@ -186,7 +185,13 @@ class _Line(NamedTuple):
         return self.data.rstrip(b"\r\n")
 
 
-def _lines(file: BinaryIO, dialect: Dialect, after: tuple[int, int] = (0, 0)) -> Iterator[_Line]:
+def _too_long(longest: int) -> str:
+    return f"the record has more than {longest:,} bytes"
+
+
+def _lines(
+    file: BinaryIO, dialect: Dialect, longest: int, after: tuple[int, int] = (0, 0)
+) -> Iterator[_Line]:
     """Yield the lines behind `after` = (number of the line before, offset)."""
     number, offset = after
     if offset == 0 and file.read(len(BOM)) == BOM:
@@ -203,14 +208,14 @@ def _lines(file: BinaryIO, dialect: Dialect, after: tuple[int, int] = (0, 0)) ->
             offset, size = offset + size, 0
             rest.clear()
         size += len(last)
-        if len(rest) <= MAX_RECORD:
+        if len(rest) <= longest:
             rest += last
     if size:
         yield _Line(number + 1, offset, size, bytes(rest))
 
 
 def _closed(
-    file: BinaryIO, dialect: Dialect, fields: Fields, begun: _Line, line: _Line
+    file: BinaryIO, dialect: Dialect, fields: Fields, begun: _Line, line: _Line, longest: int
 ) -> Iterator[Record]:
     """Yield the record that began in one line and ends in another."""
     size = line.offset + line.size - begun.offset
@@ -219,8 +224,8 @@ def _closed(
         yield from _lost(file, dialect, begun, line, why)
     else:
         file.seek(begun.offset)
-        if size > MAX_RECORD:
-            yield Record(begun.number, file.read(SHOWN), _TOO_LONG)
+        if size > longest:
+            yield Record(begun.number, file.read(SHOWN), _too_long(longest))
         else:
             yield Record(begun.number, file.read(size).rstrip(b"\r\n"))
 
@@ -229,7 +234,7 @@ def _lost(
     file: BinaryIO, dialect: Dialect, begun: _Line, last: _Line | None, why: str
 ) -> Iterator[Record]:
     """Yield every line from `begun` to `last` as broken, to the end of the file for None."""
-    for line in _lines(file, dialect, (begun.number - 1, begun.offset)):
+    for line in _lines(file, dialect, SHOWN, (begun.number - 1, begun.offset)):
         if last is not None and line.number > last.number:
             return
         if line.body or len(dialect.names) == 1:

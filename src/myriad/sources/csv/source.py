@@ -222,7 +222,9 @@ class CsvSource(TableSource):
     def _become_careful(self) -> None:
         self._stop_counting()
         copy = self._folder / "numbered.csv"
-        self._numbered = csv_records.number(self._path, copy, self._dialect, self.origin)
+        self._numbered = csv_records.number(
+            self._path, copy, self._dialect, self.origin, self._workspace.longest
+        )
         self.records = self._numbered.records + len(self._numbered.faults)
         self._notes = (*self._notes, *self._numbered.notes)
         self._disconnect()
@@ -345,7 +347,7 @@ class CsvSource(TableSource):
                 refuse(csv_records.with_value(reject, self._dialect))
 
     def _records(self) -> Iterator[csv_records.Record]:
-        found = csv_records.records(self._path, self._dialect)
+        found = csv_records.records(self._path, self._dialect, self._workspace.longest)
         return islice(found, int(self._dialect.header), None)
 
     def _parted(self, numbered: csv_records.Numbered) -> SourceError:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from myriad.model import ForeignKey
-from myriad.sources.base import BATCH_ROWS
+from myriad.sources.base import BATCH_ROWS, MAX_READ
 from myriad.sources.jsonl.records import Chunk
 
 Row = dict[str, Any]
@@ -24,6 +24,10 @@ class Nested(StrEnum):
     JSON = "json"
     COLUMNS = "columns"
     TABLES = "tables"
+
+
+class TooManyNames(Exception):
+    """Records have more different names in them than a source may have columns."""
 
 
 class Flat:
@@ -54,6 +58,8 @@ class Flat:
         while name in self._taken:  # the key "a.b", beside "b" in "a"
             name += "_"
         self._taken.add(name)
+        if len(self._taken) > MAX_READ:
+            raise TooManyNames
         return name
 
 

@@ -19,6 +19,10 @@ CHUNK = 1 << 20
 SHOWN = 10_000  # bytes kept of a line that is too long to parse
 MAX_DEPTH = 200  # what writes values again goes two calls deeper with each level
 MANY_BLANK = 100  # one by one, millions of blank lines take minutes
+LIGHT = 1 << 20  # characters of a record that are parsed whatever is in it
+# Bytes that parsed JSON takes, and what is made of it on the way, measured for a million of each.
+_WEIGHTS = {":": 420, "{": 150, "[": 100, ",": 100}
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})  # no JSON, and written all the same
 LONGEST_NUMBER = 10_000  # digits; PostgreSQL's numeric ends at 16,383 behind the point
 BOM = codecs.BOM_UTF8
@@ -62,6 +66,31 @@ class Chunk:
     def full(self, rows: int) -> bool:
         """Say whether it is time to pass it on."""
         return len(self.records) + len(self.broken) >= rows or self.size >= BATCH_BYTES
+
+
+def is_heavy(text: str, most: int, begin: int = 0) -> bool:
+    """Say whether what a text holds from `begin` on would take more than `most` bytes, parsed.
+
+    Twelve bytes of a key and its value take thirty times as many.
+    """
+    if len(text) - begin <= LIGHT:
+        return False
+    text = text[begin:]
+    return _weight(text) > most and _weight(_STRING.sub('""', text)) > most
+
+
+def heaviest(longest: int) -> int:
+    """Return how many bytes a record may take when it is parsed, if it may have `longest`."""
+    return 8 * longest
+
+
+def too_heavy(longest: int) -> str:
+    """Return the reason for which a record is not even parsed."""
+    return f"it holds so many values that they would take more than {heaviest(longest) >> 20:,} MB"
+
+
+def _weight(text: str) -> int:
+    return len(text) + sum(text.count(mark) * size for mark, size in _WEIGHTS.items())
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -185,6 +214,8 @@ def line_chunks(
             position += _skip_line(file, line)
             reason = f"the line is longer than {longest:,} bytes"
             chunk.broken.append((number, _shown(line[:SHOWN]), reason))
+        elif len(line) > LIGHT and is_heavy(line.decode(errors="replace"), heaviest(longest)):
+            chunk.broken.append((number, _shown(line[:SHOWN]), too_heavy(longest)))
         else:
             _add_line(chunk, number, line, names)
         if chunk.full(rows):

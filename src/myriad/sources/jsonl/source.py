@@ -23,7 +23,15 @@ from myriad.sources.jsonl import extended
 from myriad.sources.jsonl import layout as layouts
 from myriad.sources.jsonl import records as jsonl_records
 from myriad.sources.jsonl.layout import Form, Layout
-from myriad.sources.jsonl.nested import MOST_TABLES, Flat, Nested, Part, Plan, planned
+from myriad.sources.jsonl.nested import (
+    MOST_TABLES,
+    Flat,
+    Nested,
+    Part,
+    Plan,
+    TooManyNames,
+    planned,
+)
 from myriad.sources.jsonl.records import CHUNK, Broken, Chunk
 from myriad.sources.jsonl.types import FORMS, Evidence, encode, said
 from myriad.sources.options import ReadOptions
@@ -55,7 +63,7 @@ def open_jsonl(
     """Open a plain UTF-8 file of JSON records; `name` is the table's. Raises SourceError."""
     text_files.refuse_binary(path, origin)
     said = options or ReadOptions()
-    longest = longest_of(workspace)
+    longest = workspace.longest
     if said.records is None and origin.lower().endswith(LINES) and not layouts.is_array(path):
         layout = Layout()
     else:
@@ -75,8 +83,11 @@ def open_given(given: "Given", options: ReadOptions, workspace: Workspace) -> li
     nested, plan = Nested(options.nested or given.nested), None
     given = replace(given, said=options.nested is not None)
     if nested is Nested.TABLES:
-        raw = given.chunks(BATCH_ROWS, longest_of(workspace))
-        plan = planned(given.name, options.table or given.name, raw, options.key)
+        raw = given.chunks(BATCH_ROWS, workspace.longest)
+        try:
+            plan = planned(given.name, options.table or given.name, raw, options.key)
+        except TooManyNames:
+            raise _too_many_keys(given.origin) from None
         if len(plan.parts()) > MOST_TABLES:
             raise SourceError(
                 f"{given.origin}: its arrays would become more than {MOST_TABLES} tables",
@@ -93,11 +104,6 @@ def open_given(given: "Given", options: ReadOptions, workspace: Workspace) -> li
             opened.close()
         raise
     return made
-
-
-def longest_of(workspace: Workspace) -> int:
-    """Return the bytes that a record may have: parsed, it takes several times as many."""
-    return workspace.memory_mb * 2**20 // 8
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class JsonlSource(TableSource):
         self.origin, self._given = given.origin, given
         self.size = given.path.stat().st_size
         self.part = part.name if part is not None else ""
-        self._longest = longest_of(workspace)
+        self._longest = workspace.longest
         self._position = 0
         self._counting: Aside[int] | None = None
         self._encoder = encoder(workspace)
@@ -215,7 +221,10 @@ class JsonlSource(TableSource):
 
     def _shaped(self, chunk: Chunk) -> Chunk:
         if self._flat is not None:
-            chunk.records = [self._flat.row(record) for record in chunk.records]
+            try:
+                chunk.records = [self._flat.row(record) for record in chunk.records]
+            except TooManyNames:
+                raise _too_many_keys(self.origin) from None
         if (plain := self._given.plain) is not None:
             chunk.records = [
                 {key: plain(value) for key, value in record.items()} for record in chunk.records
@@ -256,11 +265,8 @@ class JsonlSource(TableSource):
             for key in record:
                 if key not in self._keys:
                     self._keys[key] = Evidence(forms=list(self._given.forms))
-            if len(self._keys) > MAX_COLUMNS:
-                raise SourceError(
-                    f"{self.origin}: it has more than {MAX_COLUMNS:,} different keys",
-                    hint="A table has no more columns. Nest what is keyed by name or number.",
-                )
+                    if len(self._keys) > MAX_COLUMNS:
+                        raise _too_many_keys(self.origin)
         for key, evidence in self._keys.items():
             values = [record.get(key) for record in chunk.records]
             evidence.look(values, chunk.lines, self._encoder)
@@ -327,6 +333,13 @@ class JsonlSource(TableSource):
         if self._counting is not None:
             self._counting.stop()
         self._encoder.close()
+
+
+def _too_many_keys(origin: str) -> SourceError:
+    return SourceError(
+        f"{origin}: it has more than {MAX_COLUMNS:,} different keys",
+        hint="A table has no more columns. Nest what is keyed by name or number.",
+    )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,12 @@ from myriad.sources.jsonl.records import (
     Broken,
     Chunk,
     check,
+    heaviest,
+    is_heavy,
     parse,
     scan,
     skip,
+    too_heavy,
 )
 
 Element = tuple[int, str, Any]  # line, text, and what it is; None if it is broken inside
@@ -74,6 +77,8 @@ class Window:
         """Return the value that begins here."""
         self.next()
         while True:
+            if is_heavy(self._text, heaviest(self._longest), self._at):
+                raise self.broken(too_heavy(self._longest))
             record, end, reason = self._scanned()
             # A number at the window's end may go on; an object or a string knows its end.
             if end and end < len(self._text):

@@ -13,12 +13,11 @@ from myriad.sources.parquet import nested
 from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
 READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
-MAX_ROW = 256 << 20  # as for records of text: what is made of it on the way takes several times it
 LONG = 64 << 10  # nobody repeats longer values a million times but to do harm
 
 
-def batch_rows(path: Path, file: pq.ParquetFile, budget: int, origin: str) -> int:
-    """Return how many rows a batch may have to take `budget` bytes; at most BATCH_ROWS.
+def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> int:
+    """Return how many rows a batch may have to take `longest` bytes; at most BATCH_ROWS.
 
     Raises SourceError where one row is too much, or a file is a trap: tiny, and huge within.
     """
@@ -29,15 +28,15 @@ def batch_rows(path: Path, file: pq.ParquetFile, budget: int, origin: str) -> in
         row = group.total_byte_size // max(group.num_rows, 1) + repeated
         widest = max(widest, row)
         total += group.num_rows * repeated if repeated > LONG else 0
-    if widest > MAX_ROW:
+    if widest > longest:
         raise SourceError(
-            f"{origin}: its rows have about {widest:,} bytes, the limit is {MAX_ROW:,}",
-            hint="Leave that column out of the file, or keep such values as files.",
+            f"{origin}: its rows have about {widest:,} bytes, the limit is {longest:,}",
+            hint="Keep such values as files; or give more: myriad set load_memory_mb 2000.",
         )
     size = path.stat().st_size
     if total > max(SAFE_BYTES, size * MOST_TIMES):
         raise trap(origin, size, total, "Write it anew without that column.")
-    return max(1, min(BATCH_ROWS, budget // max(widest, 1)))
+    return max(1, min(BATCH_ROWS, longest // max(widest, 1)))
 
 
 def _longest_repeated(path: Path, file: pq.ParquetFile, group: int) -> int:

@@ -34,8 +34,7 @@ class ParquetSource(ColumnsSource):
             self._stamps, self._nano = int96.columns(file), False
             self.take(file.schema_arrow, name, workspace)
             self.records = self._counted(file)
-            budget = workspace.memory_mb * 2**20 // 8
-            self._batch_rows = bounds.batch_rows(path, file, budget, origin)
+            self._batch_rows = bounds.batch_rows(path, file, workspace.longest, origin)
 
     def _opened(self, unit: Literal["us", "ns"] = "us") -> pq.ParquetFile:
         """Open the file; timestamps of 96 bits come as `unit`."""

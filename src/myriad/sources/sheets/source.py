@@ -78,7 +78,7 @@ class SheetSource(TableSource):
         """Look at up to so many batches from all over the sheet, and believe what they are."""
         found = [Evidence(forms=[Type(Kind.TIME), *FORMS]) for _ in self._names]
         for batch in self._batches(most):
-            rows = batch.column(0).to_pylist()
+            rows: list[Any] = batch.column(0).to_pylist()
             for evidence, column in zip(found, batch.columns[1:], strict=True):
                 look(evidence, column, rows, self._encoder)
         columns = (

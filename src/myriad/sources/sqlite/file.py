@@ -13,7 +13,6 @@ from myriad.errors import SourceEmpty, SourceError
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
 STEPS = 100_000  # of SQLite's machine between two looks at the clock: some milliseconds
-MAX_ROW = 256 << 20  # as for records of text: what is made of it on the way takes several times it
 OLDEST = (3, 37, 0)  # PRAGMA table_list, which tells shadow tables from tables
 
 _HARDENED = (
@@ -24,7 +23,7 @@ _HARDENED = (
 )
 
 
-def connect(path: Path, origin: str) -> sqlite3.Connection:
+def connect(path: Path, origin: str, longest: int) -> sqlite3.Connection:
     """Open `path` and begin one read transaction; all that is read later is of that moment.
 
     Raises SourceError if it is no SQLite database, damaged, encrypted, or locked by a writer.
@@ -33,13 +32,13 @@ def connect(path: Path, origin: str) -> sqlite3.Connection:
     pending = has_wal(path)
     with explained(origin):
         try:
-            return _begin(path, "mode=ro")
+            return _begin(path, "mode=ro", longest)
         except sqlite3.OperationalError as error:
             if _errorname(error) != "SQLITE_CANTOPEN" or pending:
                 raise
             # In WAL mode SQLite makes a file beside it, which a read-only folder refuses.
             # Without a -wal nothing is pending, and nobody can be writing there.
-            return _begin(path, "mode=ro&immutable=1")
+            return _begin(path, "mode=ro&immutable=1", longest)
 
 
 class TakesTooLong(Exception):
@@ -121,7 +120,10 @@ def _hint(name: str, origin: str) -> str:
     if name.startswith("SQLITE_NOTADB"):
         return "It is damaged or encrypted. Decrypt it first, or export its tables."
     if name.startswith("SQLITE_TOOBIG"):
-        return f"A row or value has more than {MAX_ROW:,} bytes. Keep such values as files."
+        return (
+            "A row or value is longer than memory allows. Keep such values as files; or give more:"
+            " myriad set load_memory_mb 2000."
+        )
     if name.startswith("SQLITE_CORRUPT"):
         return "It is damaged. Try sqlite3's .recover, and publish what that gives."
     return ""
@@ -156,7 +158,7 @@ def _uri(path: Path, how: str) -> str:
     return f"file:{quote(os.fsencode(path.resolve()))}?{how}"
 
 
-def _begin(path: Path, how: str) -> sqlite3.Connection:
+def _begin(path: Path, how: str, longest: int) -> sqlite3.Connection:
     con = sqlite3.connect(
         _uri(path, how),
         uri=True,
@@ -166,7 +168,7 @@ def _begin(path: Path, how: str) -> sqlite3.Connection:
     )
     try:
         con.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW)
+        con.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
         _heed_signals(con)
         for statement in (*_HARDENED, "BEGIN", "SELECT count(*) FROM sqlite_schema"):
             con.execute(statement).fetchall()

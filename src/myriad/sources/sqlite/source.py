@@ -70,9 +70,9 @@ class Database:
     def __init__(self, path: Path, origin: str, workspace: Workspace) -> None:
         self.origin, self.size = origin, sqlite_file.size(path)
         # Python's objects and Arrow's copy of a batch together take a few times its bytes.
-        self.batch_bytes = workspace.memory_mb * 2**20 // 8
+        self.batch_bytes = workspace.longest // 2
         self._path, self._had_wal = path, sqlite_file.has_wal(path)
-        self.con = sqlite_file.connect(path, origin)
+        self.con = sqlite_file.connect(path, origin, workspace.longest)
         # From here on SQLite keeps other programs that write by its rules away, but for WAL's.
         self.watch = None if sqlite_file.in_wal_mode(path) else Watch(path, origin)
         self.encoder = encoder(workspace)

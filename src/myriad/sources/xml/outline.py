@@ -11,6 +11,8 @@ from pathlib import Path
 from xml.parsers import expat
 
 from myriad.sources.apart.writing import Refused
+from myriad.sources.base import MAX_READ
+from myriad.wording import number_of
 
 MAX_DEPTH = 200
 MOST_KINDS = 20_000  # of elements: a table has 1,600 columns
@@ -143,6 +145,12 @@ class _Reading:
             kind = self.outline.kinds[self._names] = Kind()
             if len(self.outline.kinds) > MOST_KINDS:
                 raise Refused("it has too many kinds of elements", "Is it a table at all?")
+        if len(attributes) > MAX_READ:  # libxml2 compares each with all others
+            raise Refused(
+                f"an element has {number_of(len(attributes), 'attribute')}; {MAX_READ:,} can be"
+                " read",
+                "Is it a table at all?",
+            )
         if len(self._names) > MAX_DEPTH:
             raise Refused(f"it is nested more than {MAX_DEPTH} levels deep", "")
         kind.count += 1
