@@ -285,6 +285,42 @@ def test_nobody_there_is_said(store: fake.Store, tmp_path: Path) -> None:
         read("gs://bucket/north.csv", tmp_path)
 
 
+def test_a_store_that_keeps_silent_is_left_after_a_minute_in_all(
+    store: fake.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SILENCE", 0.5)
+    store.silent = threading.Event()
+    began = time.monotonic()
+    for address in ("gs://bucket/north.csv", "gs://bucket/exports/*.csv"):
+        with pytest.raises(SourceError, match="nothing came for"):
+            read(address, tmp_path)
+    assert time.monotonic() - began < 20
+    store.silent.set()
+
+
+def test_how_far_objects_are_is_told(store: fake.Store, tmp_path: Path) -> None:
+    store.breaks = 0
+    one = cloud.one("gs://bucket/north.csv")
+    assert one is not None
+    told: list[tuple[str, int, int]] = []
+    fetching = cloud._Fetching(cloud._store(one.address), tmp_path)  # noqa: SLF001
+    cloud._waited_for(fetching.all([one]))  # noqa: SLF001
+    assert fetching.came == one.size == len(DATA)
+    cloud.fetched([one], tmp_path, lambda *said: told.append(said))
+    assert all(came <= whole == len(DATA) for _, came, whole in told)
+
+
+@pytest.mark.timeout(30)
+def test_a_pattern_with_many_stars_is_decided_at_once() -> None:
+    key, stars = ["a"] * 60, ["**"] * 30
+    assert cloud._fits(key, [*stars, "a", *stars])  # noqa: SLF001
+    assert not cloud._fits(key, [*(["**", "a"] * 30), "b"])  # noqa: SLF001
+    assert cloud._fits([], ["**", "**"])  # noqa: SLF001
+    assert cloud._fits(["x", "a.csv"], ["**", "x", "**", "*.csv"])  # noqa: SLF001
+    assert not cloud._fits([".x", "a.csv"], ["**", "*.csv"])  # noqa: SLF001
+    assert not cloud._fits(["x", ".a.csv"], ["x", "*.csv"])  # noqa: SLF001
+
+
 def test_ctrl_c_is_heard_while_a_store_keeps_silent(store: fake.Store, tmp_path: Path) -> None:
     store.silent = threading.Event()
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))

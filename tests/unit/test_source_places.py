@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from myriad.errors import SourceError
-from myriad.sources.places import archives, files
+from myriad.sources.places import archives, files, folders, marks
 from tests.apart import notes, opened, tables
 
 FILES = {"a.csv": "n\n1\n2\n", "sub/b.csv": "n\n3\n"}
@@ -288,3 +288,22 @@ def test_a_directory_without_end_is_not_read(
     monkeypatch.setattr(files, "MOST_ENTRIES", 20)
     with pytest.raises(SourceError, match="more than 20 files"):
         opened(many(tmp_path), tmp_path / "w")
+
+
+def test_a_folder_has_another_mark_whichever_file_changes_and_none_if_it_has_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MOST_FILES", 3)
+    inner = tmp_path / "in"
+    inner.mkdir()
+    paths = [inner / name for name in ("a.csv", "b.csv", "c.csv")]
+    for path in paths:
+        path.write_text("n\n1\n")
+    seen = {marks.version(tmp_path, private=False)}
+    for path in paths:
+        path.write_text("n\n10\n")
+        seen.add(marks.version(tmp_path, private=False))
+    assert len(seen) == 4
+    (inner / "d.csv").write_text("n\n1\n")
+    with pytest.raises(SourceError, match="more than 3 files"):
+        marks.version(tmp_path, private=False)

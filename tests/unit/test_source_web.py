@@ -3,6 +3,7 @@
 import base64
 import gzip
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,6 +66,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - begin))
         self.end_headers()
         data = data[begin:]
+        while "slow" in path and data:
+            self.wfile.write(data[:1])
+            data = data[1:]
+            threading.Event().wait(0.02)
         if self.server.breaks:
             self.server.breaks -= 1
             data = data[: len(data) // 2]
@@ -107,6 +112,26 @@ def test_what_broke_off_goes_on_if_it_is_the_same_file(
     assert list(read(at(server, name), tmp_path).values()) == [50_000]
     assert len(server.ranges) == 3
     assert ("" in server.ranges[1:]) == (name == "plain.csv")
+
+
+def test_what_comes_byte_by_byte_has_a_bound_of_time(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "MOST_SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="did not come within"):
+        read(at(server, "slow.csv"), tmp_path)
+    assert time.monotonic() - began < 60  # whole it would take hours
+
+
+def test_how_far_a_fetch_is_is_told(server: Server, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    workspace = Workspace(tmp_path, 150, tell=lambda *said: told.append(said))
+    open_sources([at(server, "a.csv?token=SECRET")], lambda _: ReadOptions(), workspace)
+    came = [came for _, came, _ in told]
+    assert came == sorted(came)
+    assert {whole for _, _, whole in told} == {came[-1]}
+    assert "SECRET" not in str(told)
 
 
 def test_a_connection_that_always_breaks_off_is_an_error(server: Server, tmp_path: Path) -> None:

@@ -154,7 +154,8 @@ class Step:
     """How far a publish is.
 
     Attributes:
-        phase: `reading`, `proving types`, `loading`, `building keys`, `waiting`, `replacing`.
+        phase: `fetching`, `reading`, `proving types`, `loading`, `building keys`, `waiting`,
+            `replacing`.
         rows: loaded so far of this table.
         share: of the source that was read, 0 to 1.
         size: bytes of the source.

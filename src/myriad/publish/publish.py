@@ -28,7 +28,7 @@ from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
-from myriad.publish.options import Options, Progress, silent
+from myriad.publish.options import Options, Progress, Step, silent
 from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
@@ -122,7 +122,7 @@ class _Place:
         """Have what is to be published open, without what did not change if that is asked for."""
         options, compares = opening.options, unchanged.asked(opening.options, opening.remembered)
         opened: list[TableSource] = []
-        with _workspace(self.home, self.settings, options, compares=compares) as workspace:
+        with self._workspace(options, compares=compares) as workspace:
             try:
                 if compares:
                     paths = unchanged.paths(sources)
@@ -141,6 +141,28 @@ class _Place:
             finally:
                 for source in opened:
                     source.close()
+
+    @contextmanager
+    def _workspace(self, options: Options, *, compares: bool) -> Iterator[Workspace]:
+        """Make a private folder for temporary files; those of killed publishes are removed."""
+        self.home.create()
+        for left in self.home.temporary.glob("publish-*"):
+            if notes.started(int(left.name.split("-")[1])) is None:
+                _remove(left)
+        with tempfile.TemporaryDirectory(
+            dir=self.home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
+        ) as folder:
+            yield Workspace.within(
+                Path(folder),
+                self.settings.load_memory_mb,
+                allow_private=options.read.allow_private,
+                compares=compares,
+                tell=self._fetching,
+            )
+
+    def _fetching(self, what: str, came: int, whole: int) -> None:
+        share = came / whole if whole else 0.0
+        self.progress(Step(what, "fetching", share=share, size=whole))
 
     def publish(
         self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()
@@ -184,26 +206,6 @@ def _refuse_taken(targets: Sequence[plan.Target], taken: frozenset[str]) -> None
                 f"another file of this command is table {target.name} already",
                 hint="Publish it by itself, under another name with --table.",
             )
-
-
-@contextmanager
-def _workspace(
-    home: Home, settings: Settings, options: Options, *, compares: bool
-) -> Iterator[Workspace]:
-    """Make a private folder for temporary files; those of killed publishes are removed."""
-    home.create()
-    for left in home.temporary.glob("publish-*"):
-        if notes.started(int(left.name.split("-")[1])) is None:
-            _remove(left)
-    with tempfile.TemporaryDirectory(
-        dir=home.temporary, prefix=f"publish-{os.getpid()}-", ignore_cleanup_errors=True
-    ) as folder:
-        yield Workspace.within(
-            Path(folder),
-            settings.load_memory_mb,
-            allow_private=options.read.allow_private,
-            compares=compares,
-        )
 
 
 def _remove(folder: Path) -> None:

@@ -73,6 +73,14 @@ def misfit_column(reject: Reject) -> str | None:
 RejectSink = Callable[[Reject], None]
 
 
+# Takes what is fetched, for people; how many bytes of it came; and how many it has, 0 if unknown.
+Tell = Callable[[str, int, int], None]
+
+
+def nobody(what: str, came: int, whole: int) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """Where and with how much memory sources may work.
@@ -82,6 +90,7 @@ class Workspace:
         memory_mb: what reading and converting may take, however big the source.
         allow_private: an address may lead to one that is private to this machine or network.
         compares: what is named is held against what it was before: its content matters.
+        tell: takes how far something is that must come before it can be read; see Tell.
         shared: what sources use together, by its name: a thousand of them must not hold it each.
     """
 
@@ -89,10 +98,11 @@ class Workspace:
     memory_mb: int
     allow_private: bool = False
     compares: bool = False
+    tell: Tell = nobody
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def within(cls, folder: Path, ceiling_mb: int, **more: bool) -> "Workspace":
+    def within(cls, folder: Path, ceiling_mb: int, **more: Any) -> "Workspace":  # noqa: ANN401
         """Return one with which a publish stays under a ceiling for all of its processes.
 
         Python and its libraries take 110 MB, what is on its way to an engine some more.

@@ -2,12 +2,13 @@
 
 import asyncio
 import fnmatch
+import os
 import re
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from myriad.errors import SourceError
+from myriad.sources.base import Tell, nobody
 from myriad.sources.places import addresses, stores, web
 from myriad.sources.places.stores import CLOUDS
 from myriad.wording import readable
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_LISTED = 100_000
+LEAST_PIECE = 64 << 10  # bytes that come at once; fewer in a minute are as good as none
+TELL_SECONDS = 0.5
 AT_ONCE = 8  # objects of one folder
 ATTEMPTS = 3  # of an object that changed while it came
 # What stands in the address of a store as it is; what else there may be in none, makes it panic.
@@ -31,6 +35,10 @@ _BUCKET = re.compile(r"[\w$][\w.$-]*", re.ASCII)
 _PATTERN = re.compile(r"[*?[]")
 _STATUS = re.compile(r"status code: (\d+)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+
+
+class _Silent(Exception):
+    """A store gave nothing for too long."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +90,18 @@ def one(address: str) -> Object | None:
     import obstore  # noqa: PLC0415 - with the first such address
 
     async def asked() -> "ObjectMeta":
-        return await obstore.head_async(store, key)
+        return await _soon(obstore.head_async(store, key))
 
     with _explained(address), suppress(FileNotFoundError):
         return _object(scheme, bucket, _waited_for(asked()))
     return None
 
 
-def fetched(objects: Sequence[Object], folder: Path) -> list[tuple[Path, str]]:
+def fetched(objects: Sequence[Object], folder: Path, tell: Tell = nobody) -> list[tuple[Path, str]]:
     """Return a copy in `folder` of each object, and its version as it came.
 
-    All are of one bucket. Raises SourceError, and the files are gone with the folder.
+    All are of one bucket; `tell` takes how much of them came. Raises SourceError, and the files are
+    gone with the folder.
     """
     total = sum(each.size for each in objects)
     if total > web.MOST_BYTES:
@@ -102,7 +111,8 @@ def fetched(objects: Sequence[Object], folder: Path) -> list[tuple[Path, str]]:
             hint="Publish it in parts.",
         )
     store = _store(objects[0].address)
-    return _waited_for(_Fetching(store, folder).all(objects))
+    fetching, shown = _Fetching(store, folder), addresses.shown(objects[0].address)
+    return _waited_for(fetching.all(objects), lambda: tell(shown, min(fetching.came, total), total))
 
 
 class _Fetching:
@@ -113,6 +123,11 @@ class _Fetching:
         self._until = time.monotonic() + web.MOST_SECONDS
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._room = web.MOST_BYTES
+
+    @property
+    def came(self) -> int:
+        """Bytes that came so far."""
+        return web.MOST_BYTES - self._room
 
     async def all(self, objects: Sequence[Object]) -> list[tuple[Path, str]]:
         tasks = [asyncio.ensure_future(self._one(each)) for each in objects]
@@ -142,9 +157,10 @@ class _Fetching:
 
         key = addresses.split(wanted.address)[2]
         for attempt in range(ATTEMPTS):
-            answer = await obstore.get_async(self._store, key)
+            answer = await _soon(obstore.get_async(self._store, key))
+            pieces = aiter(answer.stream(min_chunk_size=LEAST_PIECE))
             try:
-                async for data in answer.stream(min_chunk_size=web.CHUNK):
+                while (data := await _soon(anext(pieces, None))) is not None:
                     self._take(wanted, file, data)
             except BaseError:
                 if attempt + 1 == ATTEMPTS:
@@ -197,7 +213,8 @@ def _listed(scheme: str, bucket: str, prefix: str) -> list[Object]:
     import obstore  # noqa: PLC0415
 
     async def pages() -> None:
-        async for page in obstore.list(store, prefix=prefix or None):
+        listing = aiter(obstore.list(store, prefix=prefix or None))
+        while (page := await _soon(anext(listing, None))) is not None:
             found.extend(_object(scheme, bucket, each) for each in page)
             if len(found) > MOST_LISTED:
                 raise SourceError(
@@ -225,15 +242,37 @@ def _parts(address: str) -> list[str]:
 
 
 def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Say whether a key fits a pattern, both in pieces between slashes."""
-    if not wanted:
-        return not parts
-    if wanted[0] == "**":
-        hidden = bool(parts) and parts[0].startswith(".")
-        return _fits(parts, wanted[1:]) or (bool(parts) and not hidden and _fits(parts[1:], wanted))
-    if not parts or (parts[0].startswith(".") and not wanted[0].startswith(".")):
-        return False
-    return fnmatch.fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
+    """Say whether a key fits a pattern, both in pieces between slashes.
+
+    Followed are all places in the pattern at once: one by one there are as many ways as there are
+    choices of folders for each `**`.
+    """
+    places = _reached({0}, wanted)
+    for part in parts:
+        places = _reached({next_ for at in places for next_ in _after(part, wanted, at)}, wanted)
+    return len(wanted) in places
+
+
+def _reached(places: set[int], wanted: Sequence[str]) -> set[int]:
+    """Return places in a pattern, and those behind each `**` there, which may be no folder."""
+    found = set(places)
+    for at in sorted(places):
+        while at < len(wanted) and wanted[at] == "**":
+            at += 1  # noqa: PLW2901 - on to the next
+            found.add(at)
+    return found
+
+
+def _after(part: str, wanted: Sequence[str], at: int) -> Iterator[int]:
+    """Yield where in a pattern one may be behind a part of a key."""
+    if at == len(wanted):
+        return
+    hidden = part.startswith(".")
+    if wanted[at] == "**":
+        if not hidden:
+            yield at
+    elif not (hidden and not wanted[at].startswith(".")) and fnmatch.fnmatchcase(part, wanted[at]):
+        yield at + 1
 
 
 @contextmanager
@@ -243,6 +282,11 @@ def _explained(address: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise _missing(address) from None
+    except _Silent:
+        raise SourceError(
+            f"{addresses.shown(address)}: nothing came for {web.SILENCE:.0f} seconds",
+            hint="Is it the right address, and does this machine reach it? Try again later.",
+        ) from None
     except (OSError, SourceError):
         raise
     except Exception as error:
@@ -251,6 +295,11 @@ def _explained(address: str) -> Iterator[None]:
         ):
             raise
         raise _refused(address, str(error)) from None
+
+
+def _region() -> str:
+    region = os.environ.get("AWS_REGION")
+    return f"AWS_REGION is {region}." if region else "Set AWS_REGION to the bucket's own."
 
 
 def _missing(address: str) -> SourceError:
@@ -267,7 +316,8 @@ def _refused(address: str, said: str) -> SourceError:
     shown = addresses.shown(address)
     if status is None and "redirect" in said:
         return SourceError(
-            f"{shown}: {cloud.name} sent us elsewhere", hint="Is it the right region? AWS_REGION."
+            f"{shown}: {cloud.name} sent us elsewhere, as for a bucket in another region",
+            hint=f"{_region()} Ask: aws s3api get-bucket-location --bucket NAME.",
         )
     if "invalid path" in said or "parse path" in said:
         return SourceError(
@@ -288,8 +338,29 @@ def _refused(address: str, said: str) -> SourceError:
     )
 
 
-def _waited_for(work: Coroutine[Any, Any, T]) -> T:
+async def _soon(answer: Awaitable[T]) -> T:
+    """Return what a store gives; raises SourceError if for a minute it is nothing.
+
+    The store's own client asks again where nothing came: here all its attempts count together.
+    """
+    try:
+        return await asyncio.wait_for(_awaited(answer), web.SILENCE)
+    except TimeoutError:
+        raise _Silent from None
+
+
+async def _awaited(answer: Awaitable[T]) -> T:
+    return await answer
+
+
+def _untold() -> None:
+    """Tell nobody."""
+
+
+def _waited_for(work: Coroutine[Any, Any, T], tell: Callable[[], None] = _untold) -> T:
     """Return what comes of work that another thread does, in a loop of its own.
+
+    `tell` is called while it goes on.
 
     So this one hears Ctrl-C, which a call into a library of Rust does not, and may have a loop.
     """
@@ -306,6 +377,8 @@ def _waited_for(work: Coroutine[Any, Any, T]) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     try:
+        while not wait([done], TELL_SECONDS).done:
+            tell()
         return done.result()
     except BaseException:
         with suppress(RuntimeError):  # it has ended by itself

@@ -1,6 +1,5 @@
 """From what a person named to plain files: folders and archives are opened, whatever is in them."""
 
-import itertools
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from myriad.errors import SourceError
 from myriad.sources.base import Mark, Watch, Workspace
-from myriad.sources.places import addresses, archives, files, marks
+from myriad.sources.places import addresses, archives, files, folders, marks
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from myriad.sources.places.cloud import Object
 
 STANDARD_INPUT = "standard input"
-MOST_FILES = 10_000
 MOST_DEPTH = 3  # archives within archives
 NOTHING = "__HIVE_DEFAULT_PARTITION__"  # as Hive calls the folder of nulls
 
@@ -93,7 +91,7 @@ class Finding:
         refuse_unreadable(path, origin)
         version = marks.version(named, private=False)
         if path.is_dir():
-            found = sorted(itertools.islice(self._walk(path), MOST_FILES + 1))
+            found = folders.below(path, self.left)
             items = self._folder(path, origin, found)
             self._read(version, [(str(each.relative_to(path)), each) for each in found])
         else:
@@ -105,7 +103,9 @@ class Finding:
         from myriad.sources.places import web  # noqa: PLC0415 - with the first such address
 
         private = self.workspace.allow_private
-        path, version = web.fetched(address, self.workspace.folder, private=private)
+        path, version = web.fetched(
+            address, self.workspace.folder, self.workspace.tell, private=private
+        )
         self._read(marks.of_web(address, version), [("", path)])
         return self._at(address, path)
 
@@ -134,8 +134,8 @@ class Finding:
         ]
         if not objects:
             raise SourceError(f"{origin}: there is no object in it", hint="Check bucket and key.")
-        if len(objects) > MOST_FILES:
-            raise _too_many(origin)
+        if len(objects) > folders.MOST_FILES:
+            raise folders.too_many(origin)
         found: list[Item] = []
         paths = self._copies(objects, begin)
         for each, path in zip(objects, paths, strict=True):
@@ -148,7 +148,7 @@ class Finding:
         """Return a copy of each object; `begin` is what their addresses begin with."""
         from myriad.sources.places import cloud  # noqa: PLC0415
 
-        came = cloud.fetched(objects, self.workspace.folder)
+        came = cloud.fetched(objects, self.workspace.folder, self.workspace.tell)
         pairs = list(zip(objects, came, strict=True))
         version = marks.of_objects(replace(each, version=told) for each, (_, told) in pairs)
         self._read(version, [(each.address.removeprefix(begin), path) for each, (path, _) in pairs])
@@ -194,22 +194,8 @@ class Finding:
             inner = replace(item, origin=origin, name=called, ending=_ending(name.name), among=True)
             yield from self._opened(inner, member.path, "", depth - 1)
 
-    def _walk(self, folder: Path) -> Iterator[Path]:
-        """Yield the files below a folder; links to folders are not followed."""
-        for entry in folder.iterdir():
-            if archives.is_side(entry.name):
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                yield from self._walk(entry)
-            elif entry.is_file():
-                yield entry
-            elif not entry.exists():
-                self.left.append(f"{readable(str(entry))} (a link that leads nowhere)")
-
     def _folder(self, folder: Path, origin: str, paths: list[Path]) -> list[Item]:
         self.is_folder = True
-        if len(paths) > MOST_FILES:
-            raise _too_many(origin)
         found: list[Item] = []
         for path in paths:
             within = PurePosixPath(path.relative_to(folder))
@@ -226,13 +212,6 @@ def _placed(items: list[Item], within: PurePosixPath, folder: str, name: str) ->
     if not values:
         return [replace(item, among=True) for item in items]
     return [replace(item, among=True, values=values, group=folder, name=name) for item in items]
-
-
-def _too_many(origin: str) -> SourceError:
-    return SourceError(
-        f"{origin}: it has more than {MOST_FILES:,} files",
-        hint=f"Name those that you want: '{origin}/*.csv'.",
-    )
 
 
 def _values(path: PurePosixPath) -> dict[str, str | None]:

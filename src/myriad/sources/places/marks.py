@@ -3,20 +3,18 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from myriad.errors import SourceError
-from myriad.sources.places import addresses
+from myriad.sources.places import addresses, folders
 from myriad.sources.places.names import STDIN, within
 from myriad.wording import readable
 
 if TYPE_CHECKING:
     from myriad.sources.places.cloud import Object
 
-MOST_FILES = 100_000  # of a folder: more are not read
 _CHUNK = 1 << 18  # bytes that are read at once
 
 
@@ -67,7 +65,7 @@ def _of_files(path: Path) -> str:
     try:
         inside = None if path.exists() else within(path)
         path = inside[0] if inside else path
-        files = sorted(islice(path.rglob("*"), MOST_FILES)) if path.is_dir() else [path]
+        files = folders.below(path) if path.is_dir() else [path]
         states = ((each, _state(each)) for each in files)
         told = [f"{each} {state.st_size} {state.st_mtime_ns}\n" for each, state in states]
     except OSError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Store = S3Store | GCSStore | AzureStore
 
-SILENCE = timedelta(seconds=60)  # without a byte
+SILENCE = timedelta(seconds=30)  # without a byte: then one asks again, once within the minute
 RETRIES = 5  # of one request; what breaks off goes on where it ended, if it is the same object
 _ENDPOINT = re.compile(r"https?://[\w.~%+@:\[\]/-]+", re.ASCII | re.IGNORECASE)
 _AZURE = {  # AZURE_STORAGE_CONNECTION_STRING: what obstore calls its parts

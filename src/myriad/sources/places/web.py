@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from myriad.errors import SourceError
+from myriad.sources.base import Tell
 from myriad.sources.places.addresses import shown
 
 CHUNK = 1 << 18
@@ -87,8 +88,10 @@ def _version(answer: http.client.HTTPResponse) -> str:
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
 
 
-def fetched(address: str, folder: Path, *, private: bool) -> tuple[Path, str]:
+def fetched(address: str, folder: Path, tell: Tell, *, private: bool) -> tuple[Path, str]:
     """Return a copy in `folder` of what is at an address, and which version it is.
+
+    `tell` takes how much of it came.
 
     `private`: redirects may lead anywhere.
 
@@ -96,7 +99,7 @@ def fetched(address: str, folder: Path, *, private: bool) -> tuple[Path, str]:
     """
     origin = shown(address)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="fetched-", delete=False) as target:
-        download = _Download(address, cast("BinaryIO", target), private)
+        download = _Download(address, cast("BinaryIO", target), private, tell)
         for _ in range(ATTEMPTS):
             try:
                 with _explained(address, _PASSING):
@@ -149,6 +152,7 @@ class _Download:
     address: str
     file: BinaryIO
     private: bool
+    tell: Tell
     mark: str = ""
     version: str = ""
 
@@ -194,8 +198,10 @@ class _Download:
         )
 
     def _take(self, answer: http.client.HTTPResponse) -> None:
-        while data := answer.read(CHUNK):
+        whole = self.file.tell() + answer.length if answer.length else 0
+        while data := answer.read1(CHUNK):  # `read` waits for all of it, however slowly it comes
             self.file.write(data)
+            self.tell(shown(self.address), self.file.tell(), whole)
             if self.file.tell() > MOST_BYTES:
                 raise SourceError(
                     f"{shown(self.address)}: it has more than {MOST_BYTES:,} bytes",
