@@ -1,8 +1,10 @@
 """CSV files that are wide or large, or whose types only a look at the whole file tells."""
 
+from pathlib import Path
+
 import pytest
 
-from myriad.errors import PublishError
+from myriad.errors import MyriadError, PublishError
 from myriad.publish.options import Step
 from tests.publishing import Place, csv_checksums
 
@@ -30,32 +32,27 @@ def test_a_record_wider_than_a_page_is_refused_in_words(place: Place) -> None:
     assert place.relations() == set()
 
 
-@pytest.mark.parametrize(
-    "megabytes",
-    [
-        20,
-        pytest.param(
-            100,
-            marks=pytest.mark.nightly(
-                daily="tests/integration/test_publish_csv_large.py"
-                "::test_a_field_of_many_megabytes_is_loaded[20]"
-            ),
-        ),
-    ],
-)
-def test_a_field_of_many_megabytes_is_loaded(place: Place, megabytes: int) -> None:
-    path = place.folder / "t.csv"
+def _with_a_field(path: Path, megabytes: int) -> int:
+    """Write two rows, one with a long text of many lines; return its length."""
     with path.open("wb") as file:
         file.write(b'id,t\n1,"')
         for _ in range(megabytes):
             file.write(b'line of text\n""q"" ' * 50_000)
         file.write(b'"\n2,x\n')
-    size = path.stat().st_size
-    report = place.publish(path)
-    assert report.rows == 2
-    assert place.ask("SELECT id, length(t) FROM t ORDER BY id") == [
-        (1, size - len(b'id,t\n1,""\n2,x\n') - megabytes * 50_000 * 2), (2, 1),
-    ]  # fmt: skip
+    return path.stat().st_size - len(b'id,t\n1,""\n2,x\n') - megabytes * 50_000 * 2
+
+
+def test_a_field_of_many_megabytes_is_loaded(place: Place) -> None:
+    length = _with_a_field(place.folder / "t.csv", 20)
+    assert place.publish(place.folder / "t.csv").rows == 2
+    assert place.ask("SELECT id, length(t) FROM t ORDER BY id") == [(1, length), (2, 1)]
+
+
+def test_a_field_that_memory_does_not_hold_is_refused_in_words(place: Place) -> None:
+    _with_a_field(place.folder / "t.csv", 25)
+    with pytest.raises(MyriadError, match="line 2: the record has more than 19,660,800 bytes"):
+        place.publish(place.folder / "t.csv")
+    assert place.relations() == set()
 
 
 def test_a_type_that_only_the_last_line_contradicts_is_widened(place: Place) -> None:

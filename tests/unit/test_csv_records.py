@@ -48,7 +48,7 @@ def split(data: bytes, folder: Path) -> list[tuple[int, bytes]]:
     path = folder / "t.csv"
     path.write_bytes(data)
     dialect = csv_dialect.detect(data, ReadOptions(), tabs=False)
-    return [(record.line, record.raw) for record in csv_records.records(path, dialect)]
+    return [(record.line, record.raw) for record in csv_records.records(path, dialect, 1000)]
 
 
 @pytest.mark.parametrize(("data", "expected"), SPLIT.values(), ids=SPLIT)

@@ -124,7 +124,7 @@ BOMBS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a line of commas": ("t.csv", _one_long_line_of_commas, "5,000 can be read"),
     "a stray quote": ("t.csv", _a_stray_quote, "in line 3: a quoted field begins in line 3"),
     "one value 10,000 times": ("t.parquet", _one_value_10000_times, "no table is so alike"),
-    "a generated value": ("t.db", _generated_gigabyte, "more than 268,435,456 bytes"),
+    "a generated value": ("t.db", _generated_gigabyte, "longer than memory allows"),
 }
 
 
@@ -138,13 +138,10 @@ def test_a_small_file_that_stands_for_much_is_refused_in_little_memory(
     assert peak < 450
 
 
-def test_rows_that_do_not_fit_into_memory_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("myriad.sources.parquet.bounds.MAX_ROW", MB)
-    table = pa.table({"a": [b"x" * (2 * MB)]})
+def test_rows_that_do_not_fit_into_memory_are_refused(tmp_path: Path) -> None:
+    table = pa.table({"a": [b"x" * (20 * MB)]})
     pq.write_table(table, tmp_path / "t.parquet", compression="zstd", use_dictionary=False)
-    with pytest.raises(SourceError, match="its rows have about 2,097,"):
+    with pytest.raises(SourceError, match="its rows have about 20,97"):
         _opened(tmp_path / "t.parquet")
 
 
