@@ -1,22 +1,43 @@
 """How long people wait: for a served database, for a start, for ten thousand accounts.
 
 Run by `make bench`. There is no peer to race: each line has a goal of its own, and the median of
-several rounds stands beside it.
+several rounds stands beside it. What publishes files runs on a home that is up, as a person does.
 """
 
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import myriad
-from benchmarks import measure
+from benchmarks import inputs, measure
 from myriad.home.home import Home
 
 Seconds = TypeVar("Seconds", float, tuple[float, float])
 
+
+@dataclass(frozen=True)
+class Publish:
+    """A file, or a folder of files for one command, and in how many seconds it is to be there."""
+
+    name: str
+    path: Callable[[], Path]
+    seconds: float
+    options: tuple[str, ...] = ()
+
+
+GOALS = (
+    Publish("a CSV of 1,000 rows", inputs.small, 0.45),
+    Publish("600 columns, 2,000 rows", inputs.wide, 1.2),
+    Publish("1,000 small files in one command (300 MB)", inputs.thousand, 20.0),
+    Publish("an xlsx of 200,000 rows, 6 columns", inputs.workbook, 3.0),
+    Publish("SQLite, 500,000 rows (120,000 rows/s)", inputs.sqlite, 500 / 120),
+    Publish("JSON Lines, 500,000 rows (200,000 rows/s)", inputs.json_lines, 2.5),
+    Publish("1 M JSON documents, nested two deep", inputs.documents, 15.0, ("--nested", "columns")),
+)
 ROUNDS = 3
 PEOPLE = 10_000
 RESULT = Path(__file__).resolve().parent / "results" / "goals.md"
@@ -34,15 +55,47 @@ def main() -> None:
             ("10,000 people synced first", 20.0, synced[0]),
             ("1,000 changes among 10,000 people synced", 3.0, synced[1]),
         ]
+        published = _published(Path(folder))
     lines = ["# How long people wait", "", *(f"- {line}" for line in measure.machine()), ""]
     lines += ["| | goal s | median s | fastest s |", "|---|---|---|---|"]
     lines += [
         f"| {name} | {goal:.0f} | {statistics.median(times):.1f} | {min(times):.1f} |"
         for name, goal, times in rows
     ]
+    lines += ["", "| publish | goal s | median s | fastest s | processor s | peak MB |"]
+    lines += ["|---|---|---|---|---|---|"]
+    lines += [_shown(goal, runs) for goal, runs in published]
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
+
+
+def _published(folder: Path) -> list[tuple[Publish, list[measure.Run]]]:
+    """Publish each file several times, in turns."""
+    home = Path(tempfile.mkdtemp(dir=folder))
+    home.chmod(0o755)
+    installation = myriad.open(home / "home")
+    installation.up_detached()
+    try:
+        return [(goal, [_publish(home / "home", goal) for _ in range(ROUNDS)]) for goal in GOALS]
+    finally:
+        installation.down()
+
+
+def _publish(home: Path, goal: Publish) -> measure.Run:
+    path = goal.path()
+    sources = sorted(path.iterdir()) if path.is_dir() else [path]
+    command = [sys.executable, "-m", "myriad", "publish", "--quiet", "--home", str(home)]
+    return measure.run([*command, *goal.options, *map(str, sources)])
+
+
+def _shown(goal: Publish, runs: list[measure.Run]) -> str:
+    seconds, cpu = [run.seconds for run in runs], statistics.median(run.cpu for run in runs)
+    peak = max(run.peak for run in runs) / inputs.MB
+    return (
+        f"| {goal.name} | {goal.seconds:.2f} | {statistics.median(seconds):.2f}"
+        f" | {min(seconds):.2f} | {cpu:.2f} | {peak:.0f} |"
+    )
 
 
 def _rounds(one: Callable[[Path], Seconds], folder: Path) -> list[Seconds]:

@@ -1,13 +1,18 @@
 """What the benchmarks publish: made once with fixed seeds, kept in `build/bench`."""
 
+import datetime as dt
+import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import openpyxl
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 MB = 1_000_000
@@ -66,7 +71,7 @@ class Input:
         return self.path.stat().st_size / MB
 
 
-def _made(path: Path, make: Callable[[Path], None]) -> Path:
+def _made(path: Path, make: Callable[[Path], object]) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
@@ -98,3 +103,86 @@ def lineitem() -> Input:
     """TPC-H's biggest table at scale factor 0.5: about 3 million rows."""
     path = _made(FOLDER / "lineitem.csv", _make_lineitem)
     return Input("TPC-H lineitem, SF 0.5", path, LINEITEM_COLUMNS)
+
+
+def small() -> Path:
+    """1,000 rows of three columns."""
+    rows = "".join(f"{n},person {n},2024-01-{n % 28 + 1:02}\n" for n in range(1000))
+    return _made(FOLDER / "small.csv", lambda path: path.write_text(f"id,name,day\n{rows}"))
+
+
+def wide() -> Path:
+    """600 columns, 2,000 rows."""
+    rows = (",".join(str(row * n % 9973) for n in range(600)) for row in range(2000))
+    names = ",".join(f"c{n}" for n in range(600))
+    return _made(FOLDER / "wide.csv", lambda path: path.write_text("\n".join((names, *rows, ""))))
+
+
+def thousand() -> Path:
+    """A folder of 1,000 files with ten rows each."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        for number in range(1000):
+            rows = "".join(f"{n},person {n}\n" for n in range(10))
+            (folder / f"t{number:04}.csv").write_text(f"id,name\n{rows}")
+
+    return _made(FOLDER / "thousand", make)
+
+
+def workbook() -> Path:
+    """A sheet of 200,000 rows: numbers, texts, decimals, days, flags."""
+
+    def make(path: Path) -> None:
+        book = openpyxl.Workbook(write_only=True)
+        sheet, first = book.create_sheet("people"), dt.date(2020, 1, 1)
+        sheet.append(["id", "name", "city", "amount", "joined", "active"])
+        for n in range(200_000):
+            day = first + dt.timedelta(days=n % 2000)
+            city = ("Bonn", "Köln", "Paris")[n * 7 % 3]
+            sheet.append([n, f"person {n}", city, n * 7919 % 10**7 / 100, day, n % 3 == 0])
+        book.save(path)
+
+    return _made(FOLDER / "workbook.xlsx", make)
+
+
+def sqlite() -> Path:
+    """500,000 rows of five columns, with a key."""
+
+    def make(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as con:
+            con.execute(
+                "CREATE TABLE people (id integer PRIMARY KEY, name text, amount real, day text,"
+                " points integer)"
+            )
+            rows = ((n, f"person {n}", n / 100, "2024-01-31", n % 7) for n in range(500_000))
+            con.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?)", rows)
+            con.commit()
+
+    return _made(FOLDER / "people.db", make)
+
+
+def json_lines() -> Path:
+    """500,000 records of five keys, one a line."""
+
+    def make(path: Path) -> None:
+        with path.open("w") as file:
+            for n in range(500_000):
+                record = {"id": n, "name": f"person {n}", "amount": n / 100, "day": "2024-01-31"}
+                file.write(json.dumps(record | {"ok": n % 2 == 0}) + "\n")
+
+    return _made(FOLDER / "people.jsonl", make)
+
+
+def documents() -> Path:
+    """An array of 1,000,000 documents with objects in objects."""
+
+    def make(path: Path) -> None:
+        with path.open("w") as file:
+            for n in range(1_000_000):
+                at = {"city": "Bonn", "zip": n % 90_000}
+                record = {"id": n, "who": {"name": f"person {n}", "at": at}, "amount": n / 100}
+                file.write(("," if n else "[") + json.dumps(record) + "\n")
+            file.write("]\n")
+
+    return _made(FOLDER / "documents.json", make)

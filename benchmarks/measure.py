@@ -1,6 +1,7 @@
 """Run a command to its end: how long it took, and how much memory it and its children held."""
 
 import platform
+import resource
 import subprocess
 import tempfile
 import time
@@ -18,10 +19,17 @@ LOOK = 0.02  # seconds between looks at the memory
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: wall seconds, and resident bytes of all its processes at the peak."""
+    """One run of a command.
+
+    Attributes:
+        seconds: by the clock.
+        peak: resident bytes of all its processes at the most.
+        cpu: seconds of a processor of its own, and of the children that it waited for.
+    """
 
     seconds: float
     peak: int
+    cpu: float = 0.0
 
 
 def run(command: Sequence[str | Path]) -> Run:
@@ -31,7 +39,7 @@ def run(command: Sequence[str | Path]) -> Run:
 
 
 def _watch(command: Sequence[str | Path], output: IO[str]) -> Run:
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _children_cpu()
     child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     watched = psutil.Process(child.pid)
     peak = 0
@@ -43,7 +51,12 @@ def _watch(command: Sequence[str | Path], output: IO[str]) -> Run:
     if child.returncode:
         output.seek(0)
         raise subprocess.CalledProcessError(child.returncode, command, output.read())
-    return Run(seconds, peak)
+    return Run(seconds, peak, _children_cpu() - used)
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _resident(process: psutil.Process) -> int:

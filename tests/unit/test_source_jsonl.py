@@ -267,3 +267,27 @@ def test_a_line_that_nobody_counted_is_not_named(tmp_path: Path) -> None:
     assert why(source, "a").endswith("; first text: 'late'")
     source.prove()
     assert why(source, "a").endswith(f"; first text: 'late' in line {before + 1}")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['{"a":[{}', "{}]}", '{"a":1},{"a":2}'],
+        ['{"a":[{}', "{}]}", '{"a":1},"x",{"a":2}'],
+        ['{"a":1', '"b":2}', '{"a":3}{"a":4}'],
+        ['{"a":"x', 'y"}', '{"a":1},0,{"a":2}'],
+        ['[{"a":1}', '{"a":2}]'],
+        ['{"a":1}]', '[{"a":2}'],
+        ["{}],[{}", '{"a":1}'],
+    ],
+)
+def test_lines_that_are_whole_only_together_are_rejects_each(
+    lines: list[str], tmp_path: Path
+) -> None:
+    sound = '{"a": 1}\n'
+    source = source_of(tmp_path, sound + "\n".join(lines) + "\n" + sound)
+    rejects: list[Reject] = []
+    whole = sum(line == '{"a":1}' for line in lines)
+    assert len(read(source, rejects=rejects)) == 2 + whole
+    assert len(rejects) == len(lines) - whole
+    assert [reject.raw for reject in rejects] == [line for line in lines if line != '{"a":1}']

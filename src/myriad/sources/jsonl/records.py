@@ -7,6 +7,7 @@ import codecs
 import json
 import os
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ LIGHT = 1 << 20  # characters of a record that are parsed whatever is in it
 _WEIGHTS = {":": 420, "{": 150, "[": 100, ",": 100}
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})  # no JSON, and written all the same
+SHORT = 20
 LONGEST_NUMBER = 10_000  # digits; PostgreSQL's numeric ends at 16,383 behind the point
 BOM = codecs.BOM_UTF8
 BLANK = b" \t\r\n"
@@ -107,6 +109,8 @@ def _constant(name: str) -> Number:
 
 
 def _number(token: str) -> Number:
+    if len(token) < SHORT and "e" not in token and "E" not in token:
+        return Number(token)
     _, _, exponent = token.lower().partition("e")
     if len(token) > LONGEST_NUMBER or (exponent and abs(int(exponent)) > LONGEST_NUMBER):
         raise Broken("holds a number with more digits than PostgreSQL can keep")
@@ -199,13 +203,14 @@ def line_chunks(
     file: BinaryIO, rows: int, longest: int, names: Sequence[str] = ()
 ) -> Iterator[Chunk]:
     """Yield the records of a file with one a line."""
-    chunk, number = Chunk(), _skip_blank_lines(file)
+    chunk, lines, number = Chunk(), Lines(names), _skip_blank_lines(file)
     position = file.tell()
     blank = 0
     while line := file.readline(longest + 1):
         number += 1
         position += len(line)
-        blank = 0 if line.strip(BLANK) else blank + 1
+        plain = line.strip(BLANK)
+        blank = 0 if plain else blank + 1
         if blank == MANY_BLANK:
             number += _skip_blank_lines(file)
             position, blank = file.tell(), 0
@@ -216,12 +221,14 @@ def line_chunks(
             chunk.broken.append((number, _shown(line[:SHOWN]), reason))
         elif len(line) > LIGHT and is_heavy(line.decode(errors="replace"), heaviest(longest)):
             chunk.broken.append((number, _shown(line[:SHOWN]), too_heavy(longest)))
-        else:
-            _add_line(chunk, number, line, names)
-        if chunk.full(rows):
+        elif plain:
+            lines.add(number, plain)
+        if lines.full(rows - len(chunk.broken)):
+            lines.parsed(chunk)
             chunk.position = position
             yield chunk
-            chunk = Chunk()
+            chunk, lines = Chunk(), Lines(names)
+    lines.parsed(chunk)
     chunk.position = position
     yield chunk
 
@@ -240,9 +247,11 @@ def _skip_blank_lines(file: BinaryIO) -> int:
 
 def parsed(lines: Iterable[bytes], names: Sequence[str] = ()) -> Chunk:
     """Return whole lines from somewhere in a file as one chunk, numbered from 1."""
-    chunk = Chunk()
+    chunk, found = Chunk(), Lines(names)
     for number, line in enumerate(lines, 1):
-        _add_line(chunk, number, line, names)
+        if plain := line.strip(BLANK):
+            found.add(number, plain)
+    found.parsed(chunk)
     return chunk
 
 
@@ -254,10 +263,61 @@ def _skip_line(file: BinaryIO, line: bytes) -> int:
     return skipped
 
 
+class Lines:
+    """Lines with a record each, which are parsed at once: that takes half as long as one by one."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names, self._size = names, 0
+        self._numbers, self._lines = list[int](), list[bytes]()
+
+    def add(self, number: int, line: bytes) -> None:
+        """Append a line without blanks around."""
+        self._numbers.append(number)
+        self._lines.append(line)
+        self._size += len(line)
+
+    def full(self, rows: int) -> bool:
+        """Say whether it is time to parse them."""
+        return len(self._lines) >= rows or self._size >= BATCH_BYTES
+
+    def parsed(self, chunk: Chunk) -> None:
+        """Add their records to a chunk, and those that are none to its broken ones."""
+        found = None if self._names else self._at_once()
+        if found is None:
+            for number, line in zip(self._numbers, self._lines, strict=True):
+                _add_line(chunk, number, line, self._names)
+            return
+        chunk.records, chunk.raws = found
+        chunk.lines, chunk.size = self._numbers, self._size
+
+    def _at_once(self) -> tuple[list[dict[str, Any]], list[str]] | None:
+        """Return all records and their texts, None if one of them is none.
+
+        As one array, with a text between two lines that nobody can know: where all of these are
+        every second value of the array, each line is one value.
+        """
+        mark = secrets.token_hex(16)
+        try:
+            raws = [line.decode() for line in self._lines]
+            whole = f',"{mark}",'.join(raws)
+            values, end = scan(f"[{whole}]", 0)
+            records = values[::2]
+            if (
+                end != len(whole) + 2
+                or len(records) != len(raws)
+                or values[1::2].count(mark) != len(raws) - 1
+                or set(map(type, records)) != {dict}
+            ):
+                return None
+            if whole.count("[") + whole.count("{") > MAX_DEPTH or "\\u" in whole:
+                for record, raw in zip(records, raws, strict=True):
+                    check(record, raw)
+        except (Broken, StopIteration, ValueError, RecursionError):
+            return None
+        return records, raws
+
+
 def _add_line(chunk: Chunk, number: int, line: bytes, names: Sequence[str]) -> None:
-    line = line.strip(BLANK)
-    if not line:
-        return
     try:
         text = line.decode()
         chunk.add(number, text, parse(text, names))

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from myriad.errors import SourceError
-from myriad.sources.base import Tell
+from myriad.sources.base import Tell, nobody
 from myriad.sources.places.addresses import shown
 
 CHUNK = 1 << 18
@@ -88,7 +88,7 @@ def _version(answer: http.client.HTTPResponse) -> str:
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
 
 
-def fetched(address: str, folder: Path, tell: Tell, *, private: bool) -> tuple[Path, str]:
+def fetched(address: str, folder: Path, tell: Tell = nobody, *, private: bool) -> tuple[Path, str]:
     """Return a copy in `folder` of what is at an address, and which version it is.
 
     `tell` takes how much of it came.

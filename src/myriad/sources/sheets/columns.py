@@ -15,8 +15,8 @@ from myriad.sources.sheets.cells import EXACT, plain
 from myriad.sources.typing.values import NUMBERS, Encoded, Encoder, Values
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
-_EXACT = pa.scalar(float(EXACT))
-_LEAST = pa.scalar(1e-4)  # below Python writes a double with an exponent, Arrow some without
+_EXACT: Any = pa.scalar(float(EXACT))
+_LEAST: Any = pa.scalar(1e-4)  # below Python writes a double with an exponent, Arrow some without
 _CALENDAR = {
     pa.date32(): Kind.DATE,
     pa.timestamp("us"): Kind.TIMESTAMP,
@@ -42,9 +42,7 @@ def _look_at_numbers(evidence: Evidence, column: Any) -> None:  # noqa: ANN401 -
         evidence.look_at_numbers([int(pc.min(found).as_py()), int(pc.max(found).as_py())])
     rest = column.filter(pc.invert(whole))
     texts = pc.utf8_ltrim(rest.cast(pa.string()), "-")
-    usual = pc.and_(
-        pc.greater_equal(pc.abs(rest), pa.scalar(_LEAST)), pc.match_substring(texts, ".")
-    )
+    usual = pc.and_(pc.greater_equal(pc.abs(rest), _LEAST), pc.match_substring(texts, "."))
     usual = pc.and_(usual, pc.invert(pc.match_substring(texts, "e")))
     evidence.look_at_numbers([_number(v) for v in rest.filter(pc.invert(usual)).to_pylist()])
     texts = texts.filter(usual)
@@ -55,9 +53,7 @@ def _look_at_numbers(evidence: Evidence, column: Any) -> None:  # noqa: ANN401 -
 
 
 def _is_whole(column: Any) -> Any:  # noqa: ANN401 - the stubs have a class for each type
-    return pc.and_(
-        pc.equal(pc.floor(column), column), pc.less(pc.abs(column), pa.scalar(float(EXACT)))
-    )
+    return pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), _EXACT))
 
 
 def _all_whole(column: Values) -> bool:
