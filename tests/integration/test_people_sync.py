@@ -18,7 +18,7 @@ from myriad.engines.postgres.base import Server
 from myriad.engines.postgres.embedded import EmbeddedPostgres
 from myriad.home.home import Home
 from myriad.people import NewPerson, People, Person, Roster, Synced, syncing
-from myriad.people.imports import MOST, MOST_BYTES
+from myriad.people.imports import HEADER, MOST, MOST_BYTES
 from myriad.people.roster import LISTED
 from myriad.settings import Settings
 from tests.harness import COMMAND, as_admin, reachable_folder, run, wait_until
@@ -231,6 +231,8 @@ def test_a_list_without_end_is_refused_at_once(sync: Sync) -> None:
     assert f"more than {MOST:,} people" in sync(million).stderr
     assert f"more than {MOST:,} people" in sync(f"name\n{million}").stderr
     assert "more than 64 MB" in sync("x" * (MOST_BYTES + 1)).stderr
+    for first in ("name" + "," * HEADER, "a," * HEADER):
+        assert f"more than {HEADER:,} characters" in sync(first).stderr
 
 
 @pytest.fixture(scope="module")

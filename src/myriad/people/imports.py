@@ -24,11 +24,17 @@ def read_people(text: str, groups: tuple[str, ...] = (), *, owner: bool = False)
 
     Empty lines, and spaces around a name, count for nothing. Raises UsageError with the line.
     """
-    lines = list(io.StringIO(text))
-    header = [title.strip().lower() for title in next(csv.reader(lines[:1]), [])]
+    first = io.StringIO(text).readline(HEADER + 1)
+    if len(first) > HEADER:
+        raise UsageError(
+            f"the first line of the list of people has more than {HEADER:,} characters",
+            hint="Each person stands on a line of their own.",
+        )
+    header = [title.strip().lower() for title in next(csv.reader([first]), [])]
     if "name" in header:
         return _read_csv(text, header, groups, owner=owner)
-    names = [line.strip() for line in lines if line.strip()]
+    lines = (line.strip() for line in io.StringIO(text))
+    names = list(itertools.islice(filter(None, lines), MOST + 1))
     _check_number(names)
     for mark in ",;\t":
         if len(names) > 1 and all(mark in name for name in names):
