@@ -1,29 +1,45 @@
-"""Workbooks, documents and typed files come into Cassandra with the values that they hold."""
+"""Every format comes into Cassandra with the values that it holds."""
 
 import datetime as dt
+import json
 import sqlite3
 from contextlib import closing
 from typing import Any
 
-from tests.every_format import MAKERS, NAMES, wanted
+from cassandra.util import Date, Time
+
+from myriad.publish.keys import parse_keys
+from myriad.publish.options import Options
+from tests.every_format import MAKERS, made, names, wanted
 from tests.keyspaces import Space
 
 
 def test_every_value_comes_into_cassandra(space: Space) -> None:
-    for name, make in MAKERS.items():
-        make(path := space.folder / name)
-        table = "c_" + name.replace(".", "_")
-        space.publish(path, key="id", table=table)
-        with space.driver() as session:
-            rows = list(session.execute(f"SELECT {', '.join(NAMES)} FROM {table}"))
-        found = sorted(tuple(map(_plain, row)) for row in rows)
-        assert found == [tuple(map(_plain, row)) for row in wanted(name)], name
+    (folder := space.folder / "every").mkdir()
+    for kind in MAKERS:
+        made(kind, folder)
+    keys = parse_keys([f"{kind}=id" for kind in MAKERS])
+    options = Options(to="cassandra", dataset=space.dataset, keys=keys)
+    space.installation.publish([folder], options)
+    with space.driver() as session:
+        for kind in MAKERS:
+            rows = session.execute(f"SELECT {', '.join(names(kind))} FROM {kind}")
+            found = sorted(tuple(map(_plain, row)) for row in rows)
+            assert found == [tuple(map(_plain, row)) for row in wanted(kind)], kind
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dt.datetime):
-        return value.replace(tzinfo=None)
-    return value.date() if hasattr(value, "date") else value
+    """Return a value as both sides can have it: moments in UTC, documents taken apart."""
+    match value:
+        case dt.datetime():
+            return value.replace(tzinfo=None)
+        case Date():
+            return value.date()
+        case Time():
+            return value.time()
+        case str() if value.startswith("{"):
+            return json.loads(value)
+    return value
 
 
 def test_rules_of_sqlite_that_cassandra_has_not_are_named(space: Space) -> None:

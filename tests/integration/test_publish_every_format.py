@@ -9,31 +9,52 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
 from myriad.errors import PublishError, SourceError
-from tests.every_format import MAKERS, NAMES, wanted
+from tests.every_format import MAKERS, made, names, wanted
 from tests.harness import run
 from tests.publishing import Place
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_every_value_comes_from_a_file_and_from_standard_input(place: Place, name: str) -> None:
-    MAKERS[name](path := place.folder / name)
-    place.publish(path, table="filed")
+def test_every_value_comes_from_every_format(place: Place) -> None:
+    (folder := place.folder / "every").mkdir()
+    for kind in MAKERS:
+        made(kind, folder)
+    place.publish(folder)
+    for kind in MAKERS:
+        assert _rows(place, kind, kind) == wanted(kind), kind
+
+
+def test_every_value_comes_from_an_archive_at_an_address(place: Place) -> None:
+    kinds = ("tsv", "xlsx", "parquet", "sqlite")
+    with ZipFile(place.folder / "some.zip", "w", ZIP_DEFLATED) as archive:
+        for kind in kinds:
+            archive.write(path := made(kind, place.folder), path.name)
+    with served(place.folder) as port:
+        place.publish(f"http://127.0.0.1:{port}/some.zip")
+    for kind in kinds:
+        assert _rows(place, kind, kind) == wanted(kind), kind
+
+
+@pytest.mark.parametrize("kind", ["xlsb", "avro", "dump"])
+def test_every_value_comes_from_standard_input(place: Place, kind: str) -> None:
+    path = made(kind, place.folder)
     into = ("--database", place.database, "--table", "piped")
     home = place.installation.home
     done = run(home, "publish", "-", *into, given=path.read_bytes(), folder=place.folder)
     assert done.returncode == 0, done.stderr
-    chosen = ", ".join(NAMES)
-    for table in ("filed", "piped"):
-        rows = place.ask(f"SELECT {chosen} FROM {table} ORDER BY id")
-        plain = [
-            tuple(v.astimezone(dt.UTC) if getattr(v, "tzinfo", None) else v for v in row)
-            for row in rows
-        ]
-        assert plain == wanted(name), table
+    assert _rows(place, "piped", kind) == wanted(kind)
+
+
+def _rows(place: Place, table: str, kind: str) -> list[Any]:
+    rows = place.ask(f"SELECT {', '.join(names(kind))} FROM {table} ORDER BY id")
+    return [
+        tuple(v.astimezone(dt.UTC) if getattr(v, "tzinfo", None) else v for v in row)
+        for row in rows
+    ]
 
 
 ORDERS = [
@@ -93,13 +114,12 @@ def test_a_sheet_is_remembered(place: Place) -> None:
 
 
 def test_a_damaged_file_changes_nothing(place: Place) -> None:
-    path = place.folder / "t.xlsx"
-    MAKERS["t.xlsx"](path)
+    path = made("xlsx", place.folder)
     place.publish(path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises((SourceError, PublishError)):
         place.publish(path)
-    assert place.one("SELECT count(*) FROM t") == 4
+    assert place.one("SELECT count(*) FROM xlsx") == 4
 
 
 def test_a_secret_in_an_address_is_kept_nowhere(place: Place) -> None:
