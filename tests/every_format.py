@@ -148,9 +148,18 @@ def _xml(path: Path) -> None:
 
 def _sqlite(path: Path) -> None:
     kinds = {
-        **{"id": "INTEGER", "price": "NUMERIC(10,2)", "flag": "BOOLEAN", "day": "DATE"},
-        **{"moment": "TIMESTAMP", "big": "INTEGER", "ratio": "REAL", "clock": "TIME"},
-        **{"at": "TIMESTAMPTZ", "raw": "BLOB", "uid": "UUID", "doc": "JSON"},
+        "id": "INTEGER",
+        "price": "NUMERIC(10,2)",
+        "flag": "BOOLEAN",
+        "day": "DATE",
+        "moment": "TIMESTAMP",
+        "big": "INTEGER",
+        "ratio": "REAL",
+        "clock": "TIME",
+        "at": "TIMESTAMPTZ",
+        "raw": "BLOB",
+        "uid": "UUID",
+        "doc": "JSON",
     }
     columns = ", ".join(f"{name} {kinds.get(name, 'TEXT')}" for name in names(path.stem))
     marks = ", ".join("?" * len(names(path.stem)))
@@ -245,10 +254,18 @@ def dumped(*collections: tuple[str, list[dict[str, Any]]]) -> bytes:
 
 def _arrow(kind: str) -> pa.Table:
     kinds: dict[str, pa.DataType] = {
-        **{"id": pa.int64(), "price": pa.decimal128(10, 2), "flag": pa.bool_(), "day": pa.date32()},
-        **{"moment": pa.timestamp("us"), "big": pa.int64(), "ratio": pa.float64()},
-        **{"clock": pa.time64("us"), "at": pa.timestamp("us", "UTC"), "raw": pa.binary()},
-        **{"uid": pa.uuid(), "doc": pa.struct({"a": pa.list_(pa.int64()), "b": pa.string()})},
+        "id": pa.int64(),
+        "price": pa.decimal128(10, 2),
+        "flag": pa.bool_(),
+        "day": pa.date32(),
+        "moment": pa.timestamp("us"),
+        "big": pa.int64(),
+        "ratio": pa.float64(),
+        "clock": pa.time64("us"),
+        "at": pa.timestamp("us", "UTC"),
+        "raw": pa.binary(),
+        "uid": pa.uuid(),
+        "doc": pa.struct({"a": pa.list_(pa.int64()), "b": pa.string()}),
     }
     fields = [(name, kinds.get(name, pa.string())) for name in names(kind)]
     rows = _records(kind)
@@ -281,7 +298,11 @@ def _avro(path: Path) -> None:
     many = {"type": "array", "items": ["null", "long"]}
     parts = [{"name": "a", "type": many}, {"name": "b", "type": "string"}]
     logical: dict[str, Any] = {
-        **{"id": "long", "big": "long", "ratio": "double", "flag": "boolean", "raw": "bytes"},
+        "id": "long",
+        "big": "long",
+        "ratio": "double",
+        "flag": "boolean",
+        "raw": "bytes",
         "price": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2},
         "day": {"type": "int", "logicalType": "date"},
         "moment": {"type": "long", "logicalType": "local-timestamp-micros"},

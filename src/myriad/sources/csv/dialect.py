@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
+from myriad.sources.csv import dump as dumps
 from myriad.sources.options import ReadOptions
+from myriad.sources.places import files
 
 DELIMITERS = ",;\t|"
 SAMPLE_RECORDS = 300
-NO_QUOTE = "\x02"  # stands for the quote of files that have none
 
 _VALUE = re.compile(
     r"[-+]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?|true|false"
@@ -51,18 +53,25 @@ class Dialect:
         return f"delimiter {self.delimiter!r}, {quote}{header}"
 
 
-def detect(start: bytes, options: ReadOptions, *, tabs: bool, over: Sequence[str] = ()) -> Dialect:
-    """Return the dialect of a UTF-8 file that begins with `start`.
+def detect(
+    start: bytes,
+    options: ReadOptions,
+    *,
+    tabs: bool,
+    over: Sequence[str] = (),
+    path: Path | None = None,
+) -> Dialect:
+    """Return the dialect of a UTF-8 file that begins with `start`; all of it is at `path`.
 
     What `options` says is taken as it is; `tabs` says that the file's name promises tabs. `over` is
     the upper of two header rows.
     """
     text = start.decode("utf-8-sig", "replace")
     newline = b"\r" if "\r" in text and "\n" not in text else b"\n"
-    quote = options.quote or quote_of(text)
+    quote = options.quote or quote_of(text, path)
     delimiter = options.delimiter or ("\t" if tabs else delimiter_of(text, quote))
-    dump = options.quote is None and _is_dump(text, delimiter)
-    quote = NO_QUOTE if dump else quote
+    dump = options.quote is None and _is_dump(start, path, delimiter)
+    quote = dumps.NO_QUOTE if dump else quote
     records = records_of(text, delimiter, quote)
     first = records[0] if records else []
     header = options.header if options.header is not None else _is_header(records)
@@ -79,18 +88,11 @@ def detect(start: bytes, options: ReadOptions, *, tabs: bool, over: Sequence[str
     return Dialect(delimiter, quote, header, names, newline, blank, dump)
 
 
-def _is_dump(text: str, delimiter: str) -> bool:
-    """Say whether a database wrote the text: all backslashes in it are what dumps have."""
-    if r"\N" not in text:
-        return False
-    around = rf"(?:^|{re.escape(delimiter)})"
-    ends = rf"(?=[{re.escape(delimiter)}\r\n]|$)"
-    return (
-        re.search(rf"{around}\\N{ends}", text, re.MULTILINE) is not None
-        and re.search(rf'{around}"', text, re.MULTILINE) is None
-        and re.search(r"\\[^\\tnrbfvN]", text.replace(r"\\", "")) is None
-        and NO_QUOTE not in text
-    )
+def _is_dump(start: bytes, path: Path | None, delimiter: str) -> bool:
+    """Say whether a database wrote a file; its beginning alone would not tell."""
+    if path is None or (delimiter != "\t" and rb"\N" not in start):
+        return dumps.is_dump([start], delimiter)
+    return files.holds(path, rb"\N") and dumps.is_dump(dumps.lines_of(path), delimiter)
 
 
 def _both(over: Sequence[str], names: list[str]) -> list[str]:
@@ -125,13 +127,15 @@ def records_of(text: str, delimiter: str, quote: str) -> list[list[str]]:
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    return [record for record in islice(reader, SAMPLE_RECORDS) if record]
+    return list(islice(filter(None, reader), SAMPLE_RECORDS))
 
 
-def quote_of(text: str) -> str:
-    """Return the mark that quotes fields."""
-    single = re.findall(r"(?:^|[,;\t|])'[^'\n]*'(?=[,;\t|\r\n]|$)", text, re.MULTILINE)
-    return "'" if single and '"' not in text else '"'
+def quote_of(text: str, path: Path | None = None) -> str:
+    """Return the mark that quotes fields: `'` only where the whole file at `path` has no `"`."""
+    single = re.search(r"(?:^|[,;\t|])'[^'\n]*'(?=[,;\t|\r\n]|$)", text, re.MULTILINE)
+    if not single or '"' in text or (path and files.holds(path, b'"')):
+        return '"'
+    return "'"
 
 
 def delimiter_of(text: str, quote: str) -> str:

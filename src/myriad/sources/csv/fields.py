@@ -74,6 +74,8 @@ class Fields:
 
         `trailing`: each has a delimiter behind its last field.
         """
+        if trailing and fields == self.width:
+            return "no delimiter behind its last field, as all before have"
         if not (self.trail(raw, fields) if trailing else fields == self.width):
             return f"{number_of(fields, 'field')} where {self.width} are expected"
         if b"\0" in raw:

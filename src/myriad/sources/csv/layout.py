@@ -122,7 +122,8 @@ def find(path: Path, options: ReadOptions, *, tabs: bool) -> Layout:
     delimiter = options.delimiter or (said[1] if said else None)
     first = int(said is not None)
     above = [Line(1, lines[0], "it says what separates fields")] if said else []
-    form = _form(newline.join(lines[first:]), delimiter, options, tabs=tabs)
+    quote = options.quote or dialects.quote_of(text, path)
+    form = _form(newline.join(lines[first:]), delimiter, quote, tabs=tabs)
     result = Layout(tuple(above), blank=first, delimiter=said[1] if said else None)
     if form is None:
         return result
@@ -132,8 +133,7 @@ def find(path: Path, options: ReadOptions, *, tabs: bool) -> Layout:
     return Layout(result.above, below, result.blank, end, result.over, result.delimiter)
 
 
-def _form(text: str, delimiter: str | None, options: ReadOptions, *, tabs: bool) -> _Form | None:
-    quote = options.quote or dialects.quote_of(text)
+def _form(text: str, delimiter: str | None, quote: str, *, tabs: bool) -> _Form | None:
     chosen = delimiter or ("\t" if tabs else dialects.delimiter_of(text, quote))
     if len(chosen) != 1:
         return None

@@ -17,6 +17,7 @@ class Plain:
         path: the file, or a copy, in which lines are blank that are no records.
         tabs: its name promises them.
         delimiter: what separates its fields, where that is known.
+        long: what does in the file, if that is something else.
         notes: what a person should know of how it is written; its encoding first.
     """
 
@@ -24,6 +25,7 @@ class Plain:
     layout: Layout
     tabs: bool
     delimiter: str | None = None
+    long: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -42,7 +44,12 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
     found = layout.find(made.path, options, tabs=tabs)
     path, delimiter = layout.without(made.path, found, folder), made.delimiter or found.delimiter
     return Plain(
-        path, found, tabs, delimiter, (*filter(None, [encoded]), *made.notes, *found.notes)
+        path,
+        found,
+        tabs,
+        delimiter,
+        made.long,
+        (*filter(None, [encoded]), *made.notes, *found.notes),
     )
 
 

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +19,7 @@ from myriad.sources.base import misfit_column
 from myriad.sources.csv.dialect import Dialect
 from myriad.sources.csv.fields import Fields
 from myriad.sources.places.files import CHUNK
+from myriad.wording import number_of
 
 MAX_FAULTS = 1_000_000
 SHOWN = 1 << 20
@@ -239,6 +241,21 @@ def _lost(
             return
         if line.body or len(dialect.names) == 1:
             yield Record(line.number, line.body[: SHOWN + 1], why, lost=True)
+
+
+def parted(
+    origin: str, records: int, rows: int, wanted: Iterator[int], read: Iterator[int]
+) -> SourceError:
+    """Return the error for a copy that DuckDB read in another way than it was written.
+
+    `wanted` and `read` are the lines of its records, in their order.
+    """
+    place = next((one or two for one, two in zip_longest(wanted, read) if one != two), 0)
+    return SourceError(
+        f"{origin}: it holds {number_of(records, 'record')}, and {rows} came;"
+        f" the two part at line {place}",
+        hint="Nothing was changed. Write the file anew, all of its fields in quotes.",
+    )
 
 
 def refuse(record: Reject) -> None:

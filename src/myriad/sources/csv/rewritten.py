@@ -8,9 +8,10 @@ import csv
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
@@ -26,10 +27,14 @@ _SUBSTITUTE = (
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A copy, the delimiter that it has, and what a person should know of it."""
+    """A copy, the delimiter that it has, and what a person should know of it.
+
+    `long` is what stands for that delimiter in the file, if anything else does.
+    """
 
     path: Path
     delimiter: str | None
+    long: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -46,11 +51,11 @@ def plain(path: Path, options: ReadOptions, folder: Path) -> Rewritten:
     if long is None and options.delimiter is None:
         long = _long(text, quote)
     if long is None:
-        return Rewritten(path, options.delimiter, notes)
-    one = long[0] if long[0] not in text.replace(long, "") else _SUBSTITUTE
+        return Rewritten(path, options.delimiter, notes=notes)
+    one = _SUBSTITUTE if _alone(path, quote, long) else long[0]
     path = _copied(path, folder, quote, lambda line: _replaced(line, quote, long, one))
     return Rewritten(
-        path, one, (*notes, f"fields are separated by {long!r}; --delimiter says otherwise")
+        path, one, long, (*notes, f"fields are separated by {long!r}; --delimiter says otherwise")
     )
 
 
@@ -117,9 +122,25 @@ def _replaced(line: str, quote: str, long: str, one: str) -> str:
     return re.sub(pattern, lambda found: found[1] or one, line)
 
 
+def _alone(path: Path, quote: str, long: str) -> bool:
+    """Say whether the delimiter's first character stands anywhere for itself, outside of quotes."""
+    mark = re.escape(quote)
+    quoted = rf"({mark}(?:[^{mark}]|{mark}{mark})*(?:({mark})|$))|{re.escape(long)}"
+
+    def bare(line: str) -> str:
+        return re.sub(quoted, lambda found: quote * (bool(found[1]) + bool(found[2])), line)
+
+    with _text(path) as source:
+        return any(long[0] in line for line in _each(source, quote, bare))
+
+
+def _text(path: Path) -> TextIO:
+    return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+
+
 def _copied(path: Path, folder: Path, quote: str, change: Callable[[str], str]) -> Path:
     with (
-        path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="\n") as source,
+        _text(path) as source,
         tempfile.NamedTemporaryFile(
             "w",
             encoding="utf-8",
@@ -134,9 +155,7 @@ def _copied(path: Path, folder: Path, quote: str, change: Callable[[str], str]) 
     return Path(target.name)
 
 
-def _each(
-    lines: "Iterator[str] | list[str]", quote: str, change: Callable[[str], str]
-) -> Iterator[str]:
+def _each(lines: Iterable[str], quote: str, change: Callable[[str], str]) -> Iterator[str]:
     """Yield all lines, changed; those that begin within a quoted field are so behind its end."""
     inside = False
     for line in lines:

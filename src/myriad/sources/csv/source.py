@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,21 @@ from myriad.sources.base import (
     too_wide,
 )
 from myriad.sources.counting.aside import Aside, Stopped
-from myriad.sources.csv import plain, sample
+from myriad.sources.csv import plain, relation, sample, within
 from myriad.sources.csv import records as csv_records
 from myriad.sources.csv.count import Count, count
 from myriad.sources.csv.dialect import detect
 from myriad.sources.csv.first import line_of
+from myriad.sources.csv.layout import Line
+from myriad.sources.csv.relation import LINE_COLUMN
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
 from myriad.sources.typing import casts, duck, text_columns
 from myriad.sources.typing.nul import has_nul
-from myriad.sources.typing.sql import literal
-from myriad.wording import number_of
 
 # The first guess looks at the beginning and at pieces from all over the file.
 SAMPLE_HEAD = 1 << 20
 SAMPLE_PIECES = 16
-LINE_COLUMN = "line"
 # Arrow's reader hands DuckDB's errors on as its own.
 READER_ERRORS = (duckdb.Error, pa.ArrowException, OSError)
 OUT_OF_MEMORY = "Out of Memory"
@@ -66,6 +65,7 @@ class CsvSource(TableSource):
         self.origin, self._options, self._workspace = origin, options, workspace
         self._name = name
         self._take(plain.text(path, origin, options, workspace.folder))
+        self._looked_within = False
         self._folder = Path(tempfile.mkdtemp(dir=workspace.folder, prefix="csv-"))
         self._numbered: csv_records.Numbered | None = None
         self._connected: duckdb.DuckDBPyConnection | None = None
@@ -79,9 +79,12 @@ class CsvSource(TableSource):
     def _take(self, text: plain.Plain) -> None:
         self._text, self._path = text, text.path
         self._notes = text.notes
-        self.not_data = tuple(
+        self.not_data = self._aside(text.layout.lines)
+
+    def _aside(self, lines: Sequence[Line]) -> tuple[Reject, ...]:
+        return tuple(
             Reject(self.origin, self._name, line.number, line.text, f"no data: {line.why}")
-            for line in text.layout.lines
+            for line in lines
         )
 
     def _begin(self) -> None:
@@ -94,11 +97,13 @@ class CsvSource(TableSource):
         if not start.strip(b"\xef\xbb\xbf \t\r\n"):
             raise SourceEmpty(self.origin)
         said, over = replace(self._options, delimiter=self._text.delimiter), self._text.layout.over
-        dialect = detect(start, said, tabs=self._text.tabs, over=over)
+        dialect = detect(start, said, tabs=self._text.tabs, over=over, path=self._path)
         self._dialect = replace(dialect, blank=dialect.blank + blank[dialect.newline[0]])
         if len(self._dialect.names) > MAX_READ:
             raise too_wide(self.origin, len(self._dialect.names))
         self._names = [f"c{number}" for number in range(len(self._dialect.names))]
+        if self.size <= SAMPLE_HEAD and self._sets_aside():
+            return
         try:
             self._first_guess(start)
         except READER_ERRORS as error:
@@ -109,6 +114,22 @@ class CsvSource(TableSource):
             self._believe([text_columns.Finding(TEXT, "text", casts.ALL_TESTS)] * len(self._names))
             self._become_careful()
             self.prove()
+
+    def _sets_aside(self) -> bool:
+        """Take other tables out of the file, and say whether there are any; look only once."""
+        if self._looked_within:
+            return False
+        self._looked_within = True
+        found = within.find(self._path, self._dialect, self.origin)
+        if not found.notes:
+            return False
+        self._path = within.without(self._path, found, self._workspace.folder)
+        (self._folder / "input.csv").unlink(missing_ok=True)
+        self._notes = (*self._notes, *found.notes)
+        self.not_data = (*self.not_data, *self._aside(found.lines))
+        self._stop_counting()
+        self._begin()
+        return True
 
     def _first_guess(self, start: bytes) -> None:
         try:
@@ -157,33 +178,16 @@ class CsvSource(TableSource):
             if not path.is_symlink():
                 path.symlink_to(self._path.absolute())
         names = [LINE_COLUMN, *self._names] if numbered else self._names
-        columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-        nothing = r"\N" if self._dialect.dump else ""
-        nulls = ", ".join(literal(value) for value in (nothing, *self._options.nulls))
-        settings = (
-            "auto_detect=false",
-            f"columns={{{columns}}}",
-            f"header={'false' if numbered else str(self._dialect.header).lower()}",
-            f"skip={0 if numbered else self._dialect.blank}",
-            f"delim={literal(self._dialect.delimiter)}",
-            f"quote={literal(self._dialect.quote)}",
-            f"escape={literal(self._dialect.quote)}",
-            f"nullstr=[{nulls}]",
-            "allow_quoted_nulls=false",
-            "strict_mode=true",
-            "comment=''",
-            *extra,
-        )
-        read = f"read_csv({literal(str(path))}, {', '.join(settings)})"
+        read = relation.of(path, self._dialect, names, self._options.nulls, *extra)
         return casts.undumped(self._names, read) if self._dialect.dump else read
 
-    def _guess(self, relation: str, among: Sequence[frozenset[str]] | None) -> None:
+    def _guess(self, rows: str, among: Sequence[frozenset[str]] | None) -> None:
         line, said = partial(line_of, self._path, self._dialect), self._options.said
         tests: list[frozenset[str] | None] | None = None
         if among is not None:
             known = zip(among, self._findings, strict=True)
             tests = [None if finding.settled else each for each, finding in known]
-        found = text_columns.guess(self._con, relation, self._names, tests, line, said)
+        found = text_columns.guess(self._con, rows, self._names, tests, line, said)
         self._believe(found)
 
     def _believe(self, findings: Sequence[text_columns.Finding]) -> None:
@@ -192,12 +196,14 @@ class CsvSource(TableSource):
             Column(name, name, f.type, f.why, places=f.places, digits=f.digits, forms=f.forms)
             for name, f in zip(self._dialect.names, findings, strict=True)
         )
-        self.table = Table(
-            self._name, self._name, columns, notes=(self._dialect.words, *self._notes)
-        )
+        written = self._dialect
+        written = replace(written, delimiter=self._text.long or written.delimiter)
+        self.table = Table(self._name, self._name, columns, notes=(written.words, *self._notes))
 
     def prove(self) -> None:
         """Read every value; the careful path takes over if the fast one cannot read the file."""
+        if self._numbered is None:
+            self._sets_aside()
         if self._numbered is None:
             try:
                 self._guess(self._relation(self._path, BUFFER), self._candidates)
@@ -220,6 +226,8 @@ class CsvSource(TableSource):
         ]
 
     def _become_careful(self) -> None:
+        if self._sets_aside() and self._numbered is not None:
+            return
         self._stop_counting()
         copy = self._folder / "numbered.csv"
         self._numbered = csv_records.number(
@@ -248,14 +256,14 @@ class CsvSource(TableSource):
             yield from self._read_careful(self._numbered, types, reject)
         self.close()
 
-    def _values(self, types: Sequence[Type], relation: str, *more: str) -> str:
+    def _values(self, types: Sequence[Type], rows: str, *more: str) -> str:
         """Return the SQL that reads the columns as `types`; null words are text only in text."""
         nulls = {
             name: finding.nulls
             for name, finding, kind in zip(self._names, self._findings, types, strict=True)
             if kind != TEXT
         }
-        return casts.values(self._names, types, casts.without(nulls, relation), *more)
+        return casts.values(self._names, types, casts.without(nulls, rows), *more)
 
     def _read_fast(
         self, types: Sequence[Type], reject: RejectSink | None
@@ -282,6 +290,8 @@ class CsvSource(TableSource):
             raise TypeMismatch(self.origin) from error
         if not self._agrees(counting.result(), self._rows_read):
             self._become_careful()
+            raise TypeMismatch(self.origin)
+        if counting.result().blank > self._dialect.blank and self._sets_aside():
             raise TypeMismatch(self.origin)
 
     def _count(self, stopped: Stopped) -> Count:
@@ -340,28 +350,23 @@ class CsvSource(TableSource):
         """Hand over the records on the lines that `problems` names, as they stand in the file."""
         if not problems:
             return
+        written = self._text.long or self._dialect.delimiter
         for line, raw, *_ in self._records():
             if line in problems:
                 text = csv_records.shown(raw)
                 reject = Reject(self.origin, self._name, line, text, problems[line])
-                refuse(csv_records.with_value(reject, self._dialect))
+                found = csv_records.with_value(reject, self._dialect)
+                refuse(replace(found, raw=found.raw.replace(self._dialect.delimiter, written)))
 
     def _records(self) -> Iterator[csv_records.Record]:
         found = csv_records.records(self._path, self._dialect, self._workspace.longest)
         return islice(found, int(self._dialect.header), None)
 
     def _parted(self, numbered: csv_records.Numbered) -> SourceError:
-        """Return the error for a copy that DuckDB read in another way than it was written."""
         query = f"SELECT {LINE_COLUMN}::BIGINT FROM {self._careful_relation()} ORDER BY 1"
         read = (line for (line,) in iter(self._con.execute(query).fetchone, None))
         wanted = (record.line for record in self._records() if record.line not in numbered.faults)
-        place = next((one or two for one, two in zip_longest(wanted, read) if one != two), 0)
-        return SourceError(
-            f"{self.origin}: it holds {number_of(numbered.records, 'record')}, and"
-            f" {self._rows_read} came;"
-            f" the two part at line {place}",
-            hint="Nothing was changed. Write the file anew, all of its fields in quotes.",
-        )
+        return csv_records.parted(self.origin, numbered.records, self._rows_read, wanted, read)
 
     def progress(self) -> float:
         """Return the share of the file read so far; see TableSource."""

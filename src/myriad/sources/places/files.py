@@ -5,6 +5,7 @@ Formats then deal with one thing only, a file they may read more than once.
 
 import bz2
 import lzma
+import mmap
 import shutil
 import struct
 import tempfile
@@ -123,6 +124,15 @@ def head(path: Path, size: int = HEAD, begin: int = 0) -> bytes:
     with path.open("rb") as file:
         file.seek(begin)
         return file.read(size)
+
+
+def holds(path: Path, mark: bytes) -> bool:
+    """Say whether some bytes stand anywhere in a file."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        first = data.find(mark[:1])  # ten times as fast where there is none
+        return first >= 0 and data.find(mark, first) >= 0
 
 
 def tail(path: Path, size: int = 4 * HEAD) -> bytes:
