@@ -265,7 +265,7 @@ def _arrow(kind: str) -> pa.Table:
         "at": pa.timestamp("us", "UTC"),
         "raw": pa.binary(),
         "uid": pa.uuid(),
-        "doc": pa.struct({"a": pa.list_(pa.int64()), "b": pa.string()}),
+        "doc": pa.struct([("a", pa.list_(pa.int64())), ("b", pa.string())]),
     }
     fields = [(name, kinds.get(name, pa.string())) for name in names(kind)]
     rows = _records(kind)
