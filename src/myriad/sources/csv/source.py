@@ -196,9 +196,9 @@ class CsvSource(TableSource):
             Column(name, name, f.type, f.why, places=f.places, digits=f.digits, forms=f.forms)
             for name, f in zip(self._dialect.names, findings, strict=True)
         )
-        written = self._dialect
-        written = replace(written, delimiter=self._text.long or written.delimiter)
-        self.table = Table(self._name, self._name, columns, notes=(written.words, *self._notes))
+        delimiter = self._text.long or self._dialect.delimiter
+        words = replace(self._dialect, delimiter=delimiter).words
+        self.table = Table(self._name, self._name, columns, notes=(words, *self._notes))
 
     def prove(self) -> None:
         """Read every value; the careful path takes over if the fast one cannot read the file."""
@@ -269,7 +269,9 @@ class CsvSource(TableSource):
         self, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
         query = self._values(types, self._relation(self._path, BUFFER))
-        counting = self._counting = self._counting or Aside(self._count)
+        counting = self._counting = self._counting or Aside(
+            partial(count, self._path, self._dialect)
+        )
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
                 values = batch.select(range(len(types)))
@@ -293,9 +295,6 @@ class CsvSource(TableSource):
             raise TypeMismatch(self.origin)
         if counting.result().blank > self._dialect.blank and self._sets_aside():
             raise TypeMismatch(self.origin)
-
-    def _count(self, stopped: Stopped) -> Count:
-        return count(self._path, self._dialect, stopped)
 
     def _agrees(self, counted: Count, rows: int) -> bool:
         """Say whether DuckDB read what the plain reading counts, and set how many that is."""
@@ -363,8 +362,8 @@ class CsvSource(TableSource):
         return islice(found, int(self._dialect.header), None)
 
     def _parted(self, numbered: csv_records.Numbered) -> SourceError:
-        query = f"SELECT {LINE_COLUMN}::BIGINT FROM {self._careful_relation()} ORDER BY 1"
-        read = (line for (line,) in iter(self._con.execute(query).fetchone, None))
+        lines = f"SELECT {LINE_COLUMN}::BIGINT FROM {self._careful_relation()} ORDER BY 1"
+        read = (line for (line,) in iter(self._con.execute(lines).fetchone, None))
         wanted = (record.line for record in self._records() if record.line not in numbered.faults)
         return csv_records.parted(self.origin, numbered.records, self._rows_read, wanted, read)
 
