@@ -25,7 +25,7 @@ from myriad.sources.base import (
     misfit,
     too_wide,
 )
-from myriad.sources.counting.aside import Aside, Stopped
+from myriad.sources.counting.aside import Aside
 from myriad.sources.csv import plain, relation, sample, within
 from myriad.sources.csv import records as csv_records
 from myriad.sources.csv.count import Count, count
