@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # The rows of `every_format` as xlwt wrote them.
 XLS = zlib.decompress(
@@ -41,8 +41,8 @@ _RELS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _BINARY = "application/vnd.ms-excel.sheet.binary.macroEnabled.main"
 
 
-def xlsb(path: Path, rows: Sequence[Sequence[Any]]) -> None:
-    """Write a binary workbook with these rows in its one sheet."""
+def xlsb(path: Path | BinaryIO, rows: Sequence[Sequence[Any]], more: bytes = b"") -> None:
+    """Write a binary workbook with these rows, and `more` records, in its one sheet."""
     relations = f'<Relationships xmlns="{_PACKAGE}/relationships">{{}}</Relationships>'
     relation = f'<Relationship Id="{{}}" Type="{_RELS}/{{}}" Target="{{}}"/>'
     sheet = relation.format("r1", "worksheet", "worksheets/sheet1.bin")
@@ -52,32 +52,32 @@ def xlsb(path: Path, rows: Sequence[Sequence[Any]]) -> None:
         f'<Default Extension="bin" ContentType="{_BINARY}"/></Types>',
         "_rels/.rels": relations.format(relation.format("r1", "officeDocument", "xl/workbook.bin")),
         "xl/_rels/workbook.bin.rels": relations.format(sheet + styles),
-        "xl/workbook.bin": _record(131)
-        + _record(143)
-        + _record(156, struct.pack("<II", 0, 1) + _wide("r1") + _wide("Sheet1"))
-        + _record(144)
-        + _record(132),
-        "xl/worksheets/sheet1.bin": _sheet(rows),
-        "xl/styles.bin": _record(278)
-        + _record(617, struct.pack("<I", len(_FORMATS)))
-        + b"".join(_record(47, struct.pack("<8H", 0, each, *[0] * 6)) for each in _FORMATS)
-        + _record(618)
-        + _record(279),
+        "xl/workbook.bin": record(131)
+        + record(143)
+        + record(156, struct.pack("<II", 0, 1) + _wide("r1") + _wide("Sheet1"))
+        + record(144)
+        + record(132),
+        "xl/worksheets/sheet1.bin": _sheet(rows, more),
+        "xl/styles.bin": record(278)
+        + record(617, struct.pack("<I", len(_FORMATS)))
+        + b"".join(record(47, struct.pack("<8H", 0, each, *[0] * 6)) for each in _FORMATS)
+        + record(618)
+        + record(279),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
 
 
-def _sheet(rows: Sequence[Sequence[Any]]) -> bytes:
+def _sheet(rows: Sequence[Sequence[Any]], more: bytes) -> bytes:
     size = struct.pack("<4I", 0, len(rows) - 1, 0, len(rows[0]) - 1)
     body = b"".join(
-        _record(0, struct.pack("<I13x", number))
+        record(0, struct.pack("<I13x", number))
         + b"".join(_cell(column, value) for column, value in enumerate(row))
         for number, row in enumerate(rows)
     )
-    around = _record(129), _record(148, size) + _record(145), _record(146) + _record(130)
-    return around[0] + around[1] + body + around[2]
+    around = record(129), record(148, size) + record(145), record(146) + record(130)
+    return around[0] + around[1] + body + more + around[2]
 
 
 def _cell(column: int, value: Any) -> bytes:
@@ -85,10 +85,10 @@ def _cell(column: int, value: Any) -> bytes:
         return b""
     at = struct.pack("<II", column, _STYLES.get(type(value), 0))
     if isinstance(value, bool):
-        return _record(4, at + bytes([value]))
+        return record(4, at + bytes([value]))
     if isinstance(value, str):
-        return _record(6, at + _wide(value))
-    return _record(5, at + struct.pack("<d", _number(value)))
+        return record(6, at + _wide(value))
+    return record(5, at + struct.pack("<d", _number(value)))
 
 
 def _number(value: Any) -> float:
@@ -106,7 +106,8 @@ def _wide(text: str) -> bytes:
     return struct.pack("<I", len(data) // 2) + data
 
 
-def _record(kind: int, data: bytes = b"") -> bytes:
+def record(kind: int, data: bytes = b"") -> bytes:
+    """Return a record of a binary workbook."""
     head = bytes([kind]) if kind < 1 << 7 else bytes([kind & 0x7F | 0x80, kind >> 7])
     size, left = b"", len(data)
     while left > 0x7F:

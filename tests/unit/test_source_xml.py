@@ -108,6 +108,15 @@ def test_records_are_found_or_chosen(
     assert [row for row in found if any(v is not None for v in row)] == rows
 
 
+def test_what_stands_beside_the_records_is_named(tmp_path: Path) -> None:
+    text = "<s><by>me</by><l><o i='1'/><o i='2'/><x i='3'/></l></s>"
+    path = written(tmp_path, text)
+    assert table(path, tmp_path / "w")[1] == [(1,), (2,)]
+    assert "the records are the elements s.l.o; not read: s.by, s.l.x" in notes(
+        path, tmp_path / "w"
+    )
+
+
 def test_encodings_are_those_that_the_file_names(tmp_path: Path) -> None:
     text = "<?xml version='1.0' encoding='{}'?><r><a x='é'/><a x='ü'/></r>"
     for name in ("iso-8859-1", "utf-16", "utf-8"):

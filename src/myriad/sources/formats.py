@@ -204,7 +204,7 @@ def of_file(ending: str, start: bytes, end: bytes, origin: str, options: ReadOpt
     if named is CSV and given is not None and given.text and options.records is None:
         said = options.delimiter is not None or options.header is not None
         given = named if said or _is_message(start) else given
-    if given is None and named is not None and not named.text and start and _is_text(start):
+    if given is None and named is not None and not named.text and _is_text(start):
         given = CSV
     if given is None or given is named:
         return Chosen(named or _unknown(ending, origin))
@@ -242,7 +242,9 @@ def _is_message(start: bytes) -> bool:
 
 
 def _is_text(start: bytes) -> bool:
-    """Say whether a file that begins so is text without doubt."""
+    """Say whether a file that begins so is text without doubt: more than a few letters."""
+    if not re.search(rb"[\r\n]", start):
+        return False
     control = start.translate(None, bytes(set(range(256)) - set(_CONTROL)))
     try:
         start[: len(start) - 4].decode()

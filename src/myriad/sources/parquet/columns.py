@@ -118,5 +118,5 @@ class _Rows:
 def _shown(column: "pa.Array[Any]", at: int, shown: Callable[[object], str]) -> str:
     try:
         return shown(column[at : at + 1].to_pylist()[0])
-    except (ValueError, UnicodeDecodeError):  # nanoseconds, or text that is not UTF-8
+    except (ValueError, OverflowError):  # nanoseconds, far years, or text that is not UTF-8
         return "…"

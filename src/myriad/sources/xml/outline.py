@@ -61,7 +61,17 @@ class Outline:
                 f"it has several kinds of records: {', '.join(named)}",
                 f"Say which: --records {named[0]}{origin_hint}",
             )
-        return first[0], f"the records are the elements {'.'.join(first[0])}"
+        return first[0], f"the records are the elements {'.'.join(first[0])}{self._left(first[0])}"
+
+    def _left(self, records: Names) -> str:
+        """Return the words on elements that stand beside the records, or beside those above."""
+        left = [
+            ".".join(names)
+            for names in self.kinds
+            if names[:-1] == records[: len(names) - 1] and names != records[: len(names)]
+        ]
+        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+        return f"; not read: {', '.join(left[:SHOWN])}{more}" if left else ""
 
     def _asked(self, asked: str) -> Names:
         wanted = tuple(part for part in asked.replace("/", ".").split(".") if part)
