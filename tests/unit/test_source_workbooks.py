@@ -68,8 +68,8 @@ def test_titles_empty_rows_and_columns_and_footnotes_are_no_part_of_the_table(
     assert list(kinds) == ["id", "who", "total"]
     assert values == [(1, "Rose", Decimal("2.5")), (2, "Bo", None)]
     told = notes(path, tmp_path / "work")
-    assert "row 2 is above the table, and no part of it: 'Sales of the year'" in told
-    assert "row 9 is below the table, and no part of it: 'Source: the cellar'" in told
+    assert "row 2 is no data, a title: 'Sales of the year'" in told
+    assert "row 9 is no data, a footnote: 'Source: the cellar'" in told
 
 
 def test_a_header_of_merged_cells_names_columns_in_two_rows(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_totals_below_the_records_are_none(
     _, values = table(path, tmp_path / "w")
     assert len(values) == 2 + sum(any(row) for row in last) - len(left)
     told = notes(path, tmp_path / "w")
-    assert [f"row {n}" for n in range(9) if f"row {n} is below the table" in told] == left
+    assert [f"row {n}" for n in range(9) if f"row {n} is no data, a total" in told] == left
 
 
 def test_a_table_of_totals_alone_stays_one(tmp_path: Path) -> None:

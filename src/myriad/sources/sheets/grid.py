@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from myriad.sources.typing.words import is_total
 
@@ -13,10 +13,17 @@ Row = Sequence[Any]
 HEAD = 200  # rows among which the header is
 TAIL = 30  # last rows among which totals are
 CHUNK = 4096
-SHOWN = 5  # rows that are no part of a table, in a note
+MOST_SAID = 1000  # characters of a row that is no record
 _YEARS = range(1900, 2101)
 # Where a merged cell begins and ends: row and column, from 0, within the grid.
 Merged = tuple[int, int, int, int]
+
+
+class Other(NamedTuple):
+    """Rows among the records that are none, and why."""
+
+    rows: range
+    why: str
 
 
 @dataclass
@@ -27,8 +34,12 @@ class Grid:
         names: of all columns of the grid; None for those that hold nothing.
         first, end: the rows of records.
         mixed: columns with dates, some of which have a time.
-        notes: what was left out, and why.
+        notes: what a person should know of it.
         counts: cells with something in them, by row.
+        titled: columns with a name in the header.
+        totals: where they begin below the records.
+        aside: rows that are none of its: number from 1, what they say, why.
+        others: rows among the records that are none.
     """
 
     names: list[str | None] = field(default_factory=list)
@@ -38,11 +49,20 @@ class Grid:
     notes: list[str] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     classes: list[set[type]] = field(default_factory=list)
+    aside: list[tuple[int, str, str]] = field(default_factory=list)
+    others: list[Other] = field(default_factory=list)
+    titled: set[int] = field(default_factory=set)
+    totals: int = 0
 
     @property
     def records(self) -> int:
         """How many rows hold something."""
         return sum(1 for count in self.counts[self.first : self.end] if count)
+
+    def holds(self, at: int) -> bool:
+        """Say whether a row holds a record."""
+        within = self.first <= at < self.end and bool(self.counts[at])
+        return within and not any(at in other.rows for other in self.others)
 
 
 def found(rows: Iterable[Row], merged: Sequence[Merged]) -> Grid:
@@ -90,28 +110,27 @@ def _name(grid: Grid, head: Sequence[Row], top: int, merged: Sequence[Merged]) -
     if top and any(row == top - 1 and right > left for row, left, _, right in merged):
         whole = [m for m in merged if m[0] == top - 1 and m[3] - m[1] + 1 >= len(head[top])]
         groups = None if whole else top - 1
-    if groups is None and _is_header(head[top]) and _spans(top, merged) and len(head) > top + 1:
+    if groups is None and is_header(head[top]) and _spans(top, merged) and len(head) > top + 1:
         below = head[top + 1]
-        if _is_header(below):
+        if is_header(below):
             groups, top = top, top + 1
     used = [bool(kinds - {str}) or _texts(kinds, head, at) for at, kinds in enumerate(grid.classes)]
-    if _is_header(head[top]) and any(grid.counts[top + 1 :]):
+    if is_header(head[top]) and any(grid.counts[top + 1 :]):
         grid.first = top + 1
-        texts = [_text(cell) for cell in head[top]]
+        texts = [text(cell) for cell in head[top]]
         if groups is not None:
             texts = _joined(_filled(head[groups], groups, merged), texts)
     else:
         grid.first, texts = top, ["" for _ in head[top]]
         grid.notes.append("no row of names was found above the records")
+    grid.titled = {at for at, text in enumerate(texts) if text}
     made = [text or (f"column_{at + 1}" if used[at] else None) for at, text in enumerate(texts)]
     grid.names = _unique(made)
     grid.end = len(grid.counts)
     last = groups if groups is not None else top
     for at in range(last if grid.first > top else top):
         if grid.counts[at]:
-            grid.notes.append(
-                f"row {at + 1} is above the table, and no part of it: {_shown(head[at])}"
-            )
+            grid.aside.append((at + 1, said(head[at]), "a title"))
 
 
 def _texts(kinds: set[type], head: Sequence[Row], at: int) -> bool:
@@ -122,7 +141,7 @@ def _spans(row: int, merged: Sequence[Merged]) -> bool:
     return any(top == row and right > left for top, left, _, right in merged)
 
 
-def _is_header(row: Row) -> bool:
+def is_header(row: Row) -> bool:
     """Say whether a row holds names: texts, or years beside a text."""
     cells = [cell for cell in row if cell != ""]
     texts = sum(isinstance(cell, str) for cell in cells)
@@ -132,7 +151,7 @@ def _is_header(row: Row) -> bool:
 
 def _filled(row: Row, at: int, merged: Sequence[Merged]) -> list[str]:
     """Return the texts of a row, those of merged cells over all that they span."""
-    texts = [_text(cell) for cell in row]
+    texts = [text(cell) for cell in row]
     for top, left, _, right in merged:
         if top == at:
             for column in range(left, min(right + 1, len(texts))):
@@ -145,7 +164,8 @@ def _joined(above: Sequence[str], below: Sequence[str]) -> list[str]:
     return [one if one == two else f"{one} {two}".strip() for one, two in pairs]
 
 
-def _text(cell: object) -> str:
+def text(cell: object) -> str:
+    """Return what a cell says, as a name."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return " ".join(str(cell).split())
@@ -193,26 +213,14 @@ def _leave_out_totals(grid: Grid, tail: Iterable[tuple[int, Row]]) -> None:
     for at, row in sorted(tail, reverse=True):
         if at < grid.first or at >= grid.end:
             continue
-        if not is_total([_text(cell) for cell in row if cell != ""], width):
-            grid.end = end
-            return
+        if not is_total([text(cell) for cell in row if cell != ""], width):
+            break
         end = at
+    else:
+        return  # there is nothing else
+    grid.end, grid.totals = end, grid.end
 
 
-def below(grid: Grid, rows: Iterable[Row]) -> list[str]:
-    """Return notes on the rows below the table, of those given, which are all."""
-    left = [at for at in range(grid.end, len(grid.counts)) if grid.counts[at]]
-    if not left:
-        return []
-    shown = islice(rows, left[0], None)
-    named = [
-        f"row {at + 1} is below the table, and no part of it: {_shown(row)}"
-        for at, row in enumerate(shown, left[0])
-        if any(cell != "" for cell in row)
-    ]
-    more = [f"and {len(named) - SHOWN} more rows below the table"] if len(named) > SHOWN else []
-    return named[:SHOWN] + more
-
-
-def _shown(row: Row) -> str:
-    return repr(" ".join(_text(cell) for cell in row if cell != "")[:80])
+def said(row: Row) -> str:
+    """Return what a row says, for people."""
+    return " ".join(text(cell) for cell in row if cell != "")[:MOST_SAID]

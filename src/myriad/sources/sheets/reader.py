@@ -9,7 +9,7 @@ from typing import Any
 import python_calamine as calamine
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.sheets import cells, grid, ods, package, xlsx
+from myriad.sources.sheets import aside, cells, grid, ods, package, xlsx
 from myriad.sources.sheets.grid import Grid
 from myriad.wording import number_of
 
@@ -87,13 +87,14 @@ class _Sheet:
         if not table.names:
             return answer
         self._compare(look, table)
-        notes = [*table.notes, *grid.below(table, sheet.iter_rows())]
+        aside.set_aside(table, sheet.iter_rows, self.name)
+        notes = [*table.notes, *aside.apart(table.names, start[1])]
         if look is not None:
             notes += _nulls(look)
         zeros = look.zeros if look is not None else {}
         padded = {column - start[1]: width for column, width in zeros.items()}
         answer["columns"] = cells.written(folder, answer["file"], table, sheet.iter_rows, padded)
-        return {**answer, "notes": notes, "records": table.records}
+        return {**answer, "notes": notes, "records": table.records, "aside": table.aside}
 
     def _look(self) -> xlsx.Look | None:
         """Look at the XML beside calamine."""

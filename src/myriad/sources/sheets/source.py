@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from myriad.errors import SourceEmpty, SourceError
-from myriad.model import Column, Kind, Table, Type
+from myriad.model import Column, Kind, Reject, Table, Type
 from myriad.sources.apart.process import Reader
 from myriad.sources.base import RejectSink, TableSource, Workspace, too_wide
 from myriad.sources.jsonl.types import FORMS, Evidence, dumps, said
@@ -18,6 +18,7 @@ from myriad.sources.typing.batches import Sieve
 from myriad.sources.typing.values import encoder
 
 SHOWN = 20  # sheets in a note
+SHOWN_ROWS, SHOWN_TEXT = 5, 60  # rows that are no data, and characters of each
 MAX_COLUMNS = 1600
 SAMPLE_BATCHES = 20  # that are looked at before all are read, which proves them
 _READER = Reader("myriad.sources.sheets.reader", "a workbook")
@@ -50,8 +51,18 @@ def open_workbook(
 
 def _noted(table: dict[str, Any], left: list[str]) -> dict[str, Any]:
     """Return what is said of a sheet with all that is to be told."""
-    notes = [f"of sheet {table['sheet']}", *table["notes"]]
+    notes = [f"of sheet {table['sheet']}", *_told(table["aside"]), *table["notes"]]
     return {**table, "notes": (*notes, f"not read{_left(left)}") if left else tuple(notes)}
+
+
+def _told(aside: list[tuple[int, str, str]]) -> list[str]:
+    """Return notes on rows that are no records."""
+    found = [
+        f"row {row} is no data, {why}: {text[:SHOWN_TEXT]!r}"
+        for row, text, why in aside[:SHOWN_ROWS]
+    ]
+    more = len(aside) - SHOWN_ROWS
+    return [*found, *([f"{more} more rows are no data: see the rejects"] if more > 0 else [])]
 
 
 def _left(sheets: list[str]) -> str:
@@ -68,6 +79,9 @@ class SheetSource(TableSource):
         self.origin, self._path, self._name = origin, path, name
         self._names, self._notes = said["columns"], said["notes"]
         self._unit, self.records = f"sheet {said['sheet']}, row", said["records"]
+        self.not_data = tuple(
+            Reject(origin, name, row, text, f"no data: {why}") for row, text, why in said["aside"]
+        )
         if len(self._names) > MAX_COLUMNS:
             raise too_wide(f"{origin}, sheet {said['sheet']}", len(self._names))
         self.size, self._read_rows = path.stat().st_size, 0
