@@ -77,8 +77,7 @@ class CsvSource(TableSource):
             self._disconnect()
 
     def _take(self, text: plain.Plain) -> None:
-        self._text, self._path = text, text.path
-        self._notes = text.notes
+        self._text, self._path, self._notes = text, text.path, text.notes
         self.not_data = self._aside(text.layout.lines)
 
     def _aside(self, lines: Sequence[Line]) -> tuple[Reject, ...]:
@@ -196,8 +195,8 @@ class CsvSource(TableSource):
             Column(name, name, f.type, f.why, places=f.places, digits=f.digits, forms=f.forms)
             for name, f in zip(self._dialect.names, findings, strict=True)
         )
-        delimiter = self._text.long or self._dialect.delimiter
-        words = replace(self._dialect, delimiter=delimiter).words
+        written = self._text.long or self._dialect.delimiter
+        words = replace(self._dialect, delimiter=written).words
         self.table = Table(self._name, self._name, columns, notes=(words, *self._notes))
 
     def prove(self) -> None:
@@ -269,9 +268,8 @@ class CsvSource(TableSource):
         self, types: Sequence[Type], reject: RejectSink | None
     ) -> Iterator[pa.RecordBatch]:
         query = self._values(types, self._relation(self._path, BUFFER))
-        counting = self._counting = self._counting or Aside(
-            partial(count, self._path, self._dialect)
-        )
+        work = partial(count, self._path, self._dialect)
+        counting = self._counting = self._counting or Aside(work)
         try:
             for batch in self._con.sql(query).to_arrow_reader(BATCH_ROWS):
                 values = batch.select(range(len(types)))
