@@ -285,15 +285,21 @@ class Myriad:
         return found.describing(self.changes(database).descriptions(place[1], place[2]))
 
     def set_recipe(self, table: str, recipe: "Recipe", database: str | None = None) -> None:
-        """Remember how `table` is published; an empty recipe is forgotten. Raises NotRunning."""
-        from myriad.publish import recipe_record, recipes  # noqa: PLC0415
+        """Remember how `table` is published; an empty recipe is forgotten.
+
+        Raises UsageError if it names a column that the table cannot have, NotRunning.
+        """
+        from myriad.publish import column_choice, inventory, recipe_record, recipes  # noqa: PLC0415
 
         *place, name = recipes.place(self.settings, table, database)
-        before = self.recipe(table, database).said_of
-        said = dict.fromkeys(before, "") | recipe.said_of
+        before = self.recipe(table, database)
+        for report in inventory.reports(self.server(), place[0], place[1], name)[:1]:
+            column_choice.refuse_unknown(table, recipe, before, report)
+        texts = before.said_of
+        said = dict.fromkeys(texts, "") | recipe.said_of
         self.changes(database).describe_all(
             (place[1], name),
-            {part: text for part, text in said.items() if text != before.get(part)},
+            {part: text for part, text in said.items() if text != texts.get(part)},
         )
         recipe_record.save(self.server(), (place[0], place[1]), {name: recipe})
 

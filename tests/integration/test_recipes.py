@@ -79,7 +79,7 @@ def test_a_type_by_hand_proves_its_values(place: Place) -> None:
         {"columns": ("id", "nothing")},
         {"columns": ("id",), "exclude": ("id",)},
         {"contract": "never"},
-        {"types": {"id": "numeric(50,2)"}},
+        {"types": {"id": "numeric(1001,2)"}},
     ],
     ids=str,
 )

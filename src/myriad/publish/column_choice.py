@@ -1,13 +1,20 @@
 """Which of a source's columns come along, and what they are called."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from myriad.errors import UsageError
 from myriad.model import Type
-from myriad.publish import naming
-from myriad.publish.recipes import Recipe
+from myriad.publish import keys, naming
+from myriad.publish.recipes import Recipe, from_data
+from myriad.wording import meant
+
+NAMING = ("type", "rename", "columns", "exclude")  # what in a recipe names columns, and its key
+SHOWN = 20  # columns in a hint
+Pair = tuple[str, str]
 
 
 def relevant(said: Recipe, originals: Sequence[str]) -> Recipe:
@@ -93,7 +100,64 @@ class Names:
         return self._types.get(place)
 
     def unknown(self) -> list[str]:
-        """Return the names in the recipe that no column has."""
-        recipe = self._recipe
-        named = (*recipe.type, *recipe.rename, *recipe.columns, *recipe.exclude)
-        return [name for name in named if not self.has(name)]
+        """Return the names in the recipe that no column has, but for those of its key."""
+        return [name for option in NAMING for name in self.unknown_in(option)]
+
+    def unknown_in(self, option: str) -> list[str]:
+        """Return the names in one option of the recipe, of `NAMING`, that no column has."""
+        return [name for name in getattr(self._recipe, option) if not self.has(name)]
+
+    @property
+    def called(self) -> frozenset[str]:
+        """The names, in the source or in the table, of the columns that come along."""
+        originals, chosen = self._originals, self.chosen
+        return frozenset(name for at in self.picked for name in (originals[at], chosen[at]))
+
+
+def forgotten_notes(table: str, recipe: Recipe, originals: Sequence[str]) -> list[str]:
+    """Return a note on each option of a recipe that names what is no column any more."""
+    names = Names(recipe, originals)
+    found = {option: names.unknown_in(option) for option in NAMING}
+    in_key = keys.parse(recipe.key).columns if recipe.key else ()
+    found["key"] = [name for name in in_key if not names.has(name)]
+    return [
+        f"its recipe has --{option} of {', '.join(missing)}, and no column is called so:"
+        f" `myriad recipe {shlex.quote(table)} --forget {option}`"
+        for option, missing in found.items()
+        if missing
+    ]
+
+
+def refuse_unknown(
+    table: str, recipe: Recipe, before: Recipe, report: Mapping[str, Any]
+) -> None:
+    """Raise UsageError where a recipe, unlike the one before, names what a table cannot have.
+
+    `report` is the table's last one. What an earlier choice of columns left out it does not know:
+    the next publish will say.
+    """
+    shown = from_data(report.get("recipe", {}))
+    chosen = before.columns or shown.columns
+    if chosen and not recipe.columns:
+        return
+    there = [(each.get("original", each["name"]), each["name"]) for each in report["columns"]]
+    left_out = (*before.exclude, *shown.exclude, *(recipe.columns if chosen else ()))
+    known = list(dict.fromkeys((*(original for original, _ in there), *left_out)))
+    names, has = Names(recipe, known), {name for _, name in there}
+    for option in NAMING:
+        for name in names.unknown_in(option):
+            if name not in has | set(getattr(before, option)):
+                raise _no_column(table, option, name, there)
+    if recipe.key and recipe.key != before.key:
+        comes = names.called | {name for original, name in there if original in names.called}
+        for name in keys.parse(recipe.key).columns:
+            if name not in comes:
+                raise _no_column(table, "key", name, there)
+
+
+def _no_column(table: str, option: str, name: str, there: Sequence[Pair]) -> UsageError:
+    columns = [column for _, column in there]
+    listed = f"Columns of {table}: {', '.join(columns[:SHOWN])}."
+    return UsageError(
+        f"--{option}: {table} has no column {name!r}", hint=meant(name, columns, listed)
+    )

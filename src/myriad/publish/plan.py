@@ -1,5 +1,6 @@
 """Decide which tables a publish makes: their names, their keys, which sources feed which."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ from myriad.publish import column_choice, keys, lasting, naming, recipes, togeth
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
+from myriad.sources.nothing import Nothing
 from myriad.wording import number_of
 
 SHOWN = 20  # names in an error
@@ -139,20 +141,30 @@ class Target:
         return was_held
 
     def keep(self, key: tuple[str, ...], there: Mapping[str, Type], *, strict: bool) -> None:
-        """Keep the types that the table has, and its key unless somebody said another."""
+        """Keep the types that the table has, and its key unless somebody said another.
+
+        Raises PublishError if somebody did and it is not there: another key is none that was meant.
+        """
         renames = self.recipe.rename
         self.there, self.strict = {renames.get(c, c): kind for c, kind in there.items()}, strict
         self.refresh()
         kept = tuple(renames.get(column, column) for column in key)
         if not self.table.primary_key and {c.name for c in self.table.columns} >= set(kept):
+            if kept:
+                self.refuse_lost_key()
             self.key = Key(kept) if kept else None
             self.refresh()
 
     def refuse_lost_key(self) -> None:
-        """Raise PublishError if a key was asked for, now or before, and is not there."""
+        """Raise PublishError if the key that its recipe has is not there."""
         if self.key is not None and not self.table.primary_key:
-            self.key_is_asked = True
-            self.refresh()
+            chosen = [name for column in self.table.columns for name in (column.name, column.original)]
+            missing = [name for name in self.key.columns if name not in chosen]
+            raise PublishError(
+                f"table {self.name} has no column {missing[0]!r} for its key, which its recipe has",
+                hint=f"`myriad recipe {shlex.quote(self.name)} --forget key`, or say another --key."
+                f" Its columns: {', '.join(column.name for column in self.table.columns[:SHOWN])}.",
+            )
 
     def asked(self, types: Mapping[str, str]) -> frozenset[str]:
         """Return the columns for which `types` names one, by their names here or in the source."""
@@ -244,9 +256,19 @@ def targets(
     for target in made:
         target.table_names = called
         target.marks = _marks(target, made)
+        _note_unknown(target)
         target.refresh()
     _check_columns(options, made)
     return made
+
+
+def _note_unknown(target: Target) -> None:
+    """Let the report name what its recipe has of columns that are not there any more."""
+    first = target.sources[0]
+    if not isinstance(first, Nothing):  # an empty file does not say which columns it would have
+        originals = [column.name for column in first.table.columns]
+        notes = column_choice.forgotten_notes(target.name, target.recipe, originals)
+        first.notes = (*first.notes, *notes)
 
 
 def _marks(target: Target, made: Sequence[Target]) -> dict[str, dict[str, Any]]:

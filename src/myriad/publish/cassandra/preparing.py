@@ -179,7 +179,10 @@ class Preparing:
             target.refuse_lost_key()
             return None
         fits = set(there.key.columns) <= names
-        return there.key if fits and (known or self.task.options.adds) else None
+        if not fits or not (known or self.task.options.adds):
+            return None
+        target.refuse_lost_key()
+        return there.key
 
     def _measured(
         self, spool: Spool, columns: list[kinds.CqlColumn], key: Key, proven: Proof
