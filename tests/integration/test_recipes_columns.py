@@ -1,5 +1,7 @@
 """What a recipe names is there: else it is refused, or said, and never something else."""
 
+from typing import Any
+
 import pytest
 
 from myriad.errors import PublishError, UsageError
@@ -63,7 +65,8 @@ def test_a_remembered_key_of_no_column_is_never_another_one(place: Place) -> Non
     assert "myriad recipe t --forget key" in caught.value.hint
     place.publish(file, keys={"": ("id",)})
     remember(place, key="nix")
-    for ways in ({}, {"append": True, "again": True}, {"merge": True}):
+    adding: list[dict[str, Any]] = [{}, {"append": True, "again": True}, {"merge": True}]
+    for ways in adding:
         with pytest.raises(PublishError, match="which its recipe has"):
             place.publish(file, **ways)
     (table,) = place.publish(file, keys={"": ("name",)}).tables

@@ -120,7 +120,8 @@ def unpublish_command(  # noqa: PLR0913 - its options
     installation = session.open()
     if dataset and drop_workspace(session, installation, dataset, database, yes=yes):
         return
-    place, inside, outside = installation.changes(database).meant(tables, dataset, engine)
+    changes = installation.changes(database)
+    place, inside, outside = changes.meant(tables, dataset, engine, purge=purge)
     names = dict.fromkeys([*inside, *outside])
     listed = ", ".join(f"{place}.{name}" for name in names)
     where = ", also in Cassandra" if inside and outside else ""
@@ -136,6 +137,11 @@ def unpublish_command(  # noqa: PLR0913 - its options
         kept = table["version"] is not None
         back = f"`myriad undo {place}.{table['table']}` brings version {table['version']} back"
         lines.append(f"{name}: taken away; {back if kept else 'nothing of it is kept'}")
+    lines += [
+        f"{table}: was taken away before"
+        for table in tables
+        if not any(table == name or table.endswith(f".{name}") for name in names)
+    ]
     session.done(report, "\n".join(lines))
 
 

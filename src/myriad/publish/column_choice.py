@@ -128,9 +128,7 @@ def forgotten_notes(table: str, recipe: Recipe, originals: Sequence[str]) -> lis
     ]
 
 
-def refuse_unknown(
-    table: str, recipe: Recipe, before: Recipe, report: Mapping[str, Any]
-) -> None:
+def refuse_unknown(table: str, recipe: Recipe, before: Recipe, report: Mapping[str, Any]) -> None:
     """Raise UsageError where a recipe, unlike the one before, names what a table cannot have.
 
     `report` is the table's last one. What an earlier choice of columns left out it does not know:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,9 +141,52 @@ class Everywhere:
         return self.postgres.undo_run(run, for_good=for_good)
 
     def meant(
-        self, tables: Sequence[str], dataset: str | None, engine: str | None = None
+        self,
+        tables: Sequence[str],
+        dataset: str | None,
+        engine: str | None = None,
+        *,
+        purge: bool = False,
     ) -> tuple[str, list[str], list[str]]:
-        """Return the dataset, and the tables that `unpublish` would take away in each engine."""
+        """Return the dataset, and the tables that `unpublish` would take away in each engine.
+
+        Those that were taken away before only if they are to be purged; raises PublishError where
+        none is left then, UsageError.
+        """
+        place, inside, outside = self._known(tables, dataset, engine)
+        if purge or self.postgres.settings.unpublished_days == 0:
+            return place, inside, outside
+        shown = self.postgres.tables(place) if inside else []
+        there = self.cassandra.tables(place) if outside else []
+        left = (
+            [name for name in inside if name in shown],
+            [name for name in outside if name in there],
+        )
+        if not any(left):
+            raise self._gone(place, (*inside, *outside)[0])
+        return place, *left
+
+    def _gone(self, dataset: str, name: str) -> PublishError:
+        """Return the error for a table that was taken away before."""
+        full = f"{dataset}.{name}"
+        kept = self.cassandra.place(full) is not None
+        with suppress(PublishError):
+            kept = bool(self.postgres.goals(full, None)) or kept
+        if not kept:
+            return PublishError(
+                f"no table {full} is published, and no version of it is kept",
+                hint="`myriad list` shows what there is, `myriad history` what there was.",
+            )
+        return PublishError(
+            f"no table {full} is published any more; what it showed last is kept for `undo`",
+            hint=f"`myriad undo {full}` brings it back, `myriad unpublish {full} --purge` takes it"
+            " away for good.",
+        )
+
+    def _known(
+        self, tables: Sequence[str], dataset: str | None, engine: str | None
+    ) -> tuple[str, list[str], list[str]]:
+        """Return the dataset, and the tables of these that are there, or were, in each engine."""
         if dataset is not None and not tables:
             outside = self.cassandra.tables(dataset) if engine != "postgres" else []
             if engine == "cassandra" and not outside:
@@ -153,7 +196,7 @@ class Everywhere:
                 )
             found: list[tuple[Place | None, Place | None]]
             found = [(None, (dataset, name)) for name in outside]
-            if engine != "cassandra" and (self.postgres.has(dataset) or not outside):
+            if engine != "cassandra" and (self.postgres.tables(dataset) or not outside):
                 inside = self.postgres.meant((), dataset)[1]
                 return dataset, inside, outside
         else:
@@ -182,7 +225,7 @@ class Everywhere:
 
         Raises besides HalfPublished: the same command finishes it then.
         """
-        place, inside, outside = self.meant(tables, dataset, engine)
+        place, inside, outside = self.meant(tables, dataset, engine, purge=purge)
         if not outside:
             return self.postgres.unpublish(inside, place, purge=purge)
         purge = purge or self.postgres.settings.unpublished_days == 0

@@ -158,7 +158,9 @@ class Target:
     def refuse_lost_key(self) -> None:
         """Raise PublishError if the key that its recipe has is not there."""
         if self.key is not None and not self.table.primary_key:
-            chosen = [name for column in self.table.columns for name in (column.name, column.original)]
+            chosen = [
+                name for column in self.table.columns for name in (column.name, column.original)
+            ]
             missing = [name for name in self.key.columns if name not in chosen]
             raise PublishError(
                 f"table {self.name} has no column {missing[0]!r} for its key, which its recipe has",

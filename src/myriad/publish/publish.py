@@ -36,12 +36,17 @@ from myriad.publish.store import Store, Task
 from myriad.publish.unchanged import Before
 from myriad.settings import Settings
 from myriad.sources.base import TableSource, Workspace
+from myriad.sources.open import parts
 from myriad.sources.places.addresses import shown
 from myriad.sources.places.names import expand
 from myriad.sources.typing import duck
 
 if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
+
+
+# What one file of a folder may be the reason for, so that the others can be published.
+OF_ONE_FILE = (SourceError, PublishError, UsageError)
 
 
 @dataclass(frozen=True)
@@ -81,21 +86,38 @@ def publish(
 
 
 def _one_by_one(place: "_Place", source: str | Path, options: Options, whole: Report) -> None:
-    """Publish each file that was named so by itself; what fails is noted."""
+    """Publish each file that was named so by itself; what fails is noted.
+
+    A folder is published as one, and file by file only where that fails.
+    """
     try:
         paths = list(expand(source))
     except SourceError as error:
         whole.failed.append(Failure(shown(source), error))
         return
     for path in paths:
-        taken = frozenset(table.table.name for table in whole.tables)
-        try:
-            whole.take(place.publish([path], options, frozenset() if options.adds else taken))
-        except MyriadError as error:
-            whole.failed.append(Failure(shown(path), error))
-        except (psycopg.Error, OSError) as error:
-            hint = "See `myriad status` and `myriad logs`."
-            whole.failed.append(Failure(shown(path), PublishError(str(error).strip(), hint=hint)))
+        refused = _alone(place, path, options, whole)
+        if refused is None:
+            continue
+        files, complete = parts(path) if isinstance(refused, OF_ONE_FILE) else ([], False)
+        errors = [(each, _alone(place, each, options, whole)) for each in files]
+        failed = [Failure(shown(each), why) for each, why in errors if why is not None]
+        # What concerns no file by itself, such as partitions or a table that is missed, is told.
+        whole.failed += failed if failed and complete else [*failed, Failure(shown(path), refused)]
+
+
+def _alone(
+    place: "_Place", path: str | Path, options: Options, whole: Report
+) -> MyriadError | None:
+    """Publish one thing by itself; return why it could not be."""
+    taken = frozenset(table.table.name for table in whole.tables)
+    try:
+        whole.take(place.publish([path], options, frozenset() if options.adds else taken))
+    except MyriadError as error:
+        return error
+    except (psycopg.Error, OSError) as error:
+        return PublishError(str(error).strip(), hint="See `myriad status` and `myriad logs`.")
+    return None
 
 
 @dataclass(frozen=True)

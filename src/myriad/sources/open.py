@@ -10,8 +10,8 @@ from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
 from myriad.sources.places.addresses import file_name, is_address, shown
-from myriad.sources.places.items import Finding, Item
-from myriad.sources.places.names import called, expand, table_of
+from myriad.sources.places.items import Finding, Item, alone
+from myriad.sources.places.names import called, expand, table_of, uncompressed
 from myriad.sources.shaped import Placed
 from myriad.wording import readable
 
@@ -45,6 +45,25 @@ def open_sources(
             source.close()
         raise
     return opened
+
+
+def parts(named: str | Path) -> tuple[list[Path], bool]:
+    """Return the files of a folder that can be published each by itself, and whether that is all.
+
+    Of anything else there are none.
+    """
+    path = Path(named)
+    if is_address(named) or not path.is_dir():
+        return [], False
+    try:
+        files, complete = alone(path)
+    except (SourceError, OSError):  # the folder itself is what cannot be read
+        return [], False
+    return [each for each in files if each.name == "*" or _is_known(each)], complete
+
+
+def _is_known(path: Path) -> bool:
+    return formats.is_known(uncompressed(path).suffix.lower(), path)
 
 
 def _open(

@@ -82,11 +82,12 @@ class Changes:
         with self._opened() as connection:
             return existing.find(connection, dataset, name) is not None
 
-    def has(self, dataset: str) -> bool:
-        """Say whether anything is published in a dataset."""
+    def tables(self, dataset: str) -> list[str]:
+        """Return the tables that are published in a dataset."""
         with suppress(PublishError), self._opened() as connection:
-            return bool(versions.query(connection, "published_in", dataset=dataset))
-        return False
+            rows = versions.query(connection, "published_in", dataset=dataset)
+            return [row["name"] for row in rows]
+        return []
 
     def goals(self, table: str, to: int | None) -> list[State]:
         """Return the versions that `undo` would show; raises PublishError if there is none."""

@@ -13,6 +13,7 @@ from myriad.sources.places import addresses, archives, files, folders, marks
 from myriad.sources.places.archives import Archive
 from myriad.sources.places.names import (
     STDIN,
+    is_packed,
     refuse_unreadable,
     table_of,
     uncompressed,
@@ -204,6 +205,17 @@ class Finding:
         if not found:
             raise SourceError(f"{origin}: there is no file in it", hint="Nothing to publish.")
         return found
+
+
+def alone(folder: Path) -> tuple[list[Path], bool]:
+    """Return the files below a folder, each as it is named alone, and whether that is all of them.
+
+    Those of partitions are one table together, by the names of their folders. What is in an archive
+    is called after its files, as it is where the folder is named. Raises SourceError for too many.
+    """
+    found = folders.below(folder)
+    rest = [path for path in found if not _values(PurePosixPath(path.relative_to(folder)))]
+    return [path / "*" if is_packed(path) else path for path in rest], len(rest) == len(found)
 
 
 def _placed(items: list[Item], within: PurePosixPath, folder: str, name: str) -> list[Item]:

@@ -89,6 +89,11 @@ def uncompressed(path: Path) -> Path:
     return path
 
 
+def is_packed(path: Path) -> bool:
+    """Say whether a file is called like an archive of others."""
+    return path.suffix.lower() in ARCHIVES or uncompressed(path).suffix.lower() in ARCHIVES
+
+
 def table_of(path: Path) -> str:
     """Return what the one table of a file or an archive is called: `bank` for `bank.csv.zip`."""
     plain = path
