@@ -4,14 +4,17 @@ import shlex
 from dataclasses import replace
 
 from myriad.model import MAX_DIGITS, MOST_DIGITS, Column, Kind, Type, carried
+from myriad.sources.options import Said
 from myriad.sources.typing import all_forms
 from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
+from myriad.sources.typing.written import THOUSAND
 from myriad.wording import as_written
 
 WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 # Every value of a kind is one of those after it too.
 _WIDER = ((*WHOLE, Kind.NUMERIC), (Kind.REAL, Kind.DOUBLE))
 NUMBERS = frozenset({*WHOLE, Kind.NUMERIC, Kind.REAL, Kind.DOUBLE})
+DATES = (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 NO_VALUES = "no values"
 # How numbers are flags, or dates, where somebody says that they are.
 _OF_NUMBERS = {Kind.BOOLEAN: DIGIT_FLAGS, Kind.DATE: EXCEL, Kind.TIMESTAMP: EXCEL}
@@ -41,6 +44,20 @@ def as_there(column: Column, there: Type, *, strict: bool) -> Column:
         kept = column.why if kind == column.type else before
         return replace(column, type=kind, why=kept)
     return column
+
+
+def decided(column: Column, there: Type | None, said: Said) -> bool:
+    """Say whether a column that is text in the table has a type by what is said of values now.
+
+    What was said before decides nothing again: a type gets no narrower by one day's values.
+    """
+    kind = column.type
+    if there is None or there.kind is not Kind.TEXT:
+        return False
+    if kind.kind in DATES:
+        return said.dates is not None and bool(kind.format)
+    in_doubt = bool(kind.format) or column.places == THOUSAND  # else a point was no question
+    return said.decimal is not None and kind.kind in (*WHOLE, Kind.NUMERIC) and in_doubt
 
 
 def _written(kind: Type) -> str:

@@ -12,6 +12,7 @@ from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
 from myriad.sources.nothing import Nothing
+from myriad.sources.options import Said
 from myriad.wording import number_of
 
 SHOWN = 20  # names in an error
@@ -37,6 +38,7 @@ class Target:
         names: what the source's columns are called, there and here, also those left out.
         marks: of each source by its name what it was: `version`, `content`, and the `tables` that
             come of it; see `sources.base.Mark`.
+        said_anew: how values are written, as far as it was said now and not before.
         came: as what it is published: `source`, what `table` is called after, `sheet`, `records`.
     """
 
@@ -54,6 +56,7 @@ class Target:
     outgrown: set[str] = field(default_factory=set)
     picked: list[int] = field(default_factory=list)
     names: frozenset[str] = frozenset()
+    said_anew: Said = field(default_factory=Said)
     came: Mapping[str, str] = field(default_factory=dict)
     marks: Mapping[str, Any] = field(default_factory=dict)
     text_columns: set[str] = field(default_factory=set)
@@ -120,6 +123,8 @@ class Target:
         elif self._holds(column, name):
             self.held.add(column.name)
             column = replace(column, type=self.there[name], why=f"as before; {column.why}")
+        elif not self.holds and lasting.decided(column, self.there.get(name), self.said_anew):
+            column = lasting.as_asked(column, column.type, None, strict=strict)
         elif name in self.there and column.name not in self.text_columns:
             column = lasting.as_there(column, self.there[name], strict=strict)
         return replace(column, name=name, original=column.original)
@@ -355,7 +360,12 @@ def _target(
         "sheet": recipe.sheet or "",
         "records": recipe.records or "",
     }
-    return Target(list(sources), name, recipe, key=key, key_is_asked=asked, came=came)
+    anew = Said(
+        recipe.decimal if recipe.decimal != before.decimal else None,
+        recipe.dates if recipe.dates != before.dates else None,
+    )
+    made = Target(list(sources), name, recipe, key=key, key_is_asked=asked, came=came)
+    return replace(made, said_anew=anew)
 
 
 def _check_columns(options: Options, made: Sequence[Target]) -> None:

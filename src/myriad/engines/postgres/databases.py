@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import secrets
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -16,6 +16,7 @@ from myriad.migrations.migrations import CONTROL, RECORD
 
 MAINTENANCE = "postgres"
 TEMPLATE = "template1"
+SCRATCH = "myriad-check-"
 # Of ours, from a creation that was interrupted.
 _LEFT = """
     SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
@@ -200,6 +201,28 @@ def create_database(server: Server, name: str, maintenance: str = CONTROL_DATABA
         except BaseException:
             connection.execute(_DROP.format(new))
             raise
+
+
+def create_scratch(server: Server) -> str:
+    """Create a hardened database with a name of its own; return that. Its maker drops it.
+
+    What others left, and nobody is in, is dropped: whoever makes one takes turns until it is in it.
+    """
+    with closing(server.connect(autocommit=True)) as connection:
+        for (left,) in connection.execute(_LEFT, [SCRATCH]).fetchall():
+            with suppress(psycopg.errors.ObjectInUse):
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(left))
+                )
+    name = f"{SCRATCH}{secrets.token_hex(8)}"
+    create_database(server, name)
+    return name
+
+
+def drop_scratch(server: Server, name: str) -> None:
+    """Drop a database that `create_scratch` made."""
+    with closing(server.connect(autocommit=True)) as connection:
+        connection.execute(_DROP.format(sql.Identifier(name)))
 
 
 def _harden(server: Server, database: str, *, owners_may_use: bool) -> None:

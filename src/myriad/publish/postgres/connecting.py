@@ -1,6 +1,7 @@
 """Connect to the database that is published into; it is made where it is missing."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import psycopg
 
@@ -12,14 +13,37 @@ from myriad.publish.postgres import copy
 MADE_WITHIN = 60.0  # seconds; it takes tenths of one
 
 
-def connect(server: Server, database: str, *, create: bool) -> psycopg.Connection:
-    """Connect to the database; made if it is not there and `create`. Raises PublishError."""
+@contextmanager
+def connected(server: Server, database: str, *, create: bool) -> Iterator[psycopg.Connection]:
+    """Connect to the database; made if it is not there and `create`. Raises PublishError.
+
+    Without `create`, one that is made and dropped again stands for one that is not there.
+    """
+    with closing(server.connect(autocommit=True)) as control:
+        is_there = _check_owner(control, database)
+    scratch = not (create or is_there)
+    entered = _scratch(server) if scratch else closing(_connect(server, database))
+    with entered as connection:
+        yield connection
+
+
+@contextmanager
+def _scratch(server: Server) -> Iterator[psycopg.Connection]:
+    with closing(server.connect(autocommit=True)) as control:
+        _take_turns(control, databases.SCRATCH)
+        name = databases.create_scratch(server)
+        connection = server.connect(name, autocommit=True)
+    try:
+        with closing(connection):
+            yield connection
+    finally:
+        databases.drop_scratch(server, name)
+
+
+def _connect(server: Server, database: str) -> psycopg.Connection:
     with closing(server.connect(autocommit=True)) as control:
         _take_turns(control, database)
-        is_there = _check_owner(control, database)
-        if not is_there and not create:
-            raise PublishError(f"there is no database {database}", hint="A dry run makes none.")
-        if not is_there:
+        if not _check_owner(control, database):
             databases.create_database(server, database)
     connection = server.connect(database, autocommit=True)
     try:

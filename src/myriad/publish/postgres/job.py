@@ -1,7 +1,7 @@
 """Publish into one PostgreSQL database: all tables at once, in one transaction."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -31,7 +31,7 @@ from myriad.publish.postgres import (
 )
 from myriad.publish.postgres.additions import Additions, refuse_no_key
 from myriad.publish.postgres.claims import claim
-from myriad.publish.postgres.connecting import connect
+from myriad.publish.postgres.connecting import connected
 from myriad.publish.postgres.existing import Existing, query
 from myriad.publish.postgres.patience import WRITERS, Patience
 from myriad.publish.postgres.swap import Replacement, rehearse, swap
@@ -51,7 +51,7 @@ def opened(server: Server, task: Task, rejects: Rejects) -> Iterator["Job"]:
     """Have the store of a publish into PostgreSQL; raises PublishError."""
     create = task.options.changes
     with (
-        closing(connect(server, task.report.database, create=create)) as connection,
+        connected(server, task.report.database, create=create) as connection,
         closed(Job(server, connection, task, rejects)) as job,
     ):
         yield job
@@ -114,7 +114,7 @@ class Job:
     def load(self) -> None:
         """Load all targets beside what is there; raises TooManyRejects, ContractRefused, ..."""
         report = self.task.report
-        report.first_in_dataset = self._make_dataset()
+        report.first_in_dataset = self._make_dataset() and self.options.changes
         self._loaded = self._load(report)
         report.left_out(self.rejects.kept, self.rejects.aside)
 
