@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from myriad.errors import SettingsError
+from myriad.wording import meant
 
 FILE = "myriad.toml"
 
@@ -212,6 +213,7 @@ class Settings(_PublishSettings, _EngineSettings, _DoorSettings):
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+FLAG = "flag"  # origin of what was said on the command line
 TABLE = tuple(entry for entry in fields(Settings) if entry.name != "origins")
 
 
@@ -226,7 +228,7 @@ def load(folder: Path, flags: Mapping[str, Any] | None = None) -> Settings:
     for origin, found in (
         *_from_file(folder / FILE),
         *_from_environment(os.environ),
-        *(("flag", {name: value}) for name, value in (flags or {}).items() if value is not None),
+        *((FLAG, {name: value}) for name, value in (flags or {}).items() if value is not None),
     ):
         for name, value in found.items():
             values[name] = _convert(name, value, origin)
@@ -263,13 +265,16 @@ def _line_of(text: str, name: str) -> int:
 def _convert(name: str, value: Any, origin: str) -> Any:  # noqa: ANN401 - this is where types are made
     entry = next((entry for entry in TABLE if entry.name == name), None)
     if entry is None:
-        known = ", ".join(entry.name for entry in TABLE)
-        raise SettingsError(f"{origin}: there is no setting {name!r}", hint=f"Known: {known}.")
+        known = [entry.name for entry in TABLE]
+        hint = meant(name, known, f"Known: {', '.join(known)}.")
+        raise SettingsError(f"{origin}: there is no setting {name!r}", hint=hint)
     try:
         return _within(entry, _as(type(entry.default), entry.metadata["words"].get(value, value)))
     except (TypeError, ValueError):
+        option = f"--{name.replace('_', '-')}"
+        said = option if origin == FLAG else f"{origin}: {name} ="
         raise SettingsError(
-            f"{origin}: {name} = {value!r} is not {_wanted(entry)}",
+            f"{said} {value!r} is not {_wanted(entry)}",
             hint=f"{name}: {entry.metadata['help']}.",
         ) from None
 

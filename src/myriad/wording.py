@@ -36,6 +36,12 @@ def number_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def average_of(average: float, noun: str) -> str:
+    """Return so many of a thing on average: `1 row`, `1.5 rows`."""
+    text = f"{average:,.1f}".removesuffix(".0")
+    return f"{text} {noun}" if text == "1" else f"{text} {noun}s"
+
+
 def meant(name: str, names: Iterable[str], otherwise: str) -> str:
     """Return a hint at the one of `names` that was meant by `name`; `otherwise` if none is near."""
     near = nearest(name, names)

@@ -1,5 +1,7 @@
 """A dry run and a check of a database that is not there, which a publish would make."""
 
+from typing import Any
+
 import pytest
 
 from myriad.engines.postgres import databases
@@ -15,7 +17,8 @@ def made(place: Place) -> set[str]:
 def test_what_a_publish_would_make_is_worked_out_and_not_made(place: Place, way: str) -> None:
     file, new = place.write("t.csv", "id,v\n1,x\n"), f"{place.database}_new"
     before = made(place)
-    report = place.publish(file, database=new, dataset="shop", **{way: True})
+    asked: dict[str, Any] = {way: True}
+    report = place.publish(file, database=new, dataset="shop", **asked)
     (table,) = report.tables
     assert (report.database, table.action) == (new, "created")
     assert table.rows == (0 if way == "dry_run" else 1)

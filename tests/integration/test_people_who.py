@@ -31,6 +31,22 @@ def seen(people: People, hr: Place, table: str = "hr.people") -> dict[str, list[
     return found
 
 
+def test_columns_are_told_in_the_table_s_order(people: People, hr: Place, tag: str) -> None:
+    people.add_people([f"r{tag}"], [f"g{tag}"])
+    people.add_people([f"s{tag}"])
+    people.grant(f"g{tag}", "hr.people", hr.database, columns=["pay", "name", "id"])
+    by_hand(
+        hr,
+        f'GRANT CONNECT ON DATABASE "{hr.database}" TO "s{tag}"',
+        f'GRANT USAGE ON SCHEMA hr TO "s{tag}"',
+        f'GRANT SELECT (pay, id) ON hr.people TO "s{tag}"',
+    )
+    found = {each.who: each for each in people.who("hr.people", hr.database).access}
+    assert found[f"r{tag}"].columns == ("id", "name", "pay")
+    assert found[f"s{tag}"].columns == ("id", "pay")
+    assert found[f"r{tag}"].by == f"g{tag}: hr.people (read id, name, pay)"
+
+
 def test_it_names_everybody_and_each_grant_by_which_they_see_it(
     people: People, hr: Place, tag: str
 ) -> None:

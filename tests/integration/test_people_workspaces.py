@@ -245,3 +245,12 @@ def test_commands_make_show_and_drop_it(lab: Lab) -> None:
     dropped = run(home, "unpublish", "--dataset", "shop", "--yes", *place)
     assert dropped.stdout == f"{lab.database}.shop: dropped, for good\n"
     assert "shop" not in run(home, "list").stdout
+
+
+def test_a_name_that_is_used_otherwise_is_refused_with_what_uses_it(lab: Lab) -> None:
+    for name, used in (
+        ("public", "where tables are published unless a dataset is named"),
+        ("myriad", "PostgreSQL's own, or Myriad's"),
+    ):
+        with pytest.raises(PeopleError, match=used):
+            lab.people.create_workspace(lab.name("readers"), name, lab.database)

@@ -4,7 +4,7 @@ import pytest
 
 from myriad.errors import UsageError
 from myriad.model import Key, Order
-from myriad.publish.keys import parse, parse_keys
+from myriad.publish.keys import hint, parse, parse_keys
 from myriad.publish.options import Options
 
 FLIGHTS = Key(("carrier", "month"), (("time_hour", Order.DESC), ("flight", Order.ASC)))
@@ -77,3 +77,9 @@ def test_columns_alone_are_a_key_too() -> None:
 def test_an_engine_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="oracle"):
         Options(to="oracle")
+
+
+def test_an_order_that_there_is_not_is_told_what_is_meant() -> None:
+    assert hint("b:up", ["a", "b"]) == "'up' is no order: is b:asc or b:desc meant?"
+    assert hint("price:up", ["a"]) == "Its columns: a."
+    assert hint("carier", ["carrier", "month"]) == "Is carrier meant?"

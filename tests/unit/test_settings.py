@@ -89,8 +89,25 @@ def test_a_bad_environment_variable_is_named(
 
 @pytest.mark.parametrize("name", ["tls", "audit"])
 def test_a_setting_with_choices_takes_no_other(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"flag: {name} = 'maybe' is not one of") as caught:
+    with pytest.raises(SettingsError, match=f"--{name} 'maybe' is not one of") as caught:
         settings.load(tmp_path, {name: "maybe"})
     assert "off" in caught.value.message
     assert caught.value.hint.startswith(f"{name}: ")
     assert getattr(settings.load(tmp_path, {name: "off"}), name) == "off"
+
+
+def test_what_was_said_on_the_command_line_is_named_as_it_was_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(tmp_path, {"port": 70_000})
+    assert caught.value.message == "--port 70000 is not a whole number from 1 to 65535"
+
+
+def test_a_setting_that_there_is_not_is_told_what_is_near(tmp_path: Path) -> None:
+    write(tmp_path, "prot = 5\n")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(tmp_path)
+    assert caught.value.hint == "Is port meant?"
+    write(tmp_path, "xyzzy = 5\n")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(tmp_path)
+    assert caught.value.hint.startswith("Known: ")

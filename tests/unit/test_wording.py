@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import myriad
-from myriad.wording import as_written, changed, meant, number_of
+from myriad.wording import as_written, average_of, changed, meant, number_of
 
 NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords|fields"
 # A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
@@ -15,6 +15,11 @@ ELSEWHERE = ("door", "cql", "engines", "publish/cassandra", "cli/progress.py", "
 
 def test_one_is_said_as_one() -> None:
     assert [number_of(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+
+
+def test_one_on_average_is_said_as_one() -> None:
+    found = [average_of(average, "row") for average in (0.5, 1.0, 1.04, 1.5, 2000.0)]
+    assert found == ["0.5 rows", "1 row", "1 row", "1.5 rows", "2,000 rows"]
 
 
 def test_numbers_of_things_are_said_in_one_place() -> None:

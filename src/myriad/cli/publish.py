@@ -16,7 +16,7 @@ from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, Report, TableReport, Unchanged, size_text
 from myriad.sources.options import MARKS, NESTED, ORDERS, ReadOptions
 from myriad.sources.places.names import check
-from myriad.wording import changed, number_of
+from myriad.wording import average_of, changed, number_of
 
 WOULD = {
     "created": "would be new",
@@ -279,10 +279,10 @@ def _table(report: Report, table: TableReport) -> str:
 def _key(table: TableReport) -> list[str]:
     parts = table.partitions
     largest = f"{number_of(parts['largest_rows'], 'row')} and {size_text(parts['largest_bytes'])}"
-    average = f"{parts['average_rows']:,.1f}".removesuffix(".0")
+    average = average_of(parts["average_rows"], "row")
     return [
         f"  key: {table.key}",
-        f"  partitions: {parts['count']:,} of {average} rows on average, the largest {largest}",
+        f"  partitions: {parts['count']:,} of {average} on average, the largest {largest}",
         f"  ask: {table.asks[0]} (more: myriad show {table.table.name})",
     ]
 

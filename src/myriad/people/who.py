@@ -1,8 +1,8 @@
 """Who may see a table, in each engine, and by what: a grant, or what was given by hand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from myriad.errors import EngineError
 from myriad.people import accounts, grants, places
@@ -69,10 +69,16 @@ class _Table:
     name: str
     people: Mapping[str, tuple[frozenset[str], bool]]  # groups; whether they log in to Cassandra
     grants: Sequence[Grant]
+    columns: Sequence[str]
+
+    def in_order(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Return columns as the table has them; others, which it lacks, behind them."""
+        places = {name: place for place, name in enumerate(self.columns)}
+        return tuple(sorted(columns, key=lambda name: (places.get(name, len(places)), name)))
 
     def of_group(self, group: str) -> list[Grant]:
         return [
-            grant
+            replace(grant, columns=self.in_order(grant.columns))
             for grant in self.grants
             if grant.group == group
             and (grant.database, grant.dataset) == (self.database, self.dataset)
@@ -95,9 +101,10 @@ def who(register: Register, text: str, database: str | None) -> Who:
             each.name: (frozenset(each.groups), each.cassandra and each.may_log_in)
             for each in accounts.everybody(control)
         }
-        table = _Table(place, dataset, name, people, grants.held(control))
         keyspace = state.keyspaces(control).get((place, dataset))
         inside = access.listed(there.connection, dataset, name)
+        columns = inside.columns if inside else ()
+        table = _Table(place, dataset, name, people, grants.held(control), columns)
         outside = (dataset, name) in there.outside
     found = list(_in_postgres(table, inside)) if inside else []
     unknown = ""
@@ -150,7 +157,7 @@ def _access(
     *,
     granted: bool = False,
 ) -> Access:
-    columns = () if held.read else tuple(sorted(held.columns))
+    columns = () if held.read else table.in_order(held.columns)
     person = name in table.people
     return Access(name, person, engine, held.write, columns, by, granted)
 

@@ -106,10 +106,11 @@ def _refuse_taken(
     register: Register, connection: psycopg.Connection, place: str, dataset: str
 ) -> None:
     reserved = dataset.startswith(("pg_", "myriad")) or dataset == "information_schema"
-    if reserved or dataset == register.settings.dataset:
-        raise PeopleError(
-            f"{dataset!r} cannot be a workspace: it is used otherwise", hint="Choose another name."
-        )
+    used = "such names are PostgreSQL's own, or Myriad's" if reserved else ""
+    if dataset == register.settings.dataset:
+        used = "it is where tables are published unless a dataset is named (the setting `dataset`)"
+    if used:
+        raise PeopleError(f"{dataset!r} cannot be a workspace: {used}", hint="Choose another name.")
     held = connection.execute(SQL["held"]).fetchall()
     granted = sorted({group for group, *at in held if at[:2] == [place, dataset]})
     if granted or (place, dataset) in keyspaces(connection):

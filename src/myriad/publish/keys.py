@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from myriad.errors import UsageError
 from myriad.model import Key, Order
+from myriad.wording import meant
 
 # A name in double quotes may hold anything, a plain one no mark that means something here.
 _PART = re.compile(
@@ -12,6 +13,7 @@ _PART = re.compile(
         (?::(?P<order>asc|desc))?\s*(?P<mark>[,/]|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+SHOWN = 20  # columns in a hint
 HINT = "--key COL,COL or, for Cassandra, PARTITION,COLS/ROW:desc,COLS; before it TABLE= if needed."
 
 
@@ -59,6 +61,15 @@ def _parts(text: str) -> Iterator[tuple[str, Order | None, str]]:
         yield name, Order(order.lower()) if order else None, mark
         if mark == "/" and not text[at:].strip():
             return
+
+
+def hint(name: str, columns: Sequence[str]) -> str:
+    """Return what to do about a name in a key that none of `columns` has."""
+    column, colon, order = name.rpartition(":")
+    if colon and column in columns:
+        return f"{order!r} is no order: is {column}:asc or {column}:desc meant?"
+    more = ", …" if len(columns) > SHOWN else ""
+    return meant(name, columns, f"Its columns: {', '.join(columns[:SHOWN])}{more}.")
 
 
 def checked(key: Key) -> Key:

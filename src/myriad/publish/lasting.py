@@ -6,8 +6,7 @@ from dataclasses import replace
 from myriad.model import MAX_DIGITS, MOST_DIGITS, Column, Kind, Type, carried
 from myriad.sources.options import Said
 from myriad.sources.typing import all_forms
-from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL
-from myriad.sources.typing.written import THOUSAND
+from myriad.sources.typing.words import DIGIT_FLAGS, EXCEL, THOUSAND
 from myriad.wording import as_written
 
 WHOLE = (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)

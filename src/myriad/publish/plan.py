@@ -163,14 +163,13 @@ class Target:
     def refuse_lost_key(self) -> None:
         """Raise PublishError if the key that its recipe has is not there."""
         if self.key is not None and not self.table.primary_key:
-            chosen = [
-                name for column in self.table.columns for name in (column.name, column.original)
-            ]
-            missing = [name for name in self.key.columns if name not in chosen]
+            columns = [column.name for column in self.table.columns]
+            known = {*columns, *(column.original for column in self.table.columns)}
+            missing = next(name for name in self.key.columns if name not in known)
             raise PublishError(
-                f"table {self.name} has no column {missing[0]!r} for its key, which its recipe has",
+                f"table {self.name} has no column {missing!r} for its key, which its recipe has",
                 hint=f"`myriad recipe {shlex.quote(self.name)} --forget key`, or say another --key."
-                f" Its columns: {', '.join(column.name for column in self.table.columns[:SHOWN])}.",
+                f" {keys.hint(missing, columns)}",
             )
 
     def asked(self, types: Mapping[str, str]) -> frozenset[str]:
@@ -225,7 +224,7 @@ class Target:
         if unknown:
             raise PublishError(
                 f"table {self.name} has no column {unknown[0]!r} for its key",
-                hint=f"Its columns: {', '.join(chosen)}.",
+                hint=keys.hint(unknown[0], chosen),
             )
         return tuple(name if name in chosen else renamed[name] for name in self.key.columns)
 

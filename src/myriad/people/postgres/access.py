@@ -23,6 +23,9 @@ _HELD = """
     LEFT JOIN pg_roles r ON r.oid = x.grantee
     WHERE a.attrelid = %(oid)s AND NOT a.attisdropped AND x.grantee <> c.relowner
     ORDER BY 1, 2, 3"""
+_COLUMNS = """
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 # Who gets into the database and the dataset, and which of these roles' rights they have.
 _REACH = """
     SELECT r.rolname::text, r.rolsuper, array(
@@ -76,12 +79,14 @@ class Listed:
         held: by role; `EVERYBODY` has no name.
         reach: who logs in and gets to it → whether that is a superuser, and whose rights they have.
         views: (dataset, name) of what reads it in the name of whoever owns that.
+        columns: of the table, in its order.
     """
 
     owner: str
     held: Mapping[str, Held]
     reach: Mapping[str, tuple[bool, Sequence[str]]]
     views: Sequence[tuple[str, str]]
+    columns: Sequence[str]
 
 
 def listed(connection: psycopg.Connection, dataset: str, table: str) -> Listed | None:
@@ -103,7 +108,9 @@ def listed(connection: psycopg.Connection, dataset: str, table: str) -> Listed |
         name: (superuser, roles)
         for name, superuser, roles in connection.execute(_REACH, values).fetchall()
     }
-    return Listed(owner, held, reach, connection.execute(_VIEWS, [oid]).fetchall())
+    views = connection.execute(_VIEWS, [oid]).fetchall()
+    columns = [name for (name,) in connection.execute(_COLUMNS, [oid])]
+    return Listed(owner, held, reach, views, columns)
 
 
 def _held(rights: Sequence[tuple[str, str | None]]) -> Held:

@@ -12,6 +12,7 @@ from myriad.sources.typing import amounts, casts, plain, written
 from myriad.sources.typing.casts import TESTS
 from myriad.sources.typing.form import Form
 from myriad.sources.typing.sql import quoted
+from myriad.sources.typing.words import THOUSAND
 from myriad.sources.typing.written import Choice, Facts, Odd
 from myriad.wording import number_of
 
@@ -112,7 +113,7 @@ class _Look:
     def doubtful(self) -> bool:
         """Whether its numbers may be thousands: all places of `1.234` are three."""
         kind = self.plain[0].kind if self.plain else None
-        return kind is Kind.NUMERIC and self.seen.scale == written.THOUSAND
+        return kind is Kind.NUMERIC and self.seen.scale == THOUSAND
 
     @property
     def open(self) -> bool:

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+THOUSAND = 3  # digits of a group: `1.234` may be one
 # `--no-null` lets them be words like any other.
 NULLS = ("NA", "N/A", "n/a", "NULL", "null", r"\N", "-", "#N/A")
 # True and false, as a file has them in any case.

@@ -20,7 +20,6 @@ from myriad.wording import as_written, number_of
 
 MOST_ODD = 100  # values of a column that are looked at one by one
 LONGEST = 64  # characters: what is longer is written in no form
-THOUSAND = 3  # digits of a group: `1.234` may be one
 
 
 @dataclass(frozen=True)

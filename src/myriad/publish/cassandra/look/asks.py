@@ -7,6 +7,7 @@ from myriad.cql.text import literal, readable
 from myriad.cql.types import CqlType
 from myriad.model import Key, Order
 from myriad.publish.cassandra.look.proof import Partitions
+from myriad.wording import average_of
 
 
 def explain(
@@ -27,10 +28,10 @@ def explain(
         return ["The table is empty."]
     head = f"SELECT * FROM {readable(table[0])}.{readable(table[1])} WHERE "
     where = [f"{readable(name)} = {values[name]}" for name in key.partition]
-    average = f"{partitions.average_rows:,.1f}".removesuffix(".0")
+    average = average_of(partitions.average_rows, "row")
     lines = [
         f"{head}{' AND '.join(where)};",
-        f"  one partition, {average} rows on average"
+        f"  one partition, {average} on average"
         if key.clustering
         else "  one row: the whole key is needed",
     ]

@@ -12,7 +12,7 @@ from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.rejects import SHOWN, Rejects
 from myriad.publish.report import size_text
 from myriad.sources.typing.batches import RAW_LIMIT
-from myriad.wording import number_of
+from myriad.wording import average_of, number_of
 
 SHOWN_DUPLICATES = 5
 # Cassandra keeps a mutation in half a segment of its commit log (commitlog_segment_size, 32 MiB).
@@ -53,9 +53,9 @@ class Partitions:
     largest: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        average = f"{self.average_rows:,.1f}".removesuffix(".0")
+        average = average_of(self.average_rows, "row")
         return (
-            f"{number_of(self.count, 'partition')} of {average} rows on average, the largest has"
+            f"{number_of(self.count, 'partition')} of {average} on average, the largest has"
             f" {number_of(self.largest_rows, 'row')} and {size_text(self.largest_bytes)}"
         )
 
