@@ -37,5 +37,6 @@ def _has(line: bytes, dialect: Dialect, column: int, value: str) -> bool:
     with suppress(csv.Error, StopIteration):
         reader = csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote)
         fields = next(reader)
-        return len(fields) == len(dialect.names) and fields[column] == value
+        header = dialect.header and fields == list(dialect.names)
+        return not header and len(fields) == len(dialect.names) and fields[column] == value
     return False

@@ -187,7 +187,7 @@ class CsvSource(TableSource):
             known = zip(among, self._findings, strict=True)
             tests = [None if finding.settled else each for each, finding in known]
         found = text_columns.guess(self._con, rows, self._names, tests, line, said)
-        self._believe(found)
+        self._believe(text_columns.keeping(found, self._findings) if among else found)
 
     def _believe(self, findings: Sequence[text_columns.Finding]) -> None:
         self._findings = list(findings)

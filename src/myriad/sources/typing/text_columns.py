@@ -17,6 +17,18 @@ from myriad.sources.typing.written import Choice, Facts, Odd
 from myriad.wording import number_of
 
 SHOWN = 60  # characters of a value
+FIRST = "of the first values "
+_LABELS = {
+    "boolean": "true or false",
+    "whole": "whole numbers",
+    "decimal": "decimals",
+    "double": "numbers",
+    "date": "dates",
+    "timestamp": "timestamps",
+    "timestamptz": "timestamps with an offset",
+    "uuid": "UUIDs",
+    "jsonb": "JSON",
+}
 # Among values of these, words such as `NA` are none; the first that most values pass is the type.
 _TYPED = ("whole", "decimal", "double", "date", "timestamp", "timestamptz", "boolean")
 _PLAIN_POINT = amounts.Amount(".")
@@ -87,6 +99,19 @@ def guess(
     mark = _mark(list(looks.values()))
     table = _Table(con, relation, said or Said(), mark, line)
     return [_decide(table, look) for look in looks.values()]
+
+
+def keeping(found: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:
+    """Return what was found, with the reasons of before for text that was not looked at again.
+
+    More values are put to those tests alone that the first ones passed.
+    """
+    return [
+        replace(now, why=f"{FIRST}{then.why.removeprefix(FIRST)}")
+        if now.why == "text" and then.type == TEXT and then.why.removeprefix(FIRST)[:1].isdigit()
+        else now
+        for now, then in zip(found, before, strict=True)
+    ]
 
 
 @dataclass
@@ -229,7 +254,7 @@ def _choice(table: _Table, look: _Look) -> Choice | None:
 def _why_text(table: _Table, look: _Look) -> str:
     """Say what most values of a column are, if it is one thing, and which are not."""
     best, passed, test = look.best, look.seen.passed.get(look.best, 0), ""
-    label = {"whole": "whole numbers", "decimal": "decimals"}.get(best, best)
+    label = _LABELS.get(best, best)
     values = look.seen.values
     nearest = written.nearest(look.facts)
     if nearest is not None and nearest[1].count > passed:
