@@ -25,7 +25,6 @@ from myriad.demo import tour
 from myriad.demo.tour import Answer, Served
 from myriad.errors import MyriadError
 from myriad.home.home import demo_folder
-from myriad.sources.places.names import check
 from myriad.wording import number_of
 
 LOOK = 1.0  # seconds between looks whether the engine is still up
@@ -43,6 +42,8 @@ def demo_command(session: Session, file: Path | None, *, leave: bool) -> None:
         session.folder = demo_folder()
     installation = session.open()
     if file:
+        from myriad.sources.open import check  # noqa: PLC0415 - takes long, and `--help` need not
+
         check([file])  # before anything is started for a name that is mistyped
     session.say(f"The demo's home: {installation.home.folder} (for other commands: --home).")
     with _engine(session, installation) as ours:

@@ -15,7 +15,6 @@ from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
 from myriad.publish.report import Failure, Report, TableReport, Unchanged, size_text
 from myriad.sources.options import MARKS, NESTED, ORDERS, ReadOptions
-from myriad.sources.places.names import check
 from myriad.wording import average_of, changed, number_of
 
 WOULD = {
@@ -144,6 +143,8 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
         given["wait"] = installation.settings.publish_wait
     options = _options(given)
     if not options.keep_going:
+        from myriad.sources.open import check  # noqa: PLC0415 - takes long, and `--help` need not
+
         check(sources)  # before anything is started for a name that is mistyped
     if options.to in ("cassandra", "both"):
         installation.cluster()  # says what to do where there is none

@@ -6,11 +6,15 @@ from codecs import BOM_UTF16_LE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myriad.errors import SourceError
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import archives, files
+
+if TYPE_CHECKING:
+    from myriad.sources.apart.process import Reader
 
 Opener = Callable[..., list[TableSource]]
 _SPACE = b"\xef\xbb\xbf \r\n\t"
@@ -74,6 +78,24 @@ def _bson() -> Opener:
     return open_bson
 
 
+def _read_avro() -> "Reader":
+    from myriad.sources.arrow.source import AVRO  # noqa: PLC0415
+
+    return AVRO
+
+
+def _read_xml() -> "Reader":
+    from myriad.sources.xml.source import READER  # noqa: PLC0415
+
+    return READER
+
+
+def _read_bson() -> "Reader":
+    from myriad.sources.bson.source import READER  # noqa: PLC0415
+
+    return READER
+
+
 def _sqlite() -> Opener:
     from myriad.sources.sqlite.source import open_sqlite  # noqa: PLC0415
 
@@ -93,6 +115,7 @@ class Format:
         text: it is text.
         options: a person may say how it is written.
         within: one of these is near its end, or among the names in a zip archive.
+        reader: returns what needs a library that is not always there, if anything does.
     """
 
     name: str
@@ -102,11 +125,17 @@ class Format:
     text: bool = False
     options: bool = False
     within: tuple[bytes, ...] = ()
+    reader: "Callable[[], Reader] | None" = None
 
     def begins(self, start: bytes, end: bytes) -> bool:
         """Say whether a file that begins and ends so may be one."""
         begins = (start.lstrip(_SPACE) if self.text else start).startswith(self.magic)
         return begins and (not self.within or any(mark in end for mark in self.within))
+
+    def check(self, origin: str) -> None:
+        """Raise SourceError, saying what to install, if it needs a library that is not there."""
+        if self.reader is not None:
+            self.reader().check(origin)
 
     def open(
         self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
@@ -119,7 +148,7 @@ class Format:
 _ARROW = (b"ARROW1\0\0", b"\xff\xff\xff\xff")  # a file; a stream, whose length comes next
 CSV = Format("a CSV file", (".csv", ".tsv", ".txt"), (b"",), _csv, text=True, options=True)
 JSON = Format("JSON", (".json", ".jsonl", ".ndjson"), (b"{",), _jsonl, text=True, options=True)
-XML = Format("XML", (".xml",), (b"<?xml",), _xml, text=True, options=True)
+XML = Format("XML", (".xml",), (b"<?xml",), _xml, text=True, options=True, reader=_read_xml)
 # In the order in which people are told of them; anything that is none of the others may be CSV.
 FORMATS = (
     CSV,
@@ -146,8 +175,15 @@ FORMATS = (
     ),
     Format("an Arrow file", (".arrow", ".feather", ".ipc", ".arrows"), _ARROW, _ipc),
     Format("an ORC file", (".orc",), (b"ORC",), _orc, within=(b"ORC",)),
-    Format("an Avro file", (".avro",), (b"Obj\x01",), _avro),
-    Format("BSON", (".bson", ".archive"), (b"\x6d\xe2\x99\x81",), _bson, options=True),
+    Format("an Avro file", (".avro",), (b"Obj\x01",), _avro, reader=_read_avro),
+    Format(
+        "BSON",
+        (".bson", ".archive"),
+        (b"\x6d\xe2\x99\x81",),
+        _bson,
+        options=True,
+        reader=_read_bson,
+    ),
 )
 
 
@@ -211,6 +247,17 @@ def of_file(ending: str, start: bytes, end: bytes, origin: str, options: ReadOpt
     if named is not None and named.text and given.text and named is not CSV:
         return Chosen(named)
     return Chosen(given, f"its name ends in {ending}; it is {given.name}, and was read as one")
+
+
+def check(path: Path, ending: str, origin: str) -> None:
+    """Raise SourceError if what reads a file is not installed, as far as its beginning tells.
+
+    Text may be read otherwise than it looks, where its name, or a person, says so.
+    """
+    named = next((each for each in FORMATS if ending in each.endings), None)
+    given = of_content(files.head(path), files.tail(path)) or named
+    if given is not None and (given is named or not given.text):
+        given.check(origin)
 
 
 def is_archive(path: Path) -> bool:

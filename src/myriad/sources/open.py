@@ -9,9 +9,21 @@ from myriad.sources import formats
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
-from myriad.sources.places.addresses import file_name, is_address, shown
+from myriad.sources.places.addresses import file_name, is_address, is_cloud, shown
+from myriad.sources.places.folders import below
 from myriad.sources.places.items import Finding, Item, alone
-from myriad.sources.places.names import called, expand, table_of, uncompressed
+from myriad.sources.places.names import (
+    COMPRESSED,
+    STDIN,
+    called,
+    check_there,
+    expand,
+    is_packed,
+    table_of,
+    uncompressed,
+    within,
+)
+from myriad.sources.places.stores import CLOUDS
 from myriad.sources.shaped import Placed
 from myriad.wording import readable
 
@@ -45,6 +57,28 @@ def open_sources(
             source.close()
         raise
     return opened
+
+
+def check(names: Sequence[str | Path]) -> None:
+    """Raise SourceError for the first that is missing, or that nothing installed can read.
+
+    What is in archives, and at addresses, is seen when it is opened.
+    """
+    for name in names:
+        for each in expand(name):
+            check_there(each)
+            if is_cloud(each):
+                CLOUDS[str(each).partition(":")[0].lower()].check()
+            elif not is_address(each) and str(each) != STDIN and within(each) is None:
+                _check_readers(Path(each))
+
+
+def _check_readers(path: Path) -> None:
+    """Raise SourceError if what reads a file, or one of a folder, is not installed."""
+    for file in below(path) if path.is_dir() else [path]:
+        ending = uncompressed(file).suffix.lower()
+        if file.suffix.lower() not in COMPRESSED and not (path.is_dir() and is_packed(file)):
+            formats.check(file, ending, readable(str(file)))
 
 
 def parts(named: str | Path) -> tuple[list[Path], bool]:

@@ -12,7 +12,7 @@ from myriad.sources.parquet.columns import ColumnsSource, explained
 
 _IPC = Reader("myriad.sources.arrow.ipc", "an Arrow file")
 _ORC = Reader("myriad.sources.arrow.orc", "an ORC file")
-_AVRO = Reader("myriad.sources.arrow.avro", "an Avro file", "fastavro", "avro")
+AVRO = Reader("myriad.sources.arrow.avro", "an Avro file", "fastavro", "avro")
 
 
 def open_ipc(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
@@ -27,7 +27,7 @@ def open_orc(path: Path, origin: str, workspace: Workspace, *, name: str) -> lis
 
 def open_avro(path: Path, origin: str, workspace: Workspace, *, name: str) -> list[TableSource]:
     """Open an Avro file; raises SourceError."""
-    return [ArrowSource(_AVRO, path, origin, workspace, name)]
+    return [ArrowSource(AVRO, path, origin, workspace, name)]
 
 
 class ArrowSource(ColumnsSource):

@@ -8,7 +8,7 @@ from myriad.sources.base import TableSource, Workspace
 from myriad.sources.jsonl.source import Given, open_given
 from myriad.sources.options import ReadOptions
 
-_READER = Reader("myriad.sources.bson.reader", "BSON", "bson", "mongo")
+READER = Reader("myriad.sources.bson.reader", "BSON", "bson", "mongo")
 
 
 def open_bson(
@@ -17,7 +17,7 @@ def open_bson(
     """Open a file of documents, or an archive: a table for each collection. Raises SourceError."""
     if path.stat().st_size == 0:
         raise SourceEmpty(origin)
-    answer, folder = _READER.read(path, origin, workspace, {})
+    answer, folder = READER.read(path, origin, workspace, {})
     made: list[TableSource] = []
     try:
         for table in answer["tables"]:

@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from myriad.errors import SourceError
@@ -61,13 +61,11 @@ def called(name: str | Path) -> Iterator[str]:
         yield "stdin" if str(path) == STDIN else table_of(path)
 
 
-def check(names: Sequence[str | Path]) -> None:
-    """Raise SourceError for the first that is missing or not to be read."""
-    for name in names:
-        for each in expand(name):
-            path = Path(each)
-            if not addresses.is_address(each) and str(path) != STDIN and within(path) is None:
-                refuse_unreadable(path, readable(str(path)))
+def check_there(name: str | Path) -> None:
+    """Raise SourceError for a file that is missing or not to be read."""
+    path = Path(name)
+    if not addresses.is_address(name) and str(path) != STDIN and within(path) is None:
+        refuse_unreadable(path, readable(str(path)))
 
 
 def refuse_unreadable(path: Path, origin: str) -> None:

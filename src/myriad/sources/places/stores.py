@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from myriad.errors import SourceError
@@ -44,10 +45,17 @@ class Cloud:
         try:
             return self.opener(bucket, most)
         except ImportError:
-            raise SourceError(
-                f"what reads from {self.name} is not installed",
-                hint="pip install 'myriad-db[cloud]'",
-            ) from None
+            raise self._missing() from None
+
+    def check(self) -> None:
+        """Raise SourceError if what opens it is not installed."""
+        if find_spec("obstore") is None:
+            raise self._missing()
+
+    def _missing(self) -> SourceError:
+        return SourceError(
+            f"what reads from {self.name} is not installed", hint="pip install 'myriad-db[cloud]'"
+        )
 
 
 def settled(endpoint: str, most: timedelta) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from myriad.sources.jsonl.source import Given, open_given
 from myriad.sources.options import ReadOptions
 
 LONGEST = 38  # digits that a number type carries
-_READER = Reader("myriad.sources.xml.reader", "XML", "lxml", "xml")
+READER = Reader("myriad.sources.xml.reader", "XML", "lxml", "xml")
 # A text that a number writes back as it is: one with an exponent is none without doubt.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _ZERO = re.compile(r"-0(?:\.0+)?")
@@ -25,7 +25,7 @@ def open_xml(
     """Open an XML file; `name` is the table's. Raises SourceError."""
     if path.stat().st_size == 0:
         raise SourceEmpty(origin)
-    answer, folder = _READER.read(path, origin, workspace, {"records": options.records})
+    answer, folder = READER.read(path, origin, workspace, {"records": options.records})
     given = Given(
         folder / answer["file"],
         origin,
