@@ -4,9 +4,10 @@
 `@pytest.mark.nightly(daily="tests/…/test_file.py::test_name")`, by its decorator, by the file's
 `pytestmark`, or in `pytest.param(…, marks=…)`. `daily` is the id, as pytest prints it, of that
 cheaper test; without `[…]` it means all that a parametrized test runs daily. It must exist and be
-no nightly one itself: else the nightly test fails, every day. `make test` leaves nightly tests
-out, `make test-nightly` (`--nightly`) runs everything, with more examples of Hypothesis
-(`examples.py`).
+no nightly one itself: else the nightly test fails, every day. Of a parametrized test with many
+cases of one kind, `@pytest.mark.nightly(by_day=["id", …])` names those that run every day too.
+`make test` leaves nightly tests out, `make test-nightly` (`--nightly`) runs everything, with more
+examples of Hypothesis (`examples.py`).
 
 **Groups.** `make test` runs three workers. A worker runs a whole file, so what a module makes is
 made once; session fixtures are made once in each worker that asks for them. Files of one group go
@@ -118,16 +119,27 @@ def note_unguarded(items: Iterable[pytest.Item]) -> None:
     daily = set(_names(item for item in items if not _is_nightly(item)))
     files = {name.partition("::")[0] for name in _names(items)}
     for item in items:
-        for mark in item.iter_markers("nightly"):
-            guard = str(mark.kwargs.get("daily", ""))
+        for guard in _guards(item):
             file = guard.partition("::")[0]
             exists = (item.config.rootpath / file).is_file()
             if guard not in daily if file in files else not exists:
                 item.stash[FAULT] = f"it is nightly, and its daily test is none: {guard!r}"
 
 
+def _guards(item: pytest.Item) -> Iterator[str]:
+    """Yield the ids of the daily tests that its marks name."""
+    for mark in item.iter_markers("nightly"):
+        if "by_day" in mark.kwargs:
+            test = item.nodeid.partition("[")[0]
+            yield from (f"{test}[{case}]" for case in mark.kwargs["by_day"])
+        else:
+            yield str(mark.kwargs.get("daily", ""))
+
+
 def _is_nightly(item: pytest.Item) -> bool:
-    return item.get_closest_marker("nightly") is not None
+    mark = item.get_closest_marker("nightly")
+    case = item.nodeid.partition("[")[2].removesuffix("]")
+    return mark is not None and case not in mark.kwargs.get("by_day", ())
 
 
 def _names(items: Iterable[pytest.Item]) -> Iterator[str]:

@@ -34,12 +34,14 @@ from tests.keyspaces import Space
 
 THREE = {"class": "NetworkTopologyStrategy", "datacenter1": 3}
 
-pytestmark = pytest.mark.timeout(400)
-FILE = "tests/acceptance/test_cassandra_nodes.py"
-# Nothing is lost and nobody waits, whatever becomes of one node: daily, it is killed.
-nightly = pytest.mark.nightly(
-    daily=f"{FILE}::test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself"
-)
+# Starting three nodes takes a minute of the processor; daily, one is killed alone.
+pytestmark = [
+    pytest.mark.timeout(400),
+    pytest.mark.nightly(
+        daily="tests/acceptance/test_cassandra_up.py"
+        "::test_a_killed_node_is_started_again_and_has_what_was_acknowledged"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +93,6 @@ def test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself(
     assert set(writer.acknowledged) <= _there(read_alone(home, 2, f"SELECT a FROM {table}"))
 
 
-@pytest.mark.nightly(
-    daily="tests/acceptance/test_cassandra_nodes.py::"
-    "test_a_killed_node_costs_no_request_at_quorum_and_catches_up_by_itself"
-)
 def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     home: Home, tmp_path: Path
 ) -> None:
@@ -116,7 +114,6 @@ def test_a_publish_survives_the_death_of_a_node_and_all_nodes_have_its_rows(
     assert read_alone(home, 3, "SELECT count(*) FROM killed.many") == [(rows,)]
 
 
-@nightly
 @pytest.mark.parametrize(
     ("at", "number"), [("after the links", 2), ("when it switches", 1), ("after the swap", 3)]
 )
@@ -147,10 +144,6 @@ def _loading(home: Home) -> bool:
     )
 
 
-@pytest.mark.nightly(
-    daily="tests/acceptance/test_cassandra_up.py"
-    "::test_a_killed_node_is_started_again_and_has_what_was_acknowledged"
-)
 def test_what_was_acknowledged_is_there_after_all_three_were_killed(home: Home, table: str) -> None:
     with connected(home) as session, Writer(session, table) as writer:
         writer.has_written(300)
@@ -161,7 +154,6 @@ def test_what_was_acknowledged_is_there_after_all_three_were_killed(home: Home, 
     assert set(writer.acknowledged) <= there
 
 
-@nightly
 def test_a_paused_node_costs_no_request_at_quorum(home: Home, table: str) -> None:
     with connected(home) as session, Writer(session, table) as writer:
         writer.has_written(100)
@@ -181,7 +173,6 @@ def _deaths(home: Home, number: int) -> int:
     return len(re.findall(rf"{re.escape(place)}:\d+ is now DOWN", log))
 
 
-@nightly
 def test_a_rolling_restart_costs_no_request_at_quorum(home: Home, table: str) -> None:
     before = [process_of(home, number).pid for number in (1, 2, 3)]
     with connected(home) as session, Writer(session, table) as writer:
@@ -193,7 +184,6 @@ def test_a_rolling_restart_costs_no_request_at_quorum(home: Home, table: str) ->
     assert not set(before) & set(after)
 
 
-@nightly
 def test_a_node_whose_data_was_destroyed_is_made_anew_from_the_others(
     home: Home, table: str
 ) -> None:
@@ -237,7 +227,6 @@ def test_a_node_that_is_well_is_not_replaced(home: Home) -> None:
     assert run(home, "cassandra", "replace", "7").returncode == 2
 
 
-@nightly
 def test_a_node_that_cannot_start_does_not_keep_the_others_down(cluster: Up, table: str) -> None:
     home = cluster.home
     with connected(home) as session, Writer(session, table) as writer:

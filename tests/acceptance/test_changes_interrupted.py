@@ -105,6 +105,7 @@ every_point = pytest.mark.nightly(
 )
 
 
+@pytest.mark.nightly(by_day=["merge-the old table, put away", "undo-the record"])
 @pytest.mark.parametrize(
     ("what", "where"),
     [pytest.param(*at, marks=() if at in DAILY else every_point) for at in POINTS],

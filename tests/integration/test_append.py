@@ -192,6 +192,7 @@ WIDER = {
 }
 
 
+@pytest.mark.nightly(by_day=["bigint", "places"])
 @pytest.mark.parametrize(("before", "value", "after"), WIDER.values(), ids=WIDER)
 def test_numbers_that_need_a_wider_type_get_one_and_all_that_hangs_on_the_table_stays(
     place: Place, before: str, value: str, after: str

@@ -136,6 +136,9 @@ PYTHON = {
 }
 
 
+@pytest.mark.nightly(
+    by_day=["plain-psycopg", "encrypted-psycopg2", "encrypted-sqlalchemy", "encrypted-pandas"]
+)
 @pytest.mark.parametrize("client", list(PYTHON))
 def test_python(to: Target, client: str) -> None:
     code = f"{CLIENTS[client].lines(to)}\n{PYTHON[client]}"
@@ -152,6 +155,7 @@ def test_asyncpg(to: Target) -> None:
     assert run(sys.executable, "-c", CLIENTS["asyncpg"].lines(to)) == to.user
 
 
+@pytest.mark.nightly(by_day=["plain"])
 def test_jdbc(to: Target, tools: Path, jdbc: Path) -> None:
     program = tools / "Main.java"
     program.write_text(

@@ -33,6 +33,7 @@ def about(who: Target) -> dict[str, str]:
     return {"DOOR": json.dumps(found), **each, "LC_ALL": "C.UTF-8"}
 
 
+@pytest.mark.nightly(daily="tests/integration/test_connect.py::test_jdbc[plain]")
 def test_jdbc(place: Place, jdbc: Path, tmp_path: Path) -> None:
     program = tmp_path / "Door.java"
     program.write_text(JAVA, "utf-8")

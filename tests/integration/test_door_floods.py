@@ -93,6 +93,7 @@ def growth(scene: Scene, before: int, rose: Wire) -> int:
     return memory(scene.place) - before
 
 
+@pytest.mark.nightly(by_day=["a query", "Bind at a busy server"])
 @pytest.mark.parametrize("what", SENT)
 def test_many_who_send_much_at_once_keep_within_the_bound_of_one_person(
     scene: Scene, what: str
@@ -124,6 +125,7 @@ ANSWERED = {
 }
 
 
+@pytest.mark.nightly(by_day=["refused", "units"])
 @pytest.mark.parametrize("one", ANSWERED.values(), ids=ANSWERED)
 def test_many_who_send_and_never_read_fill_nothing(scene: Scene, one: bytes) -> None:
     data = one * (8 * MB // len(one))

@@ -213,6 +213,7 @@ def bench(place: Place, installation: Myriad) -> Place:
     return place
 
 
+@pytest.mark.nightly(by_day=["-N-simple", "-b tpcb-like-extended", "-S-prepared"])
 @pytest.mark.parametrize("mode", ["simple", "extended", "prepared"])
 @pytest.mark.parametrize("script", ["-S", "-N", "-b tpcb-like"])
 def test_pgbench(bench: Place, mode: str, script: str) -> None:

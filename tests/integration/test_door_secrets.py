@@ -102,6 +102,7 @@ def _told(scene: Scene) -> str:
     return "\n".join(logs + shown)
 
 
+@pytest.mark.nightly(by_day=["owner"])
 @pytest.mark.parametrize("who", WHO)
 def test_passwords_in_statements_are_written_down_nowhere(
     scene: Scene, owner: str, who: str

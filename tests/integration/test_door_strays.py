@@ -38,6 +38,7 @@ def leaves(session: Wire) -> None:
     session.vanish()
 
 
+@pytest.mark.nightly(by_day=["leaves"])
 @pytest.mark.parametrize("does", [stays, leaves])
 def test_who_made_a_server_process_deaf_holds_nobody_up(
     place: Place, does: Callable[[Wire], None]

@@ -301,6 +301,7 @@ def sends_no_more(session: Wire) -> None:
     socket.socket.shutdown(session.stream, socket.SHUT_WR)
 
 
+@pytest.mark.nightly(by_day=["sends_more_than_may_wait-plainly", "reads_nothing-over_tls"])
 @pytest.mark.parametrize("log_in", [plainly, over_tls])
 @pytest.mark.parametrize("doing", [sends_more_than_may_wait, reads_nothing])
 def test_who_hangs_up_leaves_nothing_behind(

@@ -154,6 +154,9 @@ REPLACED = {
 }
 
 
+@pytest.mark.nightly(
+    by_day=["a row that has a domain", "a domain in an index", "a cast for a foreign key"]
+)
 @pytest.mark.parametrize("what", VIEWS)
 def test_what_hangs_on_a_table_runs_with_no_rights_but_its_owners(maker: Maker, what: str) -> None:
     maker.allow("GRANT REFERENCES ON public.t TO NAME")
@@ -171,6 +174,7 @@ def test_a_trigger_of_somebody_else_does_not_run(maker: Maker, what: str, *, app
     assert not maker.ran()
 
 
+@pytest.mark.nightly(by_day=["a default", "a check", "an exclusion", "statistics"])
 @pytest.mark.parametrize("what", FILLED)
 def test_filling_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
     _change_later(maker, FILLED[what])
@@ -178,6 +182,7 @@ def test_filling_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str) 
     assert not maker.ran()
 
 
+@pytest.mark.nightly(by_day=["an index on a part", "a call in a materialized view"])
 @pytest.mark.parametrize("what", REPLACED)
 def test_replacing_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
     _change_later(maker, REPLACED[what])
@@ -185,6 +190,7 @@ def test_replacing_a_table_runs_nothing_of_somebody_else(maker: Maker, what: str
     assert not maker.ran()
 
 
+@pytest.mark.nightly(by_day=["an index", "a view in a materialized view"])
 @pytest.mark.parametrize("what", REPLACED)
 def test_going_back_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
     _publish_again(maker)
@@ -194,6 +200,7 @@ def test_going_back_runs_nothing_of_somebody_else(maker: Maker, what: str) -> No
     assert not maker.ran()
 
 
+@pytest.mark.nightly(by_day=["a type", "an index", "a rule"])
 @pytest.mark.parametrize("what", FILLED)
 def test_taking_rows_out_again_runs_nothing_of_somebody_else(maker: Maker, what: str) -> None:
     _publish_again(maker, append=True)

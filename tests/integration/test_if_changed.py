@@ -39,6 +39,7 @@ def runs(place: Place) -> int:
     return len(place.installation.history(database=place.database))
 
 
+@pytest.mark.nightly(by_day=["https", "s3"])
 @pytest.mark.parametrize("kind", ["https", "s3", "file"])
 def test_what_did_not_change_is_left_and_no_run_tells_of_it(
     kind: str, place: Place, store: stores.Store

@@ -17,6 +17,7 @@ def _types(space: Space) -> dict[str, str]:
     return dict(rows)
 
 
+@pytest.mark.nightly(by_day=["t.csv", "t.parquet"])
 @pytest.mark.parametrize("name", ["t.csv", "t.json", "t.parquet"])
 def test_long_numbers_are_exact_in_cassandra(space: Space, name: str) -> None:
     FILES[name](path := space.folder / name)

@@ -82,6 +82,7 @@ def test_somebody_added_logs_in_with_the_generated_password(
         login(name, f"{password}x", database)
 
 
+@pytest.mark.nightly(by_day=["Rose", 'quo"te', "x'; DROP TABLE person; --", "back\\\\slash"])
 @pytest.mark.parametrize("base", HOSTILE)
 def test_any_text_is_just_a_name(
     people: People, login: Login, base: str, database: str, tag: str

@@ -72,6 +72,7 @@ def postgres(installation: Myriad, name: str, password: str) -> None:
     psycopg.connect(target.uri(with_password=True)).close()
 
 
+@pytest.mark.nightly(by_day=["None", "\\xfcn\\xef\\U0001f989"])
 @pytest.mark.parametrize("typed", [None, "pass word", "p'\"\\;%$$", "ünï🦉", "x" * 72])
 def test_one_password_opens_both_engines(
     clustered: Myriad, people: People, login: Login, tag: str, typed: str | None
@@ -101,6 +102,7 @@ def test_a_password_of_which_cassandra_would_see_a_part_is_refused(
     people.remove([f"o{tag}"])
 
 
+@pytest.mark.nightly(by_day=['"; DROP ROLE myriad; --'])
 @pytest.mark.parametrize("base", [*HOSTILE, *(pytest.param(name, marks=at_night) for name in MORE)])
 def test_any_text_is_just_a_name(
     people: People, login: Login, base: str, published: str, tag: str
@@ -254,6 +256,7 @@ def test_a_name_that_is_used_again_inherits_nothing(
     people.remove_group(group)
 
 
+@pytest.mark.nightly(by_day=["True"])
 @pytest.mark.parametrize("heard", [True, False])
 def test_a_session_of_before_never_gets_the_rights_of_a_new_person_of_its_name(
     clustered: Myriad, people: People, login: Login, published: str, tag: str, *, heard: bool

@@ -230,6 +230,7 @@ getattr(myriad.open(home).people, what)(group, "hr.people", database)
 """
 
 
+@pytest.mark.nightly(by_day=["between-grant", "after-revoke"])
 @pytest.mark.parametrize("what", ["grant", "revoke"])
 @pytest.mark.parametrize("at", ["before", "between", "after"])
 def test_whoever_is_killed_leaves_rights_and_record_equal_after_the_next_change(

@@ -277,6 +277,7 @@ def test_who_heard_no_password_gets_one_by_the_same_command(server: Server) -> N
     _clear(people)
 
 
+@pytest.mark.nightly(by_day=["after"])
 @pytest.mark.parametrize("point", ["before", "after"])
 def test_a_sync_that_is_killed_leaves_the_old_state_or_is_completed(
     installation: Myriad, people: People, sync: Sync, point: str, tmp_path: Path

@@ -55,6 +55,7 @@ def size(lab: Lab) -> int:
     return int(found)
 
 
+@pytest.mark.nightly(by_day=["text3"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -166,6 +167,7 @@ def test_what_is_said_of_other_things_than_tables_is_refused(lab: Lab) -> None:
         assert error.sqlstate == "42501", what
 
 
+@pytest.mark.nightly(by_day=["comment", "columns"])
 @pytest.mark.parametrize(
     "texts",
     [

@@ -40,6 +40,7 @@ def _again(space: Space, path: Path) -> list[str]:
     return phases
 
 
+@pytest.mark.nightly(by_day=["links"])
 @pytest.mark.parametrize(
     ("at", "text"),
     [
@@ -143,6 +144,10 @@ def test_an_append_that_was_killed_and_finished_adds_its_rows_once(space: Space)
     assert listed["rows"] == 4
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_strangers.py::"
+    "test_what_others_wrote_before_a_load_goes_on_is_replaced_by_it"
+)
 def test_what_people_wrote_after_a_killed_switch_is_replaced_by_the_same_command(
     space: Space,
 ) -> None:

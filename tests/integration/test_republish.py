@@ -233,6 +233,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.nightly(by_day=["t.csv", "list.json"])
 @pytest.mark.parametrize(("name", "content"), EMPTY.items(), ids=EMPTY)
 def test_an_empty_file_empties_a_table_only_if_it_may_and_its_columns_stay(
     place: Place, name: str, content: bytes

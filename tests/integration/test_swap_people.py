@@ -152,6 +152,7 @@ def test_twenty_people_always_see_one_whole_version(place: Place, reader: Reader
         assert set(marks) == set(range(ROUNDS + 1))
 
 
+@pytest.mark.nightly(by_day=["views", "turned"])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_transaction_begun_before_several_swaps_reads_the_last_one_whole(
     place: Place, reader: Reader, source: str

@@ -48,6 +48,7 @@ def test_a_text_that_a_terminal_would_obey_is_refused_wherever_it_comes_in(
     assert (table.installation.recipe("t", table.database), table.relations()) == before
 
 
+@pytest.mark.nightly(by_day=["a\\x1b[31mb", "turned \\u202e round"])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_recipe_brings_no_such_description_in(table: Place, text: str) -> None:
     home, place = table.installation.home, ("--database", table.database)

@@ -66,6 +66,7 @@ def seen(folder: Path, data: bytes) -> tuple[Seen, list[tuple[object, ...]]]:
     return before, rows
 
 
+@pytest.mark.nightly(by_day=["records", "euro, a title and a total", "a footnote", "blank lines"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_text_is_the_same_table_in_each_encoding_in_a_dry_run_and_a_publish(
     tmp_path: Path, text: str

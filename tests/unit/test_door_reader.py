@@ -100,6 +100,7 @@ def test_what_a_verdict_holds_is_weighed() -> None:
     assert VERDICT_BYTES < sizes[0] < sizes[2] < sizes[1]
 
 
+@pytest.mark.nightly(by_day=["text0", "text3", "text5"])
 @pytest.mark.parametrize(
     "text",
     [

@@ -17,6 +17,9 @@ def test_guarded(): pass
 def test_guarded_by_all_parameters(): pass
 @pytest.mark.parametrize("n", [1, pytest.param(2, marks=nightly(daily="test_a.py::test_some[1]"))])
 def test_some(n): pass
+@nightly(by_day=["7"])
+@pytest.mark.parametrize("n", [7, 8, 9])
+def test_kinds(n): pass
 def test_daily(): pass
 """
 UNGUARDED = """
@@ -29,13 +32,16 @@ def test_two(): pass
 def test_three(): pass
 @pytest.mark.nightly
 def test_four(): pass
+@pytest.mark.nightly(by_day=["no case"])
+@pytest.mark.parametrize("n", [5])
+def test_five(n): pass
 """
 
 
 def ran(pytester: pytest.Pytester, text: str, *arguments: str) -> dict[str, int]:
     """Run the tests in `text`; return how many had which outcome."""
     pytester.makepyfile(test_a=text)
-    pytester.makeini("[pytest]\nmarkers = nightly(daily)")
+    pytester.makeini("[pytest]\nmarkers = nightly(daily, by_day)")
     done = pytester.inline_run("-p", "tests.selection", "-p", "no:xdist", *arguments)
     passed, skipped, failed = done.listoutcomes()
     assert not skipped
@@ -43,12 +49,12 @@ def ran(pytester: pytest.Pytester, text: str, *arguments: str) -> dict[str, int]
 
 
 def test_nightly_tests_are_left_out_unless_asked_for(pytester: pytest.Pytester) -> None:
-    assert ran(pytester, MARKED) == {"passed": 2, "failed": 0}
-    assert ran(pytester, MARKED, "--nightly") == {"passed": 5, "failed": 0}
+    assert ran(pytester, MARKED) == {"passed": 3, "failed": 0}
+    assert ran(pytester, MARKED, "--nightly") == {"passed": 8, "failed": 0}
 
 
 def test_a_nightly_test_that_no_daily_one_guards_fails_every_day(pytester: pytest.Pytester) -> None:
-    assert ran(pytester, UNGUARDED) == {"passed": 0, "failed": 4}
+    assert ran(pytester, UNGUARDED) == {"passed": 0, "failed": 5}
 
 
 def test_a_test_of_the_shared_node_in_the_wrong_file_fails(pytester: pytest.Pytester) -> None:
