@@ -78,13 +78,19 @@ def test_a_reader_that_leaves_out_a_record_is_found_out(
 ) -> None:
     (tmp_path / name).write_text(text)
     (source,) = _opened(tmp_path / name)
-    add = jsonl_records.Chunk.add
+    add, parsed = jsonl_records.Chunk.add, jsonl_records.Lines.parsed
 
     def leaky(self: jsonl_records.Chunk, line: int, raw: str, record: dict[str, int]) -> None:
         if record["a"] != 2:
             add(self, line, raw, record)
 
+    def leaky_at_once(self: jsonl_records.Lines, chunk: jsonl_records.Chunk) -> None:
+        parsed(self, chunk)
+        for each in (chunk.records, chunk.raws, chunk.lines):
+            del each[1]
+
     monkeypatch.setattr(jsonl_records.Chunk, "add", leaky)
+    monkeypatch.setattr(jsonl_records.Lines, "parsed", leaky_at_once)
     with pytest.raises(SourceError, match="it holds 3 records, and 2 came"):
         list(source.read([source.table.columns[0].type], None))
     source.close()

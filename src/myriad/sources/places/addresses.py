@@ -44,16 +44,24 @@ def is_secret(address: str) -> bool:
     return "@" in bucket or ":" in bucket or _QUERY.search(address) is not None
 
 
+def not_read(scheme: str) -> SourceError:
+    """Return what is said of an address of another kind; the rest of it may be a secret."""
+    kinds = ", ".join((*WEB, *CLOUD))
+    return SourceError(
+        f"{scheme}:// addresses are not read",
+        hint=f"These are: {kinds}. Fetch it first, or pipe it in: `… | myriad publish -`.",
+    )
+
+
 def refuse_wrong(name: str | Path) -> None:
     """Raise SourceError for what looks like an address, and is none that can be read."""
-    if is_cloud(name) or not (is_address(name) or _LIKE.match(str(name))):
+    text = str(name)
+    like = _LIKE.match(text)
+    if is_cloud(name) or (is_address(name) and _parts(text) is not None):
         return
-    if not is_address(name):
-        kinds = ", ".join((*WEB, *CLOUD))
-        raise SourceError(
-            f"{shown(name)}: this is no address that can be read", hint=f"They begin with {kinds}."
-        )
-    if _parts(str(name)) is None:
+    if like and like[1] and f"{like[1].lower()}://" not in (*WEB, *CLOUD):
+        raise not_read(like[1])
+    if like or is_address(name):
         raise SourceError(
             f"{shown(name)}: this is no address",
             hint="It is http://HOST/PATH. In a password, / is written %2F, ? %3F, # %23, @ %40.",

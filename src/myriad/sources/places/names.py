@@ -104,9 +104,5 @@ def table_of(path: Path) -> str:
 def _missing(path: Path) -> SourceError:
     name = readable(str(path))
     if scheme := _SCHEME.match(name):
-        known = ", ".join((*addresses.WEB, *addresses.CLOUD))
-        return SourceError(
-            f"{scheme[1]}:// addresses are not read",
-            hint=f"These are: {known}. Fetch it first, or pipe it in: `… | myriad publish -`.",
-        )
+        return addresses.not_read(scheme[1])
     return SourceError(f"{name}: no such file", hint="Check the path; globs are expanded too.")
