@@ -2,10 +2,12 @@
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from myriad.errors import ContractRefused
+from myriad.errors import ContractRefused, PublishError, UsageError
+from myriad.publish import recipe_record
 from myriad.publish.contract import Change
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
@@ -114,3 +116,15 @@ def test_a_table_that_comes_no_more_is_refused_or_said(space: Space) -> None:
     report = space.publish(path, allow=frozenset({Change.TABLES}))
     assert any("zb: it came from" in note for note in report.tables[0].table.notes)
     assert space.ask("SELECT * FROM {}.zb") == [(1,)]
+
+
+def test_a_remembered_key_of_no_column_is_never_another_one(space: Space) -> None:
+    path = space.write("t.csv", "id,v\n1,x\n")
+    space.publish(path, "id")
+    installation, place = space.installation, (space.installation.settings.database, space.dataset)
+    recipe = installation.recipe(f"{space.dataset}.t")
+    recipe_record.save(installation.server(), place, {"t": replace(recipe, key="nix")})
+    with pytest.raises(PublishError, match="no column 'nix' for its key, which its recipe has"):
+        space.publish(path)
+    with pytest.raises(UsageError, match=r"--key: .*t has no column 'other'"):
+        installation.set_recipe(f"{space.dataset}.t", replace(recipe, key="other"))
