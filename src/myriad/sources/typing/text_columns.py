@@ -27,7 +27,7 @@ _LABELS = {
     "timestamp": "timestamps",
     "timestamptz": "timestamps with an offset",
     "uuid": "UUIDs",
-    "jsonb": "JSON",
+    "jsonb": "jsonb",
 }
 # Among values of these, words such as `NA` are none; the first that most values pass is the type.
 _TYPED = ("whole", "decimal", "double", "date", "timestamp", "timestamptz", "boolean")
