@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from myriad import Myriad
 from myriad.engines.postgres.base import Server
 from myriad.home.home import Home
 from myriad.running import door
-from tests.harness import Up, reachable_folder, up
+from tests.harness import MOST_POLL, Up, reachable_folder, up
 
 PASSWORD = "everybody's secret"
 AT_ONCE = 200  # logins of a crowd under way at a time
@@ -257,9 +258,10 @@ async def until_answered(condition: Callable[[], Awaitable[object]], seconds: fl
     """Return when `condition` answers that it is so; fail if it does not in time."""
     async with asyncio.timeout(seconds):
         while True:
+            asked = time.monotonic()
             if await condition():
                 return
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(max(POLL, min(2 * (time.monotonic() - asked), MOST_POLL)))
 
 
 def tell(text: str) -> None:

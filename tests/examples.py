@@ -11,7 +11,7 @@ _SAME = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-for _profile, _number in {"daily": 50, "nightly": 500}.items():
+for _profile, _number in {"daily": 30, "nightly": 500}.items():
     settings.register_profile(_profile, _SAME, max_examples=_number)
 
 

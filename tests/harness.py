@@ -29,6 +29,7 @@ from myriad.running import door
 from tests.leftovers import run_folder
 
 POLL = 0.01
+MOST_POLL = 0.3  # seconds: who asks what takes long leaves others the processor
 COMMAND = (sys.executable, "-m", "myriad")
 SERVING = ("up", "demo", "sql")  # `sql` becomes psql
 
@@ -63,9 +64,13 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
 def wait_until(condition: Callable[[], object], timeout: float = 30.0) -> None:
     """Return when `condition` is true; fail the test if it is not within `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"not so within {timeout} seconds: {condition}"
-        time.sleep(POLL)
+    while True:
+        asked = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        assert now < deadline, f"not so within {timeout} seconds: {condition}"
+        time.sleep(max(POLL, min(2 * (now - asked), MOST_POLL)))
 
 
 def run(

@@ -17,7 +17,7 @@ from psycopg.types.string import TextLoader
 from tests.nights import State, state
 
 READERS = 20
-PAUSE = 0.3  # seconds between two questions of one reader, so that publishes come to their turn
+PAUSE = 0.5  # seconds between two questions of one reader, so that publishes come to their turn
 THEIRS = 10**9  # keys from here on are the writer's
 TYPES = {20: "bigint", 1700: "numeric", 25: "text"}
 

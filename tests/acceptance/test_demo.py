@@ -155,6 +155,7 @@ def test_a_file_is_served_until_a_signal(home: Home, folder: Path, number: signa
         psycopg.connect(uri)
 
 
+@pytest.mark.nightly(daily="tests/acceptance/test_demo.py::test_the_demo_leaves_up_what_was_up")
 def test_the_last_line_that_the_demo_prints_works(made_home: Home, folder: Path) -> None:
     file = folder / "sales.csv"
     file.write_text("day,amount\n2024-01-01,1.50\n")

@@ -332,7 +332,8 @@ def test_the_doors_log_is_shown(made_home: Home) -> None:
 
 
 @pytest.mark.nightly(
-    daily="tests/acceptance/test_door_process.py::test_a_soft_limit_of_files_is_raised"
+    daily="tests/acceptance/test_door_process.py"
+    "::test_the_door_stays_while_postgresql_is_started_again"
 )
 def test_too_few_files_are_said_by_up_and_by_the_doctor(made_home: Home) -> None:
     def limited(*arguments: str) -> str:
@@ -352,6 +353,10 @@ def test_too_few_files_are_said_by_up_and_by_the_doctor(made_home: Home) -> None
         run(made_home, "down")
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_process.py::"
+    "test_the_door_stays_while_postgresql_is_started_again"
+)
 def test_a_soft_limit_of_files_is_raised(made_home: Home) -> None:
     shell = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]
     command = [*shell, *COMMAND, "up", "--detach", "--home", str(made_home.folder)]

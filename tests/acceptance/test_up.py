@@ -180,6 +180,10 @@ def test_a_failed_detached_start_shows_the_engines_words_and_leaves_nothing(
         myriad.open(made_home).up_detached()
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::"
+    "test_a_signal_during_the_first_start_leaves_nothing_half_made"
+)
 def test_an_interrupted_detached_start_leaves_nothing(home: Home, endless: dict[str, str]) -> None:
     command = [*COMMAND, "up", "--detach", "--home", str(home.folder)]
     environment = {**os.environ, **endless}

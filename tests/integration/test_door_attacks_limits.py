@@ -74,6 +74,12 @@ BEGIN; DECLARE c CURSOR FOR SELECT count(*) FROM given a, given b, given c, give
 """.strip().splitlines()
 
 
+@pytest.mark.nightly(
+    by_day=[
+        "SELECT count(*) FROM given a, given b, given c, given d",
+        "EXPLAIN ANALYZE SELECT count(*) FROM given a, given b, given c, given d",
+    ]
+)
 @pytest.mark.parametrize("attack", SLOW)
 def test_no_statement_is_longer_than_its_limit(scene: Scene, attack: str) -> None:
     with _limited(scene, statement_seconds=LIMIT), closing(scene.connect(scene.eve)) as eve:

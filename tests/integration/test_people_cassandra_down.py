@@ -78,6 +78,10 @@ def _only_comes(
     return reads(installation, *comes, keyspace)
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_people_cassandra.py::"
+    "test_what_was_changed_by_hand_is_made_right_again"
+)
 def test_changes_while_cassandra_is_down_are_there_when_it_is_back(
     clustered: Myriad, published: str
 ) -> None:
@@ -120,8 +124,8 @@ def test_changes_while_cassandra_is_down_are_there_when_it_is_back(
 
 
 @pytest.mark.nightly(
-    daily="tests/integration/test_people_cassandra_down.py"
-    "::test_changes_while_cassandra_is_down_are_there_when_it_is_back"
+    daily="tests/integration/test_people_cassandra.py"
+    "::test_what_was_changed_by_hand_is_made_right_again"
 )
 def test_somebody_with_a_keyspace_goes_and_the_keyspace_stays(clustered: Myriad) -> None:
     people, tag = clustered.people, uuid.uuid4().hex[:8]

@@ -110,6 +110,10 @@ def test_a_column_that_is_gone_for_a_night_comes_back_and_goes_again(space: Spac
     assert (columns(), space.ask("SELECT * FROM {}.t")) == (["n", "part"], without)
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
+)
 def test_as_many_versions_are_kept_as_the_settings_say_and_others_leave_the_disk(
     space: Space,
 ) -> None:
@@ -127,7 +131,7 @@ def test_as_many_versions_are_kept_as_the_settings_say_and_others_leave_the_disk
 
 @pytest.mark.nightly(
     daily="tests/integration/test_versions_cassandra.py::"
-    "test_as_many_versions_are_kept_as_the_settings_say_and_others_leave_the_disk"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
 )
 def test_a_version_larger_than_the_bound_is_not_kept_and_that_is_said(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")

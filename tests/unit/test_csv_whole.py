@@ -109,7 +109,7 @@ def _is_text(table: Written) -> bool:
 
 
 @given(table=st.one_of(tables(), damaged()))
-@examples(daily=300, nightly=20_000)
+@examples(daily=100, nightly=20_000)
 def test_every_record_is_in_the_copy_or_named_and_the_copy_reads_in_one_way(table: Written) -> None:
     if not _is_text(table):
         return
@@ -138,7 +138,7 @@ def test_every_record_is_in_the_copy_or_named_and_the_copy_reads_in_one_way(tabl
 
 
 @given(table=st.one_of(tables(), damaged()))
-@examples(daily=300, nightly=20_000)
+@examples(daily=100, nightly=20_000)
 def test_the_count_is_that_of_a_plain_reader_or_knows_that_it_may_not_be(table: Written) -> None:
     if not _is_text(table):
         return
