@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Never, cast
 
 import pytest
 
-from myriad.door.control import passwords
-from myriad.door.control.passwords import Passwords
+from myriad.door.control import own_passwords
+from myriad.door.control.own_passwords import Passwords
 from myriad.pgwire.faults import Refused
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_who_waits_for_anothers_change_in_vain_hears_that_nothing_was_changed(
         kept = Passwords(cast("Control", server), Free(), superuser=True)
         first = asyncio.create_task(kept.change("rose", 1, "a new password", lambda: True))
         await server.asked.wait()
-        monkeypatch.setattr(passwords, "CHANGE_SECONDS", 0.1)
+        monkeypatch.setattr(own_passwords, "CHANGE_SECONDS", 0.1)
         with pytest.raises(Refused) as refused:
             await kept.change("bob", 2, "a new password", lambda: True)
         first.cancel()

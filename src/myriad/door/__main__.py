@@ -27,7 +27,7 @@ from myriad.door.control.control import Administrator, Control
 from myriad.door.control.databases import Databases
 from myriad.door.control.defaults import Defaults
 from myriad.door.control.expiry import Expiry
-from myriad.door.control.passwords import CHANNEL, Passwords
+from myriad.door.control.own_passwords import CHANNEL, Passwords
 from myriad.door.control.requests import Requests
 from myriad.door.control.roles import PoolRoles
 from myriad.door.control.strays import Strays

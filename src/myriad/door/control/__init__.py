@@ -1,1 +1,1 @@
-"""What the catalog says of people and databases, asked as administrator. Nothing of a person's."""
+"""What the catalog says of people and databases, asked, and changed, as administrator."""

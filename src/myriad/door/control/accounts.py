@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from myriad.door.control.control import SQL, Control
-from myriad.door.control.passwords import Passwords
+from myriad.door.control.own_passwords import Passwords
 from myriad.door.siblings.counters import HELD, PINNED, SESSIONS, Counters, Place
 from myriad.limits import Limits
 from myriad.pgwire import scram

@@ -17,7 +17,7 @@ from myriad.door.control.control import GONE, Control
 from myriad.errors import PeopleError
 from myriad.pgwire.faults import Fault, Refused
 
-SQL = named_sql.load("myriad.door.control", "passwords.sql")
+SQL = named_sql.load("myriad.door.control", "own_passwords.sql")
 CHANNEL = "myriad_passwords"
 CHANGE_SECONDS = 20.0  # that a change may take
 CLOSE_SECONDS = 2.0
