@@ -93,6 +93,9 @@ def test_a_second_up_says_that_it_is_up_or_why_not_so(clustered: Myriad) -> None
     assert "hint: Stop it first" in done.stderr
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_docs.py::test_the_pages_examples_do_what_it_shows[cassandra.md]"
+)
 def test_a_node_is_started_beside_what_runs(made_home: Home, java: Path) -> None:
     assert run(made_home, "up", "--detach").returncode == 0
     try:

@@ -182,6 +182,10 @@ def test_where_nobody_may_share_all_are_answered_too(made_home: Home) -> None:
         run(test(place), 100)
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_door_attacks_limits.py::"
+    "test_a_long_queue_of_one_person_does_not_hold_back_another"
+)
 def test_who_never_stops_asking_starves_nobody(made_home: Home) -> None:
     async def hog(members: list[Member], over: asyncio.Event) -> None:
         async def on_and_on(member: Member) -> None:

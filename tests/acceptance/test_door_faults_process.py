@@ -174,6 +174,9 @@ async def survive_postgresql(place: Installation, people: list[str]) -> None:
     await crowd.check_commits(new)
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_door_faults_process.py::test_the_door_is_killed_under_load"
+)
 def test_postgresql_is_killed_under_load(made_home: Home, by_day: Callable[[int], int]) -> None:
     people = names(by_day(CLIENTS))
     with installed(made_home, server_connections=30, pool_size=24) as place:

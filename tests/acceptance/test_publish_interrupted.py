@@ -320,6 +320,9 @@ def _killed(home: Home, kill: Callable[[Home, int], None], pid: int) -> Iterator
     wait_until(again, 30)
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::test_committed_rows_survive_the_kill_of_everything"
+)
 def test_a_server_that_is_killed_comes_back_with_the_old_table_and_no_orphaned_files(
     made_home: Home, files: Path
 ) -> None:

@@ -131,6 +131,10 @@ def test_appending_values_that_do_not_fit_are_rejects_by_line(place: Place) -> N
     assert place.ask("SELECT a, b FROM t ORDER BY a") == [(1, "x"), (2, "y"), (5, "v")]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_append.py::"
+    "test_numbers_that_need_a_wider_type_get_one_and_all_that_hangs_on_the_table_stays"
+)
 def test_appending_more_places_than_the_sample_shows_keeps_them(place: Place) -> None:
     place.publish(place.write("t.csv", "id,v\n1000000,1.5\n"))
     lines = [f"{n},2.5\n" for n in range(1, 300_000)]
@@ -270,6 +274,10 @@ def test_the_same_content_is_not_added_twice_from_whatever_files(place: Place) -
     assert place.one("SELECT count(*) FROM t") == 5
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_append.py::"
+    "test_the_same_content_is_not_added_twice_from_whatever_files"
+)
 def test_what_an_undo_took_out_may_be_added_again(place: Place) -> None:
     place.publish(place.write("t.csv", "a\n1\n"))
     append(place, "a\n2\n")

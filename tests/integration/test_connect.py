@@ -169,6 +169,7 @@ def test_jdbc(to: Target, tools: Path, jdbc: Path) -> None:
     assert run("java", "-cp", jdbc, program, LC_ALL="C.UTF-8") == who(to)
 
 
+@pytest.mark.nightly(daily="tests/integration/test_connect.py::test_python")
 def test_node(to: Target, node: Path) -> None:
     code = f"""{CLIENTS["node"].lines(to)}
     client.query("{WHO}", (error, result) => {{

@@ -88,6 +88,7 @@ def test_java_driver(contact: Contact, tools: Path, java_drivers: str) -> None:
     assert contact.user in said.splitlines()
 
 
+@pytest.mark.nightly(daily="tests/integration/test_connect_cassandra.py::test_cassandra_driver")
 def test_node_driver(contact: Contact, node: Path) -> None:
     code = f"""{CQL_CLIENTS["cassandra-node"].lines(contact)}
     client.execute("LIST ROLES", (error, result) => {{

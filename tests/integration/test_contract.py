@@ -102,6 +102,18 @@ WORSE: Mapping[str, tuple[str, list[Change], str]] = {
 }
 
 
+@pytest.mark.nightly(
+    by_day=[
+        "no rows",
+        "a file without a byte",
+        "fewer than half",
+        "a column gone",
+        "the key's column gone",
+        "a key that is not unique",
+        "a culprit among numbers",
+        "a column without values",
+    ]
+)
 @pytest.mark.parametrize(("text", "expected", "said"), WORSE.values(), ids=WORSE)
 def test_what_is_worse_is_refused_and_changes_nothing(
     place: Place, again: Callable[..., Report], text: str, expected: list[Change], said: str

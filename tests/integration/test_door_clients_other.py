@@ -41,6 +41,7 @@ def test_jdbc(place: Place, jdbc: Path, tmp_path: Path) -> None:
     assert said.splitlines()[-1] == "all done"
 
 
+@pytest.mark.nightly(daily="tests/integration/test_connect.py::test_python")
 def test_node(place: Place, node: Path) -> None:
     (node / "door.js").write_text(JAVASCRIPT, "utf-8")
     said = run("node", "door.js", folder=node, environment=about(place.writer))

@@ -277,7 +277,7 @@ def play(place: Place, script: list[tuple[int, Act]]) -> None:
     wait_until(lambda: place.busy() == 0)
 
 
-@examples(daily=2, nightly=8)  # for each size of pools: some 2 seconds each
+@examples(daily=1, nightly=8)  # for each size of pools: some 2 seconds each
 @given(
     script=st.lists(
         st.tuples(st.integers(0, len(PEOPLE) - 1), ACTS), min_size=STEPS, max_size=STEPS

@@ -336,6 +336,10 @@ class Command:
         return self._err.read_text()
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_patience.py::"
+    "test_all_that_change_a_table_say_for_whom_they_wait_and_go_on_when_that_ends"
+)
 def test_a_command_says_it_on_standard_error_as_json_or_not_at_all(place: Place) -> None:
     tables = ("plain", "data", "silent")
     published_twice(place, *tables)

@@ -192,6 +192,9 @@ def answers(connection: psycopg.Connection) -> bool:
     return True
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_people_workspaces_room.py::test_a_statement_without_end_is_ended"
+)
 def test_how_a_table_is_divided_counts(lab: Lab) -> None:
     text = f"CREATE TABLE lab.p (a text) PARTITION BY RANGE ((a || '{noise(9_000_000)}'))"
     lab.ask("rose", text)

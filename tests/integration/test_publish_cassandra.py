@@ -55,6 +55,10 @@ def test_without_a_key_it_is_refused_with_keys_that_work(space: Space) -> None:
         space.publish(path, key, table=f"t{number}")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_contract_cassandra.py::"
+    "test_what_is_worse_is_refused_and_changes_nothing"
+)
 def test_the_key_of_before_is_kept(space: Space) -> None:
     path = space.write("days.csv", DAYS)
     space.publish(path, KEY)
@@ -332,6 +336,10 @@ def test_both_engines_get_the_same_rows_from_one_command(space: Space) -> None:
     assert report.tables[0].table.primary_key == ("carrier", "day")
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_left.py::"
+    "test_a_kill_between_the_engines_leaves_each_whole_and_the_same_command_mends_it"
+)
 def test_what_one_engine_refuses_neither_gets(space: Space) -> None:
     space.publish(space.write("t.csv", "a,b\n1,x\n"), "a", to="both")
     path = space.write("t.csv", "a,b\n1,y\n1,z\n")

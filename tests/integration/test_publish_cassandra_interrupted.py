@@ -189,6 +189,10 @@ def test_a_load_that_no_command_goes_on_with_leaves_nothing_behind(space: Space)
     assert (space.loads(), space.staged(), space.tables()) == ([], set(), set())
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_left.py::"
+    "test_a_kill_between_the_engines_leaves_each_whole_and_the_same_command_mends_it"
+)
 def test_what_was_shown_and_what_not_is_said_where_the_last_step_fails(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

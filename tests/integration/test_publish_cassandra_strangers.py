@@ -193,6 +193,10 @@ def test_rows_and_deletions_from_the_future_are_found_named_and_gone(space: Spac
     assert pay(space)[4] == 41  # nothing of the future is left
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_strangers.py::"
+    "test_a_table_of_a_stranger_that_is_replaced_is_made_anew_and_theirs_no_more"
+)
 def test_what_others_write_while_a_table_is_published_stays_and_is_named(space: Space) -> None:
     path = space.write("pay.csv", PAY)
     space.publish(path, "id")

@@ -159,6 +159,10 @@ def test_one_killed_between_two_types_is_finished(space: Space) -> None:
     assert _c(space) == ["x"]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py::"
+    "test_a_type_that_changes_inside_another_is_made_anew_and_comes_back"
+)
 def test_outer_types_come_before_those_in_them(space: Space) -> None:
     _publish(space, NUMBER)
     wanted = {"types": {"t_a_b": [["c", "text"], ["d", "bigint"]]}}
@@ -166,6 +170,10 @@ def test_outer_types_come_before_those_in_them(space: Space) -> None:
         assert existing.other_types(session, space.dataset, wanted) == ["t_a", "t_a_b"]
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_publish_cassandra_types.py::"
+    "test_a_type_that_changes_inside_another_is_made_anew_and_comes_back"
+)
 def test_who_reads_while_types_change_gets_rows_or_an_error_and_never_an_empty_table(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:

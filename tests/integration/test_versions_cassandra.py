@@ -196,6 +196,10 @@ def test_an_unpublished_table_is_gone_and_comes_back(space: Space) -> None:
         undo(space)
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_cassandra.py::"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
+)
 def test_what_hangs_on_a_table_is_named_and_nothing_is_changed(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
     space.publish(file(space, "two"))
@@ -209,7 +213,7 @@ def test_what_hangs_on_a_table_is_named_and_nothing_is_changed(space: Space) -> 
 
 @pytest.mark.nightly(
     daily="tests/integration/test_versions_cassandra.py::"
-    "test_what_hangs_on_a_table_is_named_and_nothing_is_changed"
+    "test_an_undo_shows_what_was_before_and_can_be_undone"
 )
 def test_a_table_that_somebody_else_made_is_not_touched(space: Space) -> None:
     space.publish(file(space, "one"), "part/n")
