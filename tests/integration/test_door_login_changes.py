@@ -24,11 +24,6 @@ def scene(installation: Myriad) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def people(scene: Scene) -> People:
-    return scene.place.installation.people
-
-
-@pytest.fixture
 def somebody(scene: Scene, people: People) -> Iterator[tuple[str, str]]:
     """A person, and a group of theirs that may read."""
     name, group = (f"{each}_{uuid.uuid4().hex[:8]}" for each in ("kim", "some"))

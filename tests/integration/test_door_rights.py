@@ -27,11 +27,6 @@ def scene(installation: Myriad) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def people(scene: Scene) -> People:
-    return scene.place.installation.people
-
-
-@pytest.fixture
 def made(people: People) -> Iterator[list[str]]:
     """Three groups and two people, to be given rights; all are removed at the end."""
     mark = uuid.uuid4().hex[:8]
@@ -41,19 +36,6 @@ def made(people: People) -> Iterator[list[str]]:
     people.remove([each.name for each in people.list_people() if each.name in names])
     for group in groups:
         people.remove_group(group)
-
-
-def log_in(scene: Scene, name: str) -> psycopg.Connection:
-    server = scene.place.installation.server()
-    return psycopg.connect(
-        host=server.host,
-        port=server.port,
-        dbname=scene.database,
-        user=name,
-        password=scene.place.passwords[name],
-        autocommit=True,
-        connect_timeout=WITHIN,
-    )
 
 
 @contextmanager
@@ -83,7 +65,7 @@ def test_who_cannot_be_let_in_hears_why(scene: Scene, people: People, made: list
     people.grant(group, "public", scene.database)
     scene.place.passwords.update(people.add_people([ann], [group]))
     with no_pool_for(scene, [group]), pytest.raises(psycopg.OperationalError, match=TROUBLE):
-        log_in(scene, ann)
+        scene.connect(ann, connect_timeout=WITHIN)
 
 
 def test_a_session_whose_new_rights_cannot_be_given_ends_and_others_get_theirs(
@@ -96,7 +78,10 @@ def test_a_session_whose_new_rights_cannot_be_given_ends_and_others_get_theirs(
     scene.place.passwords.update(people.add_people([ann], [first]))
     scene.place.passwords.update(people.add_people([bob], [third]))
     with ExitStack() as stack:
-        hers, his = (stack.enter_context(closing(log_in(scene, name))) for name in (ann, bob))
+        hers, his = (
+            stack.enter_context(closing(scene.connect(name, connect_timeout=WITHIN)))
+            for name in (ann, bob)
+        )
         for session in (hers, his):
             session.execute("SELECT 1")
         with no_pool_for(scene, [first, second]):
