@@ -24,6 +24,19 @@ SELECT = unit("SELECT 1")
 FAIL = unit("SELECT 1/0")
 ROW = copy_data(b"1\ta\n")
 BAD = copy_data(b"no number\ta\n")
+HEAD, TAIL = ROW[:7], ROW[7:]  # of one message
+# What ends within a message, the answer that comes meanwhile, and what follows.
+HALVES: dict[str, tuple[bytes, str, bytes]] = {
+    "an error": (query(COPY) + BAD + HEAD, "Z", TAIL),
+    "an error, and settings to read": (
+        query(f"SET extra_float_digits = 0; {COPY}") + BAD + HEAD,
+        "E",
+        TAIL,
+    ),
+    "an error with a Sync in doubt": (unit(COPY) + SYNC + BAD + HEAD, "E", TAIL + SYNC),
+    "the begin of a COPY that is over": (unit(COPY) + SYNC + COPY_DONE + HEAD, "G", TAIL + SYNC),
+    "the end of a unit": (query(COPY) + COPY_DONE + HEAD, "Z", TAIL),
+}
 # Streams of bytes that PostgreSQL answers, and goes on.
 SAME: dict[str, bytes] = {
     "no text": query(""),

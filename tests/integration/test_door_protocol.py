@@ -25,7 +25,7 @@ from tests.door_script import (
     shared,
     unit,
 )
-from tests.door_streams import COPY, HASTY, INTRUDERS, SAME, WITHIN, WITHIN_A_UNIT
+from tests.door_streams import COPY, HALVES, HASTY, INTRUDERS, SAME, WITHIN, WITHIN_A_UNIT
 from tests.harness import wait_until
 
 DATABASE = "protocol"
@@ -172,6 +172,21 @@ def test_the_door_answers_as_postgresql_does(place: Place, other: Wire, sent: by
         assert answers_of(session, sent) == straight
     with closing(place.door(ONE, DATABASE)) as session:
         assert answers_of(session, sent, pieces=1) == straight
+    goes_on(other)
+
+
+@pytest.mark.parametrize(("head", "answer", "tail"), HALVES.values(), ids=HALVES)
+def test_nothing_of_the_doors_comes_within_a_message(
+    place: Place, other: Wire, head: bytes, answer: str, tail: bytes
+) -> None:
+    def answers(session: Wire) -> list[Answer]:
+        session.send(head)
+        return session.until(answer) + answers_of(session, tail)
+
+    with closing(place.direct(ONE, DATABASE)) as direct:
+        straight = answers(direct)
+    with closing(place.door(ONE, DATABASE)) as session:
+        assert answers(session) == straight
     goes_on(other)
 
 

@@ -2,6 +2,10 @@
 
 Each call to the system costs the door as much as handling a message does, and wakes the server,
 which finds a Parse and waits for its Bind.
+
+Of a message that a client sends in parts, the server has only the begin for a while. Whatever else
+is to be sent meanwhile would be read as its content, and what the client sends after it as
+messages, at which nobody here has looked: so it waits for the last part.
 """
 
 from typing import Any
@@ -16,12 +20,12 @@ class Outgoing:
         waiting: messages that wait.
     """
 
-    __slots__ = ("_size", "_transport", "waiting")
+    __slots__ = ("_rest", "_size", "_transport", "waiting")
 
     def __init__(self, transport: Any) -> None:  # noqa: ANN401 - uvloop's have no types
         self._transport = transport
         self.waiting: list[bytes] = []
-        self._size = 0
+        self._size = self._rest = 0
 
     def gather(self, message: bytes) -> None:
         """Send a message with what follows it, or with `flush`, to be called when nothing does."""
@@ -32,7 +36,11 @@ class Outgoing:
         self.waiting.append(message)
 
     def write(self, message: bytes) -> None:
-        """Send a message now, behind all that wait."""
+        """Send a message as soon as may be, behind all that wait."""
+        if self._rest:
+            self.waiting.append(message)
+            self._size += len(message)
+            return
         if self.waiting:
             self.waiting.append(message)
             message = b"".join(self.waiting)
@@ -40,9 +48,18 @@ class Outgoing:
         self._size = 0
         self._transport.write(message)
 
+    def write_part(self, part: bytes, rest: int) -> None:
+        """Send a part of a message now, of which `rest` bytes are still to come."""
+        if not self._rest:
+            self.flush()
+        self._rest = rest
+        self._transport.write(part)
+        if not rest:
+            self.flush()
+
     def flush(self) -> None:
-        """Send what waits."""
-        if self.waiting and not self._transport.is_closing():
+        """Send what waits, as far as it may be sent."""
+        if self.waiting and not (self._rest or self._transport.is_closing()):
             self.write(b"")
 
     def get_write_buffer_size(self) -> int:

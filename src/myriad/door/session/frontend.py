@@ -193,9 +193,9 @@ class Frontend(asyncio.Protocol):
             raise ProtocolViolation("invalid message length")
         end = len(data)
         passing = self.backend is not None and self.copies()
-        if passing:
-            self.backend.transport.write(data[position:stop])  # type: ignore[union-attr]
         self.rest = max(0, stop - end)
+        if passing:
+            self.backend.transport.write_part(data[position:stop], self.rest)  # type: ignore[union-attr]
         self.passing = passing and self.rest > 0
         return min(stop, end)
 
@@ -204,7 +204,7 @@ class Frontend(asyncio.Protocol):
         part = min(self.rest, len(data))
         self.rest -= part
         if self.backend is not None and self.passing:
-            self.backend.transport.write(data[:part])
+            self.backend.transport.write_part(data[:part], self.rest)
             if not self.rest:
                 self.passing = False
                 self.copied()
