@@ -21,8 +21,9 @@ def connected(server: Server, database: str, *, create: bool) -> Iterator[psycop
     """
     with closing(server.connect(autocommit=True)) as control:
         is_there = _check_owner(control, database)
-    scratch = not (create or is_there)
-    entered = _scratch(server) if scratch else closing(_connect(server, database))
+        if create and not is_there:
+            _make(control, server, database)
+    entered = closing(_connect(server, database)) if create or is_there else _scratch(server)
     with entered as connection:
         yield connection
 
@@ -40,11 +41,14 @@ def _scratch(server: Server) -> Iterator[psycopg.Connection]:
         databases.drop_scratch(server, name)
 
 
+def _make(control: psycopg.Connection, server: Server, database: str) -> None:
+    """Create the database, unless somebody else has made it while we waited for our turn."""
+    _take_turns(control, database)
+    if not _check_owner(control, database):
+        databases.create_database(server, database)
+
+
 def _connect(server: Server, database: str) -> psycopg.Connection:
-    with closing(server.connect(autocommit=True)) as control:
-        _take_turns(control, database)
-        if not _check_owner(control, database):
-            databases.create_database(server, database)
     connection = server.connect(database, autocommit=True)
     try:
         _check_owner(connection, database)  # it keeps its name as long as we are in it
