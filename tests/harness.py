@@ -30,6 +30,7 @@ from tests.leftovers import run_folder
 
 POLL = 0.01
 MOST_POLL = 0.3  # seconds: who asks what takes long leaves others the processor
+READ_AGAIN = 0.01  # seconds, for who reads all the time: what is read comes to its turn, too
 COMMAND = (sys.executable, "-m", "myriad")
 SERVING = ("up", "demo", "sql")  # `sql` becomes psql
 

@@ -4,7 +4,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 
@@ -29,7 +29,7 @@ from tests.door_script import (
     parse,
     unit,
 )
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 
 MB = 1 << 20
 LONG = 20 * MB
@@ -253,7 +253,7 @@ def test_statements_that_are_closed_again_are_let_go_of_in_a_unit_without_an_end
         with ThreadPoolExecutor(1) as thread:
             sending = thread.submit(eve.stream.sendall, (long + close("S", "s")) * 300)
             most = 0
-            while not sending.done():
+            while wait([sending], READ_AGAIN).not_done:
                 most = max(most, memory(scene.place) - before)
         eve.send(SYNC)
         assert len(eve.until()) == 601

@@ -14,6 +14,7 @@ from myriad.errors import ContractRefused, KeyRefused, SchemaRefused, UsageError
 from myriad.publish.contract import Change
 from myriad.publish.options import Options, Step
 from tests.examples import examples
+from tests.harness import READ_AGAIN
 from tests.publishing import Place
 
 
@@ -188,7 +189,7 @@ def test_twenty_readers_see_all_of_a_merge_or_nothing(place: Place) -> None:
     def read(number: int) -> set[tuple[int, int]]:
         seen = set()
         with closing(place.connect()) as connection:
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 seen.add(_seen(connection, repeatable=number % 2 == 0))
         return seen
 

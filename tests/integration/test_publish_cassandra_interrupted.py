@@ -11,7 +11,7 @@ from myriad.errors import EngineError, HalfPublished
 from myriad.publish.cassandra import switch
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options, Step
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
 
 ROWS = 40_000
@@ -37,7 +37,7 @@ def test_who_keeps_reading_sees_all_of_the_old_or_all_of_the_new(space: Space) -
             whole = session.prepare("SELECT mark FROM t")
             whole.fetch_size = 5000
             part = session.prepare("SELECT mark FROM t WHERE part = 'p1'")
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 for statement, parts in ((whole, 1), (part, PARTITIONS)):
                     marks = [row.mark for row in session.execute(statement)]
                     seen.append({(mark, marks.count(mark) * parts) for mark in marks})

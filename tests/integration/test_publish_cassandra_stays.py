@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from myriad.publish.cassandra import hiding
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
 
 _NUMBER = "SELECT id FROM system_schema.tables WHERE keyspace_name = '{}' AND table_name = 't'"
@@ -69,7 +69,7 @@ def test_columns_that_come_and_go_leave_the_table_there_for_who_reads(space: Spa
     def read() -> None:
         with space.driver() as session:
             one = session.prepare("SELECT b FROM t WHERE a = 1")
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 try:
                     seen.append([row.b for row in session.execute(one)])
                 except Exception as error:  # noqa: BLE001 - it is what the test is about

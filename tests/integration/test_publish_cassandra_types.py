@@ -11,7 +11,7 @@ from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
 from myriad.errors import CqlError, HalfPublished, SchemaRefused
 from myriad.publish.cassandra import existing, switch
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
 from tests.marked import undo
 
@@ -182,7 +182,7 @@ def test_who_reads_while_types_change_gets_rows_or_an_error_and_never_an_empty_t
 
     def read() -> None:
         with space.installation.cluster().session() as session:
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 try:
                     seen.append(len(session.query(f"SELECT * FROM {space.dataset}.t")))
                 except CqlError:

@@ -18,7 +18,7 @@ import myriad
 from myriad.connect import Target
 from myriad.errors import PublishError, SwapBlocked
 from myriad.publish.options import Step
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.publishing import Place
 
 READERS = 20
@@ -128,7 +128,7 @@ def test_twenty_people_always_see_one_whole_version(place: Place, reader: Reader
     def read(number: int) -> None:
         way, source = WAYS[number % 4], SOURCES[("table", "views")[number // 4 % 2]]
         with closing(reader.connect()) as connection:
-            while not stop.is_set():
+            while not stop.wait(READ_AGAIN):
                 seen[number].append(way(connection, source))
 
     with ThreadPoolExecutor(READERS) as pool:

@@ -13,7 +13,7 @@ import pytest
 
 from myriad import Myriad
 from myriad.errors import SwapBlocked
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.publishing import Place
 
 OLD, NEW = "id,v\n1,old\n2,old\n", "id,v\n1,new\n2,new\n3,new\n"
@@ -143,7 +143,7 @@ def test_readers_never_see_an_error_an_empty_or_a_half_filled_table(
     def read(number: int) -> None:
         ask, source = kinds[number % len(kinds)]
         with closing(place.connect()) as connection:
-            while not stop.is_set() or not reads[number]:
+            while not stop.wait(READ_AGAIN) or not reads[number]:
                 ask(connection, source)
                 reads[number] += 1
 

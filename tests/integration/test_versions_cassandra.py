@@ -10,7 +10,7 @@ import pytest
 from myriad.engines.cassandra import kept_files
 from myriad.errors import EngineError, PublishError, SchemaRefused, UsageError, WouldBeLost
 from myriad.publish.cassandra import record
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
 from tests.marked import file, marks, undo
 
@@ -161,7 +161,7 @@ def test_a_reader_sees_all_of_one_or_all_of_the_other_or_an_error(space: Space) 
 
     def read() -> None:
         with space.installation.cluster().session() as session:
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 try:
                     marks = [row[0] for row in session.query(f"SELECT mark FROM {space.dataset}.t")]
                 except EngineError:

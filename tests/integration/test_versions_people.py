@@ -20,7 +20,7 @@ from myriad.publish.options import Options
 from myriad.publish.postgres.changes import Changes
 from myriad.publish.publish import Engines, publish
 from myriad.settings import Settings
-from tests.harness import wait_until
+from tests.harness import READ_AGAIN, wait_until
 from tests.hostile import no_superuser
 from tests.integration.test_versions import kept, published, undo, values
 from tests.publishing import Place
@@ -160,7 +160,7 @@ def test_readers_see_all_of_one_version_or_all_of_another(place: Place) -> None:
 
     def read() -> None:
         with closing(place.connect()) as connection:
-            while not done.is_set():
+            while not done.wait(READ_AGAIN):
                 rows = connection.execute("SELECT v, count(*) FROM t GROUP BY v").fetchall()
                 if len(rows) == 1 and rows[0] in whole:
                     seen.add(rows[0])
