@@ -2,7 +2,9 @@
 
 import json
 import random
+import statistics
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -169,6 +171,31 @@ def test_the_proof_while_reading_agrees_with_the_choice(
     name = quoted(COLUMN)
     query = f"SELECT count(*) FROM probe WHERE {casts.mismatch(name, found.type)}"
     assert con.execute(query).fetchall() == [(0,)], expected
+
+
+@pytest.mark.parametrize("columns", [3, casts.WIDE + 10])
+def test_a_row_says_which_of_its_values_is_the_first_that_does_not_fit(
+    con: duckdb.DuckDBPyConnection, columns: int
+) -> None:
+    names, kinds = [f"c{at}" for at in range(columns)], [Type(Kind.BIGINT)] * columns
+    rows = ["1"] * columns, [*["1"] * (columns - 2), "x", "01"], [*[None] * (columns - 1), "01"]
+    con.execute(f"CREATE OR REPLACE TABLE probe ({', '.join(f'{name} VARCHAR' for name in names)})")
+    con.executemany(f"INSERT INTO probe VALUES ({', '.join('?' * columns)})", rows)
+    query = f"SELECT wrong FROM ({casts.values(names, kinds, 'probe')})"
+    assert con.execute(query).fetchall() == [(0,), (columns - 1,), (columns,)]
+
+
+@pytest.mark.parametrize("column", ["person 1", "123456", "2024-01-31", "1.25"])
+def test_no_test_of_a_type_throws_an_error_for_each_value(
+    con: duckdb.DuckDBPyConnection, column: str
+) -> None:
+    fill(con, [column] * 50_000)
+    took = {}
+    for name, test in casts.TESTS.items():
+        began = time.process_time()
+        con.execute(f"SELECT count_if({test(quoted(COLUMN))}) FROM probe").fetchall()
+        took[name] = time.process_time() - began
+    assert max(took.values()) < 10 * (statistics.median(took.values()) + 0.005), took
 
 
 def test_the_reason_names_a_value_that_does_not_fit(con: duckdb.DuckDBPyConnection) -> None:

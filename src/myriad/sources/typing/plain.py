@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from myriad.model import BIG, Kind, Type, carried
-from myriad.sources.typing.casts import ALL_TESTS, TESTS
+from myriad.sources.typing.casts import ALL_TESTS, TESTS, WIDE
 from myriad.sources.typing.sql import quoted
 from myriad.wording import number_of
 
@@ -15,9 +15,6 @@ from myriad.wording import number_of
 MOST_BIGINTS = 900
 MEDIUM = 10**9
 _BIGINT_DIGITS = 19
-# DuckDB plans a statement in a time that grows with the square of its expressions: from here on
-# columns are looked at as rows. 400 columns: 0.1 s instead of 6 s.
-WIDE = 50
 # All tests on 10,000 rows of 12 columns take 2 s of one core; on these first, then what is left
 # on all, a fifth of that.
 FIRST_ROWS = 200
@@ -101,17 +98,20 @@ def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
     passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
     chosen = [f"count({column})", *passed]
     if "decimal" in tests:
-        whole = f"length(split_part(ltrim({column}, '-'), '.', 1))"
-        places = f"length(split_part({column}, '.', 2))"
+        whole, decimal = TESTS["whole"](column), TESTS["decimal"](column)
+        digits = f"strlen(ltrim({column}, '-'))"
+        before = f"strlen(split_part(ltrim({column}, '-'), '.', 1))"
+        places = f"strlen(split_part({column}, '.', 2))"
         chosen += [
             f"min(try_cast({column} AS HUGEINT))",
             f"max(try_cast({column} AS HUGEINT))",
-            f"max(CASE WHEN {TESTS['decimal'](column)} THEN {whole} END)",
-            f"max(CASE WHEN {TESTS['decimal'](column)} THEN {places} END)",
+            f"max(CASE WHEN {whole} THEN {digits} WHEN {decimal} THEN {before} END)",
+            f"max(CASE WHEN {whole} THEN 0 WHEN {decimal} THEN {places} END)",
         ]
     if "double" in tests:
         # `1E5` alone may be a name; a point or a sign in the exponent says it is a number.
-        chosen.append(rf"bool_or(regexp_matches({column}, '\.|[eE][+-]|^-0$|^NaN|Infinity'))")
+        mark = rf"regexp_matches({column}, '\.|[eE][+-]|^-0$|^NaN|Infinity')"
+        chosen.append(f"bool_or(CASE WHEN {TESTS['whole'](column)} THEN false ELSE {mark} END)")
     return chosen
 
 

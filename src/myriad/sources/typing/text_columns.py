@@ -169,8 +169,8 @@ def _look_closer(
     con: duckdb.DuckDBPyConnection, relation: str, looks: Sequence[_Look], said: Said
 ) -> None:
     """Look at columns without a plain type for null words and forms."""
-    for begin in range(0, len(looks), plain.WIDE):  # planning costs the square of the expressions
-        some = looks[begin : begin + plain.WIDE]
+    for begin in range(0, len(looks), casts.WIDE):  # planning costs the square of the expressions
+        some = looks[begin : begin + casts.WIDE]
         tests = {look.name: _passing(look) for look in some if not look.doubtful}
         odd = written.oddities(con, relation, tests, said) if tests else {}
         for look in some:
