@@ -36,6 +36,8 @@ HALVES: dict[str, tuple[bytes, str, bytes]] = {
     "an error with a Sync in doubt": (unit(COPY) + SYNC + BAD + HEAD, "E", TAIL + SYNC),
     "the begin of a COPY that is over": (unit(COPY) + SYNC + COPY_DONE + HEAD, "G", TAIL + SYNC),
     "the end of a unit": (query(COPY) + COPY_DONE + HEAD, "Z", TAIL),
+    "settings to read, where there is no COPY": (query("SET work_mem = '5MB'") + HEAD, "Z", TAIL),
+    "settings to read, behind a unit": (unit("SET work_mem = '5MB'") + SYNC + HEAD, "Z", TAIL),
 }
 # Streams of bytes that PostgreSQL answers, and goes on.
 SAME: dict[str, bytes] = {
@@ -288,6 +290,41 @@ SAME: dict[str, bytes] = {
     + SYNC,
     "COPY, extended, with a Sync that is answered": unit(COPY) + FLUSH + BAD + SYNC + SELECT + SYNC,
     "COPY, extended, twice with Syncs": (unit(COPY) + SYNC + ROW + COPY_DONE) * 2
+    + SYNC
+    + SELECT
+    + SYNC,
+    "an end of data ahead of a COPY": parse("SELECT 1")
+    + COPY_DONE
+    + unit(COPY)
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SYNC,
+    "an end of data behind another statement, ahead of a COPY": SELECT
+    + copy_fail()
+    + COPY_DONE
+    + parse(COPY)
+    + COPY_DONE
+    + bind()
+    + COPY_DONE
+    + execute()
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SYNC,
+    "an end of data behind a COPY out, ahead of a COPY": unit("COPY (SELECT 1) TO STDOUT")
+    + COPY_DONE
+    + unit(COPY)
+    + SYNC
+    + ROW
+    + COPY_DONE
+    + SYNC,
+    "more ends of data than COPYs": unit(COPY)
+    + COPY_DONE * 3
+    + unit(COPY)
+    + SYNC
+    + ROW
+    + COPY_DONE * 3
     + SYNC
     + SELECT
     + SYNC,

@@ -14,7 +14,7 @@ DATABASE, ALICE, BOB = "door endings", "alice of endings", "bob of endings"
 
 TABLES = """
     CREATE SCHEMA q; CREATE TABLE q.p AS SELECT 1 AS v; CREATE TABLE q.news (a int);
-    CREATE TABLE q.changing (one int)
+    CREATE TABLE q.changing (one int); CREATE TABLE q.halved AS SELECT 1 AS one
 """
 
 
@@ -303,3 +303,17 @@ def test_what_a_failed_query_left_is_not_executed_after_a_bind_that_failed(place
         assert ask(alice, execute()) == ["34000"]
         alice.query("ROLLBACK")
         assert bob.rows("SELECT 'still here'") == [("'still here'",)]
+
+
+def test_a_unit_that_is_sent_again_leaves_half_a_message_behind_it_alone(place: Place) -> None:
+    """COPY data that belongs nowhere: what is sent again would be taken for the rest of it."""
+    head, tail = (data := wire.message(b"d", wire.query("SELECT 'hidden'")))[:7], data[7:]
+    with closing(place.door(ALICE, DATABASE)) as alice, closing(place.admin(DATABASE)) as admin:
+        prepared = parse("SELECT * FROM q.halved", "n")
+        assert ask(alice, prepared, bind(name="n"), execute()) == ["'1'"]
+        admin.execute("DROP TABLE q.halved; CREATE TABLE q.halved AS SELECT text 'new' AS one")
+        admin.execute(f'GRANT SELECT ON q.halved TO "{DATABASE} group"')
+        alice.send(bind(name="n"), execute(), wire.SYNC, head)
+        assert alice.until() == [("2", ""), ("D", "'new'"), ("C", "SELECT 1\0"), ("Z", "I")]
+        alice.send(tail, wire.query("SELECT 'next'"))
+        assert ("D", "'next'") in alice.until()

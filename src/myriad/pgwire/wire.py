@@ -43,6 +43,11 @@ def message(kind: bytes, body: bytes) -> bytes:
     return _pack(kind, len(body) + 4) + body
 
 
+def head(kind: int, size: int) -> bytes:
+    """Return the begin of a message of that kind, whose body of `size` bytes comes behind it."""
+    return _pack(bytes([kind]), size + 4)
+
+
 def text(value: str) -> bytes:
     """Return a string as the protocol has it; a NUL would end it early and is left out."""
     return value.encode(errors="surrogateescape").replace(b"\0", b"") + b"\0"

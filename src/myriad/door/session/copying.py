@@ -70,10 +70,24 @@ def ends_by(session: SessionState, kind: int) -> bool:
 
 def ends(session: SessionState, message: bytes) -> bool:
     """Pass on CopyDone or CopyFail; outside of COPY the server passes over it, and so do we."""
-    if session.backend is not None and session.copies():
+    if session.backend is not None and session.copies() and not _is_stray(session):
         session.backend.transport.write(message)
         _end_data(session, _copy(session))
     return True
+
+
+def _is_stray(session: SessionState) -> bool:
+    """Say whether an end of data comes before each COPY of its unit that it could end.
+
+    It ends none that comes behind it. (What comes behind a query waits for its answer.)
+    """
+    copy, extended = _copy(session), session.unit.extended
+    return extended and copy.state == NONE and len(copy.early) >= copy.due
+
+
+def sent(session: SessionState) -> None:
+    """Hear that what may be a COPY was sent: a query, or the Execute of one statement."""
+    _copy(session).due += 1
 
 
 def _copy(session: SessionState) -> Copy:
@@ -91,8 +105,6 @@ def _end_data(session: SessionState, copy: Copy) -> None:
         copy.state = NONE
         if copy.doubtful and session.unit.extended:
             _ask_for_its_end(session, copy)
-        elif not copy.doubtful:
-            session.unit.copies(None)
     elif copy.state == NONE and len(copy.early) < MOST_EARLY:
         copy.early.append(session.awaiting)
 
@@ -103,14 +115,13 @@ def _end_data(session: SessionState, copy: Copy) -> None:
 def begins(session: SessionState) -> None:
     """Hear that the server waits for data; the client may have sent it all."""
     copy, unit = _copy(session), session.unit
+    copy.due = max(0, copy.due - 1)
     if not copy.early:
         copy.state = DATA
         copy.doubtful = copy.doubtful or (session.awaiting and unit.extended)
     elif copy.early.popleft() and unit.extended:
         copy.doubtful = True
         _ask_for_its_end(session, copy)
-    elif not (copy.early or copy.doubtful):
-        unit.copies(None)
     _go_on(session)
 
 
@@ -128,8 +139,6 @@ def completed(session: SessionState) -> None:
     if copy is None or copy.state != ENDING:
         return
     copy.state, copy.doubtful = NONE, False
-    if not copy.early:
-        session.unit.copies(None)
     session.awaiting = False
     session.unit.reopen()
     _go_on(session)
@@ -149,9 +158,7 @@ def failed(session: SessionState, copy: Copy, message: bytes) -> bytes:
         session.transport.write(fault.encode())
         session.end(_OUT_OF_STEP)
         return b""
-    if copy.state != NONE and not copy.doubtful:
-        unit.copies(None)
-    elif copy.state != NONE and unit.extended and backend is not None:
+    if copy.state != NONE and copy.doubtful and unit.extended and backend is not None:
         # It answers no Sync that it passed over, and so this one.
         copy.statuses = backend.statuses(wire.SYNC)
         session.awaiting = True

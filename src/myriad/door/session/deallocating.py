@@ -1,4 +1,6 @@
-"""DEALLOCATE and DISCARD ALL in a session's statements: they hold when the server has done them.
+"""Portals of which more is to be known when they are executed: of DEALLOCATE, DISCARD ALL, COPY.
+
+What ends statements holds when the server has done it.
 
 To bind one of them does nothing yet, and it may fail. A statement of a client's has another name in
 the server, or none on this connection, so something of its name is made there, which DEALLOCATE
@@ -17,10 +19,10 @@ PORTAL_BYTES = 400  # of a portal's name, twice; its verdict is kept by its text
 
 
 class Ending:
-    """What ends statements among those that a session has bound, and executes.
+    """What ends statements, or loads, among those that a session has bound, and executes.
 
     Attributes:
-        portals: those whose statement ends others, and its verdict.
+        portals: those whose statement ends others, or may load, and its verdict.
         names: of the statements that are being ended.
     """
 
@@ -35,7 +37,8 @@ class Ending:
     def bound(self, portal: bytes, statement: Statement) -> None:
         """Note what a portal will do."""
         verdict = statement.verdict
-        if verdict.by_sql.deallocates or verdict.by_sql.deallocates_all or verdict.discards:
+        ends = verdict.by_sql.deallocates or verdict.by_sql.deallocates_all or verdict.discards
+        if ends or verdict.may_load:
             self.portals[portal] = verdict
             self._new.add(portal)
         elif self.portals:

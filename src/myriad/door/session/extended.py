@@ -285,9 +285,18 @@ class Extended:
             ):
                 return self._refuse(_NO_PORTAL)
             return self._send(data[position:stop])
+        if verdict.may_load:
+            return self._load(data[position:stop])
         self._session.special = True
         self._statements.deallocates(verdict)
         self._ending.execute(self._session.server, data[position:stop])
+        return True
+
+    def _load(self, message: bytes) -> bool:
+        """Execute what may be a COPY FROM STDIN."""
+        if not self._send(message):
+            return False
+        copying.sent(self._session)
         return True
 
     def _close(self, data: bytes, position: int, stop: int) -> bool:

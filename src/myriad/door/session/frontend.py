@@ -8,7 +8,7 @@ from myriad.door.ports import Client
 from myriad.door.server.backend import Backend
 from myriad.pgwire.faults import Fault
 from myriad.pgwire.kinds import CLIENT_KINDS, COPY_DATA, COPY_ENDS, FUNCTION_CALL, QUERY
-from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, header
+from myriad.pgwire.wire import HEADER_BYTES, ProtocolViolation, head, header
 
 MOST_MESSAGE_BYTES = 64 << 20  # of a statement or its parameters: they are looked at whole
 LAST_WORD_SECONDS = 3.0  # that a client may take to read what it was sent before the end
@@ -238,7 +238,14 @@ class Frontend(asyncio.Protocol):
             self._counted = 0
 
     def replay(self, messages: bytes) -> None:
-        """Handle these messages again, before what waits for its turn."""
+        """Handle these messages again, before what waits for its turn.
+
+        Where the rest of a long CopyData is still to come, that is a message of its own from now
+        on: it is passed over, as its begin was.
+        """
+        rest, self.rest = self.rest, 0
+        if rest:
+            messages += head(COPY_DATA, rest)
         data, self._buffer = messages + self._buffer, b""
         self._pump(bytes(data))
 

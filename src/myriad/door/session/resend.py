@@ -132,7 +132,7 @@ class Resend:
             and unit.status == wire.IDLE
             and sent is not None
             and sent[2] - sent[1] <= MOST_BYTES
-            and not (self._tried or unit.reason or unit.bridged or frontend.rest)
+            and not (self._tried or unit.reason or unit.bridged or unit.copy)
         )
 
     def take(self) -> bytes:

@@ -113,6 +113,8 @@ class Session(SessionState):
             guard.leave_behind(self, verdict)
             message = guard.rewritten(self, text, verdict)
         self.awaiting = True
+        if verdict.may_load:
+            copying.sent(self)
         backend.transport.write(message)
         return True
 
@@ -139,7 +141,7 @@ class Session(SessionState):
 
     def copies(self) -> bool:
         """Say whether COPY data may go to the server now; as there, it is passed over elsewhere."""
-        return (self.awaiting or self.unit.open) and not self.paused
+        return self.unit.copy is not None and self.busy and not self.paused
 
     def goes_ahead(self, kind: int) -> bool:
         """Say whether such a message may go to the server now, as COPY is under way."""

@@ -22,12 +22,13 @@ NONE, DATA, ENDING = range(3)
 
 @dataclass(slots=True, eq=False)
 class Copy:
-    """A COPY FROM STDIN that is under way, or about to be. Only `copying` changes it.
+    """The COPY FROM STDIN of a unit that is under way, or about to be. Only `copying` changes it.
 
     Attributes:
         state: NONE, DATA or ENDING.
         doubtful: whether the server has answered a Sync, or passed over it, is not known.
         early: ends of data that came before it was asked for: whether a Sync was sent before.
+        due: how many the client has executed, by the extended protocol, that have not begun.
         fault: of the client's, for which the door has ended it.
         statuses: is to tell which Syncs were answered.
     """
@@ -35,6 +36,7 @@ class Copy:
     state: int = NONE
     doubtful: bool = False
     early: deque[bool] = field(default_factory=deque)
+    due: int = 0
     fault: Fault | None = None
     statuses: asyncio.Future[list[int]] | None = None
 
@@ -52,7 +54,7 @@ class Unit:
         skipping: after a refusal, everything up to Sync is passed over.
         refusal: takes the place of the server's error about the statement that is never there.
         reason: takes the place of the server's word that a statement was cancelled.
-        copy: the COPY FROM STDIN that is under way, or about to be.
+        copy: None where no COPY FROM STDIN can be: then data and its end are passed over.
         status: of the transaction, as the last ReadyForQuery says.
         sequences: the transaction has used a sequence.
         ends: something was sent that ends a transaction, in a session that only reads.

@@ -52,12 +52,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class BySql:
-    """What a text does to statements that were prepared, as SQL says it."""
+    """What a text does by SQL that concerns messages of the protocol: statements, COPY data."""
 
     prepares: bool = False  # PREPARE name
     executes: frozenset[str] = frozenset()  # the names in EXECUTE name, and in PREPARE name
     deallocates: tuple[str, ...] = ()  # the names in DEALLOCATE name, in their order
     deallocates_all: bool = False  # DEALLOCATE ALL
+    loads: bool = False  # COPY FROM STDIN
 
 
 @dataclass(slots=True)
@@ -68,11 +69,12 @@ class _BySql:
     executes: set[str] = field(default_factory=set)
     deallocates: list[str] = field(default_factory=list)
     deallocates_all: bool = False
+    loads: bool = False
 
     def found(self) -> BySql:
         """Return what was found."""
         ended = tuple(self.deallocates), self.deallocates_all
-        return BySql(self.prepares, frozenset(self.executes), *ended)
+        return BySql(self.prepares, frozenset(self.executes), *ended, self.loads)
 
 
 @dataclass(slots=True)

@@ -267,7 +267,9 @@ def _write(effects: Effects, statement: Node) -> None:
 
 
 def _copy(effects: Effects, statement: Node) -> None:
-    effects.sequences = effects.sequences or bool(statement.get("is_from"))
+    if statement.get("is_from"):
+        effects.sequences = True
+        effects.by_sql.loads = effects.by_sql.loads or "filename" not in statement
 
 
 def _opaque(effects: Effects, _statement: Node) -> None:

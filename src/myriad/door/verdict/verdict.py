@@ -65,7 +65,7 @@ class Verdict:
     reads_sequences: bool = False  # calls currval or lastval
     renews: bool = False  # connections made later may begin with other settings
     ends: bool = False  # may end a transaction; only known in a session that only reads
-    by_sql: BySql = field(default_factory=BySql)  # PREPARE, EXECUTE, DEALLOCATE
+    by_sql: BySql = field(default_factory=BySql)  # PREPARE, EXECUTE, DEALLOCATE, COPY
     identity: tuple[Span, ...] = ()  # where the person's name belongs
     activity: tuple[Span, ...] = ()  # where it reads pg_stat_activity
     processes: Processes | None = None  # what it says of processes of the server
@@ -75,6 +75,11 @@ class Verdict:
     shape: Shape | None = None  # by which statistics know it
     sampled: bool = False  # its shape was not looked for, or stands for others, too
     plain: bool = False  # nothing that needs care
+
+    @property
+    def may_load(self) -> bool:
+        """Whether the server may ask for COPY data: it may read what the door cannot."""
+        return self.by_sql.loads or self.syntax_error
 
     @property
     def password(self) -> PasswordChange | None:
