@@ -315,6 +315,9 @@ def run(place: Place, sessions: dict[str, Wire], level: str, case: Case) -> Sche
     return done
 
 
+@pytest.mark.nightly(
+    by_day=[f"{each.name}-{level}" for each in CASES for level in (ALL[0], ALL[-1])]
+)
 @pytest.mark.parametrize("level", ALL)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_transactions_isolate_as_without_the_door(

@@ -77,6 +77,13 @@ def _ways(text: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.nightly(
+    by_day=[
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "ALTER ROLE CURRENT_USER SET work_mem = '1MB'",
+        "ALTER DATABASE {database} SET work_mem = '1MB'",
+    ]
+)
 @pytest.mark.parametrize("attack", LASTING)
 def test_a_refused_change_of_later_settings_replaces_nobodys_connection(
     scene: Scene, attack: str

@@ -49,6 +49,7 @@ def is_ended(session: psycopg.Connection) -> bool:
     return False
 
 
+@pytest.mark.nightly(by_day=["{}-public", "PUBLIC-arts"])
 @pytest.mark.parametrize("dataset", ["public", "arts"])
 @pytest.mark.parametrize("who", ["{}", "PUBLIC"])
 def test_nothing_is_looked_up_where_somebody_was_allowed_to_create(

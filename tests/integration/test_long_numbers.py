@@ -11,6 +11,7 @@ from tests.long_numbers import FILES, NUMBERS
 from tests.publishing import Place
 
 
+@pytest.mark.nightly(by_day=["t.csv", "t.json"])
 @pytest.mark.parametrize("name", FILES)
 def test_long_numbers_are_exact_in_postgresql(place: Place, name: str) -> None:
     FILES[name](path := place.folder / name)

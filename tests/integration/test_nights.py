@@ -33,7 +33,6 @@ WRITTEN = "t0"  # the one that people write
 OLDER = 2  # versions that are kept of each table
 BOUND = 1  # MB that they may take together, in some runs: about half of what they would
 LONGEST = 0.6  # seconds that a publish takes, about: within these it is killed
-KILLED = 2  # of ten tables in a night
 THINGS = """
     SELECT c.relname, c.relkind::text, c.relacl::text, pg_get_indexdef(c.oid),
            pg_get_viewdef(c.oid), split_part(obj_description(c.oid, 'pg_class'), E'\\n', 1)

@@ -62,6 +62,17 @@ def test_every_command_about_people_is_known_here() -> None:
     assert commands() - LOOKS == CHANGES.keys()
 
 
+@pytest.mark.nightly(
+    by_day=[
+        "person add",
+        "person password",
+        "person sync",
+        "person remove",
+        "group join",
+        "grant",
+        "people stop",
+    ]
+)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_command_that_changes_people_stands_in_the_audit(
     installation: Myriad, tag: str, name: str

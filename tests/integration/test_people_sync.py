@@ -186,6 +186,7 @@ def test_who_leaves_for_good_is_removed_unless_they_own_something(
 HOSTILE = ["postgres\0", "myriad", "myriad_pool_0", "pg_read_all_data", "public", "n" * 64, "a\tb"]
 
 
+@pytest.mark.nightly(by_day=["myriad_pool_0", "public"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_that_nobody_may_have_changes_nothing(people: People, sync: Sync, name: str) -> None:
     sync("Rose\n")

@@ -86,6 +86,7 @@ CLOSED = {
 STATE = "SELECT datallowconn, datconnlimit, datacl::text FROM pg_database WHERE datname = %s"
 
 
+@pytest.mark.nightly(by_day=["embedded-no connections", "embedded-no right", "attached-a limit"])
 @pytest.mark.parametrize("how", CLOSED)
 def test_a_database_that_its_owner_closed_keeps_nobody(
     owner: Owner, names: list[str], how: str, tag: str

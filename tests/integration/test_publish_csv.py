@@ -145,6 +145,7 @@ def test_names_with_sql_in_them_are_just_names(place: Place, name: str) -> None:
     assert (dataset, name, 2) in {(row["dataset"], row["name"], row["rows"]) for row in listed}
 
 
+@pytest.mark.nightly(by_day=["[a].csv", 'q"q.csv'])
 @pytest.mark.parametrize(
     "name", ["*.csv", "[a].csv", "a?b.csv", "it's.csv", 'q"q.csv', "ä ö.csv", "$(x).csv"]
 )
@@ -230,6 +231,7 @@ JOINED = {
 }
 
 
+@pytest.mark.nightly(by_day=["whole and huge", "dates written otherwise", "flags and numbers"])
 @pytest.mark.parametrize(("one", "two", "kind"), JOINED.values(), ids=JOINED)
 def test_files_of_different_types_meet_in_one_that_fits_both(
     place: Place, one: str, two: str, kind: str

@@ -20,6 +20,7 @@ def remember(place: Place, **said: object) -> None:
     recipe_record.save(server, (place.database, "public"), {"t": recipe})
 
 
+@pytest.mark.nightly(by_day=["key=id,nix", "rename=nix=other"])
 @pytest.mark.parametrize(
     "said",
     [

@@ -36,6 +36,7 @@ def test_a_day_of_small_or_whole_values_changes_no_type(stock: Place) -> None:
     assert stock.one("SELECT (min(price) / 2)::float FROM stock") == 4.5
 
 
+@pytest.mark.nightly(by_day=["header only", "HTML", "other key", "none", "cut short"])
 @pytest.mark.parametrize(
     "text",
     [

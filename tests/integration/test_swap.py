@@ -249,6 +249,7 @@ HELD = {
 }
 
 
+@pytest.mark.nightly(by_day=["rows are gone", "the type is another"])
 @pytest.mark.parametrize(("text", "keys"), HELD.values(), ids=HELD)
 def test_a_foreign_key_that_cannot_survive_is_named(
     place: Place, text: str, keys: dict[str, tuple[str, ...]]

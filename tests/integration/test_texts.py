@@ -36,6 +36,7 @@ def table(place: Place) -> Place:
     return place
 
 
+@pytest.mark.nightly(by_day=["a table's name", "a column's name", "a person's name"])
 @pytest.mark.parametrize("what", TEXTS)
 def test_a_text_that_a_terminal_would_obey_is_refused_wherever_it_comes_in(
     table: Place, what: str

@@ -31,6 +31,7 @@ def test_what_would_be_gone_for_good_is_refused_unless_that_is_said(small: Place
     assert outcomes == ["done", "refused", "done", "done"]
 
 
+@pytest.mark.nightly(by_day=["no", "--yes"])
 @pytest.mark.parametrize(
     ("more", "given", "code", "shown"),
     [((), "", 2, "b"), ((), "n\n", 1, "b"), ((), "y\n", 0, "a"), (("--yes",), "", 0, "a")],

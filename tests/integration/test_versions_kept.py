@@ -11,6 +11,7 @@ from tests.publishing import Place
 __all__ = ["person"]  # a fixture
 
 
+@pytest.mark.nightly(by_day=["CASCADE", "SET NULL"])
 @pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"])
 def test_rows_that_are_taken_out_take_nothing_of_others_along(
     place: Place, person: str, action: str
