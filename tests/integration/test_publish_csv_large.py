@@ -48,6 +48,10 @@ def test_a_field_of_many_megabytes_is_loaded(place: Place) -> None:
     assert place.ask("SELECT id, length(t) FROM t ORDER BY id") == [(1, length), (2, 1)]
 
 
+@pytest.mark.nightly(
+    daily="tests/unit/test_source_ceiling.py"
+    "::test_very_many_of_anything_is_refused_below_the_ceiling"
+)
 def test_a_field_that_memory_does_not_hold_is_refused_in_words(place: Place) -> None:
     _with_a_field(place.folder / "t.csv", 25)
     with pytest.raises(MyriadError, match="line 2: the record has more than 19,660,800 bytes"):

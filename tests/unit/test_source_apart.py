@@ -111,6 +111,7 @@ HOSTILE: list[Callable[[Path], Path]] = [
 ]
 
 
+@pytest.mark.nightly(by_day=["far_corner", "repeated", "deep"])
 @pytest.mark.parametrize("made", HOSTILE, ids=lambda made: made.__name__)
 def test_a_file_that_means_harm_is_refused_in_little_memory_and_time(
     made: Callable[[Path], Path], tmp_path: Path

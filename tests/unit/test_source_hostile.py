@@ -188,6 +188,7 @@ def test_an_object_with_a_key_twice_among_very_many_is_named_at_once() -> None:
         jsonl_records.parse("{" + keys + ',"k99999":2}')
 
 
+@pytest.mark.nightly(by_day=["lines-both", "array-both"])
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("blank", [b" ", b"\n", b"\t\r\n"], ids=["blanks", "lines", "both"])
 @pytest.mark.parametrize("record", [b'{"a":1}\n', b'[{"a":1}]'], ids=["lines", "array"])
