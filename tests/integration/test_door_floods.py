@@ -251,13 +251,13 @@ def test_statements_that_are_closed_again_are_let_go_of_in_a_unit_without_an_end
         eve.until("3")
         before = memory(scene.place)
         with ThreadPoolExecutor(1) as thread:
-            sending = thread.submit(eve.stream.sendall, (long + close("S", "s")) * 300)
+            sending = thread.submit(eve.stream.sendall, (long + close("S", "s")) * 60)
             most = 0
             while wait([sending], READ_AGAIN).not_done:
                 most = max(most, memory(scene.place) - before)
         eve.send(SYNC)
-        assert len(eve.until()) == 601
-        assert most < 150 * MB
+        assert len(eve.until()) == 121
+        assert most < 30 * MB
 
 
 def test_what_sql_ends_is_not_there_under_its_own_name_either(scene: Scene) -> None:
