@@ -19,7 +19,8 @@ BATCH_BYTES = 4 << 20
 CHUNK = 1 << 20
 SHOWN = 10_000  # bytes kept of a line that is too long to parse
 MAX_DEPTH = 200  # what writes values again goes two calls deeper with each level
-MANY_BLANK = 100  # one by one, millions of blank lines take minutes
+BLOCK = 256 << 10  # bytes that are cut into lines at once
+SOME = 128  # lines that are passed on at once
 LIGHT = 1 << 20  # characters of a record that are parsed whatever is in it
 # Bytes that parsed JSON takes, and what is made of it on the way, measured for a million of each.
 _WEIGHTS = {":": 420, "{": 150, "[": 100, ",": 100}
@@ -156,7 +157,7 @@ def check(record: object, text: str, names: Sequence[str] = ()) -> dict[str, Any
         raise Broken("not an array")
     if not isinstance(record, dict):
         raise Broken("not an object")
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(record) > MAX_DEPTH:
+    if _may_be_deep(text) and _depth(record) > MAX_DEPTH:
         raise Broken(f"nested more than {MAX_DEPTH} levels deep")
     if "\\u" in text:
         for string in _strings(record):
@@ -165,6 +166,10 @@ def check(record: object, text: str, names: Sequence[str] = ()) -> dict[str, Any
             if not string.isascii() and any("\ud800" <= c <= "\udfff" for c in string):
                 raise Broken("holds half of a surrogate pair, which is no character")
     return record
+
+
+def _may_be_deep(text: str) -> bool:
+    return text.count("[") + text.count("{") > MAX_DEPTH
 
 
 def _depth(record: object) -> int:
@@ -202,35 +207,50 @@ def first_byte(file: BinaryIO) -> bytes:
 def line_chunks(
     file: BinaryIO, rows: int, longest: int, names: Sequence[str] = ()
 ) -> Iterator[Chunk]:
-    """Yield the records of a file with one a line."""
-    chunk, lines, number = Chunk(), Lines(names), _skip_blank_lines(file)
-    position = file.tell()
-    blank = 0
-    while line := file.readline(longest + 1):
-        number += 1
-        position += len(line)
-        plain = line.strip(BLANK)
-        blank = 0 if plain else blank + 1
-        if blank == MANY_BLANK:
-            number += _skip_blank_lines(file)
-            position, blank = file.tell(), 0
-            continue
-        if len(line) > longest:
-            position += _skip_line(file, line)
-            reason = f"the line is longer than {longest:,} bytes"
-            chunk.broken.append((number, _shown(line[:SHOWN]), reason))
-        elif len(line) > LIGHT and is_heavy(line.decode(errors="replace"), heaviest(longest)):
-            chunk.broken.append((number, _shown(line[:SHOWN]), too_heavy(longest)))
-        elif plain:
-            lines.add(number, plain)
-        if lines.full(rows - len(chunk.broken)):
+    """Yield the records of a file with one a line, at most `rows` at once."""
+    chunk, lines, step = Chunk(), Lines(names), min(SOME, rows)
+    for number, some in _some_lines(file, longest, step):
+        if reason := _refused(some[0], longest):
+            chunk.broken.append((number, _shown(some[0][:SHOWN]), reason))
+        else:
+            lines.add(number, some)
+        if lines.full(rows - len(chunk.broken) - step + 1):
             lines.parsed(chunk)
-            chunk.position = position
+            chunk.position = file.tell()
             yield chunk
             chunk, lines = Chunk(), Lines(names)
     lines.parsed(chunk)
-    chunk.position = position
+    chunk.position = file.tell()
     yield chunk
+
+
+def _some_lines(file: BinaryIO, longest: int, step: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield up to `step` lines and the first's number; a long one alone, cut if it is too long."""
+    number = 1 + _skip_blank_lines(file)
+    while block := file.read(min(BLOCK, longest)):
+        end = block.rfind(b"\n")
+        file.seek(end + 1 - len(block), os.SEEK_CUR)
+        if end < 0:
+            line = file.readline(longest + 1)
+            yield number, [line]
+            _skip_line(file, line)
+            number += 1
+        elif block[:end].strip(BLANK):
+            lines = block[:end].split(b"\n")
+            for at in range(0, len(lines), step):
+                yield number + at, lines[at : at + step]
+            number += len(lines)
+        else:  # one by one, millions of blank lines take minutes
+            number += block.count(b"\n")
+
+
+def _refused(line: bytes, longest: int) -> str:
+    """Return the reason for which a line is not even parsed; else nothing."""
+    if len(line) > longest:
+        return f"the line is longer than {longest:,} bytes"
+    if len(line) > LIGHT and is_heavy(line.decode(errors="replace"), heaviest(longest)):
+        return too_heavy(longest)
+    return ""
 
 
 def _skip_blank_lines(file: BinaryIO) -> int:
@@ -245,22 +265,17 @@ def _skip_blank_lines(file: BinaryIO) -> int:
     return lines
 
 
-def parsed(lines: Iterable[bytes], names: Sequence[str] = ()) -> Chunk:
+def parsed(lines: Sequence[bytes], names: Sequence[str] = ()) -> Chunk:
     """Return whole lines from somewhere in a file as one chunk, numbered from 1."""
     chunk, found = Chunk(), Lines(names)
-    for number, line in enumerate(lines, 1):
-        if plain := line.strip(BLANK):
-            found.add(number, plain)
+    found.add(1, lines)
     found.parsed(chunk)
     return chunk
 
 
-def _skip_line(file: BinaryIO, line: bytes) -> int:
-    skipped = 0
+def _skip_line(file: BinaryIO, line: bytes) -> None:
     while line and not line.endswith(b"\n"):
         line = file.readline(CHUNK)
-        skipped += len(line)
-    return skipped
 
 
 class Lines:
@@ -270,11 +285,16 @@ class Lines:
         self._names, self._size = names, 0
         self._numbers, self._lines = list[int](), list[bytes]()
 
-    def add(self, number: int, line: bytes) -> None:
-        """Append a line without blanks around."""
-        self._numbers.append(number)
-        self._lines.append(line)
-        self._size += len(line)
+    def add(self, first: int, lines: Sequence[bytes]) -> None:
+        """Append lines that follow each other, but for blank ones; `first`: the first's number."""
+        plain = [line.strip(BLANK) for line in lines]
+        numbers: Sequence[int] = range(first, first + len(lines))
+        if not all(plain):
+            numbers = [number for number, line in zip(numbers, plain, strict=True) if line]
+            plain = list(filter(None, plain))
+        self._numbers += numbers
+        self._lines += plain
+        self._size += sum(map(len, plain))
 
     def full(self, rows: int) -> bool:
         """Say whether it is time to parse them."""
@@ -309,7 +329,7 @@ class Lines:
                 or set(map(type, records)) != {dict}
             ):
                 return None
-            if whole.count("[") + whole.count("{") > MAX_DEPTH or "\\u" in whole:
+            if "\\u" in whole or any(map(_may_be_deep, raws)):
                 for record, raw in zip(records, raws, strict=True):
                     check(record, raw)
         except (Broken, StopIteration, ValueError, RecursionError):
