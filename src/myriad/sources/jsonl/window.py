@@ -2,7 +2,9 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from myriad.errors import SourceError
@@ -21,6 +23,7 @@ from myriad.sources.jsonl.records import (
     too_heavy,
 )
 
+COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 Element = tuple[int, str, Any]  # line, text, and what it is; None if it is broken inside
 
 
@@ -46,11 +49,27 @@ class Window:
             self._advance(self._at + 1)
         else:
             while True:
+                yield from self._whole()
                 yield self.element()
                 if self.expect(",]") == "]":
                     break
         if alone and self.next():
             raise self.broken("there is more after the array")
+
+    def _whole(self) -> Iterator[Element]:
+        """Yield the elements that the window holds together with what comes next: most of them."""
+        if is_heavy(self._text, heaviest(self._longest), self._at):
+            return
+        self.next()
+        text = self._text
+        with suppress(Broken, StopIteration, ValueError, RecursionError):
+            while True:
+                record, end = scan(text, self._at)
+                comma = COMMA.match(text, end)
+                if comma is None or comma.end() == len(text):
+                    return
+                yield self.line, text[self._at : end], record
+                self._advance(comma.end())
 
     def stream(self) -> Iterator[Element]:
         """Yield values that stand one after the other, to the end of the file."""
