@@ -22,8 +22,9 @@ FIRST_ROWS = 200
 
 @dataclass(frozen=True)
 class Seen:
-    """Aggregates over one column's values."""
+    """Aggregates over one column's values; `rows` counts those that are null, too."""
 
+    rows: int
     values: int
     passed: dict[str, int]
     lowest: int
@@ -37,15 +38,20 @@ class Seen:
         return self.passed.get(test, 0) == self.values
 
 
-def promising(
+def look_first(
     con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
-) -> list[frozenset[str]]:
-    """Return the tests that a few first values pass: those that none passes cost most."""
-    first = f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})"
-    return [
+) -> tuple[list[frozenset[str]], list[Seen]]:
+    """Return the tests to put each column to, and the aggregates over it; see `look`.
+
+    Tests that none of a few first values passes cost most: they are left out.
+    """
+    first = _look_turned(con, f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})", columns, ALL_TESTS)
+    promising = [
         frozenset(test for test, count in seen.passed.items() if count or not seen.values)
-        for seen in _look_turned(con, first, columns, ALL_TESTS)
+        for seen in first
     ]
+    whole = all(seen.rows < FIRST_ROWS for seen in first)
+    return promising, first if whole else look(con, relation, columns, promising)
 
 
 def look(
@@ -80,23 +86,23 @@ def _look_turned(
         f" FROM {relation}) GROUP BY number"
     ).fetchall()
     found = {number: _seen(iter(values), tests) for number, *values in rows}
-    nothing = Seen(0, dict.fromkeys(tests, 0), 0, 0, 0, 0, float_marks=False)
+    nothing = Seen(0, 0, dict.fromkeys(tests, 0), 0, 0, 0, 0, float_marks=False)
     return [found.get(number, nothing) for number in range(len(columns))]
 
 
 def _seen(values: Iterator[Any], tests: frozenset[str]) -> Seen:
     """Read what `_aggregates` gave for one column."""
-    count = next(values)
+    rows, count = next(values), next(values)
     passed = {test: next(values) for test in sorted(tests)}
     numbers = [next(values) for _ in range(4)] if "decimal" in tests else [0, 0, 0, 0]
     marks = next(values) if "double" in tests else False
     low, high, whole, places = (number or 0 for number in numbers)
-    return Seen(count, passed, low, high, whole, places, bool(marks))
+    return Seen(rows, count, passed, low, high, whole, places, bool(marks))
 
 
 def _aggregates(column: str, tests: Sequence[str]) -> list[str]:
     passed = (f"count_if({column} IS NOT NULL AND {TESTS[test](column)})" for test in tests)
-    chosen = [f"count({column})", *passed]
+    chosen = ["count(*)", f"count({column})", *passed]
     if "decimal" in tests:
         whole, decimal = TESTS["whole"](column), TESTS["decimal"](column)
         digits = f"strlen(ltrim({column}, '-'))"

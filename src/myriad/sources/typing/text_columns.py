@@ -82,11 +82,13 @@ def guess(
     one, if `line` tells it. Columns that are no plain type are looked at once more, for the forms
     in which people write, unless `among` has None for them: they are settled (`Finding.settled`).
     """
-    tests = None if among is None else [each or frozenset[str]() for each in among]
-    allowed = plain.promising(con, relation, columns) if tests is None else tests
+    if among is None:
+        allowed, seen = plain.look_first(con, relation, columns)
+    else:
+        allowed = [each or frozenset[str]() for each in among]
+        seen = plain.look(con, relation, columns, allowed)
     settled = {number for number, each in enumerate(among or ()) if each is None}
     wide = len(columns) > plain.MOST_BIGINTS
-    seen = plain.look(con, relation, columns, allowed)
     typed = [plain.typed(*pair, wide=wide) for pair in zip(allowed, seen, strict=True)]
     looks = {
         name: _Look(name, number, tests, facts, found)
