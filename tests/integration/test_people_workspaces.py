@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 
 from myriad import Myriad
 from myriad.errors import PeopleError, SchemaRefused
+from myriad.people.postgres import workspaces as rooms
 from myriad.people.tables import SQL
 from myriad.publish.options import Options
 from tests import workspaces
-from tests.harness import run, wait_until
+from tests.harness import as_admin, run, wait_until
 from tests.workspaces import Lab
 
 
@@ -177,6 +179,25 @@ def test_what_was_killed_before_it_was_written_down_is_done_again(
     assert lab.admin("SELECT FROM pg_namespace WHERE nspname = 'half'") == []
     assert lab.create("half", "half", 5).groups == (lab.name("half"),)
     lab.people.drop_workspace(**given)
+
+
+def test_what_holds_workspaces_is_made_by_several_at_once(lab: Lab) -> None:
+    """`up` makes it where it finds the first one in a database, which commands do meanwhile."""
+    server = lab.installation.server()
+    with (
+        ThreadPoolExecutor(1) as threads,
+        closing(server.connect(lab.database)) as first,
+        closing(server.connect(lab.database)) as second,
+    ):
+        rooms.install(first)
+        found = threads.submit(rooms.install, second)
+        waits = [second.info.backend_pid]
+        blocked = "SELECT WHERE cardinality(pg_blocking_pids(%s)) > 0"
+        with closing(as_admin(server, autocommit=True)) as looker:
+            wait_until(lambda: looker.execute(blocked, waits).fetchall())
+        first.commit()
+        found.result(30)
+        second.commit()
 
 
 def test_the_last_workspace_takes_the_database_with_it(lab: Lab) -> None:

@@ -60,7 +60,10 @@ def _is_ours(connection: psycopg.Connection, database: str) -> bool:
 
 
 def install(connection: psycopg.Connection) -> None:
-    """Let the server hold what holds in workspaces; raises PeopleError where Myriad may not."""
+    """Let the server hold what holds in workspaces; one at a time, until the transaction ends.
+
+    Raises PeopleError where Myriad may not.
+    """
     if not is_superuser(connection):
         raise PeopleError(
             "there are no workspaces on this server: Myriad is no superuser there",
@@ -72,7 +75,7 @@ def install(connection: psycopg.Connection) -> None:
             f"database {connection.info.dbname!r} is not Myriad's",
             hint="Its owner makes there whatever they want.",
         )
-    for part in ("make_room", "guard", "watch"):
+    for part in ("alone", "make_room", "guard", "watch"):
         connection.execute(SQL[part])
 
 

@@ -5,6 +5,11 @@
 -- name: installed
 SELECT to_regclass('myriad_workspace.room') IS NOT NULL;
 
+-- name: alone
+-- `up` and a command may both come to a database that has none yet: PostgreSQL refuses to the second
+-- what the first replaces.
+SELECT pg_advisory_xact_lock(hashtextextended('myriad workspaces', 0));
+
 -- name: make_room
 CREATE SCHEMA IF NOT EXISTS myriad_workspace;
 GRANT USAGE ON SCHEMA myriad_workspace TO PUBLIC;
