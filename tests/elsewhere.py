@@ -1,8 +1,11 @@
 """A PostgreSQL that somebody else runs: plain, over TCP, with passwords."""
 
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -13,6 +16,7 @@ from myriad.engines.postgres import processes, programs
 from myriad.engines.postgres.base import Server
 from myriad.machine import process
 from tests.harness import reachable_folder, wait_until
+from tests.leftovers import run_folder
 
 OWNER = "owner"
 PASSWORD = "owner's password"
@@ -24,8 +28,8 @@ def elsewhere() -> Iterator[Server]:
     with reachable_folder() as folder:
         data, log = folder / "data", folder / "log"
         user = process.engine_user(data)
-        found = programs.find("", folder / "programs", user)
-        _initialise(folder, data, found, user)
+        found = programs.find("", _made() / "programs", user)
+        subprocess.run(["cp", "-a", _made() / "data", data], check=True)
         port = _free_port()
         command: list[str | Path] = [
             *(found.path("postgres"), "-D", data, "-p", str(port)),
@@ -43,10 +47,13 @@ def elsewhere() -> Iterator[Server]:
             child.wait()
 
 
-def _initialise(
-    folder: Path, data: Path, found: programs.Programs, user: process.EngineUser | None
-) -> None:
-    password = folder / "password"
+@cache
+def _made() -> Path:
+    """Return a folder with the data of one that never ran, to copy from; it goes with the run."""
+    folder = Path(tempfile.mkdtemp(dir=run_folder()))
+    data, password = folder / "data", folder / "password"
+    user = process.engine_user(data)
+    found = programs.find("", folder / "programs", user)
     password.write_text(PASSWORD)
     password.chmod(0o644)
     folder.chmod(0o777)
@@ -58,6 +65,7 @@ def _initialise(
         user,
     )
     assert code == 0, said
+    return folder
 
 
 def _free_port() -> int:

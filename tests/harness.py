@@ -84,12 +84,14 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `myriad` with these arguments on `home`, to its end.
 
-    In this process, which saves the time of its imports, unless the command serves and handles
-    signals, or another thread has standard output; only then there is a `timeout`, in seconds.
+    In this process, which saves the time of its imports, unless the command itself serves and
+    handles signals, or another thread has standard output; only then there is a `timeout`, in
+    seconds.
     The rest is what a process would get: `given` as standard input, the `folder` it works in.
     """
     command = [*map(str, arguments), "--home", str(home.folder)]
-    if command[0] in SERVING or threading.current_thread() is not threading.main_thread():
+    serves = command[0] in SERVING and "--detach" not in command
+    if serves or threading.current_thread() is not threading.main_thread():
         return run_process(
             *command, environment=environment, given=given, folder=folder, timeout=timeout
         )

@@ -7,7 +7,7 @@ to be afterwards, or that the file has to be refused. Everything follows from on
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -253,7 +253,7 @@ def appended_again(random: Random, now: State, mark: int) -> Night:
     return _refused("keys that are there", data, append=True)
 
 
-# What can be of which kind; of each a night has about as many.
+# Of what comes, about as much is good as is bad.
 GOOD: tuple[Drift, ...] = (
     unchanged, other_rows, new_column, wider, other_encoding, compressed, appended, merged,
     merged_whole,
@@ -264,6 +264,7 @@ BAD: tuple[Drift, ...] = (
 )  # fmt: skip
 
 
-def drift(random: Random, now: State, mark: int) -> Night:
-    """Return what comes of a table tonight."""
-    return random.choice(random.choice([GOOD, BAD]))(random, now, mark)
+def drifts(random: Random) -> Iterator[Drift]:
+    """Yield each of them, and then again each, in some order."""
+    while True:
+        yield from random.sample((*GOOD, *BAD), len(GOOD) + len(BAD))

@@ -17,7 +17,9 @@ from psycopg.types.string import TextLoader
 from tests.nights import State, state
 
 READERS = 20
-PAUSE = 0.5  # seconds between two questions of one reader, so that publishes come to their turn
+# Seconds between two questions of one reader, so that publishes come to their turn; on a busy
+# machine it is so many times as long as the answer took.
+PAUSE, PAUSES = 0.5, 10
 THEIRS = 10**9  # keys from here on are the writer's
 TYPES = {20: "bigint", 1700: "numeric", 25: "text"}
 
@@ -101,9 +103,12 @@ class Crowd:
         turn = number
         with closing(psycopg.connect(self.uris[number], autocommit=True)) as connection:
             as_text(connection)
-            while not self.stop.wait(PAUSE):
+            took = 0.0
+            while not self.stop.wait(max(PAUSE, PAUSES * took)):
                 turn += 1
+                asked = time.monotonic()
                 self._ask(connection, self.tables[turn % len(self.tables)], way=number % 4)
+                took = time.monotonic() - asked
                 self.reads[number] += 1
 
     def _ask(self, connection: psycopg.Connection, table: str, way: int) -> None:

@@ -94,7 +94,7 @@ def test_a_second_up_says_that_it_is_up_or_why_not_so(clustered: Myriad) -> None
 
 
 @pytest.mark.nightly(
-    daily="tests/acceptance/test_docs.py::test_the_pages_examples_do_what_it_shows[cassandra.md]"
+    daily="tests/acceptance/test_cassandra_up.py::test_status_doctor_and_logs_show_the_node"
 )
 def test_a_node_is_started_beside_what_runs(made_home: Home, java: Path) -> None:
     assert run(made_home, "up", "--detach").returncode == 0
@@ -162,18 +162,18 @@ def test_too_little_memory_is_said_before_anything_is_started(home: Home) -> Non
     assert "too little memory: 3 Cassandra nodes" in said
 
 
-def test_without_java_17_every_place_is_named(home: Home, tmp_path: Path) -> None:
+def test_without_java_17_every_place_is_named(made_home: Home, tmp_path: Path) -> None:
     other = tmp_path / "java21"
     (other / "bin").mkdir(parents=True)
     (other / "bin" / "java").touch(mode=0o755)
     (other / "release").write_text('JAVA_VERSION="21.0.4"\n')
-    said = _refused(home, "--cassandra", "1", MYRIAD_JAVA=str(other))
+    said = _refused(made_home, "--cassandra", "1", MYRIAD_JAVA=str(other))
     assert "no Java 17 was found" in said
     assert "version 21.0.4" in said
 
 
-def test_an_attached_cassandra_that_does_not_answer_is_named(home: Home) -> None:
-    assert "127.0.0.99 cannot be used" in _refused(home, "--cassandra-at", "127.0.0.99")
+def test_an_attached_cassandra_that_does_not_answer_is_named(made_home: Home) -> None:
+    assert "127.0.0.99 cannot be used" in _refused(made_home, "--cassandra-at", "127.0.0.99")
 
 
 @pytest.mark.nightly(

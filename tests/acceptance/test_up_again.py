@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,21 +11,33 @@ import pytest
 import myriad
 from myriad.errors import HomeLocked
 from myriad.home.home import Home
-from tests.harness import COMMAND, run, up, wait_until
+from tests.harness import COMMAND, Up, reachable_folder, run, up, wait_until
+from tests.own_ports import give_port
 
 
-def test_a_second_up_says_that_it_is_up(made_home: Home) -> None:
-    with up(made_home) as first:
-        first.wait_ready()
-        for arguments in (["up"], ["up", "--detach"], ["up", "--port", port_of(made_home)]):
-            second = run(made_home, *arguments)
-            assert (second.returncode, second.stderr) == (0, ""), arguments
-            assert second.stdout.startswith("already up: ready on 127.0.0.1 port ")
-        assert run(made_home, "up", "--detach", "--quiet").stdout == ""
-        assert str(myriad.open(made_home).up_detached().port) == port_of(made_home)
-        with pytest.raises(HomeLocked, match=f"is up as process {first.process.pid}, on port"):
-            myriad.open(made_home, port=1).up_detached()
-        assert myriad.open(made_home).published() == []
+@pytest.fixture(scope="module")
+def first(made: Path) -> Iterator[Up]:
+    """An `up` that nobody ends."""
+    with reachable_folder() as folder:
+        subprocess.run(["cp", "-a", made, folder / "home"], check=True)
+        home = Home(folder / "home")
+        give_port(home)
+        with up(home) as started:
+            started.wait_ready()
+            yield started
+
+
+def test_a_second_up_says_that_it_is_up(first: Up) -> None:
+    home = first.home
+    for arguments in (["up"], ["up", "--detach"], ["up", "--detach", "--port", port_of(home)]):
+        second = run(home, *arguments)
+        assert (second.returncode, second.stderr) == (0, ""), arguments
+        assert second.stdout.startswith("already up: ready on 127.0.0.1 port ")
+    assert run(home, "up", "--detach", "--quiet").stdout == ""
+    assert str(myriad.open(home).up_detached().port) == port_of(home)
+    with pytest.raises(HomeLocked, match=f"is up as process {first.process.pid}, on port"):
+        myriad.open(home, port=1).up_detached()
+    assert myriad.open(home).published() == []
 
 
 def port_of(home: Home) -> str:
@@ -33,22 +46,18 @@ def port_of(home: Home) -> str:
     return str(running.port)
 
 
-def test_a_second_up_that_asks_for_something_else_is_refused(made_home: Home) -> None:
-    with up(made_home) as first:
-        first.wait_ready()
-        dsn = "host=db.example.org user=boss password=hidden"
-        for arguments, said in (
-            (["--port", "1"], f"on port {port_of(made_home)}, not 1"),
-            (["--postgres-at", dsn], "not db.example.org port 5432 as boss"),
-        ):
-            second = run(made_home, "up", *arguments)
-            assert second.returncode == 1
-            assert f"is up as process {first.process.pid}, " in second.stderr
-            assert said in second.stderr
-            assert (
-                f"hint: Stop it first with `myriad down --home {made_home.folder}`" in second.stderr
-            )
-        assert run(made_home, "up", "--postgres-at", "own").returncode == 0
+def test_a_second_up_that_asks_for_something_else_is_refused(first: Up) -> None:
+    home, dsn = first.home, "host=db.example.org user=boss password=hidden"
+    for arguments, said in (
+        (["--port", "1"], f"on port {port_of(home)}, not 1"),
+        (["--detach", "--postgres-at", dsn], "not db.example.org port 5432 as boss"),
+    ):
+        second = run(home, "up", *arguments)
+        assert second.returncode == 1
+        assert f"is up as process {first.process.pid}, " in second.stderr
+        assert said in second.stderr
+        assert f"hint: Stop it first with `myriad down --home {home.folder}`" in second.stderr
+    assert run(home, "up", "--detach", "--postgres-at", "own").returncode == 0
 
 
 @pytest.mark.nightly(daily="tests/acceptance/test_up_again.py::test_a_second_up_says_that_it_is_up")

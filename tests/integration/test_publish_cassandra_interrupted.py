@@ -14,7 +14,7 @@ from myriad.publish.options import Options, Step
 from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
 
-ROWS = 40_000
+ROWS = 10_000
 PARTITIONS = 20
 FILE = "tests/integration/test_publish_cassandra_interrupted.py"
 SWITCH = f"{FILE}::test_a_publish_that_is_killed_at_the_switch_is_finished_by_the_same_command"
