@@ -59,9 +59,9 @@ def heard_interrupts() -> None:
 
 @pytest.fixture(scope="session")
 def by_day(pytestconfig: pytest.Config) -> Callable[[int], int]:
-    """How many of so many are enough for every day: a quarter; by night it is all."""
+    """How many of so many are enough for every day: an eighth; by night it is all."""
     nightly = pytestconfig.getoption("nightly")
-    return lambda count: count if nightly else count // 4
+    return lambda count: count if nightly else count // 8
 
 
 @pytest.fixture(scope="module")

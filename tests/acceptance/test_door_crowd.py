@@ -24,8 +24,8 @@ from tests.crowd import (
     tell,
 )
 
-MANY, MOST, GROUPS = 500, 10_000, 20
-PERSONAL = 100
+MANY, MOST, GROUPS = 200, 10_000, 20
+PERSONAL = 50
 HOGS = 4
 HEAVY = "SELECT count(*) FROM own, generate_series(1, 300000)"
 

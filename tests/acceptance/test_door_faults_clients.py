@@ -31,7 +31,7 @@ from tests.crowd import (
 
 HUGE = "SELECT repeat('x', 1000) FROM generate_series(1, 500000)"  # 500 MB
 HELD_MB = 25.0  # that the door's memory may grow by while 500 MB wait
-STORM = 20_000  # connections by night, and a quarter of them by day
+STORM = 20_000  # connections by night, and an eighth of them by day
 MAX_CLIENTS = 100
 # That the door may keep of a storm: measured 22 after one, 26 to 32 after two to five.
 KEPT_MB = 35.0

@@ -27,7 +27,7 @@ from tests.crowd import (
 from tests.harness import postmaster
 from tests.harness import run as command
 
-CLIENTS = 1000  # by night, and a quarter of them by day; also of those who come back
+CLIENTS = 1000  # by night, and an eighth of them by day; also of those who come back
 # By hand: MYRIAD_TEST_RECONNECT=10000
 RECONNECT = int(os.environ.get("MYRIAD_TEST_RECONNECT", "2000"))
 pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several

@@ -27,12 +27,12 @@ from myriad.home.home import Home
 from tests.harness import COMMAND, postmaster, reachable_folder, small_disk, up, wait_until
 from tests.publishing import Place
 
-ROWS = 100_000
+ROWS = 50_000
 OLD_ROWS = 500
 TABLE = "accounts"
 OPTIONS: dict[str, Any] = {"table": TABLE, "keys": {"": ("id",)}}
 RELATION_FILE = re.compile(r"(\d{5,})(?:_\w+)?(?:\.\d+)?")
-LEAVE_FREE = 3 << 20  # bytes of a disk that is nearly full: less than the new table takes
+LEAVE_FREE = 2 << 20  # bytes of a disk that is nearly full: less than the new table takes
 
 GATE = """
 CREATE SCHEMA gate;
