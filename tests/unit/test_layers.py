@@ -127,6 +127,7 @@ def test_a_publish_of_a_plain_file_loads_nothing_of_cassandra_the_web_or_people(
     script = (
         "import sys\nfrom myriad.cli import publish\nfrom myriad.publish import publish\n"
         "from myriad.engines.cassandra import announcement\nfrom myriad.sources.csv import source\n"
+        "from myriad.running import background\n"  # which says whether anything is up
         "print(*sys.modules)"
     )
     command = [sys.executable, "-c", script]

@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 
 from myriad import errors
-from myriad.engines.cassandra.nodes import node
 from myriad.engines.postgres import attachment, processes
 from myriad.engines.postgres.base import Server
 from myriad.errors import MyriadError, StartFailed
@@ -149,6 +148,8 @@ def _end(child: subprocess.Popen[bytes], settings: Settings) -> None:
 
 def longest_stop(settings: Settings) -> float:
     """Return the seconds within which all ends, whatever it does."""
+    from myriad.engines.cassandra.nodes import node  # noqa: PLC0415 - most starts are of PostgreSQL
+
     own = settings.drain_timeout + settings.stop_timeout + 4 * process.LAST_RESORT
     return own + node.DRAINS_WITHIN
 
@@ -160,6 +161,8 @@ def stop(home: Home, settings: Settings) -> bool:
     """
     holder = home.holder()
     if holder is None:
+        from myriad.engines.cassandra.nodes import node  # noqa: PLC0415 - as above
+
         left = [door.clear(home), *(node.clear(place) for place in home.cassandra.glob("node?"))]
         return processes.clear(home.postgres, grace=settings.stop_timeout) or any(left)
     found = psutil.Process(holder)
