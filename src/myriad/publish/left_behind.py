@@ -15,9 +15,13 @@ def left_behind(
     `published`: as which tables were published, see `Target.came`.
     """
     coming = {target.name for target in targets}
+    called: dict[str | None, list[Target]] = {}  # of a thousand files each pair were a million
+    for target in targets:
+        called.setdefault(target.came["table"], []).append(target)
     for name, before in published.items():
         if name not in coming:
-            of_same = (target for target in targets if _same(target.came, before, name))
+            near = called.get(before.get("table"), ())
+            of_same = (target for target in near if _same(target.came, before, name))
             for target in of_same:
                 yield target, name
                 break

@@ -134,7 +134,10 @@ def _swap(
         carried.kept(connection, table.old) if table.old is not None else None for table in tables
     ]
     away = _put_away(connection, tables)
-    made = {table.table.name: _rename(connection, table) for table in tables if table.staged}
+    staged = [table for table in tables if table.staged]
+    names = query(connection, "taken", dataset=staged[0].dataset) if staged else []
+    taken = {row["relname"] for row in names}
+    made = {table.table.name: _rename(connection, table, taken) for table in staged}
     for table, things in zip(tables, inherited, strict=True):
         if table.staged:
             # What it got when it was made may have been taken back meanwhile.
@@ -273,17 +276,17 @@ def refer_again(connection: psycopg.Connection, reference: Row, *, rehearsal: bo
         ) from error
 
 
-def _rename(connection: psycopg.Connection, table: Replacement) -> list[str]:
+def _rename(connection: psycopg.Connection, table: Replacement, taken: set[str]) -> list[str]:
     """Give table and indexes their names; return those of what Myriad made with the table.
 
-    Indexes share their names with all tables of a dataset: a name that is taken gets a number.
+    Indexes share their names with all tables of a dataset: a name that is `taken` gets a number.
     """
     connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(
             ddl.qualified(table.dataset, table.staged), sql.Identifier(table.table.name)
         )
     )
-    taken = {row["relname"] for row in query(connection, "taken", dataset=table.dataset)}
+    taken.add(table.table.name)
     made = [*ddl.foreign_key_names(table.table), *ddl.check_names(table.table)]
     for before, wanted in (table.renames | table.carried).items():
         after, number = wanted, 1
