@@ -208,8 +208,8 @@ WHERE x.indrelid = %(oid)s
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid);
 
 -- name: words
--- Which of these names are words of SQL, which it takes for a name only in quotes.
-SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T') AND word = ANY(%(names)s);
+-- Words of SQL, which it takes for a name only in quotes.
+SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T');
 
 -- name: joined
 -- Tables that foreign keys join with tables.

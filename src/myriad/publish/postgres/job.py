@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import psycopg
 from psycopg import sql
@@ -248,9 +248,12 @@ class Job:
     def _in_quotes(self, table: Table) -> list[str]:
         """Return the note on names that nobody can write without quotes."""
         names = [self.dataset, table.name, *(column.name for column in table.columns)]
-        words = {row["word"] for row in query(self.connection, "words", names=names)}
-        odd = [name for name in names if name in words or not naming.is_plain(name)]
+        odd = [name for name in names if name in self._words or not naming.is_plain(name)]
         return naming.in_quotes("SQL", [sql.Identifier(name).as_string() for name in odd])
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(row["word"] for row in query(self.connection, "words"))
 
     @property
     def _action(self) -> str:
