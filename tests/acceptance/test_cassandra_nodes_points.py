@@ -14,7 +14,7 @@ from tests.keyspaces import Space
 
 DAILY = (
     "tests/integration/test_publish_cassandra_left.py"
-    "::test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
+    "::test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended[after the links]"
 )
 # In the order in which a publish passes them; the table is replaced in place …
 POINTS = (

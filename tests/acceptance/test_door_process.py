@@ -23,7 +23,17 @@ from myriad.running import door
 from myriad.settings import Settings
 from tests import harness
 from tests.elsewhere import elsewhere
-from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
+from tests.harness import (
+    COMMAND,
+    Up,
+    as_admin,
+    postmaster,
+    reachable_folder,
+    run,
+    up,
+    wait_until,
+)
+from tests.own_ports import give_port
 
 pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several
 RESTART = 5.0  # seconds within which people reach a new door, on a machine that does much else
@@ -54,6 +64,17 @@ def ready(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def place(made: Path) -> Iterator[Home]:
+    """A home that is up all the time."""
+    with reachable_folder() as folder:
+        subprocess.run(["cp", "-a", made, folder / "home"], check=True)
+        home = Home(folder / "home")
+        give_port(home)
+        with ready(home):
+            yield home
+
+
 @contextmanager
 def frozen(found: psutil.Process) -> Iterator[None]:
     found.suspend()
@@ -66,7 +87,7 @@ def frozen(found: psutil.Process) -> Iterator[None]:
 
 @pytest.mark.nightly(
     daily="tests/acceptance/test_door_process.py::"
-    "test_the_door_stays_while_postgresql_is_started_again"
+    "test_who_comes_while_the_door_is_down_waits_for_the_new_one"
 )
 def test_the_door_is_up_with_postgresql_and_goes_with_it(made_home: Home) -> None:
     with ready(made_home) as started:
@@ -80,13 +101,12 @@ def test_the_door_is_up_with_postgresql_and_goes_with_it(made_home: Home) -> Non
     assert door.running(made_home) is None
 
 
-def test_postgresql_itself_is_reached_over_its_socket_only(made_home: Home) -> None:
-    with ready(made_home):
-        head = postmaster(made_home)
-        listening = [
-            each.status for one in (head, *head.children()) for each in one.net_connections("tcp")
-        ]
-        assert psutil.CONN_LISTEN not in listening
+def test_postgresql_itself_is_reached_over_its_socket_only(place: Home) -> None:
+    head = postmaster(place)
+    listening = [
+        each.status for one in (head, *head.children()) for each in one.net_connections("tcp")
+    ]
+    assert psutil.CONN_LISTEN not in listening
 
 
 def test_who_comes_while_the_door_is_down_waits_for_the_new_one(made_home: Home) -> None:
@@ -104,6 +124,9 @@ def test_who_comes_while_the_door_is_down_waits_for_the_new_one(made_home: Home)
         assert started.end() == 0
 
 
+@pytest.mark.nightly(
+    daily="tests/acceptance/test_up.py::test_a_killed_engine_is_started_again_and_said_so"
+)
 def test_the_door_stays_while_postgresql_is_started_again(made_home: Home) -> None:
     with ready(made_home) as started:
         found = of(made_home)
@@ -178,12 +201,12 @@ def test_a_strangers_process_is_not_taken_for_the_door(made_home: Home) -> None:
         stranger.kill()
 
 
-def test_a_door_that_does_not_answer_is_broken_and_the_doctor_says_so(made_home: Home) -> None:
-    with ready(made_home), frozen(of(made_home)):
-        shown = status(made_home)
+def test_a_door_that_does_not_answer_is_broken_and_the_doctor_says_so(place: Home) -> None:
+    with frozen(of(place)):
+        shown = status(place)
         assert shown["state"] == "broken"
         assert "the door hangs: no answer on" in str(shown["problem"])
-        findings = json.loads(run(made_home, "doctor", "--json").stdout)
+        findings = json.loads(run(place, "doctor", "--json").stdout)
         [port] = [entry for entry in findings if entry["check"] == "ports"]
         assert port["state"] == "wrong"
 
@@ -295,17 +318,16 @@ def rose(home: Home) -> str:
     )
 
 
-def test_the_certificate_is_verified_and_bound_to_the_login(made_home: Home) -> None:
-    with ready(made_home):
-        dsn = make_conninfo(
-            rose(made_home),
-            sslmode="verify-full",
-            sslrootcert=str(made_home.secrets / "door.crt"),
-            channel_binding="require",
-        )
-        with closing(psycopg.connect(dsn)) as connection:
-            assert connection.execute("SELECT session_user").fetchone() is not None
-            assert connection.pgconn.ssl_in_use
+def test_the_certificate_is_verified_and_bound_to_the_login(place: Home) -> None:
+    dsn = make_conninfo(
+        rose(place),
+        sslmode="verify-full",
+        sslrootcert=str(place.secrets / "door.crt"),
+        channel_binding="require",
+    )
+    with closing(psycopg.connect(dsn)) as connection:
+        assert connection.execute("SELECT session_user").fetchone() is not None
+        assert connection.pgconn.ssl_in_use
 
 
 @pytest.mark.nightly(
@@ -323,17 +345,15 @@ def test_who_is_in_a_transaction_may_end_it_before_all_stops(made_home: Home) ->
         assert started.process.wait(30) == 0
 
 
-def test_the_doors_log_is_shown(made_home: Home) -> None:
-    with ready(made_home):
-        path = made_home.logs / "door.log"
-        with path.open("a") as file:
-            file.write("a line of the door\n")
-        assert run(made_home, "logs", "--door", "-n", "1").stdout == "a line of the door\n"
+def test_the_doors_log_is_shown(place: Home) -> None:
+    with (place.logs / "door.log").open("a") as file:
+        file.write("a line of the door\n")
+    assert run(place, "logs", "--door", "-n", "1").stdout == "a line of the door\n"
 
 
 @pytest.mark.nightly(
     daily="tests/acceptance/test_door_process.py"
-    "::test_the_door_stays_while_postgresql_is_started_again"
+    "::test_who_comes_while_the_door_is_down_waits_for_the_new_one"
 )
 def test_too_few_files_are_said_by_up_and_by_the_doctor(made_home: Home) -> None:
     def limited(*arguments: str) -> str:
@@ -355,7 +375,7 @@ def test_too_few_files_are_said_by_up_and_by_the_doctor(made_home: Home) -> None
 
 @pytest.mark.nightly(
     daily="tests/acceptance/test_door_process.py::"
-    "test_the_door_stays_while_postgresql_is_started_again"
+    "test_who_comes_while_the_door_is_down_waits_for_the_new_one"
 )
 def test_a_soft_limit_of_files_is_raised(made_home: Home) -> None:
     shell = ["sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh"]

@@ -19,6 +19,7 @@ from myriad.errors import StartFailed
 from myriad.home import notes
 from myriad.home.home import Home
 from myriad.machine import process
+from myriad.running import door
 from tests.harness import (
     COMMAND,
     Up,
@@ -235,6 +236,7 @@ def test_a_killed_engine_is_started_again_and_said_so(made_home: Home) -> None:
     with up(made_home) as started:
         started.wait_ready()
         ask(made_home, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        stays = door.running(made_home)
         postmaster(made_home).kill()
         wait_until(lambda: _restarted(started, 1))
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
@@ -243,6 +245,7 @@ def test_a_killed_engine_is_started_again_and_said_so(made_home: Home) -> None:
             psutil.Process(session.info.backend_pid).kill()
             wait_until(lambda: _restarted(started, 2))
         assert ask(made_home, "SELECT sum(n) FROM kept") == 500500
+        assert stays == door.running(made_home) is not None
         assert "starting it again in 0.5 s" in started.said()
         assert "starting it again in 1 s" in started.said()
         assert started.end() == 0

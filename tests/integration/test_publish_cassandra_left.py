@@ -20,9 +20,7 @@ OTHER = "id,v\n1,a\n2,b\n"  # the table is made anew: a type cannot change
 
 TOLD = f"{FILE}::test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
 
-every_point = pytest.mark.nightly(
-    daily=f"{FILE}::test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
-)
+every_point = pytest.mark.nightly(daily=f"{TOLD}[after the links]")
 
 
 def _rows(space: Space) -> dict[int, Any]:
@@ -40,19 +38,18 @@ def _again(space: Space, path: Path) -> list[str]:
     return phases
 
 
-@pytest.mark.nightly(by_day=["links"])
+@every_point
 @pytest.mark.parametrize(
     ("at", "text"),
     [
-        pytest.param("after the links", NEW, id="links"),
         pytest.param("after the old table's drop", OTHER, id="other types"),
-        pytest.param("after the links", WIDER, id="columns", marks=every_point),
-        pytest.param("when it switches", NEW, id="switches", marks=every_point),
-        pytest.param("after the swap", NEW, id="swap", marks=every_point),
-        pytest.param("after the proof", NEW, id="proof", marks=every_point),
-        pytest.param("when it switches", OTHER, id="other, switches", marks=every_point),
-        pytest.param("before the swap", OTHER, id="other, links", marks=every_point),
-        pytest.param("after the swap", OTHER, id="other, made", marks=every_point),
+        pytest.param("after the links", WIDER, id="columns"),
+        pytest.param("when it switches", NEW, id="switches"),
+        pytest.param("after the swap", NEW, id="swap"),
+        pytest.param("after the proof", NEW, id="proof"),
+        pytest.param("when it switches", OTHER, id="other, switches"),
+        pytest.param("before the swap", OTHER, id="other, links"),
+        pytest.param("after the swap", OTHER, id="other, made"),
     ],
 )
 def test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra(
@@ -63,7 +60,11 @@ def test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra(
     path.write_text(text)
     space.killed(path, at, contract="free")
     wait_until(lambda: _is_settled(space), 60)
-    new = {1: "a", 2: "b"} if text == OTHER else {1: 10, 2: 20}
+    _is_done(space, path, {1: "a", 2: "b"} if text == OTHER else {1: 10, 2: 20})
+
+
+def _is_done(space: Space, path: Path, new: dict[int, Any]) -> None:
+    """Hold that a switch was finished, and that the same command finds nothing to do."""
     assert _rows(space) == new
     assert (space.loads(), space.staged()) == ([("shown", 2)], set())
     [listed] = [row for row in space.installation.published() if row["dataset"] == space.dataset]
@@ -126,6 +127,7 @@ def test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended(space: Space
         query = f"SELECT comment FROM system_schema.tables WHERE {where}"
         [(comment,)] = space.ask(query, [space.dataset])
         assert comment.endswith(": 2 rows.")
+        _is_done(space, path, {1: 10, 2: 20})
 
 
 @pytest.mark.nightly(

@@ -149,7 +149,7 @@ def test_a_type_that_others_make_of_it_at_the_last_moment_keeps_the_table(
 
 @pytest.mark.nightly(
     daily="tests/integration/test_publish_cassandra_left.py::"
-    "test_a_switch_that_was_killed_is_finished_by_who_keeps_cassandra[links]"
+    "test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended[after the links]"
 )
 def test_one_killed_between_two_types_is_finished(space: Space) -> None:
     _publish(space, NUMBER)

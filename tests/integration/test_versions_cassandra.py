@@ -34,16 +34,41 @@ def test_an_undo_shows_what_was_before_and_can_be_undone(space: Space) -> None:
     assert marks(space) == {"three": 10}
     assert undo(space)["before"] == 3  # no number is given twice
     assert marks(space) == {"one": 30}
+    with pytest.raises(PublishError):
+        space.publish(space.write("t.csv", "part,n,mark\n"))
+    _history_tells_all(space)
 
 
-def test_what_is_asked_of_postgresql_says_that_the_table_is_in_cassandra_alone(
-    space: Space,
-) -> None:
+def _history_tells_all(space: Space) -> None:
+    runs = space.installation.history(f"{space.dataset}.t")
+    told = [(run["engine"], run["kind"], run["outcome"], run["rows"]) for run in runs]
+    assert told == [
+        ("cassandra", "publish", "refused", None),
+        ("cassandra", "undo", "done", 30),
+        ("cassandra", "publish", "done", 10),
+        ("cassandra", "undo", "done", 30),
+        ("cassandra", "undo", "done", 20),
+        ("cassandra", "undo", "done", 30),
+        ("cassandra", "publish", "done", 20),
+        ("cassandra", "publish", "done", 30),
+    ]
+    assert runs[0]["error"]
+    assert (runs[2]["versions"], runs[6]["versions"]) == ({"t": 3}, {"t": 2})
+    assert all(run["database"] == "main" for run in runs)
+    everything = space.installation.history()
+    assert {run["run"] for run in runs} <= {run["run"] for run in everything}
+
+
+def test_what_only_postgresql_can_says_that_the_table_is_in_cassandra_alone(space: Space) -> None:
     space.publish(file(space, "one", 30), "part/n")
     name, installation = f"{space.dataset}.t", space.installation
     for ask in (installation.diff, partial(installation.undo, engine="postgres")):
         with pytest.raises(PublishError, match=f"{name} is in Cassandra alone"):
             ask(name)
+    with pytest.raises(UsageError, match="cannot be renamed") as refused:
+        installation.rename(name, "u")
+    assert "--table" in refused.value.hint
+    assert space.tables() == {"t"}
 
 
 @pytest.mark.nightly(
@@ -227,27 +252,6 @@ def test_a_table_that_somebody_else_made_is_not_touched(space: Space) -> None:
     assert space.ask("SELECT * FROM {}.t") == []
 
 
-def test_the_history_tells_of_cassandra_too(space: Space) -> None:
-    space.publish(file(space, "one"), "part/n")
-    space.publish(file(space, "two"))
-    with pytest.raises(PublishError):
-        space.publish(space.write("t.csv", "part,n,mark\n"))
-    undo(space)
-    runs = space.installation.history(f"{space.dataset}.t")
-    told = [(run["engine"], run["kind"], run["outcome"], run["rows"]) for run in runs]
-    assert told == [
-        ("cassandra", "undo", "done", 30),
-        ("cassandra", "publish", "refused", None),
-        ("cassandra", "publish", "done", 30),
-        ("cassandra", "publish", "done", 30),
-    ]
-    assert runs[1]["error"]
-    assert runs[2]["versions"] == {"t": 2}
-    assert all(run["database"] == "main" for run in runs)
-    everything = space.installation.history()
-    assert {run["run"] for run in runs} <= {run["run"] for run in everything}
-
-
 @pytest.mark.nightly(
     daily="tests/integration/test_publish_cassandra_left.py::"
     "test_a_killed_publish_is_remembered_and_told_as_if_it_had_ended"
@@ -288,14 +292,6 @@ def test_the_comment_says_what_a_table_is_and_how_fresh(space: Space) -> None:
     assert comment() == "mine"
     with pytest.raises(UsageError, match="columns have no comments"):
         space.installation.say(f"{space.dataset}.t.mark", "A mark.")
-
-
-def test_a_table_in_cassandra_cannot_be_renamed_and_what_can_be_done_is_said(space: Space) -> None:
-    space.publish(file(space, "one"), "part/n")
-    with pytest.raises(UsageError, match="cannot be renamed") as refused:
-        space.installation.rename(f"{space.dataset}.t", "u")
-    assert "--table" in refused.value.hint
-    assert space.tables() == {"t"}
 
 
 def test_a_publish_waits_for_one_of_the_same_table_where_it_is_told_to(space: Space) -> None:
