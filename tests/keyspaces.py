@@ -1,10 +1,6 @@
 """Publish into a keyspace of a test's own, and look at what came of it with the usual driver."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,9 +16,8 @@ from myriad.publish.cassandra.record import STAGING
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options, Progress
 from myriad.publish.report import Report
+from tests.forked import run_until_killed
 from tests.harness import as_admin, wait_until
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # Publishes, and kills itself, or a node, once, at a chosen place: argument 1 says how, in JSON.
 KILLED = """
@@ -76,20 +71,6 @@ def tell(step):
 options = Options(**{"to": "cassandra", **given["options"], "keys": parse_keys(given["keys"])})
 myriad.open(given["home"]).publish([given["source"]], options, tell)
 """
-
-
-def run_until_killed(script: str, given: dict[str, Any], code: int = -signal.SIGKILL) -> None:
-    """Run a script, whose argument is `given` as JSON, that kills its own process, or a node."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, json.dumps(given)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-    )
-    assert done.returncode == code, done.stderr
 
 
 @dataclass(frozen=True)

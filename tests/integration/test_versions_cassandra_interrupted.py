@@ -12,8 +12,9 @@ from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.postgres.changes import Changes
+from tests.forked import run_until_killed
 from tests.harness import as_admin, wait_until
-from tests.keyspaces import Space, run_until_killed
+from tests.keyspaces import Space
 from tests.marked import file, marks, undo
 
 FILE = "tests/integration/test_versions_cassandra_interrupted.py"
