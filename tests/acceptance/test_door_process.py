@@ -23,17 +23,8 @@ from myriad.running import door
 from myriad.settings import Settings
 from tests import harness
 from tests.elsewhere import elsewhere
-from tests.harness import (
-    COMMAND,
-    Up,
-    as_admin,
-    postmaster,
-    reachable_folder,
-    run,
-    up,
-    wait_until,
-)
-from tests.own_ports import give_port
+from tests.harness import COMMAND, Up, as_admin, postmaster, run, up, wait_until
+from tests.own_ports import copied
 
 pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several
 RESTART = 5.0  # seconds within which people reach a new door, on a machine that does much else
@@ -67,12 +58,8 @@ def ready(home: Home, *arguments: str, **environment: str) -> Iterator[Up]:
 @pytest.fixture(scope="module")
 def place(made: Path) -> Iterator[Home]:
     """A home that is up all the time."""
-    with reachable_folder() as folder:
-        subprocess.run(["cp", "-a", made, folder / "home"], check=True)
-        home = Home(folder / "home")
-        give_port(home)
-        with ready(home):
-            yield home
+    with copied(made) as home, ready(home):
+        yield home
 
 
 @contextmanager

@@ -11,20 +11,16 @@ import pytest
 import myriad
 from myriad.errors import HomeLocked
 from myriad.home.home import Home
-from tests.harness import COMMAND, Up, reachable_folder, run, up, wait_until
-from tests.own_ports import give_port
+from tests.harness import COMMAND, Up, run, up, wait_until
+from tests.own_ports import copied
 
 
 @pytest.fixture(scope="module")
 def first(made: Path) -> Iterator[Up]:
     """An `up` that nobody ends."""
-    with reachable_folder() as folder:
-        subprocess.run(["cp", "-a", made, folder / "home"], check=True)
-        home = Home(folder / "home")
-        give_port(home)
-        with up(home) as started:
-            started.wait_ready()
-            yield started
+    with copied(made) as home, up(home) as started:
+        started.wait_ready()
+        yield started
 
 
 def test_a_second_up_says_that_it_is_up(first: Up) -> None:
