@@ -1,5 +1,6 @@
 """Sessions on the bare wire: through the door, or straight to PostgreSQL to compare with."""
 
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -204,6 +205,12 @@ class Wire:
         if not more:
             raise Ended([])
         self._data += more
+
+    def has_more(self, seconds: float) -> bool:
+        """Say whether something of an answer is there, or comes within that time."""
+        if len(self._data) >= 5 and len(self._data) >= self._size():
+            return True
+        return bool(select.select([self.stream], [], [], seconds)[0])
 
     def _size(self) -> int:
         return 1 + int.from_bytes(self._data[1:5], "big")
