@@ -168,8 +168,8 @@ def check(record: object, text: str, names: Sequence[str] = ()) -> dict[str, Any
     return record
 
 
-def _may_be_deep(text: str) -> bool:
-    return text.count("[") + text.count("{") > MAX_DEPTH
+def _may_be_deep(text: str, others: int = 0) -> bool:
+    return text.count("[") + text.count("{") - others > MAX_DEPTH
 
 
 def _depth(record: object) -> int:
@@ -329,7 +329,8 @@ class Lines:
                 or set(map(type, records)) != {dict}
             ):
                 return None
-            if "\\u" in whole or any(map(_may_be_deep, raws)):
+            others = len(records) - 1  # each of which has a brace
+            if "\\u" in whole or (_may_be_deep(whole, others) and any(map(_may_be_deep, raws))):
                 for record, raw in zip(records, raws, strict=True):
                     check(record, raw)
         except (Broken, StopIteration, ValueError, RecursionError):
