@@ -39,7 +39,7 @@ def die():
     while nodes:
         node.running(Path(given["home"], "cassandra", f"node{nodes.pop()}")).kill()
 loading.CHECKPOINT = 0
-real_query = Session.query
+real_query, real_in_step = Session.query, Session.in_step
 def dying(real):
     def swap(*arguments):
         if given["at"] == "before the swap": die()
@@ -57,7 +57,12 @@ def dying_after(at, real):
         if given["at"] == at: die()
         return found
     return then
-Session.query = query
+def in_step(session, first, then, *, timeout):
+    if given["at"] == "after the old table's drop":
+        session.query(first, timeout=timeout)
+        return session.query(then, timeout=timeout)
+    return real_in_step(session, first, then, timeout=timeout)
+Session.query, Session.in_step = query, in_step
 swapping.swap_in = dying(swapping.swap_in)
 switch.make_target = dying(switch.make_target)
 switch._hide_old = dying_after("after the hiding", switch._hide_old)

@@ -203,18 +203,41 @@ def test_who_reads_while_types_change_gets_rows_or_an_error_and_never_an_empty_t
     assert order == ["flushed", "DROP TABLE", "CREATE TABLE"]
 
 
+def test_a_node_that_turns_the_drop_and_the_new_table_round_still_shows_the_new_one(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space.publish(space.write("t.csv", "id,v\n1,1\n2,2\n"), "id")
+
+    def turned(session: Session, first: str, then: str, *, timeout: float) -> None:
+        session.query(then, timeout=timeout)
+        session.query(first, timeout=timeout)
+
+    monkeypatch.setattr(Session, "in_step", turned)
+    space.publish(space.write("t.csv", "id,v\n1,a\n2,b\n3,c\n"), contract="free")
+    assert dict(space.ask("SELECT id, v FROM {}.t")) == {1: "a", 2: "b", 3: "c"}
+
+
 def _noting(monkeypatch: pytest.MonkeyPatch, order: list[str]) -> None:
     """Note what is done from the flush before the old table's drop, until the new one is there."""
-    query, flush_all = Session.query, swap.flush_all
+    query, in_step, flush_all = Session.query, Session.in_step, swap.flush_all
 
     def flush(*arguments: Any) -> None:
         flush_all(*arguments)
         order.append("flushed")
 
     def ask(session: Session, text: str, *values: Any, **options: Any) -> Any:
+        note(text)
+        return query(session, text, *values, **options)
+
+    def both(session: Session, *texts: str, timeout: float) -> None:
+        for text in texts:
+            note(text)
+        in_step(session, *texts, timeout=timeout)
+
+    def note(text: str) -> None:
         if order and order[-1] != "CREATE TABLE" and "SELECT * FROM" not in text:
             order.append(" ".join(text.split()[:2]))
-        return query(session, text, *values, **options)
 
     monkeypatch.setattr(swap, "flush_all", flush)
     monkeypatch.setattr(Session, "query", ask)
+    monkeypatch.setattr(Session, "in_step", both)

@@ -43,6 +43,10 @@ def dying(*arguments, **named):
     if name == "query" and not arguments[1].startswith("DROP TABLE"): return found
     die()
 setattr(place, name, dying)
+# A drop and the new table are sent together: between the two is a place as well.
+Session.in_step = lambda session, *texts, timeout: [
+    session.query(text, timeout=timeout) for text in texts
+]
 installation = myriad.open(given["home"])
 getattr(installation, given["do"])(given["table"])
 """

@@ -17,6 +17,7 @@ from myriad.errors import CqlError, NotRunning, UsageError
 __all__ = ["Connection", "Consistency", "Endpoint", "Page", "Prepared"]
 
 KEPT_STATEMENTS = 200
+HEAD_START = 0.02  # seconds of the first of two statements in step
 IN_FLIGHT = 64  # statements that one connection sends ahead; a node's queue holds 128 of all
 
 
@@ -104,18 +105,45 @@ class Connection(Asked):
         if failed:
             raise failed[min(failed)]
 
+    def in_step(self, first: str, then: str, *, timeout: float) -> None:
+        """Run two statements, the second of which is sent while the node is at the first.
+
+        Nearly always it does them in that order, but need not. `timeout` in seconds, for both.
+        Raises as `query` does.
+        """
+        self.sent = True
+        until = self._until(timeout)
+        found: dict[int, Page | Prepared | CqlError] = {}
+        for number, text in enumerate((first, then)):
+            body = messages.query(text, Consistency.LOCAL_ONE, PAGE_ROWS, None)
+            self._send(number, frames.QUERY, body, until)
+            if text is first:
+                self._comes(HEAD_START)
+        while len(found) < len((first, then)):
+            answered, answer = self._receive(until)
+            if answered in found or answered > 1:
+                raise self._broken(Malformed("an answer belongs to no question"))
+            found[answered] = answer
+        for number in sorted(found):
+            if isinstance(error := found[number], CqlError):
+                raise error
+
     def alive(self) -> bool:
         """Whether nothing is known against it: a node that stopped has closed its end."""
         if self._closed:
             return False
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)  # nobody asked anything, so all that can be read is the end
+        return not self._comes(0)  # nobody asked anything, so all that can be read is the end
 
     def close(self) -> None:
         """Close it; again does nothing."""
         self._closed = True
         self._socket.close()
+
+    def _comes(self, seconds: float) -> bool:
+        """Say whether anything can be read within so many seconds."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def _until(self, timeout: float | None) -> float:
         return time.monotonic() + (self._timeout if timeout is None else timeout)

@@ -90,6 +90,14 @@ class Session(Asked):
         again = all(map(_IDEMPOTENT.match, statements))
         self._somewhere(run, again=again)
 
+    def in_step(self, first: str, then: str, *, timeout: float) -> None:
+        """Run two statements on one node, once; see `Connection.in_step`."""
+
+        def run(connection: Connection) -> None:
+            connection.in_step(first, then, timeout=timeout)
+
+        self._somewhere(run, again=False)
+
     def await_schema(self, timeout: float = AGREE_WITHIN) -> None:
         """Return when all nodes that are up have one version of the schema.
 

@@ -19,6 +19,11 @@ OR EXISTS (SELECT FROM public.cassandra_version WHERE CASE
     WHEN back IS NOT NULL AND files IS NOT NULL
     THEN pg_try_advisory_lock(hashtextextended(format('publish %s.%s', keyspace, name), 0)) END)
 """
+# Not one that a publish has made ahead, and may still begin to load into.
+_DROPPED = """
+SELECT staged FROM public.cassandra_left
+WHERE pg_try_advisory_lock(hashtextextended('publish ' || %s || '.' || staged, 0))
+"""
 _FOLLOW = "DELETE FROM public.request WHERE what = 'follow' RETURNING id"
 
 
@@ -51,7 +56,7 @@ def _drop_left(server: Server, cluster: Cluster) -> None:
     To drop one, a node writes all that it has in memory into files.
     """
     with control_database(server, autocommit=True) as connection:
-        left = [name for (name,) in connection.execute("SELECT staged FROM public.cassandra_left")]
+        left = [name for (name,) in connection.execute(_DROPPED, [STAGING])]
         if not left:
             return
         with cluster.session() as session:

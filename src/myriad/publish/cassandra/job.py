@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from myriad.cql.session import Session
-from myriad.engines.cassandra.all_nodes import Attached
 from myriad.engines.cassandra.base import Cluster
 from myriad.engines.postgres.base import Server
 from myriad.errors import (
@@ -22,6 +21,7 @@ from myriad.publish.cassandra import (
     switch,
     unfinished,
 )
+from myriad.publish.cassandra.ahead import Ahead
 from myriad.publish.cassandra.loading import Loading, is_interruption
 from myriad.publish.cassandra.look.spool import Spool
 from myriad.publish.cassandra.prepared_table import Prepared
@@ -66,12 +66,13 @@ class Job:
     versions: Versions
     tables: list[Prepared] = field(default_factory=list)
     loads: dict[str, Load] = field(default_factory=dict)
-    attached: Attached | None = None
+    several: bool = False
 
     def __post_init__(self) -> None:
         self.place = self.task.report.database, self.task.report.dataset
         self.options, self.progress = self.task.options, self.task.progress
         self.checks = Checks(self.options, self.task.settings)
+        self.ahead = Ahead(self.cluster, self.record)
 
     def prepare(self, targets: Sequence[Target], workspace: Workspace) -> None:
         """Read all targets, prove their types and keys; nothing is changed yet.
@@ -97,11 +98,14 @@ class Job:
             self.task,
             self.checks,
             self.rejects,
+            self.ahead,
         )
+        self.several = len(targets) > 1
         for number, target in enumerate(targets):
             if self.options.changes:  # until then a node may have a switch and another not
                 unfinished.finish(self.versions, self.keyspace, target.name)
             self.tables.append(preparing.prepared(target, Spool(workspace, number)))
+            self._rest(self.tables[-1])
         self.checks.settle()
         for made in self.tables:
             made.allowed = self.checks.allowed(made.name)
@@ -122,7 +126,7 @@ class Job:
     @property
     def _loading(self) -> Loading:
         place = self.cluster, self.session, self.record, self.keyspace
-        return Loading(*place, self.options, self.progress)
+        return Loading(*place, self.options, self.progress, self.ahead)
 
     def load(self) -> None:
         """Load all tables beside those that are there, and prove the counts.
@@ -136,11 +140,12 @@ class Job:
             report.unshared = self._make_keyspace()
             self._load()
             return
-        self.attached = Attached(self.cluster)  # that takes as long as a small table
-        keyspaces.make_staging(self.cluster, self.session)
+        self.ahead.attach()
+        if self.cluster.nodes > 1:  # they agree on one change of the schema after the other
+            self.ahead.await_end()
         with ThreadPoolExecutor(1, "cassandra-keyspace") as beside:
-            new = beside.submit(self._make_keyspace)  # as long as well; nothing is there before
-            if self.cluster.nodes > 1:  # they agree on one change of the schema after the other
+            new = beside.submit(self._make_keyspace)  # as long as to load; nothing is there before
+            if self.cluster.nodes > 1:
                 new.result()
             self._load()
             report.unshared = new.result()
@@ -148,6 +153,14 @@ class Job:
     def _load(self) -> None:
         for made in self.tables:
             self.loads[made.name] = self._loading.load(made)
+            self._rest(made)
+
+    def _rest(self, made: Prepared) -> None:
+        """Give back the memory of a spool, unless nothing else needs it before this one again.
+
+        To open a spool takes as much processor time as to read a thousand rows.
+        """
+        if self.several or self.options.to == "both":
             made.spool.rest()
 
     def _make_keyspace(self) -> bool:
@@ -226,5 +239,4 @@ class Job:
                     self._loading.give_up(made, goes_on=goes_on)
         for made in self.tables:
             made.spool.close()
-        if self.attached:
-            self.attached.close()
+        self.ahead.close()

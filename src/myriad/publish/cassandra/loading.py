@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from myriad.cql.names import qualified
 from myriad.cql.session import Session
-from myriad.cql.text import create_table
 from myriad.engines.cassandra import all_nodes, swap
 from myriad.engines.cassandra.all_nodes import Files, with_all_nodes
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import EngineError, HalfPublished, PublishError
 from myriad.model import Order
-from myriad.publish.cassandra import keyspaces, switch
+from myriad.publish.cassandra import ahead, keyspaces, switch
+from myriad.publish.cassandra.ahead import Ahead
 from myriad.publish.cassandra.look import kinds
 from myriad.publish.cassandra.prepared_table import Prepared, identity
 from myriad.publish.cassandra.record import STAGING, Load, Record, State
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 3  # at one load: a node that ends has forgotten rows
 CHECKPOINT = 0.25  # seconds between two
 SHOWN = 5  # ranges with other rows, in an error
-# No compaction takes the files away that the switch is about to link.
-STAGED_OPTIONS = (
-    "compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'false'}",
-    "comment = 'Myriad loads it; it goes when that is done'",
-)
 
 log = logging.getLogger("myriad.publish")
 
@@ -50,6 +44,7 @@ class Loading:
     keyspace: str
     options: Options
     progress: Progress
+    ahead: Ahead
 
     @property
     def _staged(self) -> bool:
@@ -146,7 +141,8 @@ class Loading:
         Whoever keeps Cassandra drops the older one's table.
         """
         before = self.record.load(self.keyspace, made.name)
-        staged = f"load_{secrets.token_hex(8)}" if self._staged else made.name
+        ready = self.ahead.take(made.kinds, made.key) if self._staged else None
+        staged = ready or (ahead.new_name() if self._staged else made.name)
         mine = identity(made, self.options, self.cluster) or {"once": secrets.token_hex(16)}
         last = max(made.stamp_before, before.stamp if before else 0)
         stamp = max(time.time_ns() // 1000, last + 10)
@@ -157,11 +153,9 @@ class Loading:
         if not self._staged:
             switch.make_target(self.cluster, self.session, made.plan)
             return load
-        called = made.staged_names
-        columns = {called[name]: kinds.staged(kind) for name, kind in made.kinds.items()}
-        name, key = qualified(STAGING, staged), made.key.renamed(called)
-        self.session.query(create_table(name, columns, key, STAGED_OPTIONS))
-        self.session.await_schema()
+        if not ready:
+            keyspaces.make_staging(self.cluster, self.session)
+            ahead.make(self.session, ahead.statement(staged, made.kinds, made.key))
         return load
 
     def _starts(self) -> list[list[float]] | None:

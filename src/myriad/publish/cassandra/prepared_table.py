@@ -17,7 +17,7 @@ from myriad.cql.types import CqlType
 from myriad.engines.cassandra.base import Cluster
 from myriad.model import Key, Table
 from myriad.publish import naming
-from myriad.publish.cassandra import existing
+from myriad.publish.cassandra import ahead, existing
 from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.look import asks
 from myriad.publish.cassandra.look.kinds import CqlColumn
@@ -114,15 +114,8 @@ class Prepared:
 
     @property
     def staged_names(self) -> dict[str, str]:
-        """What columns are called while they are loaded: everybody sees those names.
-
-        Others than the key's keep their order, in which the files have them.
-        """
-        key = self.key.columns
-        rest = sorted((name for name in self.kinds if name not in key), key=str.encode)
-        return {name: f"k{place}" for place, name in enumerate(key)} | {
-            name: f"c{place:05}" for place, name in enumerate(rest)
-        }
+        """What columns are called while they are loaded."""
+        return ahead.staged_names(self.kinds, self.key)
 
     def _statements(self, *options: str) -> list[str]:
         name = qualified(self.keyspace, self.name)

@@ -1,6 +1,7 @@
 """What is to come into one table of Cassandra, read and proven; nothing is changed yet."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +11,7 @@ from myriad.engines.cassandra.all_nodes import with_all_nodes
 from myriad.engines.cassandra.base import Cluster
 from myriad.errors import (
     KeyRefused,
+    PublishError,
     SchemaRefused,
     TooManyRejects,
 )
@@ -22,6 +24,7 @@ from myriad.publish.cassandra import (
     shapes,
     switch,
 )
+from myriad.publish.cassandra.ahead import Ahead
 from myriad.publish.cassandra.existing import Existing
 from myriad.publish.cassandra.look import kinds, proof, suggest
 from myriad.publish.cassandra.look.proof import Proof
@@ -49,6 +52,7 @@ class Preparing:
     task: Task
     checks: Checks
     rejects: Rejects
+    ahead: Ahead
 
     def prepared(self, target: Target, spool: Spool) -> Prepared:
         """Read a target, prove its types and key, and hold it against what is there.
@@ -83,8 +87,26 @@ class Preparing:
         made.came, made.recipe = Came(target.came, target.marks), target.recipe
         made.resumes = self._resumable(made)
         self._refuse_misfit(made, proven)
-        spool.rest()
         return made
+
+    def _begin_ahead(self, target: Target, there: Existing | None) -> None:
+        """Begin to make the table that takes the rows, if it can be told what it has.
+
+        Not where the same command may go on with what it has loaded before.
+        """
+        cluster, options = self.cluster, self.task.options
+        if not options.changes or not keyspaces.stages(cluster):
+            return
+        if self.record.load(self.keyspace, target.name) is not None:
+            return
+        asked, types = target.asked(options.types), there.columns if there else {}
+        stay = {name: kind for name, kind in types.items() if name not in asked}
+        columns = {c.name: kinds.likely(c, stay.get(c.name, "")) for c in target.table.columns}
+        known = {name: kind for name, kind in columns.items() if kind is not None}
+        with suppress(PublishError):  # told when the rows are read
+            key = self._key(target, there, known=there is not None)
+            if key is not None and set(key.columns) <= set(known) == set(columns):
+                self.ahead.begin(known, key)
 
     def _there(self, target: Target) -> Existing | None:
         """Return the table that is there; raises SchemaRefused if it must not be touched."""
@@ -127,6 +149,7 @@ class Preparing:
         self, target: Target, spool: Spool, there: Existing | None, formats: Mapping[str, str]
     ) -> None:
         """Read all records, in the types that the table has where those shall stay."""
+        self._begin_ahead(target, there)
         strict = not self.checks.terms(target).permits(Change.TYPES)
 
         def wanted(table: Table) -> dict[str, Type]:

@@ -217,6 +217,14 @@ class Record:
         found = self._one("load", keyspace, name)
         return Load(**{**found, "state": State(found["state"])}) if found else None
 
+    def leave_ahead(self, staged: str) -> None:
+        """Write down a staged table that is made before a load begins in it.
+
+        It goes when this connection has ended, unless one has begun.
+        """
+        self.take(STAGING, staged)  # its name is new
+        self._run("leave_ahead", staged)
+
     def begin(self, keyspace: str, name: str, load: Load) -> None:
         """Write down a load that begins; one from before is forgotten."""
         values = {

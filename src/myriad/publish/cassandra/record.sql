@@ -40,8 +40,13 @@ WHERE keyspace = %s AND name = %s;
 SELECT number FROM public.cassandra_version
 WHERE keyspace = %s AND name = %s AND back IS NOT NULL AND files IS NOT NULL;
 
+-- name: leave_ahead
+INSERT INTO public.cassandra_left VALUES (%s);
+
 -- name: begin_load
-WITH before AS (
+WITH ahead AS (
+    DELETE FROM public.cassandra_left WHERE staged = %(staged)s
+), before AS (
     INSERT INTO public.cassandra_left
     SELECT staged FROM public.cassandra_load
     WHERE keyspace = %(keyspace)s AND name = %(name)s AND nodes IS NOT NULL AND staged <> %(staged)s

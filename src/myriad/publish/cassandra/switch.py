@@ -206,17 +206,30 @@ def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked =
     kinds = existing.other_types(session, plan.keyspace, plan.wanted)
     *types, table = plan.statements
     table = " AND ".join([table, *options()])
+    drops = [_dropped(plan.keyspace, plan.name)] if there else []
+    changes = [f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}" for kind in kinds] + types
+    if there and not changes and _was_made(session, plan, table):
+        return
     if there and cluster.kind == "embedded":
         swap.flush_all(cluster, existing.keyspaces(session))
-    # One right after the other: in between whoever reads gets an error.
-    if plan.before:
-        session.query(_dropped(plan.keyspace, plan.name), timeout=SLOW)
-    for kind in kinds:
-        session.query(f"DROP TYPE IF EXISTS {qualified(plan.keyspace, kind)}", timeout=SLOW)
-    for statement in (*types, table):
+    # Whoever reads in between gets an error, so each waits at the node for the one before it.
+    if there and not changes:
+        session.in_step(drops.pop(), table, timeout=SLOW)
+    for statement in (*drops, *changes, table):  # again, as it may have been done first
         session.query(statement, timeout=SLOW)
     session.await_schema()
     _refuse_taken(session, plan)
+
+
+def _was_made(session: Session, plan: Plan, table: str) -> bool:
+    """Say whether a try of before has made the table, which lost its connection meanwhile.
+
+    The node does one change after the other: with this one, which changes nothing while another
+    table is there, those are done that it was sent before.
+    """
+    session.query(table, timeout=SLOW)
+    session.await_schema()
+    return _refuse_taken(session, plan) == plan.table_id
 
 
 def _dropped(keyspace: str, name: str) -> str:

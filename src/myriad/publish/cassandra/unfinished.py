@@ -94,7 +94,9 @@ def sweep(written: Record, session: Session) -> None:
             kept.add(load["staged"])
     for (name,) in rows:
         if name not in kept:
-            switch.drop(session, STAGING, name)
+            with written.taken(STAGING, name) as ours:
+                if ours:  # else a publish has made it ahead
+                    switch.drop(session, STAGING, name)
 
 
 def _ended(written: Record, keyspace: str, name: str) -> bool:

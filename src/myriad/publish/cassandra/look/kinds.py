@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from myriad.cql import text
-from myriad.cql.types import CqlType
+from myriad.cql.types import SIMPLE, CqlType
 from myriad.cql.values import encoder
-from myriad.model import Column, Kind
+from myriad.model import Column, Kind, Type
 from myriad.publish.cassandra.look import nested
 from myriad.publish.cassandra.look.nested import NotNested
-from myriad.publish.cassandra.look.spool import Spool
+from myriad.publish.cassandra.look.spool import WIDER, Spool
 from myriad.sources.base import arrow_type
 from myriad.sources.typing import digits
 
@@ -101,22 +101,36 @@ def decide(
     return columns
 
 
+def likely(column: Column, there: str) -> CqlType | None:
+    """Return the type that a column is going to have, before its values are read; None: unknown.
+
+    `there`: what it is in the table that is replaced or added to, if it is there.
+    """
+    if there:
+        return CqlType(there) if there in SIMPLE.values() else None
+    if column.type.kind is Kind.JSONB:
+        return None
+    return CqlType(_name(WIDER.get(column.type.kind, column.type)))
+
+
 def _addresses(place: str, column: Column) -> CqlColumn:
     kind, why = CqlType("inet"), "IP addresses, as they are read back"
     return CqlColumn(column.name, place, kind, why, place, pa.binary(), encoder(kind), str)
 
 
 def _plain(place: str, column: Column) -> CqlColumn:
-    kind, why = column.type, column.why
-    if kind.kind is Kind.NUMERIC:
-        name = "decimal" if kind.scale else "varint"
-        if kind.long:
-            return _long(place, column, CqlType(name))
-    else:
-        name = _PLAIN[kind.kind]
+    kind, why, name = column.type, column.why, _name(column.type)
+    if kind.kind is Kind.NUMERIC and kind.long:
+        return _long(place, column, CqlType(name))
     if kind.kind is Kind.TIMESTAMP:
         why = f"{why}; taken as UTC"
     return CqlColumn(column.name, place, CqlType(name), why, place, arrow_type(kind))
+
+
+def _name(kind: Type) -> str:
+    if kind.kind is Kind.NUMERIC:
+        return "decimal" if kind.scale else "varint"
+    return _PLAIN[kind.kind]
 
 
 def _long(place: str, column: Column, kind: CqlType) -> CqlColumn:

@@ -14,7 +14,7 @@ from myriad.sources.typing import duck
 from myriad.sources.typing.sql import literal
 
 # A row's `sum` of integers wraps in Cassandra without a word: a smallint's does at once.
-_WIDER = {Kind.SMALLINT: Type(Kind.INTEGER)}
+WIDER = {Kind.SMALLINT: Type(Kind.INTEGER)}
 BATCH_ROWS = 8192
 ROWS = "spool.rows"
 # DuckDB plans a statement in a time that grows with the square of its expressions.
@@ -65,7 +65,7 @@ class Spool:
             self.table = reading.target.table
             asked = wanted(self.table)
             columns = tuple(
-                replace(c, type=asked.get(c.name, _WIDER.get(c.type.kind, c.type)))
+                replace(c, type=asked.get(c.name, WIDER.get(c.type.kind, c.type)))
                 for c in self.table.columns
             )
             self.table = replace(self.table, columns=columns)
