@@ -82,7 +82,7 @@ class Home:
         self.place.publish(path, keys={"": ("id",)})
         self.place.ask(f"CREATE VIEW {table}_seen AS SELECT id, mark FROM {table}")
         # Its pages are nearly empty, so that few versions take as much room as there is.
-        loose = "(qty, mark) WITH (fillfactor = 10)"
+        loose = "(id, qty, mark) WITH (fillfactor = 10)"
         self.place.ask(f"CREATE INDEX {table}_by_hand ON {table} {loose}")
         self.place.installation.say(table, f"What {table} is.", self.place.database)
         self.now[table], self.versions[table] = state, {1: state}
