@@ -178,7 +178,7 @@ def test_an_interrupted_merge_leaves_the_old_state(table: Place) -> None:
 
 @pytest.mark.nightly(
     daily="tests/integration/test_nights.py::"
-    "test_three_nights_lose_nothing_and_show_everybody_whole_tables"
+    "test_six_nights_lose_nothing_and_show_everybody_whole_tables"
 )
 def test_twenty_readers_see_all_of_a_merge_or_nothing(place: Place) -> None:
     """Also those whose snapshot is older, and who look at the table only then."""
