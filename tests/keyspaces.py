@@ -163,6 +163,13 @@ class Space:
             wait_until(lambda: not self.tables(STAGING), 30)
         return self.tables(STAGING)
 
+    def loading(self) -> set[str]:
+        """Return the staged tables of the loads on their way into this keyspace."""
+        with as_admin(self.installation.server()) as connection:
+            query = "SELECT staged FROM cassandra_load WHERE keyspace = %s"
+            loads = connection.execute(query, [self.dataset]).fetchall()
+        return self.tables(STAGING) & {name for (name,) in loads}
+
     def loads(self) -> list[tuple[Any, ...]]:
         """Return state and acknowledged rows of the loads on their way into this keyspace."""
         with as_admin(self.installation.server()) as connection:

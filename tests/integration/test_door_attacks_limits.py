@@ -288,7 +288,7 @@ def test_data_that_does_not_go_on_gives_the_connection_back(scene: Scene) -> Non
     with ExitStack() as stack:
         some = [stack.enter_context(closing(scene.wire(scene.eve))) for _ in range(12)]
         for eve in some:
-            eve.send(wire.query("SELECT 1") + b"d" + MB.to_bytes(4, "big") + b"x")
+            eve.send(wire.query("COPY given FROM STDIN") + b"d" + MB.to_bytes(4, "big") + b"x")
         _answers_at_once(scene)
         some[0].stream.settimeout(20)
         assert "does not go on" in str(some[0].to_the_end())

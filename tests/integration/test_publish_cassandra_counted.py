@@ -102,7 +102,7 @@ def test_cassandra_is_asked_only_of_rows_that_may_be_there_twice(
 def test_rows_that_are_missing_in_files_are_missed(space: Space, asked: list[str]) -> None:
     def empty(step: Step) -> None:
         if step.phase == "proving the counts":
-            for name in space.tables("myriad_next"):
+            for name in space.loading():
                 space.ask(f"TRUNCATE myriad_next.{name}")
 
     path = space.write("t.csv", "id,v\n1,1\n2,2\n")

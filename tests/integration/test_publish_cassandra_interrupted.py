@@ -78,7 +78,7 @@ def test_a_killed_load_goes_on_where_it_was(space: Space) -> None:
     ((state, acknowledged),) = space.loads()
     assert state == "loading"
     assert acknowledged > 0
-    wait_until(lambda: len(space.tables("myriad_next")) == 1)
+    wait_until(lambda: len(space.loading()) == 1)
     first: list[int] = []
 
     def loading(step: Step) -> None:
@@ -98,7 +98,7 @@ def test_a_killed_load_goes_on_where_it_was(space: Space) -> None:
 def test_a_source_that_changed_begins_anew(space: Space) -> None:
     path = space.write("t.csv", _content("new", ROWS))
     space.killed(path, "loading", "part/n", rows=ROWS // 2)
-    wait_until(lambda: len(space.tables("myriad_next")) == 1)
+    wait_until(lambda: len(space.loading()) == 1)
     assert space.tables() == set()
     path.write_text(_content("newer", 1000))
     space.publish(path, "part/n")
@@ -166,7 +166,7 @@ def test_a_load_that_would_fail_again_leaves_nothing_behind(space: Space) -> Non
 
     def drop(step: Step) -> None:
         if step.phase == "loading":
-            for name in space.tables("myriad_next"):
+            for name in space.loading():
                 space.ask(f"DROP TABLE myriad_next.{name}")
 
     with pytest.raises(EngineError):

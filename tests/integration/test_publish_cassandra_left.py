@@ -191,7 +191,7 @@ def test_a_publish_that_fails_leaves_no_staged_table(space: Space) -> None:
 
     def tell(step: Step) -> None:
         if step.phase == "loading":
-            loaded.append(space.tables("myriad_next"))
+            loaded.append(space.loading())
         if loaded and step.phase not in ("loading", "proving the counts"):
             raise PublishError("refused", hint="Nothing was changed.")
 
