@@ -24,6 +24,8 @@ SELECT = unit("SELECT 1")
 FAIL = unit("SELECT 1/0")
 ROW = copy_data(b"1\ta\n")
 BAD = copy_data(b"no number\ta\n")
+BOUND = parse(COPY, "c") + bind(portal="o", name="c")
+LOADED = execute("o") + ROW + COPY_DONE + SYNC + query("ROLLBACK")
 HEAD, TAIL = ROW[:7], ROW[7:]  # of one message
 # What ends within a message, the answer that comes meanwhile, and what follows.
 HALVES: dict[str, tuple[bytes, str, bytes]] = {
@@ -246,6 +248,14 @@ SAME: dict[str, bytes] = {
     "COPY, extended, fails": unit(COPY) + BAD + ROW + COPY_DONE + SYNC + SELECT + SYNC,
     "COPY, extended, given up": unit(COPY) + SYNC + copy_fail() + SYNC + SELECT + SYNC,
     "COPY, extended, of an unknown table": unit("COPY unknown FROM STDIN") + SYNC + SELECT + SYNC,
+    "COPY by a portal of an earlier unit": unit("BEGIN") + BOUND + SYNC + LOADED,
+    "COPY by a portal that a savepoint keeps": query("BEGIN")
+    + BOUND
+    + unit("SAVEPOINT a")
+    + FAIL
+    + SYNC
+    + query("ROLLBACK TO a")
+    + LOADED,
     "COPY with Sync ahead": query(COPY) + SYNC + ROW + COPY_DONE + SELECT + SYNC,
     "COPY with Flush ahead": query(COPY) + FLUSH + ROW + COPY_DONE + SELECT + SYNC,
     "COPY with Syncs": query(COPY) + SYNC * 3 + ROW + FLUSH + SYNC + COPY_DONE + SYNC * 2,

@@ -111,7 +111,9 @@ def enforce(door: Door) -> None:
     for pool in door.pools.working:
         for backend in list(pool.backends):
             session = backend.session
-            if backend.is_overdue(now):
+            if isinstance(session, Session) and backend.is_held_up(now, PATIENCE_SECONDS):
+                session.end(_HALF)
+            elif backend.is_overdue(now):
                 backend.abort(_OVERDUE)
             elif isinstance(session, Session):
                 _enforce(door, session, backend, now)

@@ -219,6 +219,10 @@ class Asker(asyncio.Protocol):
         """Say whether the server owes the door an answer for too long."""
         return bool(self._jobs) and now - self._jobs[0].began > JOB_SECONDS
 
+    def is_held_up(self, now: float, seconds: float) -> bool:
+        """Say whether a question waits longer than that for the rest of a client's message."""
+        return self.transport.held_up and bool(self._jobs) and now - self._jobs[0].began > seconds
+
     async def outlive_cancel(self) -> None:
         """Return when no request to cancel can hit what runs here next; raises Lost."""
         while self.cancels and not self.closed:  # noqa: ASYNC110 - seldom, and few looks

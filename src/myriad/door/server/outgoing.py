@@ -62,6 +62,11 @@ class Outgoing:
         if self.waiting and not (self._rest or self._transport.is_closing()):
             self.write(b"")
 
+    @property
+    def held_up(self) -> bool:
+        """Whether something waits for the rest of a message that was sent in part."""
+        return self._rest > 0 and bool(self.waiting)
+
     def get_write_buffer_size(self) -> int:
         """Return how many bytes the server has not taken."""
         return int(self._transport.get_write_buffer_size()) + self._size

@@ -101,20 +101,23 @@ class ClientStatements:
             self.forget(name)
             self._frontend.server.prepared.standing.pop(name, None)
 
-    def unit_over(self) -> None:
-        """Forget what concerns this unit alone, and what the server did not accept in it."""
+    def unit_over(self, status: int) -> None:
+        """Forget what concerns this unit alone, and what the server did not accept in it.
+
+        `status`: of the transaction behind it.
+        """
         unit, backend = self._unit, self._frontend.backend
         self.answers.unit_over()
         self.resend.unit_over()
         if unit.errors and backend is not None:
             backend.bound = False  # its Bind may be what failed
         if self.ending.portals or self.ending.names:
-            self.ending.unit_over(unit.status, backend, failed=bool(unit.errors))
+            self.ending.unit_over(status, backend, failed=bool(unit.errors))
 
     def send_again(self) -> None:
         """Send the unit that has failed again, from its first message on."""
         messages = self.resend.take()
-        self.unit_over()
+        self.unit_over(self._unit.status)
         self.resend.tried()
         self._frontend.replay(messages)
 

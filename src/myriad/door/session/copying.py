@@ -196,7 +196,7 @@ async def _catch_up(session: SessionState, backend: Backend, copy: Copy) -> None
     if session.backend is not backend:
         return
     if session.statements is not None:
-        session.statements.unit_over()
+        session.statements.unit_over(status)
     session.unit.copies(None)
     if session.unit.bridged:  # one of them was ours
         answered = answered[1:]

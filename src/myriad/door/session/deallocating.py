@@ -45,14 +45,19 @@ class Ending:
             self.portals.pop(portal, None)
 
     def unit_over(self, status: int, backend: Backend | None, *, failed: bool) -> None:
-        """Forget what cannot be executed any more; in a unit that failed, what it has bound."""
+        """Forget what cannot be executed any more, now that the transaction has that status.
+
+        In a unit that failed that is what it has bound, unless a savepoint keeps it: a load that is
+        there no more is expected for nothing, but one that is not expected would hang.
+        """
         if backend is not None and _STAND_IN.token in backend.prepared.standing.values():
             backend.reset_level = max(backend.reset_level, EVERYTHING)
         self.names.clear()
         if status == wire.IDLE:
             self.portals.clear()
-        for portal in self._new if failed else ():
-            self.portals.pop(portal, None)
+        for portal in self._new.intersection(self.portals) if failed else ():
+            if not self.portals[portal].may_load:
+                del self.portals[portal]
         self._new.clear()
 
     @property

@@ -113,7 +113,7 @@ def _end_lost_unit(session: SessionState, fault: Fault | None) -> None:
     unit = session.unit
     waits_for_sync = unit.bridged or not session.awaiting
     if session.statements is not None:
-        session.statements.unit_over()
+        session.statements.unit_over(wire.IDLE)
     session.parameters.undo()
     session.pin.want_nothing()
     unit.skip(skipping=waits_for_sync)

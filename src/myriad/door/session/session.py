@@ -244,14 +244,15 @@ class Session(SessionState):
                 unit.close()
                 statements.send_again()
                 return
-            statements.unit_over()
+            statements.unit_over(status)
             in_doubt = statements.unnamed.in_doubt
         elif self.special:
             self.special = False
         if unit.copy is not None:
             copying.unit_over(self, unit.copy)
         mine = self.parameters
-        later = mine.touched or mine.restored or mine.renews or self.pin.wanted or unit.copy
+        later = mine.touched or mine.restored or mine.renews or self.pin.wanted
+        in_doubt = in_doubt or (unit.copy is not None and unit.copy.statuses is not None)
         if not (later or in_doubt or self.quota.muted or unit.bridged):
             self.deliver(data, rows, begin)
             if not self.quota.muted:

@@ -28,7 +28,7 @@ class Copy:
         state: NONE, DATA or ENDING.
         doubtful: whether the server has answered a Sync, or passed over it, is not known.
         early: ends of data that came before it was asked for: whether a Sync was sent before.
-        due: how many the client has executed, by the extended protocol, that have not begun.
+        due: how many statements were sent that may be one, and have not begun.
         fault: of the client's, for which the door has ended it.
         statuses: is to tell which Syncs were answered.
     """
