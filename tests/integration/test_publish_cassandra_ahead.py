@@ -1,8 +1,10 @@
 """The table that takes a load's rows is made while they are read, and stays as long."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 import pytest
 
 from myriad.cql.types import CqlType
@@ -12,9 +14,9 @@ from myriad.publish.cassandra import ahead, record, unfinished
 from myriad.publish.cassandra.ahead import Ahead
 from myriad.publish.cassandra.record import STAGING
 from myriad.publish.keys import parse_keys
-from myriad.publish.options import Options
+from myriad.publish.options import Options, Step
 from myriad.running import cassandra
-from tests.harness import wait_until
+from tests.harness import as_admin, wait_until
 from tests.keyspaces import Space
 
 OLD, NEW = "id,v\n1,1\n2,2\n", "id,v\n1,10\n2,20\n3,30\n"
@@ -121,3 +123,34 @@ def test_where_it_cannot_be_made_it_is_made_when_it_is_needed(
     space.publish(space.write("t.csv", OLD), "id")
     assert len(tries) == 2
     assert _rows(space) == [(1, 1), (2, 2)]
+
+
+def test_a_publish_whose_connections_to_postgresql_are_gone_ends(space: Space) -> None:
+    """No thread that keeps a node's manager attached outlives it."""
+    before, threads = _administrators(space), _awaited()
+
+    def cut(step: Step) -> None:
+        if step.phase == "replacing":
+            with as_admin(space.installation.server(), autocommit=True) as connection:
+                new = sorted(_administrators(space) - before - {connection.info.backend_pid})
+                connection.execute("SELECT pg_terminate_backend(unnest(%s::int[]))", [new])
+
+    with pytest.raises((MyriadError, psycopg.Error)):
+        space.publish(space.write("t.csv", OLD), "id", progress=cut)
+    wait_until(lambda: _awaited() <= threads)
+    space.publish(space.write("t.csv", OLD), "id")
+    assert _rows(space) == [(1, 1), (2, 2)]
+
+
+def _awaited() -> set[threading.Thread]:
+    """Return the threads for which Python waits before it ends."""
+    return {thread for thread in threading.enumerate() if not thread.daemon}
+
+
+def _administrators(space: Space) -> set[int]:
+    """Return the processes of PostgreSQL that serve commands of Myriad's."""
+    with as_admin(space.installation.server()) as connection:
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'myriad'"
+        ).fetchall()
+    return {pid for (pid,) in found}

@@ -9,7 +9,7 @@ import pytest
 
 from myriad.cql.session import Session
 from myriad.engines.cassandra import swap
-from myriad.errors import CqlError, HalfPublished, SchemaRefused
+from myriad.errors import CqlError, HalfPublished, NotRunning, SchemaRefused
 from myriad.publish.cassandra import existing, switch
 from tests.harness import READ_AGAIN, wait_until
 from tests.keyspaces import Space
@@ -214,6 +214,31 @@ def test_a_node_that_turns_the_drop_and_the_new_table_round_still_shows_the_new_
 
     monkeypatch.setattr(Session, "in_step", turned)
     space.publish(space.write("t.csv", "id,v\n1,a\n2,b\n3,c\n"), contract="free")
+    assert dict(space.ask("SELECT id, v FROM {}.t")) == {1: "a", 2: "b", 3: "c"}
+
+
+def test_what_a_node_does_after_its_connection_was_lost_is_not_done_again(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the second drop would take the table that the first try has made."""
+    query, in_step = Session.query, Session.in_step
+    sent, late = list[tuple[str, str]](), list[tuple[str, str]]()
+
+    def lost(_: Session, first: str, then: str, **__: float) -> None:
+        sent.append((first, then))
+        late.append((first, then))
+        raise NotRunning("the connection is closed", hint="Again.")
+
+    def ask(session: Session, text: str, *values: Any, **options: Any) -> Any:
+        if late and text.startswith("CREATE TABLE"):  # a node does one change after the other
+            in_step(session, *late.pop(), timeout=60)
+        return query(session, text, *values, **options)
+
+    space.publish(space.write("t.csv", "id,v\n1,1\n2,2\n"), "id")
+    monkeypatch.setattr(Session, "in_step", lost)
+    monkeypatch.setattr(Session, "query", ask)
+    space.publish(space.write("t.csv", "id,v\n1,a\n2,b\n3,c\n"), contract="free")  # it tries again
+    assert (len(sent), late) == (1, [])
     assert dict(space.ask("SELECT id, v FROM {}.t")) == {1: "a", 2: "b", 3: "c"}
 
 

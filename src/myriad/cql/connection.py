@@ -17,7 +17,7 @@ from myriad.errors import CqlError, NotRunning, UsageError
 __all__ = ["Connection", "Consistency", "Endpoint", "Page", "Prepared"]
 
 KEPT_STATEMENTS = 200
-HEAD_START = 0.02  # seconds of the first of two statements in step
+HEAD_START = 0.02  # seconds that the first of two statements has before the second is sent
 IN_FLIGHT = 64  # statements that one connection sends ahead; a node's queue holds 128 of all
 
 
@@ -121,7 +121,7 @@ class Connection(Asked):
                 self._comes(HEAD_START)
         while len(found) < len((first, then)):
             answered, answer = self._receive(until)
-            if answered in found or answered > 1:
+            if answered in found or answered not in (0, 1):
                 raise self._broken(Malformed("an answer belongs to no question"))
             found[answered] = answer
         for number in sorted(found):

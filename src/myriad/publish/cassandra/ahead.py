@@ -96,9 +96,11 @@ class Ahead:
 
     def close(self) -> None:
         """End what was begun."""
-        self.await_end()
-        if self._attached:
-            self._attached.close()
+        try:
+            self.await_end()
+        finally:
+            if self._attached:
+                self._attached.close()
 
     def _make(self, statement: str) -> None:
         with self.cluster.session() as session:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from myriad.cql.session import Session
@@ -54,7 +54,7 @@ def opened(cluster: Cluster, server: Server, task: Task, rejects: Rejects) -> It
 class Job:
     """One publish into one keyspace: a `Store`.
 
-    After `prepare` `tables` has what a dry run tells.
+    After `prepare` `tables` has what a dry run tells; `several`: there is more than one of them.
     """
 
     cluster: Cluster
@@ -66,7 +66,7 @@ class Job:
     versions: Versions
     tables: list[Prepared] = field(default_factory=list)
     loads: dict[str, Load] = field(default_factory=dict)
-    several: bool = False
+    several: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.place = self.task.report.database, self.task.report.dataset
@@ -233,10 +233,10 @@ class Job:
     def close(self, error: BaseException | None) -> None:
         """Remove the spools, and loads that no command goes on with."""
         goes_on = error is not None and is_interruption(error)
-        with suppress(EngineError):
+        with closing(self.ahead), ExitStack() as spools:  # whatever PostgreSQL or Ctrl-C does
             for made in self.tables:
-                if made.name in self.loads:
-                    self._loading.give_up(made, goes_on=goes_on)
-        for made in self.tables:
-            made.spool.close()
-        self.ahead.close()
+                spools.callback(made.spool.close)
+            with suppress(EngineError):
+                for made in self.tables:
+                    if made.name in self.loads:
+                        self._loading.give_up(made, goes_on=goes_on)

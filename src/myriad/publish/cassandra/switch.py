@@ -195,7 +195,7 @@ def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked =
     """Make the table where it is not there, ours alone; one that it replaces is dropped first.
 
     `options`: see `finish`.
-    Raises Taken; SchemaRefused for types of others, with nothing changed.
+    Raises Taken, EngineError; SchemaRefused for types of others, with nothing changed.
     """
     there = _refuse_taken(session, plan)
     if there == plan.table_id:
@@ -218,14 +218,18 @@ def make_target(cluster: Cluster, session: Session, plan: Plan, options: Asked =
     for statement in (*drops, *changes, table):  # again, as it may have been done first
         session.query(statement, timeout=SLOW)
     session.await_schema()
-    _refuse_taken(session, plan)
+    if _refuse_taken(session, plan) != plan.table_id:
+        raise EngineError(
+            f"{plan.keyspace}.{plan.name} is not there: another node was late",
+            hint="The same command finishes it.",
+        )
 
 
 def _was_made(session: Session, plan: Plan, table: str) -> bool:
     """Say whether a try of before has made the table, which lost its connection meanwhile.
 
-    The node does one change after the other: with this one, which changes nothing while another
-    table is there, those are done that it was sent before.
+    A node does one change after the other: with this one, which changes nothing while another
+    table is there, those are done that this node was sent before.
     """
     session.query(table, timeout=SLOW)
     session.await_schema()
