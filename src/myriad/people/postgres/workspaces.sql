@@ -8,6 +8,7 @@ SELECT to_regclass('myriad_workspace.room') IS NOT NULL;
 -- name: alone
 -- `up` and a command may both come to a database that has none yet: PostgreSQL refuses to the second
 -- what the first replaces.
+SET LOCAL lock_timeout = '60s';
 SELECT pg_advisory_xact_lock(hashtextextended('myriad workspaces', 0));
 
 -- name: make_room
