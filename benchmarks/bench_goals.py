@@ -86,7 +86,8 @@ def _publish(home: Path, goal: Publish) -> measure.Run:
     path = goal.path()
     sources = sorted(path.iterdir()) if path.is_dir() else [path]
     command = [sys.executable, "-m", "myriad", "publish", "--quiet", "--home", str(home)]
-    return measure.run([*command, *goal.options, *map(str, sources)])
+    place = ["--dataset", path.name]  # of its own: names of tables come again
+    return measure.run([*command, *place, *goal.options, *map(str, sources)])
 
 
 def _shown(goal: Publish, runs: list[measure.Run]) -> str:
