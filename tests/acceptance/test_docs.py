@@ -104,7 +104,8 @@ def test_commands_of_a_page_have_the_options_that_it_shows(
     for example in shown:
         if example.code != click.UsageError.exit_code:
             code, output = _run_here(example.command, ROOT, {})
-            read = code == 0 or "does not exist" in output  # a file of before
+            of_before = re.search(r"(Path|File|Directory) '.*' does not exist", output)
+            read = code == 0 or (code == click.UsageError.exit_code and of_before)
             assert read, f"$ {example.command}\n{output}"
 
 

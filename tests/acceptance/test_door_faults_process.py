@@ -27,8 +27,8 @@ from tests.crowd import (
 from tests.harness import postmaster
 from tests.harness import run as command
 
-CLIENTS = 1000  # by night, and an eighth of them by day; also of those who come back
-# By hand: MYRIAD_TEST_RECONNECT=10000
+CLIENTS = 1000
+# By night; an eighth of them by day. By hand: MYRIAD_TEST_RECONNECT=10000
 RECONNECT = int(os.environ.get("MYRIAD_TEST_RECONNECT", "2000"))
 pytestmark = pytest.mark.usefixtures("one_process")  # test_door_two.py has those of several
 BACK_SECONDS = 5.0  # within which a new door answers: 2 where the machine does little else
@@ -177,8 +177,8 @@ async def survive_postgresql(place: Installation, people: list[str]) -> None:
 @pytest.mark.nightly(
     daily="tests/acceptance/test_door_faults_process.py::test_the_door_is_killed_under_load"
 )
-def test_postgresql_is_killed_under_load(made_home: Home, by_day: Callable[[int], int]) -> None:
-    people = names(by_day(CLIENTS))
+def test_postgresql_is_killed_under_load(made_home: Home) -> None:
+    people = names(CLIENTS)
     with installed(made_home, server_connections=30, pool_size=24) as place:
         writable(place, people)
         run(survive_postgresql(place, people), 100)

@@ -157,7 +157,8 @@ def test_no_setting_of_one_person_reaches_what_another_prepares(
 ) -> None:
     changes = list(others(place))
     assert len(changes) > 120
-    changes = changes[:: len(changes) // by_day(len(changes))]
+    delicate = [change for change in changes if change[0] in {*SPECIAL, *HARMLESS}]
+    changes = [*delicate, *changes[:: len(changes) // by_day(len(changes))]]
     with both(place, through) as here, both(place, straight) as there:
         for name, value in changes:
             change = f"SET {name} = '{value}'".encode()
