@@ -128,9 +128,7 @@ def test_what_is_worse_is_refused_and_changes_nothing(
     assert (place.columns("sales"), place.checksums("sales"), place.relations()) == before
 
 
-@pytest.mark.nightly(
-    by_day=["no rows", "a column gone", "a key that is not unique", "a culprit among numbers"]
-)
+@pytest.mark.nightly(by_day=["no rows", "a culprit among numbers"])
 @pytest.mark.parametrize(("text", "expected", "said"), WORSE.values(), ids=WORSE)
 def test_what_is_allowed_by_name_is_published_and_named(
     place: Place, again: Callable[..., Report], text: str, expected: list[Change], said: str

@@ -91,6 +91,7 @@ def test_tls_may_begin_without_a_question(place: Place) -> None:
         assert session.execute("SELECT repeat('x', 100000)").fetchone() == ("x" * 100_000,)
 
 
+@pytest.mark.nightly(by_day=["named0"])
 @pytest.mark.parametrize("named", [[], ["http/1.1"]])
 def test_tls_of_another_protocol_is_refused(place: Place, named: list[str]) -> None:
     context = ssl.create_default_context(cafile=str(place.certificate))

@@ -63,6 +63,7 @@ def _custom(scene: Scene) -> list[str]:
     return [str(rows) for rows in scene.everywhere(asked, CONNECTIONS - 1)]
 
 
+@pytest.mark.nightly(by_day=["options"])
 @pytest.mark.parametrize("way", ["options", "parameter"])
 def test_a_custom_setting_from_the_login_stays_with_its_session(scene: Scene, way: str) -> None:
     asked = "SELECT current_setting('eve.word', true)"

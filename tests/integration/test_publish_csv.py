@@ -126,7 +126,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.nightly(by_day=['quo"te', "semi; DROP TABLE t; --", "new\\nline"])
+@pytest.mark.nightly(by_day=["semi; DROP TABLE t; --"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_with_sql_in_them_are_just_names(place: Place, name: str) -> None:
     path = place.write("t.csv", f'"{name.replace(chr(34), 2 * chr(34))}",id\nx,1\ny,2\n')

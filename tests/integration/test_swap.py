@@ -280,16 +280,7 @@ OBSTACLES = {
 }
 
 
-@pytest.mark.nightly(
-    by_day=[
-        "policy own",
-        "trigger noisy",
-        "rule quiet",
-        "child",
-        "function public.f",
-        "statistics dep",
-    ]
-)
+@pytest.mark.nightly(by_day=["policy own", "child", "function public.f"])
 @pytest.mark.parametrize(("name", "statement"), OBSTACLES.items(), ids=OBSTACLES)
 def test_what_would_be_lost_is_named_before_anything_is_loaded(
     place: Place, name: str, statement: str

@@ -223,6 +223,9 @@ def test_a_sqlite_file_that_loses_a_row_others_point_to_is_refused(place: Place)
     assert place.relations() == before
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_swap_people.py::test_twenty_people_always_see_one_whole_version"
+)
 def test_publishes_that_race_never_mix(place: Place) -> None:
     """Whoever loses is told so; each time one of them wins, whatever their order of tables."""
     pairs = []

@@ -74,7 +74,7 @@ SOURCES: Mapping[str, tuple[Write, str, tuple[str, ...], tuple[str, ...], list[s
 }
 
 
-@pytest.mark.nightly(by_day=["a sheet renamed", "a table of SQLite", "a file of a folder"])
+@pytest.mark.nightly(by_day=["a file of a folder"])
 @pytest.mark.parametrize("kind", SOURCES)
 def test_what_comes_no_more_is_refused_or_said(place: Place, kind: str) -> None:
     write, name, first, second, gone = SOURCES[kind]

@@ -339,6 +339,10 @@ def test_versions_are_kept_where_myriad_is_no_superuser(home: Home, tmp_path: Pa
         assert outcomes == ["done"] * 8
 
 
+@pytest.mark.nightly(
+    daily="tests/integration/test_versions_people.py"
+    "::test_versions_are_bounded_in_bytes_of_all_tables_the_oldest_go_first"
+)
 def test_many_that_publish_at_once_drop_what_is_too_large_without_waiting_for_each_other(
     bounded: Callable[..., Place],
 ) -> None:

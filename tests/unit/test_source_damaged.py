@@ -94,21 +94,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-@pytest.mark.nightly(
-    by_day=[
-        "json",
-        "document",
-        "xml",
-        "xlsx",
-        "ods",
-        "arrow",
-        "orc",
-        "avro",
-        "bson",
-        "mongo",
-        "zip",
-    ]
-)
+@pytest.mark.nightly(by_day=["document", "xlsx", "arrow", "bson", "zip"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_file_is_refused_in_words_or_its_rows_are_all_there(
     kind: str,
