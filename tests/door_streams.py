@@ -25,6 +25,7 @@ FAIL = unit("SELECT 1/0")
 ROW = copy_data(b"1\ta\n")
 BAD = copy_data(b"no number\ta\n")
 BOUND = parse(COPY, "c") + bind(portal="o", name="c")
+LOAD = unit(COPY) + SYNC + ROW + COPY_DONE + SYNC
 LOADED = execute("o") + ROW + COPY_DONE + SYNC + query("ROLLBACK")
 HEAD, TAIL = ROW[:7], ROW[7:]  # of one message
 # What ends within a message, the answer that comes meanwhile, and what follows.
@@ -303,13 +304,7 @@ SAME: dict[str, bytes] = {
     + SYNC
     + SELECT
     + SYNC,
-    "an end of data ahead of a COPY": parse("SELECT 1")
-    + COPY_DONE
-    + unit(COPY)
-    + SYNC
-    + ROW
-    + COPY_DONE
-    + SYNC,
+    "an end of data ahead of a COPY": parse("SELECT 1") + COPY_DONE + LOAD,
     "an end of data behind another statement, ahead of a COPY": SELECT
     + copy_fail()
     + COPY_DONE
@@ -324,11 +319,7 @@ SAME: dict[str, bytes] = {
     + SYNC,
     "an end of data behind a COPY out, ahead of a COPY": unit("COPY (SELECT 1) TO STDOUT")
     + COPY_DONE
-    + unit(COPY)
-    + SYNC
-    + ROW
-    + COPY_DONE
-    + SYNC,
+    + LOAD,
     "more ends of data than COPYs": unit(COPY)
     + COPY_DONE * 3
     + unit(COPY)

@@ -26,7 +26,7 @@ class ClientStatements:
         named: those that have a name, by it; `named_bytes`: how much memory they take, about.
         unnamed: the one without a name.
         answers: those of the server that are awaited.
-        resend: the unit, to be sent again; `ending`: what in it ends statements.
+        resend: the unit, to be sent again; `ending`: what in it ends statements, or loads.
     """
 
     __slots__ = (
