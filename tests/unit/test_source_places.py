@@ -116,13 +116,18 @@ def test_each_file_of_a_folder_is_a_table(tmp_path: Path) -> None:
     assert "notes.odt" in notes(folder, tmp_path / "w")
 
 
-def test_a_link_that_leads_nowhere_is_named_and_hinders_nothing(tmp_path: Path) -> None:
+def test_what_is_no_file_of_a_folder_is_named_and_hinders_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "a.csv").write_text("n\n1\n")
     (folder / "b.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "c").symlink_to(folder)
+    os.mkfifo(folder / "d.csv")
     assert rows(folder, tmp_path / "w") == {"a": [(1,)]}
-    assert f"{folder / 'b.csv'} (a link that leads nowhere)" in notes(folder, tmp_path / "w")
+    told = notes(folder, tmp_path / "w")
+    assert f"{folder / 'b.csv'} (a link that leads nowhere)" in told
+    assert f"{folder / 'c'} (a link to a folder)" in told
+    assert f"{folder / 'd.csv'} (no file)" in told
 
 
 def test_a_file_that_is_named_within_an_archive_is_called_so_once(tmp_path: Path) -> None:

@@ -109,12 +109,12 @@ def test_records_are_found_or_chosen(
 
 
 def test_what_stands_beside_the_records_is_named(tmp_path: Path) -> None:
-    text = "<s><by>me</by><l><o i='1'/><o i='2'/><x i='3'/></l></s>"
+    text = "<s><by>me</by><l><o i='1'><p>a</p></o><o i='2'><p>b</p></o><x i='3'/></l></s>"
     path = written(tmp_path, text)
-    assert table(path, tmp_path / "w")[1] == [(1,), (2,)]
-    assert "the records are the elements s.l.o; not read: s.by, s.l.x" in notes(
-        path, tmp_path / "w"
-    )
+    assert table(path, tmp_path / "w")[1] == [(1, "a"), (2, "b")]
+    told = notes(path, tmp_path / "w")
+    assert "the records are the elements s.l.o; not read: s.by, s.l.x" in told
+    assert "s.l.o.p" not in told  # what is within a record is read
 
 
 def test_encodings_are_those_that_the_file_names(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ MOST_FILES = 10_000
 
 
 def below(folder: Path, left: list[str] | None = None) -> list[Path]:
-    """Return the files below a folder, in order; `left` takes links that lead nowhere.
+    """Return the files below a folder, in order; `left` takes what is neither file nor folder.
 
     Raises SourceError for too many.
     """
@@ -39,5 +39,12 @@ def _walk(folder: Path, left: list[str]) -> Iterator[Path]:
             yield from _walk(entry, left)
         elif entry.is_file():
             yield entry
-        elif not entry.exists():
-            left.append(f"{readable(str(entry))} (a link that leads nowhere)")
+        else:
+            left.append(f"{readable(str(entry))} ({_why(entry)})")
+
+
+def _why(entry: Path) -> str:
+    """Say why an entry of a folder is not read."""
+    if not entry.exists():
+        return "a link that leads nowhere"
+    return "a link to a folder" if entry.is_dir() else "no file"

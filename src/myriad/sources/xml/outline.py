@@ -68,7 +68,9 @@ class Outline:
         left = [
             ".".join(names)
             for names in self.kinds
-            if names[:-1] == records[: len(names) - 1] and names != records[: len(names)]
+            if len(names) <= len(records)  # what is within a record is read
+            and names[:-1] == records[: len(names) - 1]
+            and names[-1] != records[len(names) - 1]
         ]
         more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
         return f"; not read: {', '.join(left[:SHOWN])}{more}" if left else ""
