@@ -130,14 +130,6 @@ def test_encodings_are_recognised(data: bytes, tmp_path: Path) -> None:
     assert sortable(texts(source)) == sortable(by_python(TEXT, ";"))
 
 
-def test_windows_characters_are_recognised_and_said(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes("name,price\nCafé “Ö”,5 €\n".encode("windows-1252"))
-    source = opened(path, tmp_path)
-    assert texts(source) == [("Café “Ö”", "5 €")]
-    assert any("windows-1252" in note for note in source.table.notes)
-
-
 def test_an_encoding_that_is_named_wins(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("a,b\nж,я\n".encode("koi8-r"))

@@ -223,7 +223,6 @@ KNOWN = {
     "a broken quote in the header": (b'"a"x,b\n1,2\n3,4\n', {("1", "2"), ("3", "4")}, []),
     "empty fields too many": (b"a,b\n1,2\n3,4,\n5,6\n", {("1", "2"), ("5", "6")}, [3]),
     "empty fields too many in between": (b"a,b\n3,4\n1,,2,\n", {("3", "4")}, [3]),
-    "a delimiter behind every record": (b"a,b\n1,2,\n3,4,\n", {("1", "2"), ("3", "4")}, []),
     "a comma at the end of a text": (b"a\nx\nHello,\n", {("x",)}, [3]),
     "broken quotes in two fields": (b'a,b\n1,x\n"y" z,"y" z\n', {("1", "x")}, [3]),
     "a quote that takes lines along": (b'a,b\n1,2\n3,"x\n4,5\n6,7"x\n', {("1", "2")}, [3, 4, 5]),

@@ -128,13 +128,6 @@ def test_two_equal_names_inside_a_struct_both_stay(file: Path) -> None:
     assert rows(source_of(file, pa.table({"c": struct}))) == [({"a": 1, "a_2": 2},)]
 
 
-def test_two_equal_column_names_are_two_columns(file: Path) -> None:
-    table = pa.Table.from_arrays([pa.array([1]), pa.array(["x"])], names=["a", "a"])
-    source = source_of(file, table)
-    assert [column.name for column in source.table.columns] == ["a", "a"]
-    assert rows(source) == [(1, "x")]
-
-
 def test_times_outside_of_postgresqls_calendar_stay_text(file: Path) -> None:
     days = [-3_000_000, -100_000_000, None]
     assert column_of(file, days, pa.date32()) == ("text", ["-6244-04-12", str(days[1]), None])
@@ -245,11 +238,6 @@ def test_big_values_come_in_small_batches(file: Path) -> None:
     source = source_of(file, pa.table({"a": values}), use_dictionary=False)
     sizes = [batch.num_rows for batch in source.read([Type(Kind.BYTEA)], None)]
     assert (sum(sizes), max(sizes) <= 15) == (60, True)
-
-
-def test_a_table_without_rows_is_a_table(file: Path) -> None:
-    source = source_of(file, pa.table({"a": pa.array([], pa.int32())}))
-    assert (types(source), rows(source)) == ({"a": "integer"}, [])
 
 
 @pytest.mark.parametrize(
