@@ -24,6 +24,7 @@ class Store(ThreadingHTTPServer):
         changes: every answer has another ETag.
         tells: which headers it gives.
         leads: where everything is to be found instead.
+        region: where it is; what is signed for another is refused, and told this one, as S3 does.
     """
 
     daemon_threads = True
@@ -37,6 +38,7 @@ class Store(ThreadingHTTPServer):
         self.tells = {"ETag", "Last-Modified"}
         self.silent: threading.Event | None = None
         self.leads = ""
+        self.region = ""
 
     @property
     def address(self) -> str:
@@ -63,7 +65,12 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urllib.parse.urlsplit(self.path)
         asked = dict(urllib.parse.parse_qsl(parts.query))
         key = urllib.parse.unquote(parts.path).lstrip("/").removeprefix("account/")
-        if self.server.leads:
+        if self.server.region and f"/{self.server.region}/s3/" not in self.headers.get(
+            "Authorization", ""
+        ):
+            told = {"x-amz-bucket-region": self.server.region}
+            self._answer(400, b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>", told)
+        elif self.server.leads:
             self.send_response(302)
             self.send_header("Location", self.server.leads)
             self.end_headers()

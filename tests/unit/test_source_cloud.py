@@ -75,6 +75,7 @@ def keys(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 @pytest.fixture
@@ -84,6 +85,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake.Store]:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.address)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", made.address)
         secret = f"AccountName=account;AccountKey=c2VjcmV0;BlobEndpoint={made.address}/account"
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", secret)
@@ -273,10 +275,42 @@ def test_credentials_come_from_a_profile_and_their_lack_is_said(
         read("s3://bucket/north.csv", tmp_path)
 
 
+@pytest.mark.parametrize("region", ["eu-south-1", "", "no region:"])
+def test_the_region_of_a_bucket_is_asked_for_once_where_nothing_says_it(
+    region: str, store: fake.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    store.region = region
+    if ":" in region:
+        with pytest.raises(SourceError, match="answered 400"):
+            read("s3://bucket/north.csv", tmp_path)
+        return
+    assert read("s3://bucket/exports/[ab].csv", tmp_path) == {"a": 1, "b": 2}
+    first, *others = [headers.get("Authorization") for _, _, headers in store.said]
+    assert first is None
+    assert all(f"/{region or 'us-east-1'}/s3/" in str(each) for each in others)
+
+
+def test_a_region_that_is_said_is_not_asked_for(store: fake.Store, tmp_path: Path) -> None:
+    store.region = "eu-south-1"
+    with pytest.raises(SourceError, match="answered 400") as caught:
+        read("s3://bucket/north.csv", tmp_path)
+    assert "AWS_REGION is us-east-1" in caught.value.hint
+    assert all(headers.get("Authorization") for _, _, headers in store.said)
+
+
 def test_no_store_leads_from_an_encrypted_address_to_one_that_is_not() -> None:
     for address, plain in (("https://store.example", False), ("", False), ("http://h:9", True)):
         said = stores.settled(address, stores.SILENCE)
         assert said["client_options"]["allow_http"] == plain
+
+
+def test_who_is_led_to_by_a_store_gets_no_credentials(store: fake.Store) -> None:
+    with fake.served() as other:
+        other.objects = store.objects
+        store.leads = f"http://localhost:{other.server_port}/bucket/north.csv"
+        assert cloud.one("s3://bucket/north.csv") is not None
+        assert [headers.get("Authorization") for _, _, headers in other.said] == [None]
 
 
 def test_nobody_there_is_said(store: fake.Store, tmp_path: Path) -> None:

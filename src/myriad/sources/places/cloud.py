@@ -332,10 +332,10 @@ def _refused(address: str, said: str) -> SourceError:
             hint=f"Try again later; or credentials are missing. {cloud.hint}",
         )
     named = f" {readable(code[1])}" if code else ""
-    return SourceError(
-        f"{shown}: {cloud.name} answered {status[1]}{named}",
-        hint=cloud.hint if status[1] in ("400", "401", "403") else "Check bucket and key.",
-    )
+    hint = cloud.hint if status[1] in ("400", "401", "403") else "Check bucket and key."
+    if status[1] == "400" and cloud is CLOUDS["s3"]:  # as for a bucket in another region
+        hint = f"{_region()} {hint}"
+    return SourceError(f"{shown}: {cloud.name} answered {status[1]}{named}", hint=hint)
 
 
 async def _soon(answer: Awaitable[T]) -> T:

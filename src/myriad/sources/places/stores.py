@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from myriad.errors import SourceError
+from myriad.sources.places import web
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 SILENCE = timedelta(seconds=30)  # without a byte: then one asks again, once within the minute
 RETRIES = 5  # of one request; what breaks off goes on where it ended, if it is the same object
 _ENDPOINT = re.compile(r"https?://[\w.~%+@:\[\]/-]+", re.ASCII | re.IGNORECASE)
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
 _AZURE = {  # AZURE_STORAGE_CONNECTION_STRING: what obstore calls its parts
     "AccountName": "account_name",
     "AccountKey": "account_key",
@@ -101,9 +104,26 @@ def _s3(bucket: str, most: timedelta) -> "S3Store":
         raise SourceError(f"the credentials for S3 cannot be used: {error}", hint=_KEYS) from None
     if found is None and not anonymous:
         raise SourceError("there are no credentials for S3", hint=_KEYS)
-    said: Any = {"region": region or "us-east-1", **({"endpoint": endpoint} if endpoint else {})}
+    settings = settled(endpoint, most)
+    said: Any = {"region": region or _region(bucket, endpoint)}
+    if endpoint:
+        said["endpoint"] = endpoint
     provider = Boto3CredentialProvider(session) if found else None
-    return S3Store(bucket, config=said, credential_provider=provider, **settled(endpoint, most))
+    return S3Store(bucket, config=said, credential_provider=provider, **settings)
+
+
+@cache
+def _region(bucket: str, endpoint: str) -> str:
+    """Return the region of a bucket, which S3 tells everybody; its first one if nothing does.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    if endpoint or "." in bucket:  # no certificate is for a name with more dots
+        address = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
+    else:
+        address = f"https://{bucket}.s3.amazonaws.com/"
+    found = web.header(address, "x-amz-bucket-region")
+    return found if _REGION.fullmatch(found) else "us-east-1"
 
 
 def _endpoint(whole: Mapping[str, Any], profile: Mapping[str, Any]) -> str:

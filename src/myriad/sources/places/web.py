@@ -88,6 +88,19 @@ def _version(answer: http.client.HTTPResponse) -> str:
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
 
 
+def header(address: str, name: str) -> str:
+    """Return a header of what a server answers at an address, whatever else it is; "" if none."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        parts = urlsplit(address)
+        connection = _connection(parts, guarded=False)
+        try:
+            connection.request("HEAD", _path(parts), headers={"User-Agent": "myriad"})
+            return connection.getresponse().headers.get(name, "")
+        finally:
+            connection.close()
+    return ""
+
+
 def fetched(address: str, folder: Path, tell: Tell = nobody, *, private: bool) -> tuple[Path, str]:
     """Return a copy in `folder` of what is at an address, and which version it is.
 
