@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from myriad.errors import SourceError
-from myriad.sources.places import web
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
@@ -118,6 +117,8 @@ def _region(bucket: str, endpoint: str) -> str:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     """
+    from myriad.sources.places import web  # noqa: PLC0415 - with the first such address
+
     if endpoint or "." in bucket:  # no certificate is for a name with more dots
         address = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
     else:
