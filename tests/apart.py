@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.source_harness import read, rows, types
 def stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let readers run in this process; what kills is tested with the real one."""
 
-    def run(task: dict[str, Any]) -> tuple[bytes, int]:
+    def run(task: dict[str, Any], _: Callable[[], None]) -> tuple[bytes, int]:
         return json.dumps(answer(task)).encode(), 0
 
     monkeypatch.setattr(process, "_run", run)
@@ -110,7 +110,7 @@ class Nursery:
             env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"},
         )
 
-    def run(self, task: dict[str, Any]) -> tuple[bytes, int]:
+    def run(self, task: dict[str, Any], _: Callable[[], None]) -> tuple[bytes, int]:
         """Do a task in a new child, as `process._run`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -14,6 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 
 from myriad.errors import PublishError, SourceError
+from myriad.publish import options
 from tests.every_format import MAKERS, made, names, wanted
 from tests.harness import run
 from tests.publishing import Place
@@ -37,6 +38,19 @@ def test_every_value_comes_from_an_archive_at_an_address(place: Place) -> None:
         place.publish(f"http://127.0.0.1:{port}/some.zip")
     for kind in kinds:
         assert _rows(place, kind, kind) == wanted(kind), kind
+
+
+def test_what_comes_before_there_are_tables_is_told_as_progress(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "PAUSE", 0)
+    with ZipFile(place.folder / "one.csv.zip", "w", ZIP_DEFLATED) as archive:
+        archive.writestr("one.csv", "id\n1\n")
+    steps: list[options.Step] = []
+    place.publish(place.folder / "one.csv.zip", progress=steps.append)
+    first, *_ = [step for step in steps if step.phase == "unpacking"]
+    assert (Path(first.table).name, first.share, first.size) == ("one.csv.zip", 1.0, 5)
+    assert "opening" in {step.phase for step in steps}
 
 
 @pytest.mark.parametrize("kind", ["xlsb", "avro", "dump"])
@@ -141,7 +155,7 @@ def test_a_secret_in_an_address_is_kept_nowhere(place: Place) -> None:
 def served(folder: Path) -> Iterator[int]:
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server.server_port
         server.shutdown()
 

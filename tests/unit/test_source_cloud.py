@@ -336,12 +336,12 @@ def test_how_far_objects_are_is_told(store: fake.Store, tmp_path: Path) -> None:
     store.breaks = 0
     one = cloud.one("gs://bucket/north.csv")
     assert one is not None
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, str, int, int]] = []
     fetching = cloud._Fetching(cloud._store(one.address), tmp_path)  # noqa: SLF001
     cloud._waited_for(fetching.all([one]))  # noqa: SLF001
     assert fetching.came == one.size == len(DATA)
     cloud.fetched([one], tmp_path, lambda *said: told.append(said))
-    assert all(came <= whole == len(DATA) for _, came, whole in told)
+    assert all(came <= whole == len(DATA) for *_, came, whole in told)
 
 
 @pytest.mark.timeout(30)

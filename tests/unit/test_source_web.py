@@ -80,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[Server]:
     made = Server(("127.0.0.1", 0), Handler)
     made.ranges, made.said = [], []
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread = threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield made
     made.shutdown()
@@ -125,12 +125,12 @@ def test_what_comes_byte_by_byte_has_a_bound_of_time(
 
 
 def test_how_far_a_fetch_is_is_told(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, str, int, int]] = []
     workspace = Workspace(tmp_path, 150, tell=lambda *said: told.append(said))
     open_sources([at(server, "a.csv?token=SECRET")], lambda _: ReadOptions(), workspace)
-    came = [came for _, came, _ in told]
+    came = [came for *_, came, _ in told]
     assert came == sorted(came)
-    assert {whole for _, _, whole in told} == {came[-1]}
+    assert {whole for *_, whole in told} == {came[-1]}
     assert "SECRET" not in str(told)
 
 
@@ -191,7 +191,7 @@ def test_a_password_goes_to_its_server_alone_and_is_shown_to_nobody(
     assert base64.b64decode(server.said[0].removeprefix("Basic ")) == b"rose:SECRET"
     other = Server(("127.0.0.1", 0), Handler)
     other.ranges, other.said = [], []
-    threading.Thread(target=other.serve_forever, daemon=True).start()
+    threading.Thread(target=other.serve_forever, args=(0.02,), daemon=True).start()
     led = at(server, f"to/{at(other, 'a.csv')}", who="rose:SECRET@")
     read(led, tmp_path, private=True)
     other.shutdown()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from myriad.cli.columns import cell
+from myriad.publish.options import FIRST, Step
 from myriad.publish.options import Progress as Callback
-from myriad.publish.options import Step
 from myriad.wording import number_of
 
 MEGABYTE = 1_000_000
@@ -24,7 +24,7 @@ def bars() -> Iterator[Callback]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
-        tasks = {}
+        tasks: dict[str, TaskID] = {}
         begun: dict[
             str, tuple[str, float, int]
         ] = {}  # of each table: its step, when, and from where
@@ -33,13 +33,16 @@ def bars() -> Iterator[Callback]:
             if step.notice:
                 drawn.console.print(cell(step.notice), soft_wrap=True)
                 return
-            if step.table not in tasks:
-                tasks[step.table] = drawn.add_task(step.table, total=1.0, speed="")
-            task = drawn.tasks[tasks[step.table]]
+            bar = "" if step.phase in FIRST else step.table  # there may be thousands of files
+            if bar and "" in tasks:
+                drawn.remove_task(tasks.pop(""))
+            if bar not in tasks:
+                tasks[bar] = drawn.add_task(step.table, total=1.0, speed="")
+            task = next(each for each in drawn.tasks if each.id == tasks[bar])
             elapsed = task.elapsed or 0.0
-            if begun.get(step.table, ("",))[0] != step.phase:
-                begun[step.table] = step.phase, elapsed, step.rows
-            speed = _speed(step, elapsed - begun[step.table][1], begun[step.table][2])
+            if begun.get(bar, ("",))[0] != step.phase:
+                begun[bar] = step.phase, elapsed, step.rows
+            speed = _speed(step, elapsed - begun[bar][1], begun[bar][2])
             name = f"{step.table} {step.phase}".strip()
             drawn.update(task.id, description=name, completed=step.share, speed=speed)
 
@@ -47,7 +50,13 @@ def bars() -> Iterator[Callback]:
 
 
 def _speed(step: Step, seconds: float, before: int) -> str:
-    """Return how many rows there are, and how fast this step makes them, if it makes any."""
+    """Return how many rows there are, and how fast this step makes them, if it makes any.
+
+    Before there are rows, how many bytes came.
+    """
+    if step.phase in FIRST:
+        came = step.share * step.size if step.share else step.size
+        return f"{came / MEGABYTE:,.1f} MB"
     said = number_of(step.rows, "row")
     if step.rows > before and seconds > 0:
         said += f", {(step.rows - before) / seconds:,.0f} rows/s"

@@ -1,5 +1,6 @@
 """What a person may ask of `publish`, and how it tells how far it is."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from myriad.publish.contract import Change
 from myriad.publish.recipes import Recipe
 from myriad.sources.options import ReadOptions
 
+PAUSE = 0.2  # seconds between two steps of what comes before there are tables
+FIRST = ("fetching", "unpacking", "decoding", "opening")
 # What can be done where somebody else has the table: only `publish` can wait for that.
 AGAIN = "Try again when that has ended."
 PUBLISH_AGAIN = "Publish when that has ended, or with --wait."
@@ -154,11 +157,12 @@ class Step:
     """How far a publish is.
 
     Attributes:
-        phase: `fetching`, `reading`, `proving types`, `loading`, `building keys`, `waiting`,
+        table: its name; of what comes before there are tables the source's.
+        phase: one of `FIRST`; `reading`, `proving types`, `loading`, `building keys`, `waiting`,
             `replacing`.
         rows: loaded so far of this table.
         share: of the source that was read, 0 to 1.
-        size: bytes of the source.
+        size: bytes of the source; where nobody knows how many it has, those that came.
         notice: what a person should know at once, such as for whom is waited.
     """
 
@@ -171,6 +175,21 @@ class Step:
 
 
 Progress = Callable[[Step], None]
+
+
+class Telling:
+    """Tells how far it is with a source before there are tables: a few times a second."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._last = progress, time.monotonic()
+
+    def __call__(self, doing: str, what: str, came: int, whole: int) -> None:
+        """Take it as `sources.base.Tell` does."""
+        now = time.monotonic()
+        if now - self._last >= PAUSE:
+            self._last = now
+            share = min(came / whole, 1.0) if whole else 0.0
+            self._progress(Step(what, doing, share=share, size=whole or came))
 
 
 def silent(step: Step) -> None:

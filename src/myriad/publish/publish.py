@@ -28,7 +28,7 @@ from myriad.publish.cassandra import runs as cassandra_runs
 from myriad.publish.history import Run
 from myriad.publish.keeping import Keeping
 from myriad.publish.opening import Opening
-from myriad.publish.options import Options, Progress, Step, silent
+from myriad.publish.options import Options, Progress, Telling, silent
 from myriad.publish.postgres import runs as postgres_runs
 from myriad.publish.rejects import Rejects
 from myriad.publish.report import Failure, Report
@@ -179,12 +179,8 @@ class _Place:
                 self.settings.load_memory_mb,
                 allow_private=options.read.allow_private,
                 compares=compares,
-                tell=self._fetching,
+                tell=Telling(self.progress),
             )
-
-    def _fetching(self, what: str, came: int, whole: int) -> None:
-        share = came / whole if whole else 0.0
-        self.progress(Step(what, "fetching", share=share, size=whole))
 
     def publish(
         self, sources: Sequence[str | Path], options: Options, taken: frozenset[str] = frozenset()

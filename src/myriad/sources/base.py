@@ -73,11 +73,13 @@ def misfit_column(reject: Reject) -> str | None:
 RejectSink = Callable[[Reject], None]
 
 
-# Takes what is fetched, for people; how many bytes of it came; and how many it has, 0 if unknown.
-Tell = Callable[[str, int, int], None]
+# Takes what is done, such as `fetching`; with what, for people; with how many of its bytes by now;
+# and how many it has, 0 if unknown.
+Tell = Callable[[str, str, int, int], None]
+FETCHING, UNPACKING, DECODING, OPENING = "fetching", "unpacking", "decoding", "opening"
 
 
-def nobody(what: str, came: int, whole: int) -> None:
+def nobody(doing: str, what: str, came: int, whole: int) -> None:
     """Tell nobody."""
 
 

@@ -2,19 +2,22 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from myriad.errors import SourceError
 from myriad.machine.resources import resident_mb
-from myriad.sources.base import Workspace
+from myriad.sources.base import OPENING, Workspace
 from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
 LEAST_MB = 64
@@ -22,6 +25,7 @@ OWN_MB = 80  # of such a process, before it reads anything; a reader's library i
 # Of one core. A megabyte of a workbook, packed, is read in a second.
 LEAST_SECONDS, SECONDS_PER_MB = 60, 5
 PATIENCE = 3  # times those seconds, by the clock: others work as well, and a disk may be slow
+TELL_SECONDS = 0.2
 MOST_ANSWER = 16 << 20
 TOO_LONG = 1000  # instead of a status: it was ended for the time it took
 DAMAGED = "It is damaged, cut off or encrypted. Fetch it again, or write it anew."
@@ -72,7 +76,7 @@ class Reader:
             "patience": PATIENCE * seconds,
             "most": max(SAFE_BYTES, size * MOST_TIMES),
         }
-        said, code = _run(task)
+        said, code = _run(task, partial(workspace.tell, OPENING, origin, 0, size))
         if code == TOO_LONG:
             raise SourceError(
                 f"{origin}: reading it took more than {task['patience']} seconds",
@@ -110,10 +114,10 @@ def _answer(said: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _run(task: dict[str, Any]) -> tuple[bytes, int]:
+def _run(task: dict[str, Any], tell: Callable[[], None]) -> tuple[bytes, int]:
     """Return what the process said, and how it ended; it never outlives this call.
 
-    It ended with TOO_LONG if it did not within its patience.
+    `tell` is called while it works. It ended with TOO_LONG if it did not within its patience.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "myriad.sources.apart"],
@@ -138,6 +142,8 @@ def _run(task: dict[str, Any]) -> tuple[bytes, int]:
     try:
         process.stdin.write(json.dumps(task).encode() + b"\n")
         process.stdin.flush()  # it stays open: its end would say that we are gone
+        while not select.select([process.stdout], [], [], TELL_SECONDS)[0]:
+            tell()
         said = process.stdout.read(MOST_ANSWER)
     except BrokenPipeError:
         said = b""

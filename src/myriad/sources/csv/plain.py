@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from myriad.sources.base import Tell, nobody
 from myriad.sources.csv import layout, no_table, rewritten
 from myriad.sources.csv.layout import Layout
 from myriad.sources.options import ReadOptions
@@ -29,12 +30,12 @@ class Plain:
     notes: tuple[str, ...] = ()
 
 
-def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
+def text(path: Path, origin: str, options: ReadOptions, folder: Path, tell: Tell = nobody) -> Plain:
     """Return a file, or what copies in `folder` make of it; raises SourceError if it is no text."""
     text_files.refuse_binary(path, origin)
-    encoding, encoded = _encoding(path, origin, options)
+    encoding, encoded = _encoding(path, origin, options, tell)
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-        path = text_files.transcoded(path, encoding, folder, origin)
+        path = text_files.transcoded(path, encoding, folder, origin, tell)
     if options.skip:
         path = text_files.blanked(path, options.skip, folder)
     no_table.refuse(files.head(path), origin, options)
@@ -53,14 +54,14 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path) -> Plain:
     )
 
 
-def _encoding(path: Path, origin: str, options: ReadOptions) -> tuple[str, str]:
+def _encoding(path: Path, origin: str, options: ReadOptions, tell: Tell) -> tuple[str, str]:
     """Return a file's encoding, and a note on it where a person may know better.
 
     All that is looked for in a text depends on it, so it is decided first, by the whole file.
     Raises SourceError if several are likely.
     """
     said = options.encoding or text_files.wide_encoding(files.head(path))
-    legacy = None if said else text_files.legacy_encoding(path)
+    legacy = None if said else text_files.legacy_encoding(path, origin, tell)
     if legacy is None:
         return said or "utf-8", ""
     named = f"not UTF-8: read as {legacy}; --encoding says otherwise"

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from myriad.errors import SourceError
+from myriad.sources.base import UNPACKING, Tell, nobody
 from myriad.sources.places.files import (
     CHUNK,
     MOST_ENTRIES,
@@ -59,6 +60,7 @@ class Archive:
     Attributes:
         within: a pattern for the names of members; empty: all.
         left: members that were not read, each with the reason.
+        tell: takes how far it is.
     """
 
     path: Path
@@ -66,11 +68,13 @@ class Archive:
     folder: Path
     within: str = ""
     left: list[str] = field(default_factory=list)
+    tell: Tell = nobody
 
     def members(self) -> Iterator[Member]:
         """Yield the members one after the other; raises SourceError for what cannot be read."""
         size = self.path.stat().st_size
         self._room = self._most = max(SAFE_BYTES, size * MOST_TIMES)
+        self._whole = size
         try:
             found = self._zip() if is_zip(self.path) else self._tar()
             for number, (name, file) in enumerate(found):
@@ -93,6 +97,7 @@ class Archive:
                 hint="Unpack it first, and name those that you want.",
             )
         with zipfile.ZipFile(self.path) as archive:
+            self._whole = sum(info.file_size for info in archive.infolist())
             for info in archive.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
                 if info.is_dir() or not self._wanted(info.filename, kind in (0, stat.S_IFREG)):
@@ -131,6 +136,7 @@ class Archive:
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="member-", delete=False) as target:
             while data := file.read(CHUNK):
                 self._room -= target.write(data)
+                self.tell(UNPACKING, self.origin, self._most - self._room, self._whole)
                 if self._room < 0:
                     size = self.path.stat().st_size
                     hint = "If it is none that means harm, unpack it first."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from myriad.errors import SourceError
-from myriad.sources.base import Tell, nobody
+from myriad.sources.base import FETCHING, Tell, nobody
 from myriad.sources.places import addresses, stores, web
 from myriad.sources.places.stores import CLOUDS
 from myriad.wording import readable
@@ -112,7 +112,11 @@ def fetched(objects: Sequence[Object], folder: Path, tell: Tell = nobody) -> lis
         )
     store = _store(objects[0].address)
     fetching, shown = _Fetching(store, folder), addresses.shown(objects[0].address)
-    return _waited_for(fetching.all(objects), lambda: tell(shown, min(fetching.came, total), total))
+
+    def told() -> None:
+        tell(FETCHING, shown, min(fetching.came, total), total)
+
+    return _waited_for(fetching.all(objects), told)
 
 
 class _Fetching:

@@ -6,7 +6,8 @@ Formats then deal with one thing only, a file they may read more than once.
 import bz2
 import lzma
 import mmap
-import shutil
+import os
+import stat
 import struct
 import tempfile
 import zipfile
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 import pyarrow as pa
 
 from myriad.errors import SourceError
+from myriad.sources.base import FETCHING, UNPACKING, Tell, nobody
 
 if TYPE_CHECKING:
     from io import IOBase
@@ -33,22 +35,45 @@ _ZIP64 = b"PK\x06\x07"
 MOST_XZ = 128 << 20  # bytes; `xz -9` takes 65 MB
 
 
-def spooled(stream: BinaryIO, folder: Path) -> Path:
+def spooled(stream: BinaryIO, origin: str, folder: Path, tell: Tell = nobody) -> Path:
     """Copy a stream such as standard input into a file in `folder`."""
+    came, whole = 0, _size(stream)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="stdin-", delete=False) as target:
-        shutil.copyfileobj(stream, target, CHUNK)
+        while data := stream.read(CHUNK):
+            came += target.write(data)
+            tell(FETCHING, origin, came, whole)
     return Path(target.name)
 
 
-def decompressed(path: Path, folder: Path) -> Path:
+def _size(stream: BinaryIO) -> int:
+    """Return how many bytes a stream has that is a file, 0 for all others."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def pieces(file: BinaryIO, doing: str, origin: str, tell: Tell) -> Iterator[bytes]:
+    """Yield the rest of a file, and tell how far that is."""
+    whole = _size(file)
+    while data := file.read(CHUNK):
+        yield data
+        tell(doing, origin, file.tell(), whole)
+
+
+def decompressed(path: Path, folder: Path, origin: str = "", tell: Tell = nobody) -> Path:
     """Return `path`, or a decompressed copy in `folder` if it is compressed.
+
+    `tell` takes how far that is, of the file that `origin` names.
 
     Raises SourceError if it is cut short or broken, or a trap: tiny, and huge within.
     """
     opener = _opener(path)
     if opener is None:
         return path
-    written, most = 0, max(SAFE_BYTES, path.stat().st_size * MOST_TIMES)
+    size, written = path.stat().st_size, 0
+    most = max(SAFE_BYTES, size * MOST_TIMES)
     with (
         path.open("rb") as file,
         tempfile.NamedTemporaryFile(dir=folder, prefix="plain-", delete=False) as target,
@@ -56,8 +81,9 @@ def decompressed(path: Path, folder: Path) -> Path:
         try:
             for data in opener(file):
                 written += target.write(data)
+                tell(UNPACKING, origin, file.tell(), size)
                 if written > most:
-                    raise trap(path, path.stat().st_size, written, "If it is one, unpack it first.")
+                    raise trap(path, size, written, "If it is one, unpack it first.")
         except (OSError, EOFError, lzma.LZMAError) as error:
             if getattr(error, "errno", None) is not None:  # of the disk, not of what was read
                 raise

@@ -81,7 +81,7 @@ class Finding:
         if str(path) == STDIN:
             if sys.stdin is None or sys.stdin.closed:
                 raise SourceError("standard input is closed", hint="Pipe a file in, or name one.")
-            spooled = files.spooled(sys.stdin.buffer, self.workspace.folder)
+            spooled = self._spooled()
             self._read("", [("", spooled)])
             item = Item(spooled, None, "stdin", STANDARD_INPUT, Watch(spooled, STANDARD_INPUT))
             return list(self._opened(item, spooled, "", MOST_DEPTH))
@@ -99,6 +99,10 @@ class Finding:
             items = self._file(path, origin, inside[1] if inside else "")
             self._read(version, [("", path)])
         return items
+
+    def _spooled(self) -> Path:
+        space = self.workspace
+        return files.spooled(sys.stdin.buffer, STANDARD_INPUT, space.folder, space.tell)
 
     def _fetched(self, address: str) -> list[Item]:
         from myriad.sources.places import web  # noqa: PLC0415 - with the first such address
@@ -173,7 +177,8 @@ class Finding:
         return found
 
     def _opened(self, item: Item, path: Path, pattern: str, depth: int) -> Iterator[Item]:
-        plain = files.decompressed(path, self.workspace.folder)
+        space = self.workspace
+        plain = files.decompressed(path, space.folder, item.origin, space.tell)
         if not self.is_archive(plain):
             if pattern:
                 raise SourceError(
@@ -187,7 +192,7 @@ class Finding:
                 f"{item.origin}: archives within archives, more than {MOST_DEPTH} deep",
                 hint="Unpack it first.",
             )
-        opened = Archive(plain, item.origin, self.workspace.folder, pattern, self.left)
+        opened = Archive(plain, item.origin, space.folder, pattern, self.left, space.tell)
         for member in opened.members():
             name = PurePosixPath(member.name.replace("\\", "/"))
             origin = f"{item.origin}/{member.name}"

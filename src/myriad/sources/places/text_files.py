@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from myriad.errors import SourceError
-from myriad.sources.places.files import CHUNK, head
+from myriad.sources.base import DECODING, OPENING, Tell, nobody
+from myriad.sources.places.files import CHUNK, head, pieces
 
 BOM = codecs.BOM_UTF8
 _BOMS = (
@@ -97,12 +98,12 @@ def wide_encoding(start: bytes) -> str | None:
     return None
 
 
-def is_utf8(path: Path) -> bool:
+def is_utf8(path: Path, origin: str = "", tell: Tell = nobody) -> bool:
     """Say whether a whole file is valid UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with path.open("rb") as file:
-            while data := file.read(CHUNK):
+            for data in pieces(file, OPENING, origin, tell):
                 if not data.isascii() or decoder.getstate()[0]:  # ten times faster where it is
                     decoder.decode(data)
         decoder.decode(b"", final=True)
@@ -111,17 +112,17 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def legacy_encoding(path: Path) -> str | None:
+def legacy_encoding(path: Path, origin: str = "", tell: Tell = nobody) -> str | None:
     """Return the one-byte encoding of a file that is not valid UTF-8; None if it is.
 
     None too if UTF-8's longer sequences are no rarer than broken bytes: then it is UTF-8 with
     broken records. Bytes that Windows-1252 leaves open make it Latin-1.
     """
-    if is_utf8(path):
+    if is_utf8(path, origin, tell):
         return None
     undefined, whole, broken = False, 0, 0
     with path.open("rb") as file:
-        while data := file.read(CHUNK):
+        for data in pieces(file, OPENING, origin, tell):
             # A sequence cut by the chunk's end counts as broken: one of very many.
             text = data.decode("utf-8", "surrogateescape")
             valid = len(text.encode("utf-8", "ignore").decode("utf-8"))
@@ -145,7 +146,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     )
 
 
-def transcoded(path: Path, encoding: str, folder: Path, origin: str) -> Path:
+def transcoded(path: Path, encoding: str, folder: Path, origin: str, tell: Tell = nobody) -> Path:
     """Return a copy of `path` in UTF-8; raises SourceError if it is not in `encoding`."""
     decoder = _decoder(encoding)
     with (
@@ -153,7 +154,7 @@ def transcoded(path: Path, encoding: str, folder: Path, origin: str) -> Path:
         tempfile.NamedTemporaryFile(dir=folder, prefix="utf8-", delete=False) as target,
     ):
         try:
-            while data := source.read(CHUNK):
+            for data in pieces(source, DECODING, origin, tell):
                 target.write(decoder.decode(data).encode("utf-8"))
             target.write(decoder.decode(b"", final=True).encode("utf-8"))
         except UnicodeError as error:

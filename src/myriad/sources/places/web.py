@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from myriad.errors import SourceError
-from myriad.sources.base import Tell, nobody
+from myriad.sources.base import FETCHING, Tell, nobody
 from myriad.sources.places.addresses import shown
 
 CHUNK = 1 << 18
@@ -214,7 +214,7 @@ class _Download:
         whole = self.file.tell() + answer.length if answer.length else 0
         while data := answer.read1(CHUNK):  # `read` waits for all of it, however slowly it comes
             self.file.write(data)
-            self.tell(shown(self.address), self.file.tell(), whole)
+            self.tell(FETCHING, shown(self.address), self.file.tell(), whole)
             if self.file.tell() > MOST_BYTES:
                 raise SourceError(
                     f"{shown(self.address)}: it has more than {MOST_BYTES:,} bytes",

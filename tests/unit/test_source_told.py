@@ -1,0 +1,126 @@
+"""Whatever takes long before there are tables says how far it is."""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import zstandard
+
+from myriad.publish.options import Step, Telling
+from myriad.sources.apart import process
+from myriad.sources.base import Workspace
+from myriad.sources.open import open_sources
+from myriad.sources.options import ReadOptions
+from tests.workbooks import rows_of, xlsx
+
+DATA = b"n,t\n" + b"".join(b"%d,%s\n" % (n, os.urandom(6).hex().encode()) for n in range(150_000))
+Make = Callable[[Path], object]
+
+
+def packed(how: Callable[[bytes], bytes]) -> Make:
+    return lambda path: path.write_bytes(how(DATA))
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.csv", "b.csv"):
+            archive.writestr(name, DATA)
+
+
+def tarred(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("a.csv")
+        info.size = len(DATA)
+        archive.addfile(info, io.BytesIO(DATA))
+
+
+def book(path: Path) -> None:
+    xlsx(path, rows_of(("n",), *((n,) for n in range(2000))))
+
+
+WAYS: dict[str, tuple[str, Make]] = {
+    "a.csv": ("opening", packed(bytes)),
+    "a.csv.gz": ("unpacking", packed(gzip.compress)),
+    "a.csv.bz2": ("unpacking", packed(bz2.compress)),
+    "a.csv.xz": ("unpacking", packed(lambda data: lzma.compress(data, preset=0))),
+    "a.csv.zst": ("unpacking", packed(zstandard.compress)),
+    "a.zip": ("unpacking", zipped),
+    "a.tar": ("unpacking", tarred),
+    "u.csv": ("decoding", packed(lambda data: data.decode().encode("utf-16"))),
+    "b.xlsx": ("opening", book),
+}
+
+
+def told(name: Path | str, folder: Path) -> list[tuple[str, str, int, int]]:
+    found: list[tuple[str, str, int, int]] = []
+    workspace = Workspace(folder, 150, tell=lambda *said: found.append(said))
+    for source in open_sources([name], lambda _: ReadOptions(), workspace):
+        source.close()
+    return found
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_how_far_a_file_is_is_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TELL_SECONDS", 0.02)
+    doing, make = WAYS[name]
+    make(path := tmp_path / name)
+    found = [each for each in told(path, tmp_path) if each[0] == doing]
+    assert found
+    assert {what for _, what, *_ in found} == {str(path)}
+    came = [each for *_, each, _ in found]
+    assert came == sorted(came)
+    assert all(whole > 0 for *_, whole in found)
+    if name != "b.xlsx":  # of a process of its own nobody knows
+        assert found[-1][2] > found[-1][3] * 0.9
+
+
+@pytest.mark.parametrize("piped", [True, False], ids=["pipe", "file"])
+def test_how_far_standard_input_is_is_told(
+    *, piped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "in").write_bytes(DATA)
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(DATA)
+
+    (feeder := threading.Thread(target=feed)).start()
+    with os.fdopen(reading, "rb") as pipe, path.open("rb") as plain:
+        file = pipe if piped else plain
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file, closed=False))
+        found = [each for each in told("-", tmp_path) if each[0] == "fetching"]
+        pipe.read()
+    feeder.join()
+    assert len(found) > 1
+    whole = 0 if piped else len(DATA)
+    assert found[-1] == ("fetching", "standard input", len(DATA), whole)
+
+
+def test_it_is_told_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[Step] = []
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tell = Telling(steps.append)
+    for moment in range(10):
+        now[0] = moment / 8
+        tell("fetching", "a", moment, 0 if moment < 5 else 10)
+    assert [(step.phase, step.share, step.size) for step in steps] == [
+        ("fetching", 0.0, 2),
+        ("fetching", 0.0, 4),
+        ("fetching", 0.6, 10),
+        ("fetching", 0.8, 10),
+    ]
