@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from myriad.cli import main
-from myriad.machine.libraries import do_without_pandas
+from myriad.machine.libraries import load_less
 
 
 class _End:
@@ -34,7 +34,7 @@ class _End:
 def run() -> None:
     """Run the command that `sys.argv` names."""
     end = _End()
-    do_without_pandas()
+    load_less()
     try:
         main()
     except SystemExit as left:

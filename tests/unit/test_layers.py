@@ -1,6 +1,7 @@
 """The shape of the source: imports point one way, and nothing grows too big to be seen at once."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ SCRIPTS = [
 
 MAX_MODULE_LINES = 400
 HEAVY = {"numpy", "pyarrow", "duckdb", "pgpq"}
+THREADS = "OPENBLAS_NUM_THREADS"
 MAX_FUNCTION_LINES = 50
 MEDIAN_FUNCTION_LINES = 8
 MAX_ATTRIBUTES = 25
@@ -156,21 +158,25 @@ def test_commands_on_what_is_there_load_nothing_to_read_files_with(
     assert done.stderr.split() == [*"30", *"11111"]  # `status` of no home, and what is not up
 
 
-def test_no_command_loads_pandas_for_its_first_array() -> None:
-    """pyarrow does where it is installed, and that takes as long as all else that is loaded."""
+def test_no_command_loads_pandas_for_its_first_array_or_begins_threads_for_algebra() -> None:
+    """pyarrow and numpy do, which takes as long as all else that is loaded."""
     script = """
-import sys
+import os, sys
 from myriad.__main__ import run
 sys.argv = ["myriad", "--version"]
 try:
     run()
 except SystemExit:
+    import numpy
+    tasks = "/proc/self/task"
+    threads = len(os.listdir(tasks)) if os.path.exists(tasks) else 1
     import pyarrow
     pyarrow.array([1])
-    print(*sys.modules)
+    print(*sys.modules, f"{threads=}")
 """
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    outside = {name: value for name, value in os.environ.items() if name != THREADS}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=outside)
     loaded = set(done.stdout.split())
-    assert "pyarrow" in loaded
+    assert {"pyarrow", "numpy", "threads=1"} <= loaded
     assert "pandas" not in loaded

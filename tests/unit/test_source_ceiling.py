@@ -26,7 +26,7 @@ READ = r"""
 import sys, tempfile
 from pathlib import Path
 from myriad.errors import MyriadError
-from myriad.machine.libraries import do_without_pandas
+from myriad.machine.libraries import load_less
 from myriad.sources.base import TypeMismatch, Workspace
 from myriad.sources.options import ReadOptions
 from myriad.sources.open import open_sources
@@ -41,7 +41,7 @@ def rows(source):
         except TypeMismatch:
             source.prove()
 
-do_without_pandas()
+load_less()
 sys.stdout = open(sys.argv[1], "w")
 for name in sys.argv[2:]:
     with tempfile.TemporaryDirectory() as folder:

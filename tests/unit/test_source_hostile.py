@@ -28,8 +28,8 @@ MB = 1 << 20
 READ = r"""
 import re, sys, tempfile
 from pathlib import Path
-from myriad.machine.libraries import do_without_pandas
-do_without_pandas()  # as the command does: while pyarrow loads it, Ctrl-C is lost
+from myriad.machine.libraries import load_less
+load_less()  # as the command does: while pyarrow loads it, Ctrl-C is lost
 from myriad.errors import MyriadError
 from myriad.sources.base import TypeMismatch, Workspace
 from myriad.sources.options import ReadOptions

@@ -1,3 +1,4 @@
+import gc
 import json
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,6 +10,7 @@ import pytest
 from myriad.errors import SourceError
 from myriad.model import TEXT, Kind, Reject, Type
 from myriad.sources.base import BATCH_ROWS, TableSource, TypeMismatch
+from myriad.sources.jsonl import records
 from myriad.sources.jsonl.source import SAMPLE_CHUNKS, open_jsonl
 from tests.source_harness import opened, read, rows, types, why
 
@@ -108,6 +110,25 @@ def test_a_guess_that_meets_an_unknown_key_or_value_is_a_mismatch(tmp_path: Path
     source = source_of(tmp_path, "\n".join(lines))
     with pytest.raises(TypeMismatch, match="late"):
         read(source)
+
+
+def test_records_of_as_many_keys_that_are_others_keep_each_value_in_its_column(
+    tmp_path: Path,
+) -> None:
+    source = source_of(tmp_path, '{"a": 1, "b": 2}\n{"b": 3, "a": 4}\n{"b": 5, "c": 6}\n')
+    assert list(types(source)) == ["a", "b", "c"]
+    assert rows(source) == [(1, 2, None), (4, 3, None), (None, 5, 6)]
+
+
+@pytest.mark.parametrize("line", ['{"a": 1}', '{"a": }'])
+@pytest.mark.parametrize("collects", [True, False])
+def test_whoever_reads_records_collects_garbage_as_before(line: str, collects: bool) -> None:  # noqa: FBT001
+    (gc.enable if collects else gc.disable)()
+    try:
+        records.parsed([line.encode()])
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
 
 
 def test_values_that_do_not_fit_a_given_type_are_rejected_with_their_line(tmp_path: Path) -> None:

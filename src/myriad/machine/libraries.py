@@ -1,5 +1,6 @@
 """Libraries that others would load for nothing."""
 
+import os
 import sys
 
 
@@ -10,9 +11,12 @@ class _NoPandas:
             raise ModuleNotFoundError("Myriad does without pandas", name=name)
 
 
-def do_without_pandas() -> None:
-    """Let pandas seem not installed: pyarrow loads it for its first array, and nothing needs it.
+def load_less() -> None:
+    """Let libraries do nothing that nobody needs while they are loaded.
 
-    That takes as long as all else that a command loads. Only for processes that are ours alone.
+    Only for processes that are ours alone, before any of these libraries is loaded.
     """
+    # pyarrow loads pandas for its first array, which takes as long as all else a command loads.
     sys.meta_path.insert(0, _NoPandas)
+    # The algebra of numpy begins a thread for each core, which look for work for 50 ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from myriad.machine.libraries import do_without_pandas
+from myriad.machine.libraries import load_less
 from myriad.sources.apart.writing import Folder, Refused, TooMuch
 
 MB = 1 << 20
@@ -23,7 +23,7 @@ def main() -> None:
     """Read the task, work under its limits, and answer."""
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    do_without_pandas()
+    load_less()
     importlib.import_module(task["reader"])  # libraries take their memory before it is counted
     _limit(task)
     said = answer(task)

@@ -1,8 +1,10 @@
 """JSON Lines, or one array of objects: a column for each key, in order of first appearance."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -304,12 +306,9 @@ class JsonlSource(TableSource):
         for chunk in self._chunks(BATCH_ROWS):
             for line, raw, reason in chunk.broken:
                 sieve.refuse(line, raw, reason)
-            unknown = set().union(*chunk.records).difference(keys)
-            if unknown:
-                raise TypeMismatch(min(unknown))
             rows += len(chunk.records)
             if chunk.records:
-                columns = ([record.get(key) for record in chunk.records] for key in keys)
+                columns = _columns(chunk.records, keys)
                 encoded = [
                     encode(values, kind, self._encoder)
                     for values, kind in zip(columns, types, strict=True)
@@ -333,6 +332,16 @@ class JsonlSource(TableSource):
         if self._counting is not None:
             self._counting.stop()
         self._encoder.close()
+
+
+def _columns(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[list[Any]]:
+    """Return the values of each key; raises TypeMismatch for a key that is not among them."""
+    with suppress(KeyError):
+        if set(map(len, records)) == {len(keys)}:  # all have the same, so there is no other
+            return [list(map(itemgetter(key), records)) for key in keys]
+    if unknown := set().union(*records).difference(keys):
+        raise TypeMismatch(min(unknown))
+    return [[record.get(key) for record in records] for key in keys]
 
 
 def _too_many_keys(origin: str) -> SourceError:
