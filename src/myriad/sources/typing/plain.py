@@ -8,6 +8,7 @@ import duckdb
 
 from myriad.model import BIG, Kind, Type, carried
 from myriad.sources.typing.casts import ALL_TESTS, TESTS, WIDE
+from myriad.sources.typing.obvious import Obvious, obvious
 from myriad.sources.typing.sql import quoted
 from myriad.wording import number_of
 
@@ -45,13 +46,32 @@ def look_first(
 
     Tests that none of a few first values passes cost most: they are left out.
     """
-    first = _look_turned(con, f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})", columns, ALL_TESTS)
+    first = _first(con, f"(SELECT * FROM {relation} LIMIT {FIRST_ROWS})", columns)
     promising = [
         frozenset(test for test, count in seen.passed.items() if count or not seen.values)
         for seen in first
     ]
     whole = all(seen.rows < FIRST_ROWS for seen in first)
     return promising, first if whole else look(con, relation, columns, promising)
+
+
+def _first(
+    con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
+) -> list[Seen]:
+    """Look at a few values with all tests: by SQL only if a column is not obvious."""
+    if len(columns) <= WIDE:
+        rows = con.execute(f"SELECT * FROM {relation}").fetchall()
+        found = [obvious(values) for values in zip(*rows, strict=True)]
+        if rows and None not in found:
+            return [_told(each, len(rows)) for each in found if each is not None]
+    return _look_turned(con, relation, columns, ALL_TESTS)
+
+
+def _told(found: Obvious, rows: int) -> Seen:
+    passed = dict.fromkeys(ALL_TESTS, 0) | found.passed
+    digits = max((len(str(abs(number))) for number in found.whole), default=0)
+    low, high = min(found.whole, default=0), max(found.whole, default=0)
+    return Seen(rows, found.values, passed, low, high, digits, 0, float_marks=found.marks)
 
 
 def look(
