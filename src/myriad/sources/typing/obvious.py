@@ -1,4 +1,4 @@
-"""What a few values plainly are, without the SQL: to plan its tests takes longer than to read them."""
+"""What a few values plainly are, without SQL: to plan its tests takes longer than to read them."""
 
 import datetime as dt
 import re
@@ -63,6 +63,4 @@ def _is_day(value: str) -> bool:
 
 def _is_word(value: str) -> bool:
     """Say whether a value passes no test: it begins with a letter, and is no word with a type."""
-    return (
-        value[:1].isalpha() and len(value) != _UUID and value.lower() not in _WORDS_WITH_A_TYPE
-    )
+    return value[:1].isalpha() and len(value) != _UUID and value.lower() not in _WORDS_WITH_A_TYPE

@@ -55,9 +55,7 @@ def look_first(
     return promising, first if whole else look(con, relation, columns, promising)
 
 
-def _first(
-    con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]
-) -> list[Seen]:
+def _first(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> list[Seen]:
     """Look at a few values with all tests: by SQL only if a column is not obvious."""
     if len(columns) <= WIDE:
         rows = con.execute(f"SELECT * FROM {relation}").fetchall()
