@@ -1,6 +1,7 @@
 """What is obvious without SQL is what the SQL finds."""
 
 import random
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import pytest
@@ -30,29 +31,32 @@ PIECES = (
 ROWS = 12
 
 
-def both(values: list[str | None]) -> tuple[plain.Seen, plain.Seen]:
-    """Return what is found of a column at first, and what the SQL alone finds."""
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        con.execute("CREATE TABLE t AS SELECT unnest($1::VARCHAR[]) AS c", [values])
-        (first,) = plain._first(con, "t", ["c"])  # noqa: SLF001 - there is no other way to both
-        (proven,) = plain._look_turned(con, "t", ["c"], ALL_TESTS)  # noqa: SLF001
-    return first, proven
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as made:
+        made.execute("SET TimeZone = 'UTC'")
+        yield made
 
 
-@pytest.mark.parametrize("value", PIECES)
-def test_a_value_is_what_the_sql_says(value: str) -> None:
-    first, proven = both([value, None])
-    assert first == proven
+def agree(con: duckdb.DuckDBPyConnection, columns: Sequence[Sequence[str | None]]) -> None:
+    """Fail unless what is found of each column at first is what the SQL alone finds of it."""
+    names = [f"c{number}" for number in range(len(columns))]
+    values = ", ".join(f"unnest(${number + 1}::VARCHAR[]) AS {n}" for number, n in enumerate(names))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE t AS SELECT {values}", list(columns))
+    proven = dict(zip(names, plain._look_turned(con, "t", names, ALL_TESTS), strict=True))  # noqa: SLF001 - there is no other way to both
+    for name, column in zip(names, columns, strict=True):
+        (first,) = plain._first(con, f"(SELECT {name} FROM t)", [name])  # noqa: SLF001
+        assert first == proven[name], column
 
 
-def test_values_together_are_what_the_sql_says() -> None:
+def test_a_value_is_what_the_sql_says(con: duckdb.DuckDBPyConnection) -> None:
+    agree(con, [[value, None] for value in PIECES])
+
+
+def test_values_together_are_what_the_sql_says(con: duckdb.DuckDBPyConnection) -> None:
     chance = random.Random(7)
-    for _ in range(40):
-        pieces = chance.sample(PIECES, 3)
-        values = [chance.choice((*pieces, None)) for _ in range(ROWS)]
-        first, proven = both(values)
-        assert first == proven, values
+    pieces = [(*chance.sample(PIECES, 3), None) for _ in range(60)]
+    agree(con, [[chance.choice(some) for _ in range(ROWS)] for some in pieces])
 
 
 def test_plain_values_need_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:
