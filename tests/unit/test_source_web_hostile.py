@@ -3,7 +3,9 @@ that are none.
 """
 
 import contextlib
+import os
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -189,6 +191,30 @@ def test_a_host_is_reached_by_whichever_of_its_addresses_answers(
     address = at(says)
     monkeypatch.setattr(socket, "getaddrinfo", two)
     assert fetched(address.replace("127.0.0.1", "twice"), tmp_path) == DATA
+
+
+def test_ctrl_c_is_heard_while_nobody_says_which_address_a_name_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+
+    def stuck(*_: object, **__: object) -> list[object]:
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not done.is_set():
+            with contextlib.suppress(KeyboardInterrupt):  # as the system's own function
+                done.wait(5)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    began = time.monotonic()
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        fetched("http://name.example/a.csv", tmp_path)
+    assert time.monotonic() - began < 2
+    monkeypatch.setattr(web, "SILENCE", 0.05)
+    with pytest.raises(SourceError, match="nobody says which address"):
+        fetched("http://name.example/a.csv", tmp_path)
+    done.set()
 
 
 def test_a_name_that_has_a_private_address_too_is_private(

@@ -10,8 +10,10 @@ import re
 import socket
 import ssl
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -282,8 +284,7 @@ def _connection(parts: SplitResult, *, guarded: bool) -> http.client.HTTPConnect
     """
     host, tls = str(parts.hostname), parts.scheme == "https"
     port = parts.port or (443 if tls else 80)
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    addresses = _looked_up(host, port)
     if guarded and not all(is_public(address) for address in addresses):
         raise SourceError(
             f"the address leads to {host}, which is private to this machine or network",
@@ -300,6 +301,26 @@ def _connection(parts: SplitResult, *, guarded: bool) -> http.client.HTTPConnect
         else plain
     )
     return connection
+
+
+def _looked_up(host: str, port: int) -> list[str]:
+    """Return a host's addresses.
+
+    Another thread asks for them: who waits in the system's own function does not hear Ctrl-C.
+    """
+    found = Future[list[Any]]()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            found.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    wait([found], SILENCE)
+    if not found.done():
+        raise OSError("nobody says which address its name has")
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found.result()))
 
 
 def _connected(addresses: list[str], port: int) -> socket.socket:
