@@ -131,6 +131,20 @@ def test_very_many_of_anything_is_refused_below_the_ceiling(tmp_path: Path) -> N
     assert run.peak <= 400 * MB, f"{run.peak / MB:.0f} MB"
 
 
+@pytest.mark.nightly(
+    daily="tests/unit/test_source_ceiling.py::test_very_many_of_anything_is_refused_below_the_ceiling"
+)
+def test_a_line_without_end_is_rewritten_in_pieces(tmp_path: Path) -> None:
+    with (path := tmp_path / "line.csv").open("wb") as file:
+        file.write(b"a||b\n1||2\n1||2\n3||")
+        for _ in range(130):
+            file.write(b"x" * MB)
+    told = tmp_path / "told"
+    run = measure.run([sys.executable, "-c", READ, told, path])
+    assert "2 rows, ['the record has more than 19,660,800 bytes']" in told.read_text()
+    assert run.peak <= 400 * MB, f"{run.peak / MB:.0f} MB"
+
+
 def test_text_is_weighed_by_what_it_becomes_not_by_marks_within_its_strings() -> None:
     marks = '{"a":"' + ":{," * 500_000 + '"}'
     assert not is_heavy(marks, 20 * MB)

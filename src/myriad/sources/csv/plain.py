@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from myriad.sources.base import Tell, nobody
+from myriad.sources.base import Tell, Workspace
 from myriad.sources.csv import layout, no_table, rewritten
 from myriad.sources.csv.layout import Layout
 from myriad.sources.options import ReadOptions
@@ -30,8 +30,9 @@ class Plain:
     notes: tuple[str, ...] = ()
 
 
-def text(path: Path, origin: str, options: ReadOptions, folder: Path, tell: Tell = nobody) -> Plain:
-    """Return a file, or what copies in `folder` make of it; raises SourceError if it is no text."""
+def text(path: Path, origin: str, options: ReadOptions, workspace: Workspace) -> Plain:
+    """Return a file, or what copies make of it; raises SourceError if it is no text."""
+    folder, tell = workspace.folder, workspace.tell
     text_files.refuse_binary(path, origin)
     encoding, encoded = _encoding(path, origin, options, tell)
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
@@ -40,7 +41,7 @@ def text(path: Path, origin: str, options: ReadOptions, folder: Path, tell: Tell
         path = text_files.blanked(path, options.skip, folder)
     no_table.refuse(files.head(path), origin, options)
     tabs = origin.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv")
-    made = rewritten.plain(path, options, folder)
+    made = rewritten.plain(path, options, folder, workspace.longest)
     options = replace(options, delimiter=made.delimiter)
     found = layout.find(made.path, options, tabs=tabs)
     path, delimiter = layout.without(made.path, found, folder), made.delimiter or found.delimiter

@@ -38,13 +38,16 @@ class Rewritten:
     notes: tuple[str, ...] = ()
 
 
-def plain(path: Path, options: ReadOptions, folder: Path) -> Rewritten:
-    """Return a UTF-8 file, or a copy of it in `folder` in the plain way of writing."""
+def plain(path: Path, options: ReadOptions, folder: Path, longest: int) -> Rewritten:
+    """Return a UTF-8 file, or a copy of it in `folder` in the plain way of writing.
+
+    Lines of more than `longest` bytes, which are no records, may come otherwise.
+    """
     notes: tuple[str, ...] = ()
     text = _sample(path)
     quote = options.quote or '"'
     if _escapes(text, quote, options):
-        path = _copied(path, folder, quote, lambda line: _unescaped(line, quote))
+        path = _copied(path, folder, quote, lambda line: _unescaped(line, quote), longest)
         notes = ("backslashes stand before quotes",)
         text = _sample(path)
     long = options.delimiter if options.delimiter and len(options.delimiter) > 1 else None
@@ -52,8 +55,8 @@ def plain(path: Path, options: ReadOptions, folder: Path) -> Rewritten:
         long = _long(text, quote)
     if long is None:
         return Rewritten(path, options.delimiter, notes=notes)
-    one = _SUBSTITUTE if _alone(path, quote, long) else long[0]
-    path = _copied(path, folder, quote, lambda line: _replaced(line, quote, long, one))
+    one = _SUBSTITUTE if _alone(path, quote, long, longest) else long[0]
+    path = _copied(path, folder, quote, lambda line: _replaced(line, quote, long, one), longest)
     return Rewritten(
         path, one, long, (*notes, f"fields are separated by {long!r}; --delimiter says otherwise")
     )
@@ -117,28 +120,40 @@ def _long(text: str, quote: str) -> str | None:
 
 
 def _replaced(line: str, quote: str, long: str, one: str) -> str:
+    if quote not in line:
+        return line.replace(long, one)
     mark = re.escape(quote)
     pattern = rf"({mark}(?:[^{mark}]|{mark}{mark})*(?:{mark}|$))|{re.escape(long)}"
     return re.sub(pattern, lambda found: found[1] or one, line)
 
 
-def _alone(path: Path, quote: str, long: str) -> bool:
+def _alone(path: Path, quote: str, long: str, longest: int) -> bool:
     """Say whether the delimiter's first character stands anywhere for itself, outside of quotes."""
     mark = re.escape(quote)
     quoted = rf"({mark}(?:[^{mark}]|{mark}{mark})*(?:({mark})|$))|{re.escape(long)}"
 
     def bare(line: str) -> str:
+        if quote not in line:
+            return line.replace(long, "")
         return re.sub(quoted, lambda found: quote * (bool(found[1]) + bool(found[2])), line)
 
     with _text(path) as source:
-        return any(long[0] in line for line in _each(source, quote, bare))
+        return any(long[0] in line for line in _each(_lines(source, longest), quote, bare))
 
 
 def _text(path: Path) -> TextIO:
     return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="\n")
 
 
-def _copied(path: Path, folder: Path, quote: str, change: Callable[[str], str]) -> Path:
+def _lines(source: TextIO, longest: int) -> Iterator[str]:
+    """Yield lines, too long ones in pieces: nothing says that a file has any line end."""
+    while line := source.readline(longest):
+        yield line
+
+
+def _copied(
+    path: Path, folder: Path, quote: str, change: Callable[[str], str], longest: int
+) -> Path:
     with (
         _text(path) as source,
         tempfile.NamedTemporaryFile(
@@ -151,7 +166,7 @@ def _copied(path: Path, folder: Path, quote: str, change: Callable[[str], str]) 
             delete=False,
         ) as target,
     ):
-        target.writelines(_each(source, quote, change))
+        target.writelines(_each(_lines(source, longest), quote, change))
     return Path(target.name)
 
 

@@ -64,7 +64,7 @@ class CsvSource(TableSource):
     ) -> None:
         self.origin, self._options, self._workspace = origin, options, workspace
         self._name = name
-        self._take(plain.text(path, origin, options, workspace.folder, workspace.tell))
+        self._take(plain.text(path, origin, options, workspace))
         self._looked_within = False
         self._folder = Path(tempfile.mkdtemp(dir=workspace.folder, prefix="csv-"))
         self._numbered: csv_records.Numbered | None = None
