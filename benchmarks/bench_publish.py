@@ -59,8 +59,8 @@ class Bench:
 
     def _psql(self, source: inputs.Input, table: str, *options: str) -> measure.Run:
         dsn = make_conninfo(self.installation.server().dsn, dbname="main")
-        create = f"CREATE TABLE {table} ({source.columns})"
-        copy = f"\\copy {table} FROM '{source.path}' (FORMAT csv, HEADER)"
+        create = f"CREATE TABLE public.{table} ({source.columns})"
+        copy = f"\\copy public.{table} FROM '{source.path}' (FORMAT csv, HEADER)"
         command = [
             str(self.psql),
             "-X",
