@@ -30,13 +30,12 @@ def test_every_value_comes_from_every_format(place: Place) -> None:
 
 
 def test_every_value_comes_from_an_archive_at_an_address(place: Place) -> None:
-    kinds = ("tsv", "xlsx", "parquet", "sqlite")
-    with ZipFile(place.folder / "some.zip", "w", ZIP_DEFLATED) as archive:
-        for kind in kinds:
+    with ZipFile(place.folder / "every.zip", "w", ZIP_DEFLATED) as archive:
+        for kind in MAKERS:
             archive.write(path := made(kind, place.folder), path.name)
     with served(place.folder) as port:
-        place.publish(f"http://127.0.0.1:{port}/some.zip")
-    for kind in kinds:
+        place.publish(f"http://127.0.0.1:{port}/every.zip")
+    for kind in MAKERS:
         assert _rows(place, kind, kind) == wanted(kind), kind
 
 
@@ -53,7 +52,8 @@ def test_what_comes_before_there_are_tables_is_told_as_progress(
     assert "opening" in {step.phase for step in steps}
 
 
-@pytest.mark.parametrize("kind", ["xlsb", "avro", "dump"])
+@pytest.mark.nightly(by_day=["xlsb", "avro", "dump"])
+@pytest.mark.parametrize("kind", MAKERS)
 def test_every_value_comes_from_standard_input(place: Place, kind: str) -> None:
     path = made(kind, place.folder)
     into = ("--database", place.database, "--table", "piped")
