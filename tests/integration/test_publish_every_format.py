@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,20 +14,56 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
+from myriad.cli import published
 from myriad.errors import PublishError, SourceError
 from myriad.publish import options
+from myriad.publish.report import Report, TableReport
+from tests.apart import stay_here
 from tests.every_format import MAKERS, made, names, wanted
 from tests.harness import run
 from tests.publishing import Place
 
+# A title, decimals with a comma, a word for null, a total; an encoding; a column in doubt.
+ODD = {
+    "titled.csv": b"Prices\n\nid;name;price\n1;Ida;9,50\n2;Bo;NA\nTotal;;9,50\n",
+    "latin.csv": "id,name\n1,Müller\n2,Straße\n".encode("latin-1"),
+    "doubt.csv": b'id,sold\n1,"1,234"\n2,"2,500"\n',
+}
 
-def test_every_value_comes_from_every_format(place: Place) -> None:
+
+def test_every_value_comes_from_every_format_and_a_dry_run_says_so_before(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder := place.folder / "every").mkdir()
     for kind in MAKERS:
         made(kind, folder)
-    place.publish(folder)
+    for name, data in ODD.items():
+        (folder / name).write_bytes(data)
+    with monkeypatch.context() as patch:
+        stay_here(patch)
+        dry = place.publish(folder, dry_run=True)
+    report = place.publish(folder)
     for kind in MAKERS:
         assert _rows(place, kind, kind) == wanted(kind), kind
+    assert len(report.tables) == len(MAKERS) + len(ODD)
+    for before, after in zip(dry.tables, report.tables, strict=True):
+        assert _told(before) == _told(after)
+    for after in report.tables:
+        if after.table.name not in ("titled", "latin", "doubt", "xlsx", "sqlite"):
+            continue  # what is kept does not depend on the format
+        kept = place.installation.describe(after.table.name, database=place.database)
+        assert [column["why"] for column in kept["columns"]] == [c.why for c in after.table.columns]
+        assert kept["notes"] == [*after.table.notes, *after.notes]
+    notes = [note for table in report.tables for note in table.table.notes]
+    assert any("a title: 'Prices'" in note for note in notes)
+    assert any("not UTF-8: read as" in note for note in notes)
+
+
+def _told(table: TableReport) -> list[str]:
+    """Return the lines of a report on a table that do not ask for rows: no key is suggested."""
+    report = Report("", "d", "s", dry_run=False, tables=[replace(table, key_candidates=[])])
+    first, *lines, _ = published.text(report).splitlines()
+    return [first.partition(":")[0], first.partition("(")[2], *lines]
 
 
 def test_every_value_comes_from_an_archive_at_an_address(place: Place) -> None:

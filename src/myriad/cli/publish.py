@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from myriad.cli import published
 from myriad.cli.columns import echo
 from myriad.cli.common import EXIT_REJECTS, EXIT_SOME, Session, common, start_if_needed
 from myriad.cli.progress import progress
@@ -13,16 +14,9 @@ from myriad.publish.contract import Change, Level
 from myriad.publish.keys import parse_keys
 from myriad.publish.options import Options
 from myriad.publish.recipes import ENGINES
-from myriad.publish.report import Failure, Report, TableReport, Unchanged, size_text
+from myriad.publish.report import Report
 from myriad.sources.options import MARKS, NESTED, ORDERS, ReadOptions
-from myriad.wording import average_of, changed, number_of
 
-WOULD = {
-    "created": "would be new",
-    "replaced": "would be made anew",
-    "appended": "would be added to",
-    "merged": "would be merged into",
-}
 AS_SET = -1.0  # of --wait: as the settings say
 
 
@@ -207,89 +201,12 @@ def _tell(session: Session, report: Report) -> None:
     """Print the report; where that fails the tables are there nevertheless, and so says the end."""
     try:
         asked = report.dry_run or report.checked
-        (session.result if asked else session.done)(report.as_data(), _text(report))
+        (session.result if asked else session.done)(report.as_data(), published.text(report))
         if session.quiet and not session.as_json:
-            for failure in report.failed:
-                echo(_failure(failure), err=True)
+            for each in report.failed:
+                echo(published.failure(each), err=True)
         sys.stdout.flush()
     except OSError as error:
         session.say(f"published; but the report could not be written: {error.strerror}")
         # Python flushes once more at its end, and would fail with that.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _text(report: Report) -> str:
-    parts = [_table(report, table) for table in report.tables]
-    parts += [_unchanged(each) for each in report.unchanged]
-    total = (
-        f"{number_of(report.rows, 'row')} in {number_of(len(report.tables), 'table')},"
-        f" {report.seconds:.2f} s"
-    )
-    if report.dry_run:
-        total = f"Dry run: nothing was loaded ({number_of(len(report.tables), 'table')})."
-    if report.checked:
-        total = f"Checked, and nothing was changed: it would give {total}"
-    if report.rejects:
-        total += f"; {number_of(len(report.rejects), 'reject')} in {report.rejects_file}"
-    elif report.rejects_file:
-        total += f"; {number_of(len(report.not_data), 'line')} of no data in {report.rejects_file}"
-    if report.unchanged and not report.tables and not report.failed:
-        total = "Nothing was published. --no-if-changed publishes all the same."
-    return "\n".join([*parts, *map(_failure, report.failed), total])
-
-
-def _unchanged(same: Unchanged) -> str:
-    since = same.since.astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{same.source}: unchanged since {since}: {same.why} (table {', '.join(same.tables)})"
-
-
-def _failure(failure: Failure) -> str:
-    said = failure.error.message.removeprefix(f"{failure.source}: ")
-    return f"not published: {failure.source}: {said}\n  hint: {failure.error.hint}"
-
-
-def _table(report: Report, table: TableReport) -> str:
-    name = f"{report.database}.{report.dataset}.{table.table.name}"
-    rows = "" if report.dry_run else f", {number_of(table.rows, 'row')}"
-    rejects = f", {number_of(table.rejects, 'reject')}" if table.rejects else ""
-    where = " in Cassandra" if table.engine == "cassandra" else ""
-    action = WOULD[table.action] if report.dry_run or report.checked else table.action
-    lines = [f"{name}: {action}{where}{rows}{rejects} (from {table.source})"]
-    if report.dry_run:
-        lines += ["", table.ddl]
-    lines += _columns(table)
-    if table.used:
-        lines.append(f"  recipe: {table.used} (myriad recipe {table.table.name})")
-    if table.merged:
-        counts = table.merged._asdict().items()
-        lines.append("  rows: " + ", ".join(f"{rows:,} {what}" for what, rows in counts))
-    lines += [f"  {changed(line)}" for line in table.difference]
-    lines += [f"  allowed: {difference.text}" for difference in table.allowed]
-    if table.engine == "cassandra":
-        lines += _key(table)
-    elif table.table.primary_key:
-        lines.append(f"  key: {', '.join(table.table.primary_key)}")
-    elif table.key_candidates:
-        lines.append(
-            f"  no key; could serve (unique in a sample): {', '.join(table.key_candidates)}"
-        )
-    lines += [f"  note: {note}" for note in (*table.table.notes, *table.notes)]
-    return "\n".join(lines)
-
-
-def _key(table: TableReport) -> list[str]:
-    parts = table.partitions
-    largest = f"{number_of(parts['largest_rows'], 'row')} and {size_text(parts['largest_bytes'])}"
-    average = average_of(parts["average_rows"], "row")
-    return [
-        f"  key: {table.key}",
-        f"  partitions: {parts['count']:,} of {average} on average, the largest {largest}",
-        f"  ask: {table.asks[0]} (more: myriad show {table.table.name})",
-    ]
-
-
-def _columns(table: TableReport) -> list[str]:
-    columns = table.table.columns
-    width = max(len(column.name) for column in columns)
-    kinds = max(len(table.type_of(column)) for column in columns)
-    return [f"  {c.name:<{width}}  {table.type_of(c):<{kinds}}  {c.why}".rstrip() for c in columns]
