@@ -140,7 +140,8 @@ class CsvSource(TableSource):
     def _guess_from_samples(self, start: bytes) -> None:
         head = self._sample("head.sample", start, pieces=0)
         self._guess(head, None)
-        rows = self._measure(head)
+        rows = self._findings[0].rows
+        self._bytes_per_row = min(self.size, SAMPLE_HEAD) / max(rows, 1)
         self._candidates = [finding.candidates for finding in self._findings]
         if self.size <= len(start):
             if not self._agrees(count(self._path, self._dialect), rows):
@@ -164,11 +165,6 @@ class CsvSource(TableSource):
         sample.write(self._path, path, start, self._dialect.newline, pieces)
         cut = self.size > len(start)  # records may begin or end within quoted fields
         return self._relation(path, *(["ignore_errors=true"] if cut else []))
-
-    def _measure(self, head: str) -> int:
-        ((rows,),) = self._con.execute(f"SELECT count(*) FROM {head}").fetchall()
-        self._bytes_per_row = min(self.size, SAMPLE_HEAD) / max(rows, 1)
-        return int(rows)
 
     def _relation(self, path: Path, *extra: str, numbered: bool = False) -> str:
         """Return the DuckDB expression that reads `path` as columns of text."""

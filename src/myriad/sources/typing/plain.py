@@ -58,7 +58,7 @@ def look_first(
 def _first(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> list[Seen]:
     """Look at a few values with all tests: by SQL only if a column is not obvious."""
     if len(columns) <= WIDE:
-        rows = con.execute(f"SELECT * FROM {relation}").fetchall()
+        rows = con.execute(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}").fetchall()
         found = [obvious(values) for values in zip(*rows, strict=True)]
         if rows and None not in found:
             return [_told(each, len(rows)) for each in found if each is not None]

@@ -49,6 +49,7 @@ class Finding:
         forms: see `Column.forms`.
         doubt: more values may tell what it is.
         settled: it is text, and no more values can make it anything else.
+        rows: in how many the values stood, null ones too.
     """
 
     type: Type
@@ -60,6 +61,7 @@ class Finding:
     forms: tuple[str, ...] = ()
     doubt: bool = False
     settled: bool = False
+    rows: int = 0
 
 
 # Number of a column and value → the first line that has it there, None if that cannot be told.
@@ -225,7 +227,7 @@ def _mark(looks: Sequence[_Look]) -> str | None:
 def _decide(table: _Table, look: _Look) -> Finding:
     seen = look.seen
     if seen.values == 0:
-        return Finding(TEXT, "no values", look.tests)
+        return Finding(TEXT, "no values", look.tests, rows=seen.rows)
     candidates = plain.candidates(look.tests, seen)
     if seen.passed.get("decimal"):  # its places are counted on, for a table that has numbers there
         candidates |= {"decimal"}
@@ -240,7 +242,7 @@ def _decide(table: _Table, look: _Look) -> Finding:
         words = ", ".join(look.odd.nulls)
         why += f"; {number_of(look.nulls, 'value')} null: {words} (--no-null keeps words)"
     settled = kind == TEXT and look.facts is None and not (candidates or look.odd.nulls)
-    rest = choice.forms, choice.doubt, settled
+    rest = choice.forms, choice.doubt, settled, seen.rows
     return Finding(kind, why, candidates, places, digits, look.odd.nulls, *rest)
 
 
