@@ -65,7 +65,7 @@ class Recipe:
 
     def updated(self, said: "Recipe") -> "Recipe":
         """Return the recipe with what was said now; types and names are added one by one."""
-        changes = {entry.name: getattr(said, entry.name) for entry in fields(Recipe)}
+        changes = {name: getattr(said, name) for name in _ENTRIES}
         given = {name: value for name, value in changes.items() if value not in (None, (), {})}
         for name in ("type", "rename", "descriptions"):
             given[name] = {**getattr(self, name), **changes[name]}
@@ -85,7 +85,7 @@ class Recipe:
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data, without what was never said."""
-        found = {entry.name.replace("_", "-"): getattr(self, entry.name) for entry in fields(self)}
+        found = {said: getattr(self, name) for name, said in zip(_ENTRIES, NAMES, strict=True)}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in found.items()
@@ -149,7 +149,8 @@ def _without(value: Any, said: Any) -> Any:  # noqa: ANN401 - one value of any o
     return {key: each for key, each in value.items() if key not in (said or {})}
 
 
-NAMES = tuple(entry.name.replace("_", "-") for entry in fields(Recipe))
+_ENTRIES = tuple(entry.name for entry in fields(Recipe))
+NAMES = tuple(name.replace("_", "-") for name in _ENTRIES)
 
 
 def from_data(data: object) -> Recipe:
