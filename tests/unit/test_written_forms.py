@@ -165,6 +165,7 @@ def test_what_is_ambiguous_or_broken_stays_text_and_the_reason_says_what_decides
     (found,) = guessed(con, values)
     assert found.type == TEXT
     assert said in found.why
+    assert guessed(con, [*values, "NA"])[0].type == TEXT  # what stands for nothing proves nothing
 
 
 SAID: dict[str, tuple[Said, Column, list[Any]]] = {
@@ -187,18 +188,23 @@ def test_what_is_said_decides(
 ) -> None:
     (found,) = guessed(con, values, said=said)
     assert arrived(con, found) == wanted
+    if said.nulls:
+        (found,) = guessed(con, [*values, "NA"], said=said)
+        assert arrived(con, found) == [*wanted, None]
 
 
 def test_another_column_of_the_file_may_prove_the_mark_of_decimals(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
-    doubtful = ["1.234", "2.500"]
-    point, _ = guessed(con, doubtful, ["12.50", "1.25"])
-    assert (point.type.kind, point.type.format) == (Kind.NUMERIC, "")
-    comma, _ = guessed(con, doubtful, ["12,50", "1,25"])
-    assert arrived(con, comma) == [1234, 2500]
-    neither, _, _ = guessed(con, doubtful, ["12,50", "1,25"], ["12.50", "1.25"])
-    assert neither.type == TEXT
+    for nothing in (None, "NA"):
+        doubtful, commas = ["1.234", "2.500", nothing], ["12,50", "1,25", nothing]
+        points = ["12.50", "1.25", nothing]
+        point, _ = guessed(con, doubtful, points)
+        assert (point.type.kind, point.type.format) == (Kind.NUMERIC, "")
+        comma, _ = guessed(con, doubtful, commas)
+        assert arrived(con, comma) == [1234, 2500, None]
+        neither, _, _ = guessed(con, doubtful, commas, points)
+        assert neither.type == TEXT
 
 
 def test_words_for_nothing_are_null_where_all_else_is_a_value_and_are_named(

@@ -141,8 +141,9 @@ class _Look:
     @property
     def doubtful(self) -> bool:
         """Whether its numbers may be thousands: all places of `1.234` are three."""
-        kind = self.plain[0].kind if self.plain else None
-        return kind is Kind.NUMERIC and self.seen.scale == THOUSAND
+        found = self.plain or self.masked
+        numeric = found is not None and found[0].kind is Kind.NUMERIC
+        return numeric and self.seen.scale == THOUSAND
 
     @property
     def open(self) -> bool:
@@ -250,9 +251,8 @@ def _choice(table: _Table, look: _Look) -> Choice | None:
     """Return what a column is: plain where it can be, else what its form says."""
     choice = look.choice(table.said, table.mark)
     by_point = choice is not None and choice.type and choice.type.format == _PLAIN_POINT.name
-    if look.plain is not None and (choice is None or by_point):
-        return Choice(*look.plain)
-    return Choice(*look.masked) if choice is None and look.masked else choice
+    found = look.plain or look.masked
+    return Choice(*found) if found is not None and (choice is None or by_point) else choice
 
 
 def _why_text(table: _Table, look: _Look) -> str:
