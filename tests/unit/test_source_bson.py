@@ -9,7 +9,7 @@ import bson
 import pytest
 
 from myriad.errors import SourceError
-from tests.apart import opened, stay_here, table, tables
+from tests.apart import opened, rejected, stay_here, table, tables
 
 END = b"\xff\xff\xff\xff"
 DOCUMENT: dict[str, Any] = {
@@ -25,7 +25,9 @@ DOCUMENT: dict[str, Any] = {
     "none": None,
     "sub": {"at": dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "b": b"xyz"},
     "l": [{"q": 1}, {"q": 2}],
-    "re": bson.Regex("a+"),
+    "re": bson.Regex("a+", "im"),
+    "old": bson.Binary(bytes(16), 3),
+    "ref": bson.DBRef("c", 1, "d", more=2),
     "code": bson.Code("x"),
     "ts": bson.Timestamp(1704164645, 1),
     "min": bson.MinKey(),
@@ -54,13 +56,25 @@ def test_documents_bring_every_type_and_value(tmp_path: Path) -> None:
         "d": DOCUMENT["d"],
         "dec": Decimal("1.10"),
         "u": uuid.UUID(int=1),
+        "old": bytes(16),
         "f": Decimal("0.5"),
         "sub": {"at": "2024-01-01T00:00:00Z", "b": "eHl6"},
-        "re": "/a+/",
+        "re": "/a+/im",
+        "ref": {"$ref": "c", "$id": 1, "$db": "d", "more": 2},
         "code": "x",
         "ts": dt.datetime(2024, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
-        "min": found[2]["min"],
+        "min": "MinKey",
     }
+
+
+def test_a_key_that_stands_twice_is_a_reject_as_in_json(tmp_path: Path) -> None:
+    twice = bson.encode({"a": 1, "b": 2}).replace(b"b", b"a")
+    data = GOOD + twice
+    count, rejects = rejected(written(tmp_path, data), tmp_path / "w")
+    assert (count, [each.reason for each in rejects]) == (
+        1,
+        ["the key 'a' stands twice in one object"],
+    )
 
 
 def test_nested_documents_become_tables(tmp_path: Path) -> None:

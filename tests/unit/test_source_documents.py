@@ -153,6 +153,15 @@ def test_arrays_with_anything_but_objects_stay_as_they_are(tmp_path: Path) -> No
     assert found["d"][1][-1] == (-1, [{"x": 1}, 5])
 
 
+@pytest.mark.parametrize("other", ["none", "", 5, False, {}, [5]], ids=repr)
+def test_what_is_an_array_in_one_record_and_something_else_in_another_loses_nothing(
+    other: Any, tmp_path: Path
+) -> None:
+    records = [{"id": 1, "l": [{"x": 1}]}, {"id": 2, "l": other}]
+    found = tables(written(tmp_path, records), tmp_path / "w", nested="tables")
+    assert {name: rows for name, (_, rows) in found.items()} == {"d": [(1, [{"x": 1}]), (2, other)]}
+
+
 def test_numbers_that_are_none_are_doubles(tmp_path: Path) -> None:
     kinds, values = table(
         written(tmp_path, '{"v": 1.5}\n{"v": -Infinity}\n{"v": NaN}\n'), tmp_path / "w"
@@ -194,6 +203,17 @@ def test_what_mongoexport_writes_becomes_what_it_stands_for(tmp_path: Path) -> N
         {"at": "2024-01-02T03:04:05Z", "b": "eHl6"},
     )
     assert "Extended JSON" in notes(path, tmp_path / "w")
+
+
+def test_a_record_that_is_only_a_value_of_mongodb_is_a_reject(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"a": {"$numberLong": "1"}}\n{"$numberLong": "2"}\n')
+    count, rejects = rejected(path, tmp_path / "w")
+    assert (count, [(each.line, each.reason) for each in rejects]) == (1, [(2, "not an object")])
+
+
+def test_values_of_mongodb_in_an_array_are_no_records(tmp_path: Path) -> None:
+    path = written(tmp_path, {"l": [{"$numberInt": "1"}, {"$oid": "65a1b2c3d4e5f60718293a4b"}]})
+    assert table(path, tmp_path / "w")[1] == [([1, "65a1b2c3d4e5f60718293a4b"],)]
 
 
 @pytest.mark.parametrize(

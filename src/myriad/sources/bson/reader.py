@@ -5,6 +5,7 @@ https://bsonspec.org/spec.html; the archive's form is that of mongo-tools, `comm
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,15 @@ _END = b"\xff\xff\xff\xff"
 _LEAST = 5  # bytes of an empty document
 _MOST = 48 << 20  # MongoDB's own limit is 16 MB, and a little more for its internal ones
 MOST_TABLES = 1000
+# https://bsonspec.org/spec.html: the letters of a regular expression, in their order.
+_FLAGS = {
+    re.IGNORECASE: "i",
+    re.LOCALE: "l",
+    re.MULTILINE: "m",
+    re.DOTALL: "s",
+    re.UNICODE: "u",
+    re.VERBOSE: "x",
+}
 _OPTIONS: Any = codec_options.CodecOptions(
     datetime_conversion=codec_options.DatetimeConversion.DATETIME_MS,
 )
@@ -60,7 +70,25 @@ def _rest(file: BinaryIO, head: bytes) -> bytes:
 
 
 def _json(data: bytes) -> str:
-    return json.dumps(bson.decode(data, _OPTIONS), ensure_ascii=False, default=_marked)
+    made = bson.decode(data, _OPTIONS)
+    if len(bson.encode(made)) != len(data):  # a key stands twice: JSON's reader refuses it
+        made = bson.decode(data, _OPTIONS.with_options(document_class=_Pairs))
+    return json.dumps(made, ensure_ascii=False, default=_marked)
+
+
+class _Pairs(dict[str, Any]):
+    """An object with all of its pairs, also where a key stands twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pairs: list[tuple[str, Any]] = []
+
+    def __setitem__(self, key: str, value: Any) -> None:  # noqa: ANN401
+        super().__setitem__(key, value)
+        self._pairs.append((key, value))
+
+    def items(self) -> Any:  # noqa: ANN401 - what json asks for
+        return self._pairs
 
 
 def _marked(value: Any) -> object:  # noqa: ANN401
@@ -75,14 +103,15 @@ def _marked(value: Any) -> object:  # noqa: ANN401
         case bson.Timestamp():
             return {"$timestamp": {"t": value.time, "i": value.inc}}
         case bson.Regex():
-            return {"$regularExpression": {"pattern": str(value.pattern), "options": ""}}
+            flags = "".join(letter for flag, letter in _FLAGS.items() if value.flags & flag)
+            return {"$regularExpression": {"pattern": str(value.pattern), "options": flags}}
         case bson.DBRef():
-            return {"$ref": value.collection, "$id": value.id}
+            return value.as_doc()
         case bytes():
             kind = getattr(value, "subtype", 0)
             text = base64.b64encode(value).decode()
             return {"$binary": {"base64": text, "subType": f"{kind:02x}"}}
-    return str(value)  # MinKey, MaxKey
+    return type(value).__name__  # MinKey, MaxKey
 
 
 def _archive(file: BinaryIO, folder: Folder) -> list[dict[str, Any]]:

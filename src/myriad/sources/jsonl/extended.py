@@ -18,8 +18,16 @@ MARKS = re.compile(
     rb'"\$(oid|date|numberLong|numberInt|numberDecimal|numberDouble|binary|timestamp|uuid)"\s*:'
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UUIDS = ("03", "04", "3", "4")  # subtypes of binary
+_UUIDS = ("04", "4")  # subtypes of binary; in 03 each driver had an order of bytes of its own
 _PLAIN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,4})?")
+
+
+def record(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a parsed record with all of its values plain; raises Broken."""
+    made = plain(value)
+    if type(made) is not dict:
+        raise Broken("not an object")
+    return made
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -71,7 +71,7 @@ class Part:
         path: names of the arrays that lead to it, each within the objects of the one before.
         flat: makes its rows.
         fields: names that its rows have.
-        arrays: its arrays of objects, by name; None for those that hold something else, too.
+        arrays: its arrays of objects, by name; None for what is, or holds, something else, too.
         keys: columns that name the row above, and where in its array this one is.
     """
 
@@ -94,16 +94,14 @@ class Part:
                 yield from part.all()
 
     def look(self, record: Row) -> None:
-        """Take in which arrays hold objects only."""
+        """Take in which arrays hold objects only; what is anything else in a record is no array."""
         row = self.flat.row(record)
         self.fields.update(row)
         for name, value in row.items():
-            if type(value) is not list:
-                continue
             known = self.arrays.get(name)
-            if name in self.arrays and known is None:
+            if value is None or (name in self.arrays and known is None):
                 continue
-            if not all(type(each) is dict for each in value):
+            if type(value) is not list or not all(type(each) is dict for each in value):
                 self.arrays[name] = None
             elif value:
                 if known is None:

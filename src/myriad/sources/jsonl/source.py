@@ -153,7 +153,7 @@ class Given:
         made = Chunk(position=chunk.position, broken=chunk.broken)
         for record, line, raw in zip(chunk.records, chunk.lines, chunk.raws, strict=True):
             try:
-                made.add(line, raw, extended.plain(record))
+                made.add(line, raw, extended.record(record))
             except Broken as error:
                 made.broken.append((line, raw, str(error)))
         return made

@@ -24,6 +24,10 @@ from myriad.sources.jsonl.records import (
 )
 
 COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+# An object; not one by which MongoDB writes a value.
+_RECORD = re.compile(
+    r'\{(?!\s*"\$(?:oid|date|number[A-Z][a-z]+|binary|timestamp|uuid|regularExpression)")'
+)
 Element = tuple[int, str, Any]  # line, text, and what it is; None if it is broken inside
 
 
@@ -204,7 +208,7 @@ def lists(window: Window, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     elif mark == "[":
         place, first = (path, window.offset, window.line), True
         for _, text, _ in window.array(alone=False):
-            if first and text.startswith("{"):
+            if first and _RECORD.match(text):
                 yield place
             first = False
     else:
