@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ def _s3(bucket: str, most: timedelta) -> "S3Store":
     return S3Store(bucket, config=said, credential_provider=provider, **settings)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _region(bucket: str, endpoint: str) -> str:
     """Return the region of a bucket, which S3 tells everybody; its first one if nothing does.
 
