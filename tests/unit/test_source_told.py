@@ -5,14 +5,17 @@ import gzip
 import io
 import lzma
 import os
+import sqlite3
 import sys
 import tarfile
 import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import zstandard
@@ -49,6 +52,18 @@ def book(path: Path) -> None:
     xlsx(path, rows_of(("n",), *((n,) for n in range(2000))))
 
 
+def document(path: Path) -> None:
+    rows = ",".join(f'{{"id": {n}, "parts": [{{"n": {n}}}]}}' for n in range(40_000))
+    path.write_text(f'{{"rows": [{rows}]}}')
+
+
+def database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as con:
+        con.execute("CREATE TABLE t (n INTEGER, name TEXT)")
+        con.executemany("INSERT INTO t VALUES (?, 'x')", ((n,) for n in range(50_000)))
+        con.commit()
+
+
 WAYS: dict[str, tuple[str, Make]] = {
     "a.csv": ("opening", packed(bytes)),
     "a.csv.gz": ("unpacking", packed(gzip.compress)),
@@ -59,13 +74,15 @@ WAYS: dict[str, tuple[str, Make]] = {
     "a.tar": ("unpacking", tarred),
     "u.csv": ("decoding", packed(lambda data: data.decode().encode("utf-16"))),
     "b.xlsx": ("opening", book),
+    "d.json": ("opening", document),
+    "d.db": ("opening", database),
 }
 
 
-def told(name: Path | str, folder: Path) -> list[tuple[str, str, int, int]]:
+def told(name: Path | str, folder: Path, **options: Any) -> list[tuple[str, str, int, int]]:
     found: list[tuple[str, str, int, int]] = []
     workspace = Workspace(folder, 150, tell=lambda *said: found.append(said))
-    for source in open_sources([name], lambda _: ReadOptions(), workspace):
+    for source in open_sources([name], lambda _: ReadOptions(**options), workspace):
         source.close()
     return found
 
@@ -82,9 +99,15 @@ def test_how_far_a_file_is_is_told(
     assert {what for _, what, *_ in found} == {str(path)}
     came = [each for *_, each, _ in found]
     assert came == sorted(came)
-    assert all(whole > 0 for *_, whole in found)
-    if name != "b.xlsx":  # of a process of its own nobody knows
+    if name not in ("b.xlsx", "d.db"):  # of which nobody knows how far they are
+        assert all(whole > 0 for *_, whole in found)
         assert found[-1][2] > found[-1][3] * 0.9
+
+
+def test_each_time_that_a_document_is_looked_through_is_told(tmp_path: Path) -> None:
+    document(path := tmp_path / "d.json")
+    found = told(path, tmp_path, nested="tables")  # for its records, and for what is in them
+    assert len([1 for *_, came, whole in found if came == whole]) > 1
 
 
 @pytest.mark.parametrize("piped", [True, False], ids=["pipe", "file"])

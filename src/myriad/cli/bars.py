@@ -56,7 +56,7 @@ def _speed(step: Step, seconds: float, before: int) -> str:
     """
     if step.phase in FIRST:
         came = step.share * step.size if step.share else step.size
-        return f"{came / MEGABYTE:,.1f} MB"
+        return f"{came / MEGABYTE:,.1f} MB" if came else ""
     said = number_of(step.rows, "row")
     if step.rows > before and seconds > 0:
         said += f", {(step.rows - before) / seconds:,.0f} rows/s"

@@ -76,7 +76,7 @@ class Reader:
             "patience": PATIENCE * seconds,
             "most": max(SAFE_BYTES, size * MOST_TIMES),
         }
-        said, code = _run(task, partial(workspace.tell, OPENING, origin, 0, size))
+        said, code = _run(task, partial(workspace.tell, OPENING, origin, 0, 0))
         if code == TOO_LONG:
             raise SourceError(
                 f"{origin}: reading it took more than {task['patience']} seconds",

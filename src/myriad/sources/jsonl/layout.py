@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from myriad.errors import SourceError
+from myriad.sources.base import OPENING, Tell, nobody
 from myriad.sources.counting.aside import Stopped
 from myriad.sources.jsonl import count, records, window
 from myriad.sources.jsonl.records import Chunk
 from myriad.sources.jsonl.window import Window
+from myriad.sources.places.files import Told
 
 WHOLE = "."  # as `--records`: the document itself is the record
 FIRST = 64 << 10  # bytes that tell whether there is a record a line
@@ -84,11 +86,18 @@ class Layout:
 
 
 def found(
-    path: Path, origin: str, longest: int, asked: str | None, *, whole: bool = False
+    path: Path,
+    origin: str,
+    longest: int,
+    asked: str | None,
+    *,
+    whole: bool = False,
+    tell: Tell = nobody,
 ) -> Layout:
     """Return how the records of a file stand; `asked`: what leads to them, as `--records` has it.
 
-    `whole`: a document with several lists is one record. Raises SourceError.
+    `whole`: a document with several lists is one record. `tell` takes how much was looked at.
+    Raises SourceError.
     """
     with path.open("rb") as file:
         start = records.first_byte(file)
@@ -99,7 +108,10 @@ def found(
     elif asked is None and _is_lines(head):
         return Layout()
     else:
-        return _document(path, origin, longest, asked, whole=whole)
+        with path.open("rb") as file:
+            records.first_byte(file)
+            view = Window(cast("BinaryIO", Told(file, OPENING, origin, tell)), origin, longest)
+            return _document(view, origin, asked, whole=whole)
     if asked not in (None, WHOLE):
         raise SourceError(
             f"{origin}: the file is a list already: there is no {asked!r} to look for",
@@ -167,14 +179,11 @@ def _goes_on(line: bytes) -> bool:
     return line.decode(errors="replace").lstrip()[end:].lstrip().startswith("{")
 
 
-def _document(path: Path, origin: str, longest: int, asked: str | None, *, whole: bool) -> Layout:
-    with path.open("rb") as file:
-        records.first_byte(file)
-        view = Window(file, origin, longest)
-        if view.next() != "{":
-            return Layout()  # whoever reads it says what is wrong
-        places = list(islice(window.lists(view), MOST_PLACES))
-        more = view.next() if len(places) < MOST_PLACES else ""
+def _document(view: Window, origin: str, asked: str | None, *, whole: bool) -> Layout:
+    if view.next() != "{":
+        return Layout()  # whoever reads it says what is wrong
+    places = list(islice(window.lists(view), MOST_PLACES))
+    more = view.next() if len(places) < MOST_PLACES else ""
     if asked == WHOLE or (more and asked is None):
         return Layout(Form.STREAM)
     if more:

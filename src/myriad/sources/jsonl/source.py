@@ -15,8 +15,10 @@ from myriad.model import Column, Table, Type
 from myriad.sources.base import (
     BATCH_ROWS,
     MAX_COLUMNS,
+    OPENING,
     RejectSink,
     TableSource,
+    Tell,
     TypeMismatch,
     Workspace,
 )
@@ -70,7 +72,8 @@ def open_jsonl(
         layout = Layout()
     else:
         whole = said.nested == Nested.TABLES
-        layout = layouts.found(path, origin, longest, said.records, whole=whole)
+        tell = workspace.tell
+        layout = layouts.found(path, origin, longest, said.records, whole=whole, tell=tell)
     with path.open("rb") as file:
         marked = extended.MARKS.search(file.read(CHUNK)) is not None
     notes = (layout.note,) if layout.note else ()
@@ -85,7 +88,7 @@ def open_given(given: "Given", options: ReadOptions, workspace: Workspace) -> li
     nested, plan = Nested(options.nested or given.nested), None
     given = replace(given, said=options.nested is not None)
     if nested is Nested.TABLES:
-        raw = given.chunks(BATCH_ROWS, workspace.longest)
+        raw = _told(given, given.chunks(BATCH_ROWS, workspace.longest), workspace.tell)
         try:
             plan = planned(given.name, options.table or given.name, raw, options.key)
         except TooManyNames:
@@ -106,6 +109,13 @@ def open_given(given: "Given", options: ReadOptions, workspace: Workspace) -> li
             opened.close()
         raise
     return made
+
+
+def _told(given: "Given", chunks: Iterator[Chunk], tell: Tell) -> Iterator[Chunk]:
+    whole = given.path.stat().st_size
+    for chunk in chunks:
+        yield chunk
+        tell(OPENING, given.origin, chunk.position, whole)
 
 
 @dataclass(frozen=True)

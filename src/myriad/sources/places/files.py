@@ -12,6 +12,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
@@ -52,6 +53,20 @@ def _size(stream: BinaryIO) -> int:
     except (OSError, ValueError):
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+class Told:
+    """A file that tells how far it is whenever it is read."""
+
+    def __init__(self, file: BinaryIO, doing: str, origin: str, tell: Tell) -> None:
+        self._file, self._told = file, partial(tell, doing, origin)
+        self._whole, self.tell = _size(file), file.tell
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        data = self._file.read(size)
+        self._told(self._file.tell(), self._whole)
+        return data
 
 
 def pieces(file: BinaryIO, doing: str, origin: str, tell: Tell) -> Iterator[bytes]:

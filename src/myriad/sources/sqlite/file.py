@@ -3,12 +3,14 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from myriad.errors import SourceEmpty, SourceError
+from myriad.sources.base import OPENING, Tell, nobody
 
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
@@ -23,8 +25,16 @@ _HARDENED = (
 )
 
 
-def connect(path: Path, origin: str, longest: int) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """Calls `goes_on` from time to time while a statement runs."""
+
+    goes_on: Callable[[], None] | None = None
+
+
+def connect(path: Path, origin: str, longest: int, tell: Tell = nobody) -> Connection:
     """Open `path` and begin one read transaction; all that is read later is of that moment.
+
+    `tell` is called while statements run, until `goes_on` is None.
 
     Raises SourceError if it is no SQLite database, damaged, encrypted, or locked by a writer.
     """
@@ -32,13 +42,15 @@ def connect(path: Path, origin: str, longest: int) -> sqlite3.Connection:
     pending = has_wal(path)
     with explained(origin):
         try:
-            return _begin(path, "mode=ro", longest)
+            con = _begin(path, "mode=ro", longest)
         except sqlite3.OperationalError as error:
             if _errorname(error) != "SQLITE_CANTOPEN" or pending:
                 raise
             # In WAL mode SQLite makes a file beside it, which a read-only folder refuses.
             # Without a -wal nothing is pending, and nobody can be writing there.
-            return _begin(path, "mode=ro&immutable=1", longest)
+            con = _begin(path, "mode=ro&immutable=1", longest)
+    con.goes_on = partial(tell, OPENING, origin, 0, 0)
+    return con
 
 
 class TakesTooLong(Exception):
@@ -46,10 +58,10 @@ class TakesTooLong(Exception):
 
 
 @contextmanager
-def patience(con: sqlite3.Connection, seconds: float) -> Iterator[None]:
+def patience(con: Connection, seconds: float) -> Iterator[None]:
     """Give statements so long; raises TakesTooLong where one is ended for it."""
     until = time.monotonic() + seconds
-    con.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+    con.set_progress_handler(lambda: _told(con) or time.monotonic() > until, STEPS)
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -60,9 +72,15 @@ def patience(con: sqlite3.Connection, seconds: float) -> Iterator[None]:
         _heed_signals(con)
 
 
-def _heed_signals(con: sqlite3.Connection) -> None:
+def _heed_signals(con: Connection) -> None:
     # Python looks for signals when it is called: Ctrl-C then ends the statement.
-    con.set_progress_handler(lambda: False, STEPS)
+    con.set_progress_handler(lambda: _told(con), STEPS)
+
+
+def _told(con: Connection) -> bool:
+    if con.goes_on is not None:
+        con.goes_on()
+    return False
 
 
 def has_wal(path: Path) -> bool:
@@ -158,13 +176,14 @@ def _uri(path: Path, how: str) -> str:
     return f"file:{quote(os.fsencode(path.resolve()))}?{how}"
 
 
-def _begin(path: Path, how: str, longest: int) -> sqlite3.Connection:
+def _begin(path: Path, how: str, longest: int) -> Connection:
     con = sqlite3.connect(
         _uri(path, how),
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+        factory=Connection,
     )
     try:
         con.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)

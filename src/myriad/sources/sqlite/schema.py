@@ -50,7 +50,7 @@ class DeclaredTable:
     notes: list[str] = field(default_factory=list)
 
 
-def read_schema(con: sqlite3.Connection) -> list[DeclaredTable]:
+def read_schema(con: sqlite_file.Connection) -> list[DeclaredTable]:
     """Return the tables in order of creation; the first one's notes name what has no table.
 
     Raises sqlite3.Error.
@@ -201,7 +201,7 @@ def _counter(con: sqlite3.Connection, table: DeclaredTable, sql: str) -> int | N
     return max(found[0], 0) if found and found[0] < MOST_COUNTED else 0
 
 
-def _resolve(con: sqlite3.Connection, tables: Sequence[DeclaredTable]) -> None:
+def _resolve(con: sqlite_file.Connection, tables: Sequence[DeclaredTable]) -> None:
     """Add the foreign keys whose target is a key and whose rows are all there."""
     by_name = {table.name.lower(): table for table in tables}
     for table in tables:
@@ -245,7 +245,7 @@ def _spelled(table: DeclaredTable, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(known.get(name.lower(), "") for name in names)
 
 
-def _orphans(con: sqlite3.Connection, table: DeclaredTable, key: ForeignKey) -> str:
+def _orphans(con: sqlite_file.Connection, table: DeclaredTable, key: ForeignKey) -> str:
     """Say how many rows contradict `key`: SQLite checks only where it is told to."""
     pairs = list(zip(key.columns, key.target, strict=True))
     given = " AND ".join(f"c.{quoted(column)} IS NOT NULL" for column in key.columns)

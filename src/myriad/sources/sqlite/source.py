@@ -72,7 +72,7 @@ class Database:
         # Python's objects and Arrow's copy of a batch together take a few times its bytes.
         self.batch_bytes = workspace.longest // 2
         self._path, self._had_wal = path, sqlite_file.has_wal(path)
-        self.con = sqlite_file.connect(path, origin, workspace.longest)
+        self.con = sqlite_file.connect(path, origin, workspace.longest, workspace.tell)
         # From here on SQLite keeps other programs that write by its rules away, but for WAL's.
         self.watch = None if sqlite_file.in_wal_mode(path) else Watch(path, origin)
         self.encoder = encoder(workspace)
@@ -91,6 +91,7 @@ class Database:
         self._open = len(self.sources)
         self.share_size()
         self.agree()
+        self.con.goes_on = None  # from now on rows tell
         return list(self.sources)
 
     def _refuse_empty(self) -> None:
