@@ -253,7 +253,7 @@ def test_the_blocks_of_avro_are_counted_beside_its_reader(
     class Lossy:
         def __init__(self, file: Any) -> None:
             self._reader = whole(file)
-            self.writer_schema = self._reader.writer_schema
+            self.writer_schema, self.codec = self._reader.writer_schema, self._reader.codec
 
         def __iter__(self) -> Any:
             return (each for each in self._reader if each != 50)

@@ -9,18 +9,18 @@ import uuid
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import fastavro
 import pyarrow as pa
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.arrow import stream
+from myriad.sources.arrow import packed, stream
+from myriad.sources.arrow.packed import signed
 from myriad.sources.base import BATCH_ROWS, MAX_READ
 from myriad.wording import number_of
 
 CARRIED_DIGITS, MAX_DIGITS = 38, 76  # of Arrow's decimal128 and decimal256
-_LONGEST = 10  # bytes of a number of 64 bits
 _SYNC = 16
 _SIMPLE: dict[str, pa.DataType] = {
     "null": pa.null(),
@@ -32,8 +32,9 @@ _SIMPLE: dict[str, pa.DataType] = {
     "bytes": pa.binary(),
     "string": pa.string(),
     "enum": pa.string(),
-    "error": pa.string(),
 }
+_RECORDS = ("record", "error")
+_NAMED = (*_RECORDS, "enum", "fixed")
 _LOGICAL: dict[tuple[str, str], pa.DataType] = {
     ("int", "date"): pa.date32(),
     ("int", "time-millis"): pa.time32("ms"),
@@ -49,6 +50,8 @@ _LOGICAL: dict[tuple[str, str], pa.DataType] = {
 for _kind, _name in _LOGICAL:
     fastavro.read.LOGICAL_READERS[f"{_kind}-{_name}"] = lambda data, *_: data
 fastavro.read.LOGICAL_READERS["string-uuid"] = lambda data, *_: data
+fastavro.read.BLOCK_READERS["snappy"] = packed.snappy
+fastavro.read.BLOCK_READERS["zstandard"] = packed.zstandard
 
 
 def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
@@ -56,14 +59,20 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
     with path.open("rb") as file:
         reader = fastavro.reader(file)
         schema: Any = reader.writer_schema
-        alone = not (isinstance(schema, dict) and schema.get("type") == "record")
+        if reader.codec not in packed.READ:
+            raise Refused(
+                f"it is compressed with {reader.codec}, which is not read",
+                f"Write it with one of {', '.join(packed.READ)}.",
+            )
+        alone = not (isinstance(schema, dict) and schema.get("type") in _RECORDS)
         fields = [{"name": "value", "type": schema}] if alone else schema["fields"]
         if len(fields) > MAX_READ:
             raise Refused(
                 f"it has {number_of(len(fields), 'field')}; {MAX_READ:,} can be read",
                 "Write it with fewer.",
             )
-        columns = [_Column(field, _Types()) for field in fields]
+        types = _Types(schema)
+        columns = [_Column(field, types) for field in fields]
         records = ({"value": each} for each in reader) if alone else reader
         made = pa.schema([column.field for column in columns])
         stream.written(folder, made, _batches(records, columns, made))
@@ -111,9 +120,22 @@ def _plain(value: object) -> str:
 class _Types:
     """Arrow's types for those of a schema; what refers to itself has none, and becomes JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - JSON
         self._named: dict[str, Any] = {}
-        self._open: set[str] = set()
+        self._name(schema)
+        alone = not (isinstance(schema, dict) and schema["type"] in _RECORDS)
+        self._open: set[str] = set() if alone else {schema["name"]}
+
+    def _name(self, schema: Any) -> None:  # noqa: ANN401
+        """Take the types that have names: any part of a schema may refer to one of another."""
+        if isinstance(schema, list):
+            for part in schema:
+                self._name(part)
+        if isinstance(schema, dict):
+            if schema["type"] in _NAMED:
+                self._named[schema["name"]] = schema
+            for key in ("fields", "type", "items", "values"):
+                self._name(schema.get(key))
 
     def of(self, schema: Any) -> tuple[pa.DataType, bool]:  # noqa: ANN401 - JSON
         """Return the type, and whether there may be nulls."""
@@ -125,7 +147,7 @@ class _Types:
             scalar = all(isinstance(each, str) and each in _SIMPLE for each in kinds)
             return (pa.string() if scalar else pa.json_()) if kinds else pa.null(), True
         try:
-            return self._one(schema), False
+            return self._one(schema), schema == "null"
         except _Endless:
             return pa.json_(), False
 
@@ -139,8 +161,6 @@ class _Types:
         kind = schema["type"]
         if not isinstance(kind, str):
             return self._one(kind)
-        if "name" in schema:
-            self._named[schema["name"]] = schema
         return self._logical(schema, kind) or self._nested(schema, kind)
 
     def _logical(self, schema: dict[str, Any], kind: str) -> pa.DataType | None:
@@ -156,7 +176,7 @@ class _Types:
 
     def _nested(self, schema: dict[str, Any], kind: str) -> pa.DataType:
         match kind:
-            case "record":
+            case "record" | "error":
                 return self._struct(schema)
             case "array":
                 return pa.list_(self._inner(schema["items"]))
@@ -202,24 +222,13 @@ def _count(path: Path) -> int:
     records, size = 0, path.stat().st_size
     with path.open("rb") as file:
         file.seek(4)
-        while number := _long(file):  # the header's map: pairs of a text and bytes
+        while number := signed(file):  # the header's map: pairs of a text and bytes
             if number < 0:
-                _long(file)
+                signed(file)
             for _ in range(2 * abs(number)):
-                file.seek(_long(file), 1)
+                file.seek(signed(file), 1)
         file.seek(_SYNC, 1)
         while file.tell() < size:
-            records += _long(file)
-            file.seek(_long(file) + _SYNC, 1)
+            records += signed(file)
+            file.seek(signed(file) + _SYNC, 1)
     return records
-
-
-def _long(file: BinaryIO) -> int:
-    """Read a number: seven bits a byte, the lowest first, zigzag."""
-    found = 0
-    for place in range(_LONGEST):
-        (byte,) = file.read(1)
-        found |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says that there is more
-            break
-    return (found >> 1) ^ -(found & 1)
