@@ -21,6 +21,8 @@ _SPACE = b"\xef\xbb\xbf \r\n\t"
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v"))
 # An object with a key, or an array that begins with one: no table of text looks so.
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
+# What is in every package of Microsoft's or OpenDocument's: such a zip is none of people's files.
+_PACKAGES = (b"\n[Content_Types].xml\n", b"\nmimetype\nMETA-INF/")
 _TAG = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 
 
@@ -264,7 +266,10 @@ def is_archive(path: Path) -> bool:
     """Say whether a file is an archive, and none that is a table itself, such as a workbook."""
     if archives.is_tar(path):
         return True
-    return archives.is_zip(path) and of_content(files.head(path), files.tail(path)) is None
+    if not archives.is_zip(path):
+        return False
+    tail = files.tail(path)
+    return of_content(files.head(path), tail) is None and not any(p in tail for p in _PACKAGES)
 
 
 def is_known(ending: str, path: Path) -> bool:

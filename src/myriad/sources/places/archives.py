@@ -1,6 +1,8 @@
 """Archives: zip and tar; each member that is a table becomes a plain file, under a name of ours."""
 
+import errno
 import fnmatch
+import lzma
 import stat
 import tarfile
 import tempfile
@@ -34,6 +36,7 @@ _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     ValueError,
 )
@@ -85,21 +88,33 @@ class Archive:
                     )
                 yield Member(name, self._put(file))
         except _BROKEN as error:
-            raise SourceError(
-                f"{self.origin}: the archive is cut short or broken ({error})",
-                hint="Fetch or make it again; nothing was loaded.",
-            ) from error
+            raise self._broken(error) from error
+        except OSError as error:
+            if error.errno not in (None, errno.EINVAL):
+                raise
+            raise self._broken(error) from error  # a place before the file; what bz2 cannot unpack
+
+    def _broken(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"{self.origin}: the archive is cut short or broken ({error})",
+            hint="Fetch or make it again; nothing was loaded.",
+        )
 
     def _zip(self) -> Iterator[tuple[str, BinaryIO]]:
-        if entries(self.path) > MOST_ENTRIES:
+        said = entries(self.path)
+        if said > MOST_ENTRIES:
             raise SourceError(
                 f"{self.origin}: it has more than {MOST_ENTRIES:,} files",
                 hint="Unpack it first, and name those that you want.",
             )
         with zipfile.ZipFile(self.path) as archive:
+            if len(archive.infolist()) != said:  # zipfile begins in the middle of a damaged list
+                raise zipfile.BadZipFile("its list is not whole")
             self._whole = sum(info.file_size for info in archive.infolist())
             for info in archive.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)
+                if not info.filename:  # what zipfile cannot ask for its last letter
+                    raise zipfile.BadZipFile("a file in it has no name")
                 if info.is_dir() or not self._wanted(info.filename, kind in (0, stat.S_IFREG)):
                     continue
                 if info.flag_bits & 1:

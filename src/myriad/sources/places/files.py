@@ -184,7 +184,7 @@ def tail(path: Path, size: int = 4 * HEAD) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError):
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, OSError):
         return end
     return "\n".join(("", *names, "")).encode("utf-8", "replace")
 

@@ -16,17 +16,18 @@ from myriad.sources.apart.writing import Refused
 
 CHUNK = 1 << 20
 MOST = 32 << 20  # bytes of a part that is read whole
-_SHEET = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
-_RELATION = re.compile(rb"<(?:\w+:)?Relationship\s[^>]*>")
-_FORMAT = re.compile(rb"<(?:\w+:)?numFmt\s[^>]*>")
-_XFS = re.compile(rb"<(?:\w+:)?cellXfs[\s>].*?</(?:\w+:)?cellXfs>", re.DOTALL)
-_XF = re.compile(rb"<(?:\w+:)?xf\s[^>]*>")
-_CELL = re.compile(rb"<c\s([^>]*)>")
+_SHEET = re.compile(rb"<(?:\w+:)?sheet\s[^<>]*>")
+_RELATION = re.compile(rb"<(?:\w+:)?Relationship\s[^<>]*>")
+_FORMAT = re.compile(rb"<(?:\w+:)?numFmt\s[^<>]*>")
+_XFS = re.compile(rb"<(?:\w+:)?cellXfs[\s>]")
+_XFS_END = re.compile(rb"</(?:\w+:)?cellXfs>")
+_XF = re.compile(rb"<(?:\w+:)?xf\s[^<>]*>")
+_CELL = re.compile(rb"<c\s([^<>]*)>")
 _ZEROS = re.compile(r'0{2,}|"?(?:0+)"?')
-_NUMBER = re.compile(rb"<c(?![^>]*\st=)[^>/]*><v>")
+_NUMBER = re.compile(rb"<c(?![^<>]*\st=)[^<>/]*><v>")
 
 _FORMULA = re.compile(rb"<f[\s/>]")
-_VALUE = re.compile(rb"<v(?:\s[^>]*)?>[^<]|<is>")
+_VALUE = re.compile(rb"<v(?:\s[^<>]*)?>[^<]|<is>")
 # What a reference to such a cell has, quick to look for.
 _FAR = re.compile(rb"r=[\"'](?:[A-Z]{4}|[X-Z][A-Z]{2}|[A-Z]*\d{8})")
 # A column behind XFD or a row of eight digits: there is none, and all before it would be counted.
@@ -147,8 +148,9 @@ def _widths(archive: zipfile.ZipFile) -> dict[bytes, int]:
         code = unescaped(attribute(tag, b"formatCode")).decode(errors="replace")
         if re.fullmatch(r"0{2,}", code):
             formats[attribute(tag, b"numFmtId")] = len(code)
-    found = _XFS.search(styles)
-    cells = _XF.findall(found[0]) if found else []
+    begin = _XFS.search(styles)
+    end = _XFS_END.search(styles, begin.end()) if begin else None
+    cells = _XF.findall(styles, begin.end(), end.start()) if begin and end else []
     pairs = ((at, formats.get(attribute(tag, b"numFmtId"))) for at, tag in enumerate(cells))
     return {str(at).encode(): width for at, width in pairs if width}
 
