@@ -248,17 +248,24 @@ def test_the_blocks_of_avro_are_counted_beside_its_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = avro(tmp_path / "t.avro", "long", list(range(100)))
-    whole = fastavro.reader
+    whole = fastavro.block_reader
 
     class Lossy:
         def __init__(self, file: Any) -> None:
-            self._reader = whole(file)
-            self.writer_schema, self.codec = self._reader.writer_schema, self._reader.codec
+            self._blocks = whole(file)
+            self.writer_schema, self.codec = self._blocks.writer_schema, self._blocks.codec
 
         def __iter__(self) -> Any:
-            return (each for each in self._reader if each != 50)
+            return (Short(block) for block in self._blocks)
 
-    monkeypatch.setattr(fastavro, "reader", Lossy)
+    class Short:
+        def __init__(self, block: Any) -> None:
+            self._block, self.bytes_ = block, block.bytes_
+
+        def __iter__(self) -> Any:
+            return (each for each in self._block if each != 50)
+
+    monkeypatch.setattr(fastavro, "block_reader", Lossy)
     with pytest.raises(SourceError, match="holds 100 records, and 99 came"):
         table(path, tmp_path / "w")
 

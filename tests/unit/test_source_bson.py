@@ -91,6 +91,9 @@ def archive(*parts: tuple[str, list[dict[str, Any]]]) -> bytes:
     for name, documents in parts:
         made += bson.encode({"db": "d", "collection": name, "EOF": False, "CRC": bson.Int64(0)})
         made += b"".join(map(bson.encode, documents)) + END
+    for name in dict.fromkeys(name for name, _ in parts):
+        made += bson.encode({"db": "d", "collection": name, "EOF": True, "CRC": bson.Int64(0)})
+        made += END
     return made
 
 

@@ -57,11 +57,11 @@ fastavro.read.BLOCK_READERS["zstandard"] = packed.zstandard
 def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
     """Write its records; its blocks say how many there are."""
     with path.open("rb") as file:
-        reader = fastavro.reader(file)
-        schema: Any = reader.writer_schema
-        if reader.codec not in packed.READ:
+        blocks = fastavro.block_reader(file)
+        schema: Any = blocks.writer_schema
+        if blocks.codec not in packed.READ:
             raise Refused(
-                f"it is compressed with {reader.codec}, which is not read",
+                f"it is compressed with {blocks.codec}, which is not read",
                 f"Write it with one of {', '.join(packed.READ)}.",
             )
         alone = not (isinstance(schema, dict) and schema.get("type") in _RECORDS)
@@ -73,10 +73,19 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
             )
         types = _Types(schema)
         columns = [_Column(field, types) for field in fields]
-        records = ({"value": each} for each in reader) if alone else reader
+        found = _records(blocks)
+        records = ({"value": each} for each in found) if alone else found
         made = pa.schema([column.field for column in columns])
         stream.written(folder, made, _batches(records, columns, made))
     return {"file": stream.FILE, "records": _count(path)}
+
+
+def _records(blocks: Iterator[Any]) -> Iterator[Any]:
+    """Yield the records of all blocks; raises Refused if one holds more than it says."""
+    for block in blocks:
+        yield from block
+        if block.bytes_.read(1):
+            raise Refused("a block of it holds more than its records", "")
 
 
 def _batches(

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 FILE = "table.arrow"
 BATCH_BYTES = 16 << 20
+MOST_PLACES = 1000 - 76  # behind the point, or zeros before it: PostgreSQL has 1,000 digits
 
 
 def written(folder: Folder, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-    """Write all batches; return how many rows they have. Raises Refused, ArrowException."""
+    """Write all batches; return how many rows they have. Raises Refused, ArrowException.
+
+    UnicodeDecodeError for a zone of times that is no text.
+    """
+    str(schema)
     if len(schema) > MAX_READ:
         raise Refused(
             f"it has {number_of(len(schema), 'column')}; {MAX_READ:,} can be read",
@@ -34,6 +39,7 @@ def written(folder: Folder, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
             batch.validate(full=True)
             columns = [_plain(column) for column in batch.columns]
             made = pa.RecordBatch.from_arrays(columns, schema=plain)
+            folder.count(made.num_rows)  # rows of nulls take no bytes, however many they are
             step = _rows(made)
             for begin in range(0, made.num_rows, step):
                 stream.write_batch(made.slice(begin, step))
@@ -51,7 +57,14 @@ def _plain_field(field: "pa.Field[Any]") -> "pa.Field[Any]":
         raise Refused(
             f"column {field.name} is a union of types", "Write it as columns, one for each type."
         )
+    if _inside(field.type, _is_endless):
+        raise Refused(f"column {field.name} has decimals with more places than {MOST_PLACES:,}", "")
     return field.with_type(_plain_type(field.type)).remove_metadata()
+
+
+def _is_endless(kind: Any) -> bool:  # noqa: ANN401 - the stubs have a class for each type
+    """Say whether a type has decimals that neither engine nor memory holds."""
+    return pa.types.is_decimal(kind) and abs(kind.scale) > MOST_PLACES
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

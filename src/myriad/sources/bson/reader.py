@@ -51,8 +51,14 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
 def _documents(file: BinaryIO) -> Iterator[bytes]:
     """Yield documents up to the end of the file; each says how long it is."""
     while head := file.read(4):
-        if head == _END:
-            return
+        yield head + _rest(file, head)
+
+
+def _part(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the documents of a part of an archive, up to its end. Raises Refused without one."""
+    while (head := file.read(4)) != _END:
+        if not head:
+            raise Refused("the archive breaks off", "")
         yield head + _rest(file, head)
 
 
@@ -115,8 +121,9 @@ def _marked(value: Any) -> object:  # noqa: ANN401
 
 
 def _archive(file: BinaryIO, folder: Folder) -> list[dict[str, Any]]:
-    list(_documents(file))  # what mongodump says of itself and of the collections
+    list(_part(file))  # what mongodump says of itself and of the collections
     made: dict[str, Lines] = {}
+    going_on = set[str]()
     while head := file.read(4):
         said = bson.decode(head + _rest(file, head), _OPTIONS)
         name = f"{said['db']}.{said['collection']}"
@@ -124,8 +131,11 @@ def _archive(file: BinaryIO, folder: Folder) -> list[dict[str, Any]]:
             if len(made) >= MOST_TABLES:
                 raise Refused(f"it has more than {MOST_TABLES:,} collections", "Dump fewer.")
             made[name] = folder.lines(f"{len(made)}.jsonl")
-        for data in _documents(file):
+        (going_on.discard if said.get("EOF") else going_on.add)(name)
+        for data in _part(file):
             made[name].text(_json(data))
+    if going_on:
+        raise Refused(f"the archive breaks off: {min(going_on)} has no end", "")
     for lines in made.values():
         lines.close()
     return [
