@@ -73,7 +73,9 @@ def rejected(path: Path, folder: Path, **options: Any) -> tuple[int, Sequence[Re
 # its own, as the real one does, without the third of a second that the libraries take.
 NURSERY = """
 import importlib, json, os, sys
+from myriad.machine.libraries import load_less
 from myriad.sources.apart import __main__ as apart
+load_less()  # as the real one: a child would load it with its first column
 for name in sys.argv[1:]:
     importlib.import_module(name)
 for line in sys.stdin:
