@@ -279,6 +279,42 @@ def test_damage_in_the_middle_is_an_error(file: Path) -> None:
         rows(source)
 
 
+def test_any_byte_of_the_footer_may_be_wrong(file: Path) -> None:
+    source_of(file, pa.table({"a": ["x", "y", None] * 4, "b": [[1], [], None] * 4})).close()
+    data = file.read_bytes()
+    ends = len(data) - 8
+    begins = ends - int.from_bytes(data[ends : ends + 4], "little")
+    refused = 0
+    for at in range(begins, ends, 7):
+        file.write_bytes(data[:at] + bytes([(data[at] + 1) % 256]) + data[at + 1 :])
+        try:  # what Arrow says by ending the process would end this test
+            (source,) = opened(open_parquet, file)
+            assert len(rows(source)) == 12
+            source.close()
+        except SourceError as error:
+            refused += bool(error.hint)
+    assert refused > (ends - begins) / 10
+
+
+def test_an_encrypted_column_is_named_as_such(file: Path) -> None:
+    """The footer can be read, what it says of that column cannot."""
+    import pyarrow.parquet.encryption as pe  # noqa: PLC0415
+
+    class Keys(pe.KmsClient):
+        def __init__(self, _: Any) -> None:
+            super().__init__()
+
+        def wrap_key(self, key: bytes, _: str) -> str:
+            return key.hex()
+
+    said = pe.EncryptionConfiguration("k", column_keys={"k": ["s"]}, plaintext_footer=True)
+    made = pe.CryptoFactory(Keys).file_encryption_properties(pe.KmsConnectionConfig(), said)
+    table = pa.table({"a": [1], "s": ["x"]})
+    with pytest.raises(SourceError, match="decrypt") as raised:
+        rows(source_of(file, table, encryption_properties=made))
+    assert "encrypted" in raised.value.hint
+
+
 @pytest.mark.parametrize(
     ("unit", "moments", "kind"),
     [

@@ -24,9 +24,9 @@ def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> i
     widest = total = 0
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
-        repeated = _longest_repeated(path, file, number)
-        row = group.total_byte_size // max(group.num_rows, 1) + repeated
-        widest = max(widest, row)
+        row = group.total_byte_size // max(group.num_rows, 1)
+        repeated = _longest_repeated(path, file, number) if row <= longest else 0
+        widest = max(widest, row + repeated)
         total += group.num_rows * repeated if repeated > LONG else 0
     if widest > longest:
         raise SourceError(
@@ -41,27 +41,26 @@ def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> i
 
 def _longest_repeated(path: Path, file: pq.ParquetFile, group: int) -> int:
     """Return the bytes of the longest values in dictionaries, of which each row may have one."""
-    metadata, schema = file.metadata.row_group(group), file.schema_arrow
-    texts = {field.name for field in schema if _varies(field.type)}
-    columns = (metadata.column(number) for number in range(metadata.num_columns))
-    names = [
-        column.path_in_schema
-        for column in columns
-        if column.has_dictionary_page and column.path_in_schema in texts
-    ]
-    if not names or not metadata.num_rows:
+    metadata, schema = file.metadata.row_group(group), file.schema
+    texts = {field.name for field in file.schema_arrow if _varies(field.type)}
+    paths = (schema.column(at).path for at in range(len(schema)))
+    places = {name: at for at, name in enumerate(paths) if name in texts}
+    if not places or not metadata.num_rows:
         return 0
+    names = list(places)
     again = pq.ParquetFile(path, read_dictionary=names, pre_buffer=False, buffer_size=READ_BYTES)
     try:
         with again:
             batches = again.iter_batches(1, row_groups=[group], columns=names, use_threads=False)
-            batch = next(batches)
+            batch = next(batches, None)
     except (pa.ArrowException, OSError):
         return 0  # damaged: whoever reads it is told where
-    found = [
-        column.dictionary for column in batch.columns if isinstance(column, pa.DictionaryArray)
-    ]
-    return sum(_longest(values) for values in found)
+    if batch is None:
+        return 0
+    # Only now: asked of a column that is damaged or encrypted, Arrow would end this process.
+    repeated = {name for name, at in places.items() if metadata.column(at).has_dictionary_page}
+    found = (batch.column(name) for name in repeated)
+    return sum(_longest(each.dictionary) for each in found if isinstance(each, pa.DictionaryArray))
 
 
 def _longest(values: Any) -> int:  # noqa: ANN401 - the stubs have a class for each type
