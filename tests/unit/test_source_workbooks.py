@@ -85,6 +85,12 @@ def test_a_header_of_merged_cells_names_columns_in_two_rows(tmp_path: Path) -> N
     assert values == [("CH", 1, 2, 3, 4)]
 
 
+def test_a_sheet_may_have_more_columns_than_a_table_if_they_can_be_read(tmp_path: Path) -> None:
+    names = tuple(f"c{number}" for number in range(1_700))
+    kinds, rows = made(tmp_path, names, tuple(range(1_700)))
+    assert (len(kinds), rows[0][-1]) == (1_700, 1_699)
+
+
 def test_numbers_keep_the_zeros_that_their_format_shows(tmp_path: Path) -> None:
     def fill(sheet: Any) -> None:
         rows_of(("zip", "n"), (1234, 1), (98765, 2))(sheet)
@@ -322,7 +328,7 @@ def no_parts(folder: Path) -> Path:
 
 
 def wide(folder: Path) -> Path:
-    row = tuple(range(2000))
+    row = tuple(range(5_001))
     return xlsx(folder / "wide.xlsx", rows_of(row, row))
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from myriad.errors import SourceEmpty, SourceError
 from myriad.model import Column, Kind, Reject, Table, Type
 from myriad.sources.apart.process import Reader
-from myriad.sources.base import RejectSink, TableSource, Workspace, too_wide
+from myriad.sources.base import MAX_READ, RejectSink, TableSource, Workspace, too_wide
 from myriad.sources.jsonl.types import FORMS, Evidence, dumps, said
 from myriad.sources.options import ReadOptions
 from myriad.sources.sheets.columns import encoded, look, values
@@ -19,7 +19,6 @@ from myriad.sources.typing.values import encoder
 
 SHOWN = 20  # sheets in a note
 SHOWN_ROWS, SHOWN_TEXT = 5, 60  # rows that are no data, and characters of each
-MAX_COLUMNS = 1600
 SAMPLE_BATCHES = 20  # that are looked at before all are read, which proves them
 _READER = Reader("myriad.sources.sheets.reader", "a workbook")
 
@@ -82,7 +81,7 @@ class SheetSource(TableSource):
         self.not_data = tuple(
             Reject(origin, name, row, text, f"no data: {why}") for row, text, why in said["aside"]
         )
-        if len(self._names) > MAX_COLUMNS:
+        if len(self._names) > MAX_READ:
             raise too_wide(f"{origin}, sheet {said['sheet']}", len(self._names))
         self.size, self._read_rows = path.stat().st_size, 0
         self._encoder = encoder(workspace)
