@@ -8,7 +8,7 @@ import json
 import sqlite3
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -193,6 +193,12 @@ def _xlsb(path: Path) -> None:
 
 
 def _ods(path: Path) -> None:
+    ods_of(path, _cells(path.stem))
+
+
+def ods_of(path: Path, rows: Sequence[Sequence[Any]]) -> None:
+    """Write an OpenDocument spreadsheet with these rows."""
+
     def made(value: Any) -> str:
         match value:
             case None | "":
@@ -208,7 +214,7 @@ def _ods(path: Path) -> None:
         text = value.replace("&", "&amp;").replace("<", "&lt;").replace("\t", "<text:tab/>")
         return cell(text.replace("\n", "<text:line-break/>"))
 
-    ods(path, "".join(line(*map(made, row)) for row in _cells(path.stem)))
+    ods(path, "".join(line(*map(made, row)) for row in rows))
 
 
 def _documents(kind: str) -> list[dict[str, Any]]:

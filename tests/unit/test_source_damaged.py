@@ -147,7 +147,7 @@ def test_a_damaged_file_is_refused_in_words_or_its_rows_are_all_there(
     ((good,), _), data = read(whole[kind], tmp_path / "work"), whole[kind].read_bytes()
     path = tmp_path / whole[kind].name
     found = []
-    cuts, changes = (1000, 3000) if at_night else (5, 10)
+    cuts, changes = (400, 1200) if at_night else (5, 10)
     for name, damaged in damages(data, cuts, changes):
         path.write_bytes(damaged)
         found += [(name, said)] if (said := wrong(path, good, kind)) else []
