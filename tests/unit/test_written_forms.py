@@ -306,3 +306,16 @@ def test_whole_numbers_with_letters_may_be_codes_and_stay_text(
     (found,) = guessed(con, values)
     assert found.type == TEXT
     assert arrived(con, found) == values
+
+
+def test_many_columns_of_words_and_forms_fit_in_memory(con: duckdb.DuckDBPyConnection) -> None:
+    kinds: list[Column] = [
+        ["w", "v"],
+        ["1.234,50", "2"],
+        ["31.12.2024", None],
+        ["ja", "nein"],
+        ["NA", "7"],
+    ]
+    found = guessed(con, *kinds * 11)
+    wanted = ["text", "numeric", "date", "boolean", "bigint"]
+    assert [finding.type.kind.value for finding in found] == wanted * 11
