@@ -1,5 +1,8 @@
 """CSV files that are wide or large, or whose types only a look at the whole file tells."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,27 @@ def test_a_type_that_only_the_middle_contradicts_is_proven_again(place: Place) -
     assert "proving types" in phases
     assert place.columns("t")["v"] == "numeric"
     assert place.checksums("t") == csv_checksums(path)
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_takes_long_to_undo(place: Place) -> None:
+    path = place.write("t.csv", "n\n1\n")
+    place.publish(path)
+    path.write_text("n\n" + "2\n" * 100_000)
+    stopped: list[int] = []
+
+    def interrupt(step: Step) -> None:
+        if step.phase == "loading" and not stopped:
+            copying = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY%%' AND datname = %s"
+            stopped.append(place.one(copying, [place.database]))
+            os.kill(stopped[0], signal.SIGSTOP)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            place.publish(path, progress=interrupt)
+        took = time.monotonic() - began
+    finally:
+        os.kill(stopped[0], signal.SIGCONT)
+    assert took < 5  # of which two are waited: the machine may be busy
+    assert place.ask("SELECT n FROM t") == [(1,)]

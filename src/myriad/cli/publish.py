@@ -1,5 +1,6 @@
 """`myriad publish`: files become tables."""
 
+import logging
 import os
 import sys
 from typing import Any
@@ -143,6 +144,8 @@ def publish_command(session: Session, /, sources: tuple[str, ...], **given: Any)
     if options.to in ("cassandra", "both"):
         installation.cluster()  # says what to do where there is none
     start_if_needed(session, installation)
+    # Of a connection that is left for Ctrl-C its library says nothing to a person.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     with progress(session) as tell:
         report = installation.publish(sources, options, tell)
     _tell(session, report)

@@ -1,8 +1,11 @@
 """Load Arrow batches into a PostgreSQL table over binary COPY."""
 
+import os
 import re
 import socket
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pgpq
@@ -21,6 +24,7 @@ from myriad.wording import number_of
 # The context of a COPY's error: COPY name, line 3, column "a"...
 _COLUMN = re.compile(r"^COPY .*, line \d+, column (.+?)(?:: \".*)?$", re.MULTILINE)
 CHUNK = 1 << 17  # bytes
+UNDOING = 1.0  # seconds in which the server may undo what Ctrl-C ended; it does without us, too
 SEND_BUFFER = 1 << 20  # fewer, larger writes to the server's socket
 
 
@@ -48,13 +52,31 @@ def load(
     schema = pa.schema(fields)
     encoder = _encoder(schema, types)
     with connection.cursor() as cursor:
-        with cursor.copy(statement) as copy:
+        with cursor.copy(statement) as copy, _soon(connection):
             copy.write(encoder.write_header())
             for batch in batches:
                 sent = [_sent(*pair) for pair in zip(batch.columns, types, strict=True)]
                 copy.write(encoder.write_batch(pa.RecordBatch.from_arrays(sent, schema=schema)))
             copy.write(encoder.finish())
         return cursor.rowcount
+
+
+@contextmanager
+def _soon(connection: psycopg.Connection) -> Iterator[None]:
+    """Leave a server that takes long to undo what Ctrl-C ended: it may have gigabytes to drop."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        channel = socket.socket(fileno=os.dup(connection.fileno()))
+        timer = threading.Timer(UNDOING, _leave, [channel])
+        timer.daemon = True
+        timer.start()
+        raise
+
+
+def _leave(channel: socket.socket) -> None:
+    with channel, suppress(OSError):  # it has ended by itself
+        channel.shutdown(socket.SHUT_RDWR)
 
 
 def _sent_type(kind: Type) -> pa.DataType:

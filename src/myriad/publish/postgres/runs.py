@@ -16,6 +16,7 @@ from myriad.migrations.migrations import RECORD
 from myriad.publish.history import MOST_ERROR, Run, outcome, storable
 
 LOCK_WAIT_MS = 2000  # whoever waits for the end of a run that failed waits no longer
+INTERRUPTED_WAIT_MS = 500
 _SQL = named_sql.load("myriad.publish.postgres", "runs.sql")
 
 log = logging.getLogger("myriad.publish")
@@ -57,7 +58,8 @@ def _failed(connection: psycopg.Connection, run: Run, error: BaseException, keep
     if not RECORD.number(connection):
         return  # nothing was ever published here
     RECORD.bring_up_to_date(connection)
-    connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+    patience = INTERRUPTED_WAIT_MS if isinstance(error, KeyboardInterrupt) else LOCK_WAIT_MS
+    connection.execute(f"SET lock_timeout = {patience}")
     passed = (datetime.now(UTC) - run.started).total_seconds()
     said = str(error) or type(error).__name__
     result = {
