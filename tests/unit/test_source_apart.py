@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -149,6 +150,23 @@ def test_a_reader_that_waits_without_end_is_ended(
     with pytest.raises(SourceError, match=r"pipe\.xml: reading it took more than 3 seconds$"):
         reader.read(path, "pipe.xml", Workspace(tmp_path, 150), {})
     assert time.monotonic() - began < 30
+
+
+def test_a_reader_that_somebody_ends_is_not_said_to_be_slow(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "pipe.xml")
+    here = psutil.Process()
+    others = here.children()
+
+    def end() -> None:
+        wait_until(lambda: len(here.children()) > len(others), timeout=20)
+        next(child for child in here.children() if child not in others).kill()
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(end)
+        reader = process.Reader("myriad.sources.xml.reader", "XML")
+        with pytest.raises(SourceError, match="was ended from outside"):
+            reader.read(path, "pipe.xml", Workspace(tmp_path, 150), {})
+        ended.result()
 
 
 READING = """

@@ -82,7 +82,12 @@ class Reader:
                 f"{origin}: reading it took more than {task['patience']} seconds",
                 hint="Is the machine or the disk busy? Try again, or write the file anew.",
             )
-        if code == -signal.SIGXCPU or (code == -signal.SIGKILL and not said):
+        if code == -signal.SIGKILL and not said:
+            raise SourceError(
+                f"{origin}: the process that read it was ended from outside",
+                hint="Did the machine run out of memory? Publish again.",
+            )
+        if code == -signal.SIGXCPU:
             raise SourceError(
                 f"{origin}: reading it took more than {seconds} seconds of a processor",
                 hint="No such file of this size takes so long. Fetch it again, or write it anew.",
