@@ -5,7 +5,6 @@ out where several columns say that they are none of the table's; else they stay 
 """
 
 import csv
-import mmap
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,11 +17,13 @@ from myriad.sources.csv.dialect import Dialect, is_name, is_value
 from myriad.sources.csv.dump import NO_QUOTE
 from myriad.sources.csv.layout import Line
 from myriad.sources.places.files import CHUNK
+from myriad.sources.places.pieces import Pieces
 from myriad.sources.typing.words import NULLS
 from myriad.wording import number_of
 
 MOST_BLOCKS = 1000  # behind empty lines; with more, those mean nothing
 MOST_LINES = 10_000  # that are set aside
+MOST_BYTES = 16 << 20  # of them
 MOST_TITLES = 5  # lines above the names of another table
 _LOOKED_AT = 64 << 10  # bytes of a block
 _AGAIN = "the names again"
@@ -45,15 +46,15 @@ def find(path: Path, dialect: Dialect, origin: str) -> Within:
     """
     found = Within()
     if path.stat().st_size and len(dialect.names) > 1:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _Finding(data, dialect, found).look(origin)
+        with path.open("rb") as file:
+            _Finding(Pieces(file), dialect, found).look(origin)
     return found
 
 
 class _Finding:
     """Looks through one file."""
 
-    def __init__(self, data: mmap.mmap, dialect: Dialect, found: Within) -> None:
+    def __init__(self, data: Pieces, dialect: Dialect, found: Within) -> None:
         self._data, self._dialect, self._found = data, dialect, found
         self._newline = dialect.newline
         self._unsure = 0  # where what may be another table begins
@@ -161,7 +162,8 @@ class _Finding:
                 return
             begin = at + len(self._newline)
             at = self._line_end(begin)
-            whole = self._data[begin:at].rstrip(b"\r\n") == names
+            near = at - begin <= len(names) + len(b"\r\n")
+            whole = near and self._data[begin:at].rstrip(b"\r\n") == names
             odd ^= self._quotes(before, begin) & 1
             before = begin
             if whole and not odd and not any(one <= begin < two for one, two in aside):
@@ -175,7 +177,8 @@ class _Finding:
         for begin, end in self._found.ranges:
             number, counted = number + self._count(self._newline, counted, begin), begin
             size = self._count(self._newline, begin, end)
-            if len(self._found.lines) + size > min(MOST_LINES, max(number - 1, 1)):
+            most = min(MOST_LINES, max(number - 1, 1))
+            if len(self._found.lines) + size > most or end - begin > MOST_BYTES:
                 skip = number - 1 + self._titles.get(begin, 0)
                 raise SourceError(
                     f"{origin}: another table begins in line {number}, behind an empty one; it is"
