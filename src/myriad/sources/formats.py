@@ -164,7 +164,7 @@ FORMATS = (
         (b"PK\x03\x04",),
         _sheets,
         options=True,
-        within=(b"\nxl/workbook.xml\n", b"\nxl/workbook.bin\n"),
+        within=(b"\nxl/workbook.xml\n", b"\nxl/workbook.bin\n", b"\nworkbook.xml\n"),
     ),
     Format("an old Excel workbook", (".xls",), (b"\xd0\xcf\x11\xe0",), _sheets, options=True),
     Format(

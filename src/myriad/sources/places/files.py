@@ -182,7 +182,8 @@ def tail(path: Path, size: int = 4 * HEAD) -> bytes:
         return end
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            # Some programs of Windows write the names with its separators.
+            names = [name.replace("\\", "/") for name in archive.namelist()]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, OSError):
         return end
     return "\n".join(("", *names, "")).encode("utf-8", "replace")

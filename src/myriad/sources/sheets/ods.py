@@ -1,6 +1,8 @@
-"""OpenDocument sheets whose texts have tabs and line breaks, which calamine passes by.
+"""OpenDocument sheets that calamine does not take as they are.
 
-ODF 1.3, part 3, section 6.1: `text:tab` and `text:line-break` stand for these characters.
+ODF 1.3, part 3, section 6.1: `text:tab` and `text:line-break` stand for these characters, which it
+passes by. Part 2, section 3.3: a file *should* say its media type; it takes none that does not.
+Section 4.8: what is encrypted has `encryption-data` in the manifest.
 """
 
 import re
@@ -10,28 +12,32 @@ from pathlib import Path
 from xml.parsers import expat
 
 from myriad.sources.apart.writing import Folder, Refused
-from myriad.sources.sheets.package import DAMAGED
+from myriad.sources.sheets import package
 
 CHUNK = 1 << 20
-_CONTENT = "content.xml"
+_CONTENT, _MANIFEST, _MEDIA = "content.xml", "META-INF/manifest.xml", "mimetype"
+_KIND = b"application/vnd.oasis.opendocument.spreadsheet"
 _LONGEST = 200  # bytes of such an element
 _MARK = re.compile(rb"<text:(tab|line-break)(?:\s[^<>]*)?/>")
 _STANDS_FOR = {b"tab": b"&#9;", b"line-break": b"&#10;"}
 
 
 def plain(path: Path, folder: Folder) -> Path:
-    """Return the file, or a copy with those characters in their place."""
+    """Return the file, or a copy with those characters and its media type in their places."""
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if _CONTENT not in names or "mimetype" not in names:
+        parts = set(archive.namelist())
+        if _CONTENT not in parts:
             return path
+        if _MANIFEST in parts and b"encryption-data" in archive.read(_MANIFEST):
+            raise Refused(*package.LOCKED)
         _check(archive)
-        if not _marked(archive):
+        if _MEDIA in parts and not _marked(archive):
             return path
         made = folder.path / "plain.ods"
         with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
-            for name in {"mimetype", "META-INF/manifest.xml"} & set(names):
-                copy.writestr(name, archive.read(name))
+            copy.writestr(_MEDIA, archive.read(_MEDIA) if _MEDIA in parts else _KIND)
+            if _MANIFEST in parts:
+                copy.writestr(_MANIFEST, archive.read(_MANIFEST))
             with copy.open(_CONTENT, "w", force_zip64=True) as target:
                 for data in _pieces(archive):
                     folder.count(len(data))
@@ -47,7 +53,7 @@ def _check(archive: zipfile.ZipFile) -> None:
             parser.Parse(data, False)  # noqa: FBT003 - C's own
         parser.Parse(b"", True)  # noqa: FBT003
     except expat.ExpatError as error:
-        raise Refused(f"this is no workbook that can be read: {error}", DAMAGED) from None
+        raise Refused(f"this is no workbook that can be read: {error}", package.DAMAGED) from None
 
 
 def _marked(archive: zipfile.ZipFile) -> bool:

@@ -18,6 +18,7 @@ TYPES = "[Content_Types].xml"
 CHUNK = 1 << 20
 LARGE = 1 << 30  # a part that memory does not hold: calamine keeps all that it reads
 DAMAGED = "It is damaged or cut off. Open it in its program and save it anew."
+LOCKED = ("the workbook has a password", "Save it without one.")
 _RELATIONS = re.compile(r"xl/_rels/workbook\.(?:xml|bin)\.rels", re.IGNORECASE)
 _TAG = re.compile(rb"<(?:\w+:)?(?:Override|Relationship)\s[^<>]*>")
 # Of all parts those that say which values there are: a theme or properties may be missing.
@@ -29,7 +30,7 @@ def check(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.flag_bits & 1:
-                raise Refused("the workbook has a password", "Save it without one.")
+                raise Refused(*LOCKED)
             with archive.open(entry):
                 pass  # the name before the entry itself must be that of the list
         names = {_same(entry.filename): entry for entry in archive.infolist()}

@@ -9,30 +9,51 @@ from typing import Any
 import python_calamine as calamine
 
 from myriad.sources.apart.writing import Folder, Refused
+from myriad.sources.places import files
 from myriad.sources.sheets import aside, cells, grid, ods, package, xlsx
 from myriad.sources.sheets.grid import Grid
 from myriad.wording import number_of
 
 MOST_SHEETS = 1000
 _ZIPPED = b"PK"
+# MS-OFFCRYPTO, section 1.3.2: the stream of a newer workbook within an older one's file.
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def read(path: Path, folder: Folder, options: dict[str, Any]) -> dict[str, Any]:
     """Write the tables of the sheets that are asked for; return what they are."""
-    # Under a name without an ending it looks at the content.
-    plain = folder.path / "book"
+    # Under a name without an ending it would not say what is wrong.
+    plain = folder.path / f"book{_ending(path)}"
     try:
-        plain.symlink_to(_sound(path, folder) if zipfile.is_zipfile(path) else path)
+        plain.symlink_to((_sound(path, folder) if _is_zip(path) else path).absolute())
         with calamine.CalamineWorkbook.from_path(plain) as book:
             chosen, left = _chosen(book, options.get("sheet"))
             made = [_Sheet(path, book, name).written(folder, at) for at, name in enumerate(chosen)]
     except calamine.PasswordError:
-        raise Refused("the workbook has a password", "Save it without one.") from None
+        raise Refused(*package.LOCKED) from None
     except (calamine.CalamineError, zipfile.BadZipFile) as error:
+        if plain.suffix == ".xls" and files.holds(path, _ENCRYPTED):
+            raise Refused(*package.LOCKED) from None
         raise Refused(f"this is no workbook that can be read: {error}", package.DAMAGED) from None
     tables = [table for table in made if table["columns"]]
     left += [f"{table['sheet']} (empty)" for table in made if not table["columns"]]
     return {"tables": tables, "left": left}
+
+
+def _is_zip(path: Path) -> bool:
+    """Say whether a file is a zip archive: older workbooks have one within, of their theme."""
+    return files.head(path, len(_ZIPPED)) == _ZIPPED
+
+
+def _ending(path: Path) -> str:
+    """Return the ending that a workbook's name should have."""
+    if not _is_zip(path):
+        return ".xls"
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if "META-INF/manifest.xml" in names:
+        return ".ods"
+    return ".xlsb" if "xl/workbook.bin" in names else ".xlsx"
 
 
 def _sound(path: Path, folder: Folder) -> Path:
@@ -98,10 +119,7 @@ class _Sheet:
 
     def _look(self) -> xlsx.Look | None:
         """Look at the XML beside calamine."""
-        with self.path.open("rb") as file:
-            if file.read(2) != _ZIPPED:
-                return None
-        return xlsx.look(self.path, self.name)
+        return xlsx.look(self.path, self.name) if _is_zip(self.path) else None
 
     def _compare(self, look: xlsx.Look | None, table: Grid) -> None:
         """Raise Refused if the two read different rows."""

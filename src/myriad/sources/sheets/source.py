@@ -104,7 +104,8 @@ class SheetSource(TableSource):
         with pa.OSFile(str(self._path), "r") as file:
             reader = pa.ipc.open_file(file)
             many = reader.num_record_batches
-            for number in range(0, many, -(-many // most) if most else 1):
+            step = max(1, -(-many // most)) if most else 1
+            for number in range(0, many, step):
                 yield reader.get_batch(number)
 
     def prove(self) -> None:
