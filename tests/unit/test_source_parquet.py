@@ -332,3 +332,8 @@ def test_timestamps_of_96_bits_keep_far_years_and_nanoseconds(
     source = source_of(file, table, use_deprecated_int96_timestamps=True)
     assert [str(at) for (at,) in rows(source)] == moments
     assert types(source) == {"at": kind}
+
+
+def test_a_name_may_come_twice(file: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["x"] * 9), pa.array(["y"] * 9)], names=["a", "a"])
+    assert rows(source_of(file, table)) == [("x", "y")] * 9

@@ -44,10 +44,10 @@ def _longest_repeated(path: Path, file: pq.ParquetFile, group: int) -> int:
     metadata, schema = file.metadata.row_group(group), file.schema
     texts = {field.name for field in file.schema_arrow if _varies(field.type)}
     paths = (schema.column(at).path for at in range(len(schema)))
-    places = {name: at for at, name in enumerate(paths) if name in texts}
+    places = [(name, at) for at, name in enumerate(paths) if name in texts]
     if not places or not metadata.num_rows:
         return 0
-    names = list(places)
+    names = [name for name, _ in places]
     again = pq.ParquetFile(path, read_dictionary=names, pre_buffer=False, buffer_size=READ_BYTES)
     try:
         with again:
@@ -58,8 +58,9 @@ def _longest_repeated(path: Path, file: pq.ParquetFile, group: int) -> int:
     if batch is None:
         return 0
     # Only now: asked of a column that is damaged or encrypted, Arrow would end this process.
-    repeated = {name for name, at in places.items() if metadata.column(at).has_dictionary_page}
-    found = (batch.column(name) for name in repeated)
+    repeated = {name for name, at in places if metadata.column(at).has_dictionary_page}
+    named = zip(batch.schema.names, batch.columns, strict=True)  # names may come twice
+    found = [column for name, column in named if name in repeated]
     return sum(_longest(each.dictionary) for each in found if isinstance(each, pa.DictionaryArray))
 
 
