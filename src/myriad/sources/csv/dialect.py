@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from myriad.sources.csv import dump as dumps
+from myriad.sources.csv.unquoted import is_unquoted
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files
 
@@ -29,6 +30,7 @@ class Dialect:
     r"""How a CSV file is written.
 
     Attributes:
+        quote: what quotes fields; `dump.NO_QUOTE` if nothing does.
         names: the header's fields as they stand, or `column_1`… where there is none.
         newline: what ends a record; files of `\r` alone exist.
         blank: how many blank lines come before the first record.
@@ -48,6 +50,8 @@ class Dialect:
         """How the file is written, for people."""
         header = "first record taken as names" if self.header else "no header"
         quote = "" if self.quote == '"' else f"quote {self.quote}, "
+        if self.quote == dumps.NO_QUOTE:
+            quote = "no quotes: they are part of what they stand in, "
         if self.dump:
             quote = r"no quotes, \N and backslashes as in dumps of databases, "
         return f"delimiter {self.delimiter!r}, {quote}{header}"
@@ -71,7 +75,8 @@ def detect(
     quote = options.quote or quote_of(text, path)
     delimiter = options.delimiter or ("\t" if tabs else delimiter_of(text, quote))
     dump = options.quote is None and _is_dump(start, path, delimiter)
-    quote = dumps.NO_QUOTE if dump else quote
+    if dump or (options.quote is None and _is_unquoted(start, path, delimiter)):
+        quote = dumps.NO_QUOTE
     records = records_of(text, delimiter, quote)
     first = records[0] if records else []
     header = options.header if options.header is not None else _is_header(records)
@@ -93,6 +98,13 @@ def _is_dump(start: bytes, path: Path | None, delimiter: str) -> bool:
     if path is None or (delimiter != "\t" and rb"\N" not in start):
         return dumps.is_dump([start], delimiter)
     return files.holds(path, rb"\N") and dumps.is_dump(dumps.lines_of(path), delimiter)
+
+
+def _is_unquoted(start: bytes, path: Path | None, delimiter: str) -> bool:
+    """Say whether quotes are characters like any other; between bars the beginning tells."""
+    if path is None or (delimiter != "\t" and b'"' not in start):
+        return False
+    return files.holds(path, b'"') and is_unquoted(path, delimiter)
 
 
 def _both(over: Sequence[str], names: list[str]) -> list[str]:
