@@ -279,6 +279,9 @@ ARROW: dict[str, dict[str, Maker]] = {
             pa.RunEndEncodedArray.from_arrays(pa.array([2**31 - 1], pa.int32()), pa.array(["x"]))
         ),
         "10^9 places behind the point": _of(pa.decimal128(10, 2**30), 1, None, bytes(16)),
+        "a zone that is no text": lambda: ipc(
+            pa.array([1], pa.timestamp("us", "Mars/Moon"))
+        ).replace(b"Mars/Moon", b"Mars/\xd4oon"),
         "too many digits": _of(pa.decimal128(3, 0), 1, None, b"\xff" * 7 + bytes(9)),
     },
     "t.arrows": {

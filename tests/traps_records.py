@@ -78,11 +78,11 @@ AVRO: dict[str, Maker] = {
     "a value of 2^40 bytes": lambda: _avro(
         {"type": "fixed", "name": "F", "size": 2**40}, _block(1, b"\2")
     ),
-    "600 MB of zeros": lambda: _avro(
-        "null", _block(1, _zeros(zlib.compressobj(9, wbits=-15), 600)), "deflate"
+    "300 MB of zeros": lambda: _avro(
+        "null", _block(1, _zeros(zlib.compressobj(9, wbits=-15), 300)), "deflate"
     ),
-    "600 MB of zeros, otherwise": lambda: _avro(
-        "null", _block(1, _zeros(zstandard.ZstdCompressor().compressobj(), 600)), "zstandard"
+    "300 MB of zeros, otherwise": lambda: _avro(
+        "null", _block(1, _zeros(zstandard.ZstdCompressor().compressobj(), 300)), "zstandard"
     ),
     "a codec of its own": lambda: _avro("long", b"\2\2\2", "mine"),
 }
