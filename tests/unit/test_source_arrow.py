@@ -286,6 +286,17 @@ def test_unions_and_too_many_columns_are_refused(tmp_path: Path) -> None:
         opened(path, tmp_path / "w")
 
 
+def test_intervals_are_texts_of_iso_8601(tmp_path: Path) -> None:
+    kind = pa.month_day_nano_interval()
+    values = pa.array([(14, -3, 1_500_000_000), (0, 0, -1), None], kind)
+    as_file(path := tmp_path / "t.arrow", pa.table({"a": values}))
+    wanted = [("P14M-3DT1.5S",), ("P0M0DT-0.000000001S",), (None,)]
+    assert table(path, tmp_path / "w") == ({"a": "text"}, wanted)
+    as_file(path, pa.table({"a": pa.array([[(1, 2, 3)]], pa.list_(kind))}))
+    with pytest.raises(SourceError, match="column a has intervals"):
+        opened(path, tmp_path / "w")
+
+
 def test_orc_with_far_years_is_refused_in_words(tmp_path: Path) -> None:
     made = pa.table({"a": pa.array([253402225200], pa.timestamp("s"))})
     as_orc(path := tmp_path / "t.orc", made)

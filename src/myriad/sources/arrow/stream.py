@@ -57,6 +57,11 @@ def _plain_field(field: "pa.Field[Any]") -> "pa.Field[Any]":
         raise Refused(f"column {field.name} has times of a zone whose name is no text", "")
     if _inside(field.type, _is_endless):
         raise Refused(f"column {field.name} has decimals with more places than {MOST_PLACES:,}", "")
+    if _inside(field.type, pa.types.is_interval) and not pa.types.is_interval(field.type):
+        raise Refused(
+            f"column {field.name} has intervals of months, days and nanoseconds within",
+            "Write them as text.",
+        )
     return field.with_type(_plain_type(field.type)).remove_metadata()
 
 
@@ -79,7 +84,7 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.list_(kind.value_type)
     if pa.types.is_large_list_view(kind):
         return pa.large_list(kind.value_type)
-    return kind
+    return pa.string() if pa.types.is_interval(kind) else kind
 
 
 def _plain(column: Any) -> Any:  # noqa: ANN401 - the stubs have a class for each type
@@ -90,7 +95,19 @@ def _plain(column: Any) -> Any:  # noqa: ANN401 - the stubs have a class for eac
         return _plain(pc.run_end_decode(column))  # type: ignore[attr-defined]  # newer than the stubs
     if pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind):
         return pa.array(column.to_pylist(), _plain_type(kind))
+    if pa.types.is_interval(kind):
+        return pa.array([_iso(value) for value in column.to_pylist()], pa.string())
     return column
+
+
+def _iso(value: Any) -> str | None:  # noqa: ANN401 - months, days and nanoseconds
+    """Return an interval as ISO 8601 writes it, also where its parts have different signs."""
+    if value is None:
+        return None
+    months, days, nanoseconds = value
+    whole, part = divmod(abs(nanoseconds), 10**9)
+    seconds = f"{whole}.{part:09}".rstrip("0").rstrip(".")
+    return f"P{months}M{days}DT{'-' if nanoseconds < 0 else ''}{seconds}S"
 
 
 def _inside(kind: pa.DataType, test: Any) -> bool:  # noqa: ANN401 - a function of pa.types
