@@ -1,6 +1,7 @@
 """Files that mean harm, read by the real process: bounded in memory and time, and said so."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -150,6 +152,19 @@ def test_a_reader_that_waits_without_end_is_ended(
     with pytest.raises(SourceError, match=r"pipe\.xml: reading it took more than 3 seconds$"):
         reader.read(path, "pipe.xml", Workspace(tmp_path, 150), {})
     assert time.monotonic() - began < 30
+
+
+def test_a_reader_is_heard_in_a_process_with_many_open_files(tmp_path: Path) -> None:
+    _, most = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    (path := tmp_path / "t.xml").write_bytes(b"<r><b><a>7</a></b><b/></r>")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        with ExitStack() as files:
+            while files.enter_context(path.open("rb")).fileno() < 1024:
+                pass
+            assert len(opened(path, tmp_path / "w")) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_reader_that_somebody_ends_is_not_said_to_be_slow(tmp_path: Path) -> None:

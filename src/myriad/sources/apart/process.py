@@ -147,7 +147,9 @@ def _run(task: dict[str, Any], tell: Callable[[], None]) -> tuple[bytes, int]:
     try:
         process.stdin.write(json.dumps(task).encode() + b"\n")
         process.stdin.flush()  # it stays open: its end would say that we are gone
-        while not select.select([process.stdout], [], [], TELL_SECONDS)[0]:
+        answers = select.poll()  # `select` takes no descriptor above 1,023
+        answers.register(process.stdout, select.POLLIN)
+        while not answers.poll(TELL_SECONDS * 1000):
             tell()
         said = process.stdout.read(MOST_ANSWER)
     except BrokenPipeError:
