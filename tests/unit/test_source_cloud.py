@@ -291,6 +291,18 @@ def test_the_region_of_a_bucket_is_asked_for_once_where_nothing_says_it(
     assert all(f"/{region or 'us-east-1'}/s3/" in str(each) for each in others)
 
 
+def test_a_region_is_asked_for_again_if_nobody_answered(
+    store: fake.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.region, store.silent = "eu-south-1", (silent := threading.Event())
+    with monkeypatch.context() as patch:
+        patch.setattr(web, "SILENCE", 0.05)
+        assert stores._region("bucket", store.address) == "us-east-1"  # noqa: SLF001 - no other way to both
+    silent.set()
+    store.silent = None
+    assert stores._region("bucket", store.address) == "eu-south-1"  # noqa: SLF001
+
+
 def test_a_region_that_is_said_is_not_asked_for(store: fake.Store, tmp_path: Path) -> None:
     store.region = "eu-south-1"
     with pytest.raises(SourceError, match="answered 400") as caught:

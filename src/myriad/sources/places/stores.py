@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -111,20 +112,30 @@ def _s3(bucket: str, most: timedelta) -> "S3Store":
     return S3Store(bucket, config=said, credential_provider=provider, **settings)
 
 
-@lru_cache(maxsize=32)
 def _region(bucket: str, endpoint: str) -> str:
-    """Return the region of a bucket, which S3 tells everybody; its first one if nothing does.
+    """Return the region of a bucket, which S3 tells everybody; its first one if nothing does."""
+    if endpoint or "." in bucket:  # no certificate is for a name with more dots
+        address = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
+    else:
+        address = f"https://{bucket}.s3.amazonaws.com/"
+    with suppress(LookupError):
+        told = _told_region(address)
+        return told if _REGION.fullmatch(told) else "us-east-1"
+    return "us-east-1"
+
+
+@lru_cache(maxsize=32)
+def _told_region(address: str) -> str:
+    """Return what S3 says of it; raises LookupError if nobody answers, which is not kept.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     """
     from myriad.sources.places import web  # noqa: PLC0415 - with the first such address
 
-    if endpoint or "." in bucket:  # no certificate is for a name with more dots
-        address = f"{endpoint or 'https://s3.amazonaws.com'}/{bucket}"
-    else:
-        address = f"https://{bucket}.s3.amazonaws.com/"
     found = web.header(address, "x-amz-bucket-region")
-    return found if _REGION.fullmatch(found) else "us-east-1"
+    if found is None:
+        raise LookupError(address)
+    return found
 
 
 def _endpoint(whole: Mapping[str, Any], profile: Mapping[str, Any]) -> str:

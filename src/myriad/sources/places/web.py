@@ -90,8 +90,11 @@ def _version(answer: http.client.HTTPResponse) -> str:
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
 
 
-def header(address: str, name: str) -> str:
-    """Return a header of what a server answers at an address, whatever else it is; "" if none."""
+def header(address: str, name: str) -> str | None:
+    """Return a header of what a server answers at an address, whatever else it is; "" if none.
+
+    None if nobody answers.
+    """
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         parts = urlsplit(address)
         connection = _connection(parts, guarded=False)
@@ -100,7 +103,7 @@ def header(address: str, name: str) -> str:
             return connection.getresponse().headers.get(name, "")
         finally:
             connection.close()
-    return ""
+    return None
 
 
 def fetched(address: str, folder: Path, tell: Tell = nobody, *, private: bool) -> tuple[Path, str]:
