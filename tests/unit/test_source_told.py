@@ -147,3 +147,21 @@ def test_it_is_told_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> Non
         ("fetching", 0.6, 10),
         ("fetching", 0.8, 10),
     ]
+
+
+class Stopped(ValueError):
+    """What a caller's own function raises: also of a class that libraries raise for damage."""
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.zip", "a.tar", "u.csv", "b.xlsx", "d.db"])
+def test_what_whoever_is_told_raises_is_what_ends_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "TELL_SECONDS", 0.02)
+    WAYS[name][1](path := tmp_path / name)
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        open_sources([path], lambda _: ReadOptions(), Workspace(tmp_path, 150, tell=stop))

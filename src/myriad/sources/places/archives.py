@@ -10,8 +10,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from myriad.errors import SourceError
 from myriad.sources.base import UNPACKING, Tell, nobody
@@ -26,6 +27,7 @@ from myriad.sources.places.files import (
 )
 from myriad.wording import readable
 
+T = TypeVar("T")
 MOST_MEMBERS = 10_000
 MOST_HEADER = 16 << 20  # bytes of one that is read whole
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -78,15 +80,22 @@ class Archive:
         size = self.path.stat().st_size
         self._room = self._most = max(SAFE_BYTES, size * MOST_TIMES)
         self._whole = size
+        found = self._explained(self._zip() if is_zip(self.path) else self._tar())
+        for number, (name, file) in enumerate(found):
+            if number >= MOST_MEMBERS:
+                raise SourceError(
+                    f"{self.origin}: it has more than {MOST_MEMBERS:,} files",
+                    hint="Name those that you want: ARCHIVE/*.csv.",
+                )
+            yield Member(name, self._put(file))
+
+    def _explained(self, found: Iterator[T]) -> Iterator[T]:
+        """Yield what is found; whatever its libraries raise becomes SourceError.
+
+        What is raised by those who take it, such as `tell`, is nothing of the archive's.
+        """
         try:
-            found = self._zip() if is_zip(self.path) else self._tar()
-            for number, (name, file) in enumerate(found):
-                if number >= MOST_MEMBERS:
-                    raise SourceError(
-                        f"{self.origin}: it has more than {MOST_MEMBERS:,} files",
-                        hint="Name those that you want: ARCHIVE/*.csv.",
-                    )
-                yield Member(name, self._put(file))
+            yield from found
         except _BROKEN as error:
             raise self._broken(error) from error
         except OSError as error:
@@ -149,7 +158,7 @@ class Archive:
     def _put(self, file: BinaryIO) -> Path:
         """Copy a member to a file whose name is ours."""
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix="member-", delete=False) as target:
-            while data := file.read(CHUNK):
+            for data in self._explained(iter(partial(file.read, CHUNK), b"")):
                 self._room -= target.write(data)
                 self.tell(UNPACKING, self.origin, self._most - self._room, self._whole)
                 if self._room < 0:

@@ -26,9 +26,13 @@ _HARDENED = (
 
 
 class Connection(sqlite3.Connection):
-    """Calls `goes_on` from time to time while a statement runs."""
+    """Calls `goes_on` from time to time while a statement runs, and keeps what that raised.
+
+    SQLite itself ends the statement for it, and says no more than that it did.
+    """
 
     goes_on: Callable[[], None] | None = None
+    raised: BaseException | None = None
 
 
 def connect(path: Path, origin: str, longest: int, tell: Tell = nobody) -> Connection:
@@ -65,7 +69,8 @@ def patience(con: Connection, seconds: float) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if _errorname(error) == "SQLITE_INTERRUPT" and time.monotonic() > until:
+        late = con.raised is None and time.monotonic() > until
+        if _errorname(error) == "SQLITE_INTERRUPT" and late:
             raise TakesTooLong from None
         raise
     finally:
@@ -78,8 +83,12 @@ def _heed_signals(con: Connection) -> None:
 
 
 def _told(con: Connection) -> bool:
-    if con.goes_on is not None:
-        con.goes_on()
+    try:
+        if con.goes_on is not None:
+            con.goes_on()
+    except BaseException as error:
+        con.raised = error
+        raise
     return False
 
 
@@ -111,14 +120,15 @@ def tidy(path: Path) -> None:
 
 
 @contextmanager
-def explained(origin: str) -> Iterator[None]:
-    """Turn what SQLite says into SourceError."""
+def explained(origin: str, con: Connection | None = None) -> Iterator[None]:
+    """Turn what SQLite says into SourceError, or into what ended a statement of `con`."""
     try:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         name = _errorname(error)
         if name == "SQLITE_INTERRUPT":  # by an exception in the progress handler
-            raise KeyboardInterrupt from None
+            raised = con.raised if con is not None else None
+            raise raised or KeyboardInterrupt from None
         message = f"{origin}: SQLite cannot read it: {error}"
         raise SourceError(message, hint=_hint(name, origin)) from error
 

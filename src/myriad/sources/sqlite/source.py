@@ -82,7 +82,7 @@ class Database:
 
     def open_tables(self) -> list[TableSource]:
         """Return a source for each table."""
-        with sqlite_file.explained(self.origin):
+        with sqlite_file.explained(self.origin, self.con):
             declared = sqlite_schema.read_schema(self.con)
             if not declared:
                 self._refuse_empty()
