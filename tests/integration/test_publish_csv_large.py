@@ -9,6 +9,7 @@ import pytest
 
 from myriad.errors import MyriadError, PublishError
 from myriad.publish.options import Step
+from myriad.publish.postgres import copy
 from tests.publishing import Place, csv_checksums
 
 PAD = "p" * 90  # 40,000 such lines are more than all samples that types are guessed from
@@ -109,3 +110,10 @@ def test_ctrl_c_does_not_wait_for_a_server_that_takes_long_to_undo(place: Place)
         os.kill(stopped[0], signal.SIGCONT)
     assert took < 5  # of which two are waited: the machine may be busy
     assert place.ask("SELECT n FROM t") == [(1,)]
+
+
+def test_a_connection_that_is_gone_does_not_hide_ctrl_c(place: Place) -> None:
+    with place.connect() as connection:
+        connection.close()
+        with pytest.raises(KeyboardInterrupt), copy._soon(connection):  # noqa: SLF001 - a race
+            raise KeyboardInterrupt

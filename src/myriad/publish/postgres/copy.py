@@ -67,10 +67,12 @@ def _soon(connection: psycopg.Connection) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        channel = socket.socket(fileno=os.dup(connection.fileno()))
-        timer = threading.Timer(UNDOING, _leave, [channel])
-        timer.daemon = True
-        timer.start()
+        # What fails here, such as a connection that is gone, must not hide what ended it.
+        with suppress(psycopg.Error, OSError, RuntimeError):
+            channel = socket.socket(fileno=os.dup(connection.fileno()))
+            timer = threading.Timer(UNDOING, _leave, [channel])
+            timer.daemon = True
+            timer.start()
         raise
 
 
