@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from myriad.publish.options import Step, Telling
+from myriad.publish.options import FIRST, Step, Telling
+from myriad.sources import base
 from myriad.sources.apart import process
 from myriad.sources.base import Workspace
 from myriad.sources.open import open_sources
@@ -131,6 +132,11 @@ def test_how_far_standard_input_is_is_told(
     assert len(found) > 1
     whole = 0 if piped else len(DATA)
     assert found[-1] == ("fetching", "standard input", len(DATA), whole)
+
+
+def test_what_sources_say_that_they_do_is_known_to_come_first() -> None:
+    # Options are read by commands that load nothing of the sources: the words stand twice.
+    assert (base.FETCHING, base.UNPACKING, base.DECODING, base.OPENING) == FIRST
 
 
 def test_it_is_told_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
