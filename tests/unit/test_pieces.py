@@ -2,12 +2,16 @@
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from myriad.sources.csv.source import open_csv
+from myriad.sources.options import ReadOptions
 from myriad.sources.places import pieces
 from myriad.sources.places.pieces import PIECE, Pieces
+from tests.source_harness import opened, rows
 
 SOURCES = Path(__file__).parents[2] / "src" / "myriad" / "sources"
 
@@ -29,6 +33,35 @@ def test_marks_are_found_as_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyP
             end = min(end, len(content))
             assert data.rfind(mark, begin, end) == content.rfind(mark, begin, end)
             assert data[begin : begin + 90] == content[begin : begin + 90]
+
+
+def test_lines_are_passed_by_piece_by_piece(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"\n" * (PIECE + 5) + b"a\nb")
+    with path.open("rb") as file:
+        data = Pieces(file)
+        places = [
+            data.behind(b"\n", times) for times in (0, 1, PIECE, PIECE + 5, PIECE + 6, 1 << 30)
+        ]
+    assert places == [0, 1, PIECE, PIECE + 5, PIECE + 7, PIECE + 8]
+
+
+def test_blank_lines_above_a_table_are_not_looked_for_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    find = Pieces.find
+
+    def counted(data: Pieces, mark: bytes, *place: int) -> int:
+        asked.append(mark)
+        return find(data, mark, *place)
+
+    monkeypatch.setattr(Pieces, "find", counted)
+    path = tmp_path / "f.csv"
+    path.write_bytes(b"\n" * 5_000 + b"a,b\n1,2\n\n3,4\n")
+    (source,) = opened(partial(open_csv, options=ReadOptions()), path)
+    assert rows(source) == [(1, 2), (3, 4)]
+    assert len(asked) < 500
 
 
 def test_what_is_cut_off_meanwhile_is_not_found(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class _Finding:
         self._newline = dialect.newline
         self._unsure = 0  # where what may be another table begins
         self._titles: dict[int, int] = {}  # where another table begins → lines above its names
-        self._header = self._behind_blank(0, dialect.blank)
+        self._header = data.behind(self._newline[-1:], dialect.blank)
         self._begin = self._line_end(self._header) if dialect.header else self._header
         self._blocks = list(self._starts())
         first = self._records(self._begin, min((*self._blocks, len(data))))
@@ -74,11 +74,6 @@ class _Finding:
         if self._dialect.header and any(self._values):
             self._names_again()
         self._number(origin)
-
-    def _behind_blank(self, at: int, lines: int) -> int:
-        for _ in range(lines):
-            at = self._line_end(at)
-        return at
 
     def _line_end(self, at: int) -> int:
         end = self._data.find(self._newline, at)

@@ -53,3 +53,16 @@ class Pieces:
                 break
             end, size = start + len(mark) - 1, min(8 * size, PIECE)
         return -1
+
+    def behind(self, mark: bytes, times: int) -> int:
+        """Return the place behind the byte `mark` that is number `times`; else the size."""
+        begin = 0
+        while times and (piece := self[begin : begin + PIECE]):
+            found = piece.count(mark)
+            if found >= times:
+                at = -1
+                for _ in range(times):
+                    at = piece.find(mark, at + 1)
+                return begin + at + 1
+            begin, times = begin + len(piece), times - found
+        return self._size if times else 0
