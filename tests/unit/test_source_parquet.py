@@ -337,3 +337,29 @@ def test_timestamps_of_96_bits_keep_far_years_and_nanoseconds(
 def test_a_name_may_come_twice(file: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["x"] * 9), pa.array(["y"] * 9)], names=["a", "a"])
     assert rows(source_of(file, table)) == [("x", "y")] * 9
+
+
+def test_what_is_nested_becomes_json_in_parts(file: Path) -> None:
+    kind = pa.list_(pa.struct([("first", pa.int64()), ("second", pa.int64())]))
+    values = pa.array([[{"first": 1, "second": 2}] * 400] * 500, kind)
+    source = source_of(file, pa.table({"a": values}))
+    batches = list(source.read([Type(Kind.JSONB)], None))
+    assert sum(batch.num_rows for batch in batches) == 500
+    assert max(batch.nbytes for batch in batches) < 2 << 20
+
+
+def test_a_footer_need_not_say_how_big_its_rows_are(file: Path) -> None:
+    texts = [f"{number:04}" * 500 for number in range(2000)]
+    table = pa.table({"a": texts, "b": range(2000)})
+    pq.write_table(table, file, use_dictionary=False, compression="none")
+    left, said = pq.ParquetFile(file).metadata.row_group(0).total_byte_size << 1, b""
+    while left > 127:
+        left, said = left >> 7, said + bytes([left & 127 | 128])
+    data = file.read_bytes()
+    assert data.count(said + bytes([left])) == 2  # packed and unpacked
+    nothing = b"\x80" * len(said) + b"\0"
+    file.write_bytes(data.replace(said + bytes([left]), nothing))
+    (source,) = opened(open_parquet, file)
+    batches = list(source.read([column.type for column in source.table.columns], None))
+    assert max(batch.num_rows for batch in batches) < 2000
+    assert [text for batch in batches for text in batch.column(0).to_pylist()] == texts

@@ -15,6 +15,9 @@ from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 READ_BYTES = 1 << 20  # read ahead for each column; without it a whole row group is read at once
 LONG = 64 << 10  # nobody repeats longer values a million times but to do harm
 
+# How many times the file's size its rows may have: some writers say that they have no bytes.
+_PACKED = 20
+
 
 def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> int:
     """Return how many rows a batch may have to take `longest` bytes; at most BATCH_ROWS.
@@ -24,7 +27,8 @@ def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> i
     widest = total = 0
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
-        row = group.total_byte_size // max(group.num_rows, 1)
+        said = group.total_byte_size or path.stat().st_size * _PACKED
+        row = said // max(group.num_rows, 1)
         repeated = _longest_repeated(path, file, number) if row <= longest else 0
         widest = max(widest, row + repeated)
         total += group.num_rows * repeated if repeated > LONG else 0

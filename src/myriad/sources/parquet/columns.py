@@ -11,9 +11,12 @@ import pyarrow as pa
 from myriad.errors import SourceError
 from myriad.model import TEXT, Column, Table, Type
 from myriad.sources.base import MAX_READ, RejectSink, TableSource, Workspace, too_wide
+from myriad.sources.parquet.nested import is_nested
 from myriad.sources.parquet.types import convert, may_not_fit, type_of
 from myriad.sources.typing.batches import Sieve
 from myriad.sources.typing.values import encoder
+
+NESTED_BYTES = 1 << 20  # of Arrow's, that become JSON at once
 
 
 @contextmanager
@@ -80,7 +83,7 @@ class ColumnsSource(TableSource):
     def _read(self, types: Sequence[Type], reject: RejectSink | None) -> Iterator[pa.RecordBatch]:
         self._rows_read = 0
         sieve = Sieve(self.origin, self.table, types, reject)
-        for batch in self._batches():
+        for batch in self._parts():
             with explained(self.origin, self.what):
                 encoded = [
                     convert(column, kind, self._encoder)
@@ -88,6 +91,13 @@ class ColumnsSource(TableSource):
                 ]
             yield sieve.batch(encoded, _Rows(batch, self._rows_read + 1))
             self._rows_read += batch.num_rows
+
+    def _parts(self) -> Iterator[pa.RecordBatch]:
+        """Yield the batches; those with nested values in parts: JSON is many times as long."""
+        for batch in self._batches():
+            many = batch.nbytes // NESTED_BYTES if any(map(is_nested, batch.schema.types)) else 0
+            step = max(1, batch.num_rows // (many + 1))
+            yield from (batch.slice(at, step) for at in range(0, batch.num_rows, step))
 
     def progress(self) -> float:
         """Return the share of the rows read so far."""
