@@ -261,6 +261,7 @@ def test_the_blocks_of_avro_are_counted_beside_its_reader(
     class Short:
         def __init__(self, block: Any) -> None:
             self._block, self.bytes_ = block, block.bytes_
+            self.num_records = block.num_records
 
         def __iter__(self) -> Any:
             return (each for each in self._block if each != 50)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from myriad.errors import SourceError
+from myriad.sources.arrow import avro as reader
 from tests.apart import opened, stay_here, table
 
 NODE: dict[str, Any] = {
@@ -119,3 +120,15 @@ def test_errors_are_records_and_nothing_is_a_type(tmp_path: Path) -> None:
     schema = {**record(message="string", none="null"), "type": "error"}
     path = avro(tmp_path / "t.avro", schema, [{"message": "lost", "none": None}])
     assert table(path, tmp_path / "w") == ({"message": "text", "none": "text"}, [("lost", None)])
+
+
+def test_a_block_has_few_records_without_a_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "MOST_EMPTY", 5)
+    for kind, rows in (("null", [None] * 5), ("long", [1] * 9)):
+        path = avro(tmp_path / f"{kind}.avro", kind, rows)
+        assert table(path, tmp_path / "w")[1] == [(value,) for value in rows]
+    path = avro(tmp_path / "t.avro", "null", [None] * 6)
+    with pytest.raises(SourceError, match="a block of it says that it has 6 records"):
+        table(path, tmp_path / "w")

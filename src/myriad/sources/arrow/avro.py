@@ -22,6 +22,7 @@ from myriad.wording import number_of
 
 CARRIED_DIGITS, MAX_DIGITS = 38, 76  # of Arrow's decimal128 and decimal256
 _SYNC = 16
+MOST_EMPTY = 10_000_000  # records of a block, of nulls alone: all others have a byte each
 _SIMPLE: dict[str, pa.DataType] = {
     "null": pa.null(),
     "boolean": pa.bool_(),
@@ -81,8 +82,10 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
 
 
 def _records(blocks: Iterator[Any]) -> Iterator[Any]:
-    """Yield the records of all blocks; raises Refused if one holds more than it says."""
+    """Yield the records of all blocks; raises Refused if one holds more, or less, than it says."""
     for block in blocks:
+        if block.num_records > max(block.bytes_.getbuffer().nbytes, MOST_EMPTY):
+            raise Refused(f"a block of it says that it has {block.num_records:,} records", "")
         yield from block
         if block.bytes_.read(1):
             raise Refused("a block of it holds more than its records", "")
