@@ -33,10 +33,10 @@ def text(report: Report) -> str:
     return "\n".join([*parts, *end])
 
 
-def failure(failure: Failure) -> str:
+def failure(failed: Failure) -> str:
     """Return what is told of a source that was not published."""
-    said = failure.error.message.removeprefix(f"{failure.source}: ")
-    return f"not published: {failure.source}: {said}\n  hint: {failure.error.hint}"
+    said = failed.error.message.removeprefix(f"{failed.source}: ")
+    return f"not published: {failed.source}: {said}\n  hint: {failed.error.hint}"
 
 
 def _total(report: Report) -> str:

@@ -69,7 +69,7 @@ class Told:
         return data
 
 
-def pieces(file: BinaryIO, doing: str, origin: str, tell: Tell) -> Iterator[bytes]:
+def chunks(file: BinaryIO, doing: str, origin: str, tell: Tell) -> Iterator[bytes]:
     """Yield the rest of a file, and tell how far that is."""
     whole = _size(file)
     while data := file.read(CHUNK):

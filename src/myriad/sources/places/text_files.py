@@ -8,7 +8,7 @@ from pathlib import Path
 
 from myriad.errors import SourceError
 from myriad.sources.base import DECODING, OPENING, Tell, nobody
-from myriad.sources.places.files import CHUNK, head, pieces
+from myriad.sources.places.files import CHUNK, chunks, head
 
 BOM = codecs.BOM_UTF8
 _BOMS = (
@@ -103,7 +103,7 @@ def is_utf8(path: Path, origin: str = "", tell: Tell = nobody) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with path.open("rb") as file:
-            for data in pieces(file, OPENING, origin, tell):
+            for data in chunks(file, OPENING, origin, tell):
                 if not data.isascii() or decoder.getstate()[0]:  # ten times faster where it is
                     decoder.decode(data)
         decoder.decode(b"", final=True)
@@ -122,7 +122,7 @@ def legacy_encoding(path: Path, origin: str = "", tell: Tell = nobody) -> str | 
         return None
     undefined, whole, broken = False, 0, 0
     with path.open("rb") as file:
-        for data in pieces(file, OPENING, origin, tell):
+        for data in chunks(file, OPENING, origin, tell):
             # A sequence cut by the chunk's end counts as broken: one of very many.
             text = data.decode("utf-8", "surrogateescape")
             valid = len(text.encode("utf-8", "ignore").decode("utf-8"))
@@ -154,7 +154,7 @@ def transcoded(path: Path, encoding: str, folder: Path, origin: str, tell: Tell 
         tempfile.NamedTemporaryFile(dir=folder, prefix="utf8-", delete=False) as target,
     ):
         try:
-            for data in pieces(source, DECODING, origin, tell):
+            for data in chunks(source, DECODING, origin, tell):
                 target.write(decoder.decode(data).encode("utf-8"))
             target.write(decoder.decode(b"", final=True).encode("utf-8"))
         except UnicodeError as error:
