@@ -66,7 +66,10 @@ def _told(table: TableReport) -> list[str]:
     return [first.partition(":")[0], first.partition("(")[2], *lines]
 
 
-def test_every_value_comes_from_an_archive_at_an_address(place: Place) -> None:
+def test_every_value_comes_from_an_archive_at_an_address(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stay_here(monkeypatch)
     with ZipFile(place.folder / "every.zip", "w", ZIP_DEFLATED) as archive:
         for kind in MAKERS:
             archive.write(path := made(kind, place.folder), path.name)
