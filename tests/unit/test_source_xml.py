@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from myriad.errors import SourceError
+from myriad.sources import formats
 from tests.apart import notes, opened, stay_here, table, tables
 
 ORDERS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -179,3 +180,18 @@ def test_many_columns_are_refused(tmp_path: Path) -> None:
 def test_xml_is_known_by_its_content(name: str, tmp_path: Path) -> None:
     path = written(tmp_path, "<?xml version='1.0'?><r><a x='1'/><a x='2'/></r>", name)
     assert table(path, tmp_path / "w")[1] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("<rows>\n <row><a>1</a></row>\n</rows>", "XML"),
+        ('\ufeff<rows at="1"><row/></rows>', "XML"),
+        ("<TICKER>,<PER>\nA,1\n", "a CSV file"),
+        ("<TICKER>\t<PER>\nA\t1\n", "a CSV file"),
+        ("<html>\n<body></body></html>", "a CSV file"),  # whose reader says that it is a page
+    ],
+)
+def test_what_comes_without_a_name_and_begins_with_a_tag_is_known(text: str, name: str) -> None:
+    start = text.encode()
+    assert formats.of_stream(start, start).name == name

@@ -2,7 +2,7 @@
 
 import json
 import re
-from codecs import BOM_UTF16_LE
+from codecs import BOM_UTF8, BOM_UTF16_LE
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
 # What is in every package of Microsoft's or OpenDocument's: such a zip is none of people's files.
 _PACKAGES = (b"\n[Content_Types].xml\n", b"\nmimetype\nMETA-INF/")
 _TAG = re.compile(rb"<([A-Za-z_][\w.:-]*)")
+# XML may leave its declaration out. A line of names such as `<DATE>,<TIME>` is none, nor a page.
+_ROOT = re.compile(rb"\s*<(?!html\b)[a-z_][\w.:-]*(?:\s[^<>]*)?>(?: *[\r\n]\s*)?<", re.IGNORECASE)
 
 
 def _csv() -> Opener:
@@ -228,7 +230,10 @@ def _is_document(start: bytes) -> bool:
 def of_stream(start: bytes, end: bytes) -> Format:
     """Return the format of a file without a name."""
     fitting = (each for each in reversed(FORMATS) if each.begins(start, end))
-    return of_content(start, end) or next(fitting)
+    given = of_content(start, end)
+    if given is None and _ROOT.match(start.removeprefix(BOM_UTF8)):
+        return XML
+    return given or next(fitting)
 
 
 def of_file(ending: str, start: bytes, end: bytes, origin: str, options: ReadOptions) -> Chosen:

@@ -145,7 +145,7 @@ def _is_lines(head: bytes) -> bool:
         return False  # one object: a document of a line
     sound = sum(_ends(line) for line in lines)
     if _ends(lines[0]):
-        return True
+        return sound == len(lines) or not _goes_over(whole)
     return 2 * sound > len(lines) or not (_opens(lines[0]) or _goes_on(lines[0]))
 
 
@@ -156,6 +156,18 @@ def _ends(line: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _goes_over(lines: Sequence[bytes]) -> bool:
+    """Say whether the first line that is no value is the beginning of one that ends on another."""
+    filled = [line for line in lines if line.strip(records.BLANK)]
+    begin = next((number for number, line in enumerate(filled) if not _ends(line)), len(filled))
+    text = b"\n".join(filled[begin:]).decode(errors="replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return "\n" in text[:end]
 
 
 def _opens(line: bytes) -> bool:
