@@ -49,7 +49,7 @@ def engine_user(data: Path) -> EngineUser | None:
     if found is None:
         raise StartFailed(
             "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody`",
-            hint="Run myriad as another user, or make one: useradd --system postgres.",
+            hint="Run Myriad as another user, or make one: useradd --system postgres.",
         )
     return EngineUser(found.pw_name, found.pw_uid, found.pw_gid)
 

@@ -15,6 +15,9 @@ from myriad.wording import number_of
 # Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
 BATCH_ROWS = 4096
 MAX_COLUMNS = 1600  # PostgreSQL's MaxHeapAttributeNumber is 1,600
+MORE_MEMORY = (  # the end of a hint
+    "give more: MYRIAD_LOAD_MEMORY_MB=2000, or load_memory_mb = 2000 in the home's myriad.toml."
+)
 MAX_READ = 5_000  # columns of a source: what is not wanted can be left out
 
 _ARROW: dict[Kind, pa.DataType] = {

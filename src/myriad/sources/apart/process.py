@@ -17,7 +17,7 @@ from typing import Any
 
 from myriad.errors import SourceError
 from myriad.machine.resources import resident_mb
-from myriad.sources.base import OPENING, Workspace
+from myriad.sources.base import MORE_MEMORY, OPENING, Workspace
 from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
 LEAST_MB = 64
@@ -97,7 +97,7 @@ class Reader:
             raise SourceError(
                 f"{origin}: reading it takes more than the {workspace.ceiling_mb} MB of memory that"
                 " a publish has, or it is damaged",
-                hint="Save it as CSV or Parquet; or give more: myriad set load_memory_mb 2000.",
+                hint=f"Save it as CSV or Parquet; or {MORE_MEMORY}",
             )
         if answer.get("limit") == "bytes":
             raise trap(origin, size, int(str(task["most"])), "If it is one, write it anew.")

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from myriad.errors import SourceError
-from myriad.sources.base import BATCH_ROWS
+from myriad.sources.base import BATCH_ROWS, MORE_MEMORY
 from myriad.sources.parquet import nested
 from myriad.sources.places.files import MOST_TIMES, SAFE_BYTES, trap
 
@@ -35,7 +35,7 @@ def batch_rows(path: Path, file: pq.ParquetFile, longest: int, origin: str) -> i
     if widest > longest:
         raise SourceError(
             f"{origin}: its rows have about {widest:,} bytes, the limit is {longest:,}",
-            hint="Keep such values as files; or give more: myriad set load_memory_mb 2000.",
+            hint=f"Keep such values as files; or {MORE_MEMORY}",
         )
     size = path.stat().st_size
     if total > max(SAFE_BYTES, size * MOST_TIMES):

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from myriad.errors import SourceEmpty, SourceError
-from myriad.sources.base import OPENING, Tell, nobody
+from myriad.sources.base import MORE_MEMORY, OPENING, Tell, nobody
 
 MAGIC = b"SQLite format 3\0"
 BUSY_SECONDS = 5.0  # a writer's commit takes less; one that takes longer is worth a question
@@ -149,8 +149,8 @@ def _hint(name: str, origin: str) -> str:
         return "It is damaged or encrypted. Decrypt it first, or export its tables."
     if name.startswith("SQLITE_TOOBIG"):
         return (
-            "A row or value is longer than memory allows. Keep such values as files; or give more:"
-            " myriad set load_memory_mb 2000."
+            "A row or value is longer than memory allows. Keep such values as files; or"
+            f" {MORE_MEMORY}"
         )
     if name.startswith("SQLITE_CORRUPT"):
         return "It is damaged. Try sqlite3's .recover, and publish what that gives."
