@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -293,6 +294,22 @@ def test_a_directory_without_end_is_not_read(
     monkeypatch.setattr(files, "MOST_ENTRIES", 20)
     with pytest.raises(SourceError, match="more than 20 files"):
         opened(many(tmp_path), tmp_path / "w")
+
+
+def test_the_files_of_an_archive_are_those_of_its_list_whatever_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(files, "MOST_ENTRIES", 20)
+    data = zipped(tmp_path / "a.zip", {"a.csv": b"n\n1\n"}).read_bytes()
+    begin, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    for times, said in ((21, "more than 20 files"), (2, "its list is not whole")):
+        size = (end - begin) * times
+        made = data[:begin] + data[begin:end] * times + data[end : end + 12]
+        path = tmp_path / f"{times}.zip"  # which says that there is one
+        path.write_bytes(made + struct.pack("<I", size) + data[end + 16 :])
+        with pytest.raises(SourceError, match=said):
+            opened(path, tmp_path / f"{times}")
 
 
 def test_a_folder_has_another_mark_whichever_file_changes_and_none_if_it_has_too_many(

@@ -116,9 +116,9 @@ class Archive:
                 f"{self.origin}: it has more than {MOST_ENTRIES:,} files",
                 hint="Unpack it first, and name those that you want.",
             )
+        if said < 0:  # zipfile begins in the middle of a damaged list, and keeps one without end
+            raise zipfile.BadZipFile("its list is not whole")
         with zipfile.ZipFile(self.path) as archive:
-            if len(archive.infolist()) != said:  # zipfile begins in the middle of a damaged list
-                raise zipfile.BadZipFile("its list is not whole")
             self._whole = sum(info.file_size for info in archive.infolist())
             for info in archive.infolist():
                 kind = stat.S_IFMT(info.external_attr >> 16)

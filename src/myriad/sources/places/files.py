@@ -33,6 +33,7 @@ SAFE_BYTES = 1 << 30
 MOST_ENTRIES = 100_000  # of a zip's directory, which is read whole
 _END_OF_ZIP = struct.Struct("<4s4H2LH")  # APPNOTE.TXT, 4.3.16
 _ZIP64 = b"PK\x06\x07"
+_ENTRY = struct.Struct("<28x3H12x")  # 4.3.12: how long its name, extra field and comment are
 MOST_XZ = 128 << 20  # bytes; `xz -9` takes 65 MB
 
 
@@ -190,11 +191,32 @@ def tail(path: Path, size: int = 4 * HEAD) -> bytes:
 
 
 def entries(path: Path) -> int:
-    """Return how many files a zip archive says that it has; -1 if it does not."""
-    end = head(path, HEAD, max(0, path.stat().st_size - HEAD))
+    """Return how many files the list of a zip archive has, counted up to one more than allowed.
+
+    -1 if the list is not what the archive says of it. Of each, zipfile keeps 600 bytes.
+    """
+    before = max(0, path.stat().st_size - HEAD)
+    end = head(path, HEAD, before)
     place = end.rfind(b"PK\5\6")
     if place < 0 or len(end) - place < _END_OF_ZIP.size:
         return -1
     if _ZIP64 in end[max(0, place - 20) : place]:
         return MOST_ENTRIES + 1  # for more than 65,535 files, or 4 GB
-    return int(_END_OF_ZIP.unpack_from(end, place)[4])
+    said, size = _END_OF_ZIP.unpack_from(end, place)[4:6]
+    found = _listed(path, before + place - size, size)
+    return found if found > MOST_ENTRIES or found % 65_536 == said else -1
+
+
+def _listed(path: Path, begin: int, size: int) -> int:
+    """Count the entries in a zip archive's list as zipfile does; -1 if it is broken."""
+    found = 0
+    with path.open("rb") as file:
+        file.seek(max(begin, 0))
+        while size > 0 and found <= MOST_ENTRIES:
+            entry = file.read(_ENTRY.size)
+            if len(entry) < _ENTRY.size or not entry.startswith(b"PK\1\2"):
+                return -1
+            more = sum(_ENTRY.unpack(entry))
+            file.seek(more, os.SEEK_CUR)
+            found, size = found + 1, size - len(entry) - more
+    return found
