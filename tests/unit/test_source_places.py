@@ -296,6 +296,15 @@ def test_a_directory_without_end_is_not_read(
         opened(many(tmp_path), tmp_path / "w")
 
 
+def test_an_archive_may_be_written_for_more_than_four_gigabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 9)
+    path = zipped(tmp_path / "a.zip", {"a.csv": b"n\n1\n", "b.csv": b"n\n1\n2\n"})
+    assert b"PK\6\6" in path.read_bytes()
+    assert len(opened(path, tmp_path / "w")) == 2
+
+
 def test_the_files_of_an_archive_are_those_of_its_list_whatever_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,8 @@ SAFE_BYTES = 1 << 30
 
 MOST_ENTRIES = 100_000  # of a zip's directory, which is read whole
 _END_OF_ZIP = struct.Struct("<4s4H2LH")  # APPNOTE.TXT, 4.3.16
-_ZIP64 = b"PK\x06\x07"
+_ZIP64, _ZIP64_PLACE = b"PK\x06\x07", 20  # 4.3.15, right before
+_END_OF_ZIP64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14, before that
 _ENTRY = struct.Struct("<28x3H12x")  # 4.3.12: how long its name, extra field and comment are
 MOST_XZ = 128 << 20  # bytes; `xz -9` takes 65 MB
 
@@ -200,11 +201,14 @@ def entries(path: Path) -> int:
     place = end.rfind(b"PK\5\6")
     if place < 0 or len(end) - place < _END_OF_ZIP.size:
         return -1
-    if _ZIP64 in end[max(0, place - 20) : place]:
-        return MOST_ENTRIES + 1  # for more than 65,535 files, or 4 GB
     said, size = _END_OF_ZIP.unpack_from(end, place)[4:6]
+    large = place - _ZIP64_PLACE - _END_OF_ZIP64.size
+    if end.startswith(_ZIP64, max(0, place - _ZIP64_PLACE)):  # more than 65,535 files, or 4 GB
+        if large < 0 or not end.startswith(b"PK\6\6", large):
+            return -1
+        place, (said, size) = large, _END_OF_ZIP64.unpack_from(end, large)[7:9]
     found = _listed(path, before + place - size, size)
-    return found if found > MOST_ENTRIES or found % 65_536 == said else -1
+    return found if found > MOST_ENTRIES or said in (found, found % 65_536) else -1
 
 
 def _listed(path: Path, begin: int, size: int) -> int:
