@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from myriad import cli
 from myriad.errors import SourceError
+from myriad.publish.contract import Change
 from myriad.publish.options import Options
 from myriad.publish.report import Report
 from tests import stores
@@ -166,6 +169,36 @@ def test_a_table_of_before_there_were_marks_is_added_to(place: Place) -> None:
         for made in (["a"], []):
             assert told(publish(place, more, table="a", append=True))[0] == made
     assert place.one("SELECT count(*) FROM a") == 3
+
+
+def test_a_table_that_got_another_name_is_published_anew_once(place: Place) -> None:
+    publish(place, str(place.write("night.csv", "n\n1\n")))
+    name = str(place.write("a.csv", "n\n1\n"))
+    place.publish(name)
+    place.installation.rename("a", "b", place.database)
+    assert told(publish(place, name, table="b", if_changed=None)) == (["b"], [])
+    assert told(publish(place, name, table="b")) == ([], ["b"])
+    assert told(publish(place, name)) == (["a"], [])
+
+
+def test_a_record_of_before_there_was_what_reports_have_now_stops_nothing(place: Place) -> None:
+    name = str(place.write("a.csv", "n\n1\n"))
+    publish(place, name)
+    [old] = publish(place, name, if_changed=False).as_data()["tables"]
+    always = {"table", "engine", "source", "rows", "columns", "notes", "primary_key", "made"}
+    parts = sorted({*old} - always)
+    assert {"came", "marks", "recipe", "used", "contract"} < {*parts}
+    for table in ("published", "version"):
+        place.ask(f"UPDATE myriad.{table} SET report = report - %s::text[]", [parts])
+    where = "--database", place.database, "--home", str(place.installation.home.folder)
+    for words in ("show", "history", "recipe"):
+        done = CliRunner().invoke(cli.main, [words, "a", *where])
+        assert done.exit_code == 0, done.output
+    publish(place, str(place.write("a.csv", "n\n1\n2\n")))
+    place.ask("UPDATE myriad.published SET report = report - %s::text[]", [parts])
+    place.installation.undo("a", database=place.database)
+    place.publish(place.write("a.csv", ""), allow=frozenset({Change.EMPTY}))
+    assert place.one("SELECT count(*) FROM a") == 0
 
 
 def test_a_source_that_cannot_be_asked_is_an_error(place: Place, store: stores.Store) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from myriad.engines.cassandra.base import Cluster
 
 Reports = Mapping[str, dict[str, Any]]  # by the table's name
+# What a report must have for it to tell: those of older runs, and of a table that got another name,
+# lack some of it.
+PARTS = frozenset({"marks", "came", "columns", "recipe"})
 NOTHING_TELLS = (
     "nothing tells whether it changed since: the server says neither ETag nor Last-Modified, or it"
     " is a stream"
@@ -193,8 +196,11 @@ def _in_cassandra(
 
 
 def _valid(rows: Iterable[dict[str, Any]]) -> Reports:
+    """Return the reports that tell all that is asked of them, by table."""
+
     def pairs() -> Iterator[tuple[str, dict[str, Any]]]:
         for row in rows:
-            yield row["name"], {**row["report"], "finished": row["finished"]}
+            if row["report"].keys() >= PARTS:
+                yield row["name"], {**row["report"], "finished": row["finished"]}
 
     return dict(pairs())
