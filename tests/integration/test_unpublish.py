@@ -15,8 +15,9 @@ def test_what_was_taken_away_is_not_taken_away_again(place: Place) -> None:
     assert said("t").startswith("0 ")
     again = said("t")
     assert again.startswith("1 error: no table public.t is published any more"), again
-    assert "`myriad undo public.t`" in again
-    assert "`myriad unpublish public.t --purge`" in again
+    where = f"--database {place.database}`"
+    assert f"`myriad undo public.t {where}" in again
+    assert f"`myriad unpublish public.t --purge {where}" in again
     both = said("t", "u")
     assert both.startswith("0 "), both
     assert "public.u: taken away" in both

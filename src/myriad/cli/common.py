@@ -2,11 +2,13 @@
 
 import functools
 import os
+import re
 import select
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_REJECTS = 3
 EXIT_SOME = 5
+# A command that names a table, in a hint or a report; it ends where the words around it go on.
+_COMMANDS = "show|history|undo|diff|unpublish|rename|describe|recipe"
+_NAMING = re.compile(
+    rf"(?:(?<=`)|(?<=\()|(?<=: ))(myriad (?:{_COMMANDS}) )([^`()\n]+?)(?=`|\)|, or |$)",
+    re.MULTILINE,
+)
 EXIT_DOWN = 3  # of `status`, as service managers have it
 UNREAD = 141  # 128 + SIGPIPE
 PIPED_WIDTH = 1000
@@ -30,12 +38,17 @@ PIPED_WIDTH = 1000
 
 @dataclass
 class Session:
-    """One run of a command: the installation it works on and how it speaks."""
+    """One run of a command: the installation it works on and how it speaks.
+
+    Attributes:
+        place: the `database` and `dataset` that were said, as far as they were.
+    """
 
     folder: Path | None
     as_json: bool
     quiet: bool
     debug: bool
+    place: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, **flags: object) -> "myriad.Myriad":
         """Open the installation; `flags` are settings given on the command line."""
@@ -47,14 +60,27 @@ class Session:
             self.folder = Home.that_runs().folder
         return self.open()
 
+    def placed(self, text: str) -> str:
+        """Return text in which commands look for tables where this one does."""
+
+        def whole(found: re.Match[str]) -> str:
+            command, names = found.groups()
+            if dataset and re.fullmatch(r"[^\s.-]+", names.partition(" ")[0]):
+                names = f"{shlex.quote(dataset)}.{names}"
+            return command + names + (f" --database {shlex.quote(database)}" if database else "")
+
+        database, dataset = (self.place.get(name) for name in ("database", "dataset"))
+        return _NAMING.sub(whole, text) if database or dataset else text
+
     def say(self, text: str) -> None:
         """Tell a person something on standard error; silent with `--quiet` or `--json`."""
         if not (self.quiet or self.as_json):
-            echo(text, err=True)
+            echo(self.placed(text), err=True)
 
     def warn(self, text: str) -> None:
         """Tell what a program has to know too; silent with `--quiet`."""
         if not self.quiet:
+            text = self.placed(text)
             if self.as_json:
                 echo_json({"warning": text}, err=True)
             else:
@@ -70,7 +96,7 @@ class Session:
         if self.as_json:
             echo_json(data)
         else:
-            echo(text)
+            echo(self.placed(text))
 
 
 def confirm(question: str) -> None:
@@ -123,7 +149,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
         debug: bool,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        session = Session(home, as_json, quiet, debug)
+        session = Session(home, as_json, quiet, debug, options)
         try:
             function(session, *arguments, **options)
         except Exception as error:  # noqa: BLE001 - no traceback reaches a person
@@ -160,6 +186,7 @@ def _fail(session: Session, error: Exception) -> int:
     if session.debug:
         traceback.print_exception(error)
     known = as_myriad_error(error)
+    known.hint = session.placed(known.hint)
     if session.as_json:
         body: dict[str, object] = {
             "error": known.message,

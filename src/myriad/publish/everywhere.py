@@ -367,7 +367,8 @@ def _settled(one: Returning) -> Back | None:
     """Finish a return that was cut short. Raises PublishError if its files are lost."""
     back = one.settle()
     if back is not None and not back.shown:
-        hint = f"Nothing was changed. `myriad history {one.name}` says which versions there are."
+        full = f"{one.keyspace}.{one.name}"
+        hint = f"Nothing was changed. `myriad history {full}` says which versions there are."
         raise PublishError(back.notes[0], hint=hint)
     return back
 

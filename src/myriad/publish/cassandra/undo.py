@@ -119,7 +119,7 @@ class Returning:
             )
         raise PublishError(
             f"version {to} of {self._full} in Cassandra is not kept",
-            hint=f"There are: {numbers}. `myriad history {self.name}` says which is which.",
+            hint=f"There are: {numbers}. `myriad history {self._full}` says which is which.",
         )
 
     def begin(self, goal: Row, run: str, *, awaits: bool = False, for_good: bool = False) -> Back:
@@ -170,7 +170,7 @@ class Returning:
 
     @property
     def _see_history(self) -> str:
-        return f"`myriad history {self.name}` says which versions there are."
+        return f"`myriad history {self._full}` says which versions there are."
 
     def _refuse_lost(self, goal: Row) -> None:
         """Raise PublishError if a node has no files of that version, which is not kept then."""

@@ -90,10 +90,11 @@ def before_run(
     for name, turn in _of_run(connection, there, run).items():
         now = _newest(there.get(name, []))
         if now is None or now.turn != turn:
+            full = f"{dataset}.{name}"
             raise PublishError(
-                f"{dataset}.{name} was changed again after that run",
-                hint=f"`myriad history {name}` shows by what; `myriad undo {name} --to N` goes to"
-                " a version of one table.",
+                f"{full} was changed again after that run",
+                hint=f"`myriad history {full}` shows by what; `myriad undo {full} --to N` goes to a"
+                " version of one table.",
             )
         older = [state for state in there[name] if state.turn < turn]
         if older:
