@@ -14,6 +14,7 @@ MyriadError
 │   ├── CqlError          Cassandra refused or failed a statement
 │   └── Unsupported       this engine cannot do that, and why
 ├── SourceError           what is published cannot be read
+│   ├── NoTable           it is something else, such as a page or a message
 │   └── SourceEmpty       there is nothing in it
 ├── PublishError          what was read cannot be loaded
 │   ├── KeyRefused        the key is not unique, or has nulls
@@ -125,6 +126,10 @@ class Unsupported(EngineError):
 
 class SourceError(MyriadError):
     """A source cannot be read."""
+
+
+class NoTable(SourceError):
+    """A text is something else than a table, such as a page or a message."""
 
 
 class SourceEmpty(SourceError):

@@ -131,6 +131,50 @@ def test_what_is_no_file_of_a_folder_is_named_and_hinders_nothing(tmp_path: Path
     assert f"{folder / 'd.csv'} (no file)" in told
 
 
+@pytest.mark.parametrize("text", ["Hello all of you", "Hello,\nwith two, or three, commas\n"])
+@pytest.mark.parametrize("packed", ["folder", "archive"])
+def test_words_that_lie_beside_tables_are_named_and_hinder_nothing(
+    text: str, packed: str, tmp_path: Path
+) -> None:
+    files = {"a.csv": "n\n1\n", "LIESMICH.txt": text, "letter.txt": "Dear all of you"}
+    path = tmp_path / "x"
+    if packed == "archive":
+        zipped(path, files)
+    else:
+        path.mkdir()
+        for name, content in files.items():
+            (path / name).write_text(content)
+        (path / "~$a.xlsx").write_bytes(b"\x04Anna" + bytes(160))
+    assert rows(path, tmp_path / "w") == {"a": [(1,)]}
+    said = notes(path, tmp_path / "w")
+    assert "LIESMICH.txt" in said
+    assert f"{path}/letter.txt (words, and no table)" in said
+    assert "~$" not in said
+    with pytest.raises(SourceError, match="one line of text"):  # named, it is refused
+        tables(path / "letter.txt", tmp_path / "w")
+
+
+@pytest.mark.parametrize("content", ["", "<html><title>Not found</title></html>"])
+def test_a_file_that_hinders_all_others_says_how_they_are_published(
+    content: str, tmp_path: Path
+) -> None:
+    files = {"a.csv": "n\n1\n", "b.csv": content}
+    path = zipped(tmp_path / "x.zip", files)
+    with pytest.raises(SourceError) as packed:
+        tables(path, tmp_path / "w")
+    assert f"'{path}/*.csv'" in packed.value.hint
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    with pytest.raises(SourceError) as found:
+        tables(folder, tmp_path / "w")
+    assert "--keep-going" in found.value.hint
+    with pytest.raises(SourceError) as alone:
+        tables(folder / "b.csv", tmp_path / "w")
+    assert "--keep-going" not in alone.value.hint
+
+
 def test_a_file_that_is_named_within_an_archive_is_called_so_once(tmp_path: Path) -> None:
     path = zipped(tmp_path / "x.zip", FILES)
     [source] = opened(path / "a.csv", tmp_path / "w")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from myriad.errors import SourceError
 from myriad.sources.base import TableSource, Workspace
-from myriad.sources.options import ReadOptions
+from myriad.sources.options import WRITTEN, ReadOptions
 from myriad.sources.places import archives, files
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Format:
         opener: returns what opens one: given path, origin, workspace and `name`, and `options` if
             it has any.
         text: it is text.
-        options: a person may say how it is written.
+        options: of `ReadOptions`, which a person may say of it.
         within: one of these is near its end, or among the names in a zip archive.
         reader: returns what needs a library that is not always there, if anything does.
     """
@@ -127,7 +127,7 @@ class Format:
     magic: tuple[bytes, ...]
     opener: Callable[[], Opener]
     text: bool = False
-    options: bool = False
+    options: frozenset[str] = frozenset()
     within: tuple[bytes, ...] = ()
     reader: "Callable[[], Reader] | None" = None
 
@@ -141,6 +141,15 @@ class Format:
         if self.reader is not None:
             self.reader().check(origin)
 
+    def without(self, said: ReadOptions) -> list[str]:
+        """Return a note on each option that was said, now or before, and is none of this format."""
+        return [
+            f"{WRITTEN[name]} is for {next(kind for names, kind in _KINDS if name in names)}:"
+            f" it does nothing for {self.name}"
+            for name in said.given
+            if name not in self.options
+        ]
+
     def open(
         self, path: Path, origin: str, options: ReadOptions, workspace: Workspace, name: str
     ) -> list[TableSource]:
@@ -149,10 +158,13 @@ class Format:
         return self.opener()(path, origin, workspace, name=name, **said)
 
 
+_OF_SHEETS, _OF_TREES = frozenset({"sheet"}), frozenset({"records", "nested"})
+_OF_TEXT = frozenset(WRITTEN) - _OF_SHEETS - _OF_TREES
+_KINDS = ((_OF_SHEETS, "workbooks"), (_OF_TREES, "documents"), (_OF_TEXT, "CSV"))
 _ARROW = (b"ARROW1\0\0", b"\xff\xff\xff\xff")  # a file; a stream, whose length comes next
-CSV = Format("a CSV file", (".csv", ".tsv", ".txt"), (b"",), _csv, text=True, options=True)
-JSON = Format("JSON", (".json", ".jsonl", ".ndjson"), (b"{",), _jsonl, text=True, options=True)
-XML = Format("XML", (".xml",), (b"<?xml",), _xml, text=True, options=True, reader=_read_xml)
+CSV = Format("a CSV file", (".csv", ".tsv", ".txt"), (b"",), _csv, text=True, options=_OF_TEXT)
+JSON = Format("JSON", (".json", ".jsonl", ".ndjson"), (b"{",), _jsonl, text=True, options=_OF_TREES)
+XML = Format("XML", (".xml",), (b"<?xml",), _xml, text=True, options=_OF_TREES, reader=_read_xml)
 # In the order in which people are told of them; anything that is none of the others may be CSV.
 FORMATS = (
     CSV,
@@ -165,16 +177,16 @@ FORMATS = (
         (".xlsx", ".xlsm", ".xlsb"),
         (b"PK\x03\x04",),
         _sheets,
-        options=True,
+        options=_OF_SHEETS,
         within=(b"\nxl/workbook.xml\n", b"\nxl/workbook.bin\n", b"\nworkbook.xml\n"),
     ),
-    Format("an old Excel workbook", (".xls",), (b"\xd0\xcf\x11\xe0",), _sheets, options=True),
+    Format("an old Excel workbook", (".xls",), (b"\xd0\xcf\x11\xe0",), _sheets, options=_OF_SHEETS),
     Format(
         "an OpenDocument spreadsheet",
         (".ods",),
         (b"PK\x03\x04",),
         _sheets,
-        options=True,
+        options=_OF_SHEETS,
         within=(b"\nMETA-INF/manifest.xml\n",),
     ),
     Format("an Arrow file", (".arrow", ".feather", ".ipc", ".arrows"), _ARROW, _ipc),
@@ -185,7 +197,7 @@ FORMATS = (
         (".bson", ".archive"),
         (b"\x6d\xe2\x99\x81",),
         _bson,
-        options=True,
+        options=frozenset({"nested"}),
         reader=_read_bson,
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from myriad.errors import SourceEmpty, SourceError
+from myriad.errors import NoTable, SourceEmpty, SourceError
 from myriad.sources import formats
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.options import ReadOptions
@@ -28,6 +28,12 @@ from myriad.sources.shaped import Placed
 from myriad.wording import readable
 
 SHOWN = 10  # names of files in a note
+WORDS = (".txt",)  # how the names of files end that are more often read by people than tables
+# As people call what they write for those who unpack an archive.
+TOLD = {
+    *("readme", "read me", "liesmich", "lies mich", "lisezmoi", "leeme", "leggimi", "leiame"),
+    *("license", "licence", "lizenz", "copying", "notice", "changelog"),
+}
 
 OptionsFor = Callable[[str], ReadOptions]
 # What stands for a source that is empty, by its table's name and its origin; raises the error.
@@ -97,6 +103,8 @@ def parts(named: str | Path) -> tuple[list[Path], bool]:
 
 
 def _is_known(path: Path) -> bool:
+    if path.suffix.lower() in WORDS and path.stem.lower() in TOLD:
+        return False
     return formats.is_known(uncompressed(path).suffix.lower(), path)
 
 
@@ -113,7 +121,7 @@ def _open(
     opened: list[TableSource] = []
     try:
         for item in items:
-            opened += _of(item, options, workspace, empty)
+            opened += _among(item, finding.left, _others(path, finding), options, workspace, empty)
     except BaseException:
         for source in opened:
             source.close()
@@ -131,9 +139,41 @@ def _open(
     return opened
 
 
+def _others(path: str | Path, finding: Finding) -> str:
+    """Say how the other files are published where one of a folder or an archive cannot be read."""
+    if is_address(path):
+        return ""
+    if finding.is_folder:
+        return " With --keep-going the other files are published."
+    return f" Or name those that you want, such as '{readable(str(path))}/*.csv'."
+
+
+def _among(
+    item: Item,
+    left: list[str],
+    others: str,
+    options: OptionsFor,
+    workspace: Workspace,
+    empty: Instead | None,
+) -> list[TableSource]:
+    """Open a file as `_of` does; words that lie among others' tables are left, as they are read.
+
+    Raises SourceError that says what can be done for the others.
+    """
+    try:
+        return _of(item, options, workspace, empty)
+    except SourceError as error:
+        if isinstance(error, NoTable) and item.among and item.ending in WORDS:
+            left.append(f"{item.origin} (words, and no table)")
+            return []
+        error.hint += others if item.among and not item.values else ""
+        raise
+
+
 def _passed_over(item: Item, left: list[str]) -> bool:
     """Say whether a file that nobody named is no table; `left` takes its name."""
-    if not item.among or formats.is_known(item.ending or "", item.path):
+    told = item.ending in WORDS and item.name.lower() in TOLD
+    if not item.among or (not told and formats.is_known(item.ending or "", item.path)):
         return False
     left.append(item.origin)
     return True
@@ -156,7 +196,7 @@ def _of(
     for source in opened:
         _check_names(source)
         source.watch = source.watch if source.guarded else item.watch
-        source.notes = (chosen.note,) if chosen.note else ()
+        source.notes = (*filter(None, [chosen.note]), *chosen.format.without(said))
     if item.values:
         opened = [Placed(source, item.values, workspace) for source in opened]
     for source in opened:

@@ -8,6 +8,13 @@ NESTED = ("json", "columns", "tables")
 MARKS = (",", ".")  # before decimals
 MOST_DELIMITER = 4  # characters
 ORDERS = ("dmy", "mdy", "ymd")
+# What is said of how a file is written, and how it is typed.
+WRITTEN = {
+    **{name: f"--{name}" for name in ("delimiter", "quote", "encoding", "header", "skip")},
+    **{name: f"--{name}" for name in ("decimal", "dates", "sheet", "records", "nested")},
+    "nulls": "--null",
+    "null_words": "--no-null",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class ReadOptions:
     allow_private: bool = False
     key: tuple[str, ...] = ()
     table: str = ""
+
+    @property
+    def given(self) -> list[str]:
+        """Which of `WRITTEN` were said."""
+        return [name for name in WRITTEN if getattr(self, name) != getattr(ReadOptions, name)]
 
     @property
     def said(self) -> Said:

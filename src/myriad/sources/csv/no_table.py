@@ -3,7 +3,7 @@
 import json
 import re
 
-from myriad.errors import SourceError
+from myriad.errors import NoTable
 from myriad.sources.options import ReadOptions
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
@@ -14,7 +14,7 @@ SHOWN = 80  # characters of it
 
 
 def refuse(start: bytes, origin: str, options: ReadOptions) -> None:
-    """Raise SourceError, saying what it is, if a file that begins with `start` is no table.
+    """Raise NoTable, saying what it is, if a file that begins with `start` is no table.
 
     Not where the person said what separates its fields, or whether it has a header.
     """
@@ -22,7 +22,7 @@ def refuse(start: bytes, origin: str, options: ReadOptions) -> None:
         return
     what = _what(start.lstrip(_SPACE))
     if what:
-        raise SourceError(
+        raise NoTable(
             f"{origin}: this is {what}, and no table",
             hint="Was an error saved in its place? If it is a table, say its --delimiter.",
         )

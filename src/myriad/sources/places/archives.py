@@ -42,9 +42,10 @@ _BROKEN = (
     EOFError,
     ValueError,
 )
-# What archivers and file managers leave beside the files.
+# What archivers, file managers and Office leave beside the files.
 _SIDE = (
     *("__MACOSX", ".*", "Thumbs.db", "desktop.ini"),
+    "~$*",  # beside each workbook or document that Office has open
     *("*.metadata.json", "_SUCCESS", "_metadata", "_common_metadata"),
     *("_committed_*", "_started_*"),
 )
