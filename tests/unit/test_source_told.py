@@ -28,7 +28,7 @@ from myriad.sources.open import open_sources
 from myriad.sources.options import ReadOptions
 from tests.workbooks import rows_of, xlsx
 
-DATA = b"n,t\n" + b"".join(b"%d,%s\n" % (n, os.urandom(6).hex().encode()) for n in range(150_000))
+DATA = b"n,t\n" + b"".join(b"%d,%s\n" % (n, os.urandom(6).hex().encode()) for n in range(70_000))
 Make = Callable[[Path], object]
 
 
