@@ -23,9 +23,10 @@ from click.testing import CliRunner
 import myriad
 from myriad import cli
 from myriad.home.home import Home
+from myriad.sources.places.names import table_of
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^(?:```|<!--)console\n(.*?)^(?:```|-->)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(```|<!--)console\n(.*?)^(?:```|-->)", re.MULTILINE | re.DOTALL)
 EXIT = re.compile(r"# exit (\d+)$")
 SHELLS = set("|<>;&$*?~`(){}[]\\")
 # One node takes a third of the time of all pages; those of formats without options change least.
@@ -47,8 +48,10 @@ class Example:
     shown: list[str] = field(default_factory=list)
 
 
-def examples(page: str) -> Iterator[Example]:
-    for block in BLOCK.findall(page):
+def examples(page: str, *, hidden: bool = True) -> Iterator[Example]:
+    for begin, block in BLOCK.findall(page):
+        if not hidden and begin != "```":
+            continue
         example = None
         for line in block.splitlines():
             if line.startswith("$ "):
@@ -108,6 +111,34 @@ def test_commands_of_a_page_have_the_options_that_it_shows(
             of_before = re.search(r"(Path|File|Directory) '.*' does not exist", output)
             read = code == 0 or (code == click.UsageError.exit_code and of_before)
             assert read, f"$ {example.command}\n{output}"
+
+
+def test_the_pages_may_be_followed_one_after_the_other_in_one_home() -> None:
+    """No two of them give one table, file or person different contents."""
+    makers: dict[str, set[str]] = {}
+    for page in PAGES:
+        for example in examples(page.read_text("utf-8"), hidden=False):
+            for name in _made(example.command):
+                makers.setdefault(name, set()).add(page.name)
+    assert len(makers) > 20
+    assert {name: pages for name, pages in makers.items() if len(pages) > 1} == {}
+
+
+def _made(command: str) -> set[str]:
+    """Return which tables a line publishes as a plain file's, and which people it adds."""
+    if not _is_plain(command) or not command.startswith(("myriad publish ", "myriad person add ")):
+        return set()
+    _, name, *arguments = shlex.split(command, comments=True)
+    asked = cli.main.get_command(click.Context(cli.main), name)
+    if isinstance(asked, click.Group):
+        asked = asked.commands[arguments.pop(0)]
+    assert asked is not None
+    given = asked.make_context(name, arguments).params
+    if "names" in given:
+        return {f"person {name.casefold()}" for name in given["names"]}
+    place = f"{given['database'] or 'main'}.{given['dataset'] or 'public'}"
+    tables = [given["table"]] if given["table"] else map(table_of, map(Path, given["sources"]))
+    return {f"table {place}.{table}" for table in tables}
 
 
 def _is_plain(command: str) -> bool:

@@ -98,6 +98,12 @@ def test_a_person_comes_by_the_door_with_their_own_password(place: Place) -> Non
     assert "hint: " in errors
 
 
+def test_a_statement_in_the_place_of_a_name_is_told_of_its_option(place: Place) -> None:
+    code, _, errors = place.sql("select 1")
+    assert code == 1
+    assert "A statement is run with -c." in errors
+
+
 def test_what_psql_cannot_do_is_said(place: Place) -> None:
     code, _, errors = place.sql("--json")
     assert code == 2

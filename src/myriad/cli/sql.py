@@ -7,7 +7,7 @@ import click
 
 from myriad.cli.common import Session, common
 from myriad.connect import Target
-from myriad.errors import EngineError, UsageError
+from myriad.errors import EngineError, PeopleError, UsageError
 from myriad.running.names import LOCAL_PORT
 
 
@@ -50,7 +50,11 @@ def sql_command(
                 " CREATE DATABASE make one.",
             ) from error
     else:
-        installation.people.check_login(name, place)
+        try:
+            installation.people.check_login(name, place)
+        except PeopleError as error:
+            error.hint += " A statement is run with -c." if " " in name else ""
+            raise
         local = installation.home.socket_folder()
         psql = terminal.as_person(program, Target(str(local), LOCAL_PORT, place, name))
     arguments = [part for text in statements for part in ("-c", text)]
