@@ -171,6 +171,21 @@ def test_a_table_of_before_there_were_marks_is_added_to(place: Place) -> None:
     assert place.one("SELECT count(*) FROM a") == 3
 
 
+def test_only_what_might_be_left_is_told_of(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = str(place.write("a.csv", "n\n1\n"))
+    publish(place, name)
+    [same] = publish(place, name, if_changed=None).unchanged
+    assert same.why == "it has the same size and time"
+    stream = place.write("stream", "n\n1\n")
+    told = {}
+    for asked in (None, True):
+        with stream.open() as piped:
+            monkeypatch.setattr("sys.stdin", piped)
+            report = publish(place, "-", table="st", if_changed=asked)
+        told[asked] = [note for note in report.tables[0].table.notes if "nothing tells" in note]
+    assert told == {None: [], True: ["nothing tells whether it changed since: it is a stream"]}
+
+
 def test_a_table_that_got_another_name_is_published_anew_once(place: Place) -> None:
     publish(place, str(place.write("night.csv", "n\n1\n")))
     name = str(place.write("a.csv", "n\n1\n"))

@@ -16,7 +16,7 @@ from myriad.publish.recipes import Recipe, from_data
 from myriad.publish.report import Unchanged
 from myriad.sources.base import Mark, TableSource
 from myriad.sources.places import marks
-from myriad.sources.places.addresses import shown
+from myriad.sources.places.addresses import is_address, shown
 from myriad.sources.places.names import called, expand
 from myriad.wording import readable
 
@@ -27,10 +27,8 @@ Reports = Mapping[str, dict[str, Any]]  # by the table's name
 # What a report must have for it to tell: those of older runs, and of a table that got another name,
 # lack some of it.
 PARTS = frozenset({"marks", "came", "columns", "recipe"})
-NOTHING_TELLS = (
-    "nothing tells whether it changed since: the server says neither ETag nor Last-Modified, or it"
-    " is a stream"
-)
+NOTHING_TELLS = "nothing tells whether it changed since: "
+NO_VERSION = "the server says neither ETag nor Last-Modified"
 
 
 def asked(options: Options, remembered: Mapping[str, Recipe]) -> bool:
@@ -90,9 +88,7 @@ class Before:
             found = self._tables(_named(source))
             now = marks.version(source, private=self.options.read.allow_private) if found else ""
             if found and now and all(mark.version == now for _, _, mark in found):
-                same.append(
-                    _unchanged(_named(source), found, "it has the same size and time, or ETag")
-                )
+                same.append(_unchanged(_named(source), found, _same(source)))
             else:
                 left.append(source)
         return (sources, []) if left and self.options.table is not None else (left, same)
@@ -111,8 +107,19 @@ class Before:
     def tell(self, opened: Sequence[TableSource]) -> None:
         """Let the report say where nothing tells whether a source changed."""
         for source in opened:
-            if not source.mark.version:
-                source.notes = (*source.notes, NOTHING_TELLS)
+            if not source.mark.version and self._is_asked_of(source.named):
+                why = NO_VERSION if is_address(source.named) else "it is a stream"
+                source.notes = (*source.notes, NOTHING_TELLS + why)
+
+    def _is_asked_of(self, named: str) -> bool:
+        """Say whether a table of that source might be left, now or before."""
+        made = (
+            name
+            for reports in self.reports.values()
+            for name, report in reports.items()
+            if self._is_of(report, named)
+        )
+        return any(map(self._is_asked, (self.named.get(named, ""), *made)))
 
     def _tables(self, named: str) -> list[tuple[str, dict[str, Any], Mark]]:
         """Return the tables that are all of what one source gives; none if any might differ."""
@@ -164,6 +171,11 @@ class Before:
 
 def _named(source: str | Path) -> str:
     return readable(shown(source))
+
+
+def _same(source: str | Path) -> str:
+    """Return what is the same of a source that was not read."""
+    return f"it has the same {'ETag or time' if is_address(source) else 'size and time'}"
 
 
 def _plain(recipe: Recipe) -> Recipe:
