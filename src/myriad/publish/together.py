@@ -22,21 +22,44 @@ def order(first: TableSource, other: TableSource) -> list[int]:
     if names == wanted:
         return list(range(len(names)))
     if sorted(names) != sorted(wanted) or len(set(names)) < len(names):
-        raise PublishError(
-            f"{other.origin} has other columns than {first.origin}",
-            hint="Files for one table need the same columns; their order does not matter.",
-        )
+        raise _others(first, other)
     places = {name: at for at, name in enumerate(names)}
     return [places[name] for name in wanted]
+
+
+def _others(first: TableSource, other: TableSource) -> PublishError:
+    """Return the error on a source whose columns are not those of the first."""
+    if first.origin == other.origin:
+        return PublishError(
+            f"{other.origin} has several tables, and {other.table.original} has other columns than"
+            f" {first.table.original}",
+            hint="--table puts all of them into one. Without it each becomes a table of its own;"
+            " `myriad unpublish` takes away those that are not wanted.",
+        )
+    differ = {"lacks": set(_names(first)), "has": set(_names(other))}
+    alone = {"lacks": differ["lacks"] - differ["has"], "has": differ["has"] - differ["lacks"]}
+    listed = " and ".join(
+        f"{word} {_some(sorted(names))}" for word, names in alone.items() if names
+    )
+    return PublishError(
+        f"{other.origin} has other columns than {first.origin}"
+        + (f": it {listed}" if listed else ""),
+        hint="Files for one table need the same columns; their order does not matter. Of files that"
+        " got more columns publish the older ones first, the newer with --append --allow columns.",
+    )
 
 
 def notes(sources: Sequence[TableSource]) -> list[str]:
     """Return a note on the sources whose columns stand in another order than the first's."""
     first = _names(sources[0])
     others = [source.origin for source in sources if _names(source) != first]
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    listed = ", ".join(others[:SHOWN]) + more
+    listed = _some(others)
     return [f"columns in another order, put together by their names: {listed}"] if others else []
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _names(source: TableSource) -> list[str]:

@@ -153,7 +153,8 @@ class Loader:
         except psycopg.errors.UniqueViolation as error:
             raise KeyRefused(
                 f"{target.name} has such a row already: {error.diag.message_detail}",
-                hint="Leave those records out of the source, or replace the table.",
+                hint="Leave those records out of the source, let them change the rows with"
+                " --merge, or replace the table.",
             ) from error
         except psycopg.IntegrityError as error:
             raise PublishError(
