@@ -132,3 +132,23 @@ def test_other_tables_of_one_source_are_left_in_peace(place: Place) -> None:
     )
     place.installation.rename("ord_items", "positions", database=place.database)
     assert len(place.publish(nested, read=NESTED.read).tables) == 2
+
+
+def test_a_table_that_another_file_of_its_name_would_replace_or_leave_is_told_of(
+    place: Place,
+) -> None:
+    (place.folder / "n").mkdir()
+    (place.folder / "s").mkdir()
+    north, south = (place.write(f"{side}/may.csv", "n\n1\n") for side in "ns")
+    place.publish(north)
+    assert not any("it came from" in note for note in place.publish(north).tables[0].table.notes)
+    told = f"it came from {north} before, and from {south} now"
+    assert any(told in note for note in place.publish(south).tables[0].table.notes)
+    report = place.publish(north, table="may")  # as somebody says
+    assert not any("it came from" in note for note in report.tables[0].table.notes)
+    book = place.folder / "may.xlsx"
+    _book(book, "a", "b")
+    with pytest.raises(ContractRefused) as caught:
+        place.publish(book)
+    assert f"may: it came from {north} before and does not come from {book}" in caught.value.message
+    assert "--table or --dataset" in caught.value.hint

@@ -43,12 +43,28 @@ class Checks:
         if self.options.adds and not self.options.delete_missing:
             return
         for target, name in left_behind.left_behind(targets, published):
-            source = target.came["source"]
-            text = f"it came from {source} before and does not come now; it stays as it was"
+            before, now = published[name].get("source"), target.came["source"]
+            other = "now" if now == before else f"from {now}, which is called the same"
+            text = f"it came from {before} before and does not come {other}; it stays as it was"
             held = self.terms(target)
             self._note(held, target.name, [Difference(name, Change.TABLES, text)])
             if held.permits(Change.TABLES):
                 target.tell(f"{name}: {text}")
+
+    def sources(self, targets: Sequence[Target], published: Mapping[str, left_behind.Came]) -> None:
+        """Let the report tell where a table is replaced from another place than before.
+
+        Its name alone made it the same table: of one that somebody named there is no doubt.
+        """
+        if self.options.adds or self.options.table is not None:
+            return
+        for target in targets:
+            before, now = published.get(target.name, {}).get("source"), target.came["source"]
+            if before not in (None, now):
+                target.tell(
+                    f"it came from {before} before, and from {now} now; with --table or --dataset"
+                    " each has a table of its own"
+                )
 
     def columns(
         self, target: Target, new: Shape, others: Callable[[Shape], list[Difference]] | None = None

@@ -97,6 +97,7 @@ def refusal(differences: Sequence[Difference]) -> ContractRefused:
     changes = ",".join(found)
     null = " or say with --null what stands for null" if Change.TYPES in found else ""
     tables = "; `myriad unpublish` takes a table away" if Change.TABLES in found else ""
+    tables += ", --table or --dataset leave it to its source" if tables else ""
     lines = "\n".join(f"  {each}" for each in differences)
     return ContractRefused(
         f"what is there would change for the worse; nothing was changed:\n{lines}",

@@ -320,7 +320,8 @@ def _grouped(sources: Sequence[TableSource], options: Options) -> dict[str, list
         if name in groups:
             raise UsageError(
                 f"two tables would be called {name}: {groups[name][0].origin}, {source.origin}",
-                hint=f"--table {name} puts them together into one; else publish one by one.",
+                hint=f"--table {name} puts them together into one; else publish each by itself,"
+                " under another name with --table.",
             )
         groups[name] = [source]
     return groups

@@ -85,7 +85,9 @@ class Job:
             keyspaces.check_table(target.name)
         keyspaces.refuse_foreign(self.record, self.session, self.keyspace, *self.place)
         there, came = keyspaces.tables(self.session, self.keyspace), self.record.came(self.keyspace)
-        self.checks.tables(targets, {name: came[name] for name in there if name in came})
+        found = {name: came[name] for name in there if name in came}
+        self.checks.tables(targets, found)
+        self.checks.sources(targets, found)
         self.checks.settle()
         for target in sorted(targets, key=lambda target: target.name):
             if self.options.changes:

@@ -146,7 +146,9 @@ class Job:
         existing.refuse_foreign_dataset(self.connection, self.dataset)
         there = {target.name: self._existing(target) for target in targets}
         if self._recorded:
-            self._checks.tables(targets, record.came(self.connection, self.dataset))
+            came = record.came(self.connection, self.dataset)
+            self._checks.tables(targets, came)
+            self._checks.sources(targets, came)
         self._checks.settle()
         if any(there.values()) and not self.options.adds:
             found = [(target.table, there[target.name]) for target in targets]
