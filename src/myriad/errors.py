@@ -133,11 +133,11 @@ class NoTable(SourceError):
 
 
 class SourceEmpty(SourceError):
-    """There is nothing in a source, not even the names of columns."""
+    """There is nothing in a source, not even the names of columns; `found` says how it looks."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, found: str = "the file is empty") -> None:
         super().__init__(
-            f"{origin}: the file is empty",
+            f"{origin}: {found}",
             hint="There is nothing to publish: see whether what writes it has ended well.",
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 # direction of what follows.
 OBEYED = {*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)}
 OBEYED |= {0x061C, 0x200E, 0x200F, *range(0x2066, 0x206A)}
+LIKE = 0.7  # of the letters, in order: `nie` is not like `one`, and `slaes` is like `sales`
 _SIGNS = {"%d": "DD", "%m": "MM", "%B": "month", "%Y": "YYYY", "%y": "YY"}
 _SIGNS |= {"%H": "hh", "%I": "hh", "%M": "mm", "%S": "ss", "%p": "AM"}
 _CODE = re.compile("%[dmBYyHIMSp]")
@@ -50,7 +51,7 @@ def meant(name: str, names: Iterable[str], otherwise: str) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the one of `names` that is most like `name`, None if none is like it."""
-    near = difflib.get_close_matches(name, sorted(set(names)), n=1)
+    near = difflib.get_close_matches(name, sorted(set(names)), n=1, cutoff=LIKE)
     return near[0] if near else None
 
 

@@ -226,7 +226,8 @@ def test_an_array_that_breaks_off_is_an_error(tmp_path: Path, text: str) -> None
 
 @pytest.mark.parametrize("text", ["", "\n \n", "[]", "\ufeff"])
 def test_a_file_without_a_record_is_empty(tmp_path: Path, text: str) -> None:
-    with pytest.raises(SourceError, match="the file is empty"):
+    told = "there is no record in it" if text else "the file is empty"
+    with pytest.raises(SourceError, match=told):
         source_of(tmp_path, text)
 
 

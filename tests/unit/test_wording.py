@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import myriad
-from myriad.wording import as_written, average_of, changed, meant, number_of
+from myriad.wording import as_written, average_of, changed, meant, nearest, number_of
 
 NOUNS = "rows|tables|rejects|records|columns|values|lines|sessions|times|passwords|fields"
 # A number that is worked out, and a noun that is right only if it is not 1. Constants are never 1.
@@ -15,6 +17,14 @@ ELSEWHERE = ("door", "cql", "engines", "publish/cassandra", "cli/progress.py", "
 
 def test_one_is_said_as_one() -> None:
     assert [number_of(n, "row") for n in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("nie", None), ("slaes", "sales"), ("sale", "sales"), ("on", "one"), ("x", None)],
+)
+def test_a_name_that_is_not_alike_is_not_meant(name: str, near: str | None) -> None:
+    assert nearest(name, ["one", "sales"]) == near
 
 
 def test_one_on_average_is_said_as_one() -> None:

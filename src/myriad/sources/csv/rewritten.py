@@ -50,6 +50,8 @@ def plain(path: Path, options: ReadOptions, folder: Path, longest: int) -> Rewri
         path = _copied(path, folder, quote, lambda line: _unescaped(line, quote), longest)
         notes = ("backslashes stand before quotes",)
         text = _sample(path)
+    nowhere = _nowhere(options.delimiter, text, path)
+    notes += nowhere
     long = options.delimiter if options.delimiter and len(options.delimiter) > 1 else None
     if long is None and options.delimiter is None:
         long = _long(text, quote)
@@ -57,9 +59,15 @@ def plain(path: Path, options: ReadOptions, folder: Path, longest: int) -> Rewri
         return Rewritten(path, options.delimiter, notes=notes)
     one = _SUBSTITUTE if _alone(path, quote, long, longest) else long[0]
     path = _copied(path, folder, quote, lambda line: _replaced(line, quote, long, one), longest)
-    return Rewritten(
-        path, one, long, (*notes, f"fields are separated by {long!r}; --delimiter says otherwise")
-    )
+    told = f"fields are separated by {long!r}; --delimiter says otherwise"
+    return Rewritten(path, one, long, notes if nowhere else (*notes, told))
+
+
+def _nowhere(said: str | None, text: str, path: Path) -> tuple[str, ...]:
+    """Return the note on a delimiter that somebody said and that a file does not have."""
+    if said is None or said in text or files.holds(path, said.encode()):
+        return ()
+    return (rf"the delimiter {said!r} occurs nowhere: one column (a tab is \t)",)
 
 
 def _sample(path: Path) -> str:

@@ -256,7 +256,8 @@ class JsonlSource(TableSource):
             if not self._keys and hopeless > HOPELESS:
                 break
         if not (self._keys or records or broken):
-            raise SourceEmpty(self.origin)
+            found = "there is no record in it" if self.size else "the file is empty"
+            raise SourceEmpty(self.origin, found)
         if not self._keys:
             self._refuse_empty(broken)
         self._believe()
