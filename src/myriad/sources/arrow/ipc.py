@@ -1,6 +1,5 @@
 """Read an Arrow file or stream, in a process of its own."""
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from myriad.sources.arrow import stream
 
 FILE_MAGIC = b"ARROW1"
 _BEGIN = 8  # where a file's messages begin, behind its padded name
+_END = 4 + len(FILE_MAGIC)  # bytes at its end: the footer's length, and the name once more
 
 
 def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
@@ -29,12 +29,14 @@ def read(path: Path, folder: Folder, _: dict[str, Any]) -> dict[str, Any]:
 
 def _compare(path: Path, listed: int) -> None:
     """Raise Refused if there are more batches among the messages than the footer lists."""
-    found = 0
-    # Writers may leave out the mark that ends them: then it is the footer that is no message.
-    with pa.memory_map(str(path), "r") as file, contextlib.suppress(pa.ArrowException, OSError):
+    with pa.memory_map(str(path), "r") as file:
+        file.seek(file.size() - _END)
+        footer = file.size() - _END - int.from_bytes(file.read(4), "little")
         file.seek(_BEGIN)
-        for message in pa.ipc.MessageReader.open_stream(file):
-            found += message.type == "record batch"
+        # Up to the footer: writers may leave out the mark that ends the messages.
+        messages = pa.BufferReader(file.read_buffer(max(0, footer - _BEGIN)))
+        kinds = (message.type for message in pa.ipc.MessageReader.open_stream(messages))
+        found = sum(kind == "record batch" for kind in kinds)
     if found > listed:
         raise Refused(f"its footer lists {listed:,} batches, and it has {found:,}", "")
 

@@ -345,8 +345,8 @@ class Lines:
 def _uncollected() -> Iterator[None]:
     """Let Python look for no cycles meanwhile: JSON has none, and it takes a third longer."""
     was = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if was:
