@@ -8,6 +8,7 @@ import pytest
 
 from myriad.errors import ContractRefused, UsageError
 from myriad.model import Reject
+from myriad.publish.contract import Change
 from myriad.publish.report import TableReport
 from myriad.sources.options import ReadOptions
 from tests.publishing import Place
@@ -192,3 +193,31 @@ def test_what_is_no_data_is_kept_and_not_counted(place: Place) -> None:
         for note in place.publish(path, dry_run=True).tables[0].table.notes
         if "is no data" in note
     ]
+
+
+def test_a_comma_never_comes_into_columns_of_points(place: Place) -> None:
+    publish(place, "id;p;q\n1;1.50;1.50\n", types={"q": "numeric(10,3)"})
+    for row, append in (("2;1,50;1.50", True), ("2;1.50;1,50", False)):
+        with pytest.raises(ContractRefused, match=r"values do not fit column [pq]"):
+            publish(place, f"id;p;q\n{row}\n", append=append)
+    publish(place, "id;p;q\n1;1,50;1\n2;1.500;1.500\n", max_rejects=1)
+    publish(place, "id;p;q\n2;1.500;1.500\n")
+    assert place.ask("SELECT p, q FROM t") == [(Decimal("1.5"), Decimal("1.5"))]
+
+
+@pytest.mark.parametrize("way", [{"append": True}, {"merge": True}])
+def test_a_form_that_comes_with_added_rows_is_remembered(
+    place: Place, way: dict[str, bool]
+) -> None:
+    publish(place, "id;p\n1;12\n", keys={"": ("id",)})
+    publish(place, "id;p\n2;1,50\n", **way)
+    publish(place, "id;p\n3;1.500\n", **way)
+    assert place.ask("SELECT p FROM t ORDER BY id") == [(12,), (Decimal("1.50"),), (1500,)]
+
+
+def test_an_allowed_change_of_the_form_is_remembered(place: Place) -> None:
+    publish(place, "id;p\n1;1.50\n")
+    for value, meant in (("1,50", Decimal(1500)), ("1.50", Decimal("1.5"))):
+        publish(place, f"id;p\n1;{value}\n", allow=frozenset({Change.TYPES}))
+        publish(place, "id;p\n1;1.500\n")
+        assert place.one("SELECT p FROM t") == meant

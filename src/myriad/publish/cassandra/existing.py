@@ -271,10 +271,11 @@ def arriving(
         if wanted in _READ and _READ[wanted].kind is kind.kind in (Kind.DATE, Kind.BOOLEAN):
             continue  # as its dates and flags are written
         if exactly and wanted in ("decimal", "varint") and not _narrower(kind, wanted):
-            form = lasting.suiting(Type(Kind.NUMERIC), formats.get(name, ""), kind.format)
+            now = Type(Kind.BIGINT if wanted == "varint" else Kind.NUMERIC)
+            form = lasting.form_of(replace(now, format=formats.get(name, "")), kind)
             found[name] = replace(_number(column, wanted), format=form)
         elif _narrower(kind, wanted) or (exactly and wanted in _READ):
-            form = lasting.suiting(_READ[wanted], formats.get(name, ""), kind.format)
+            form = lasting.form_of(replace(_READ[wanted], format=formats.get(name, "")), kind)
             found[name] = replace(_READ[wanted], format=form)
         elif exactly and kind.kind not in _TIMES and wanted in ("timestamp", "text"):
             found[name] = _moment(formats.get(name, "")) if wanted == "timestamp" else TEXT

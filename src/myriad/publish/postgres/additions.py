@@ -181,7 +181,7 @@ class Additions:
 
 
 def _typed(column: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {} if column is None else {"type": column["type"], "why": column["why"]}
+    return {} if column is None else {name: column[name] for name in ("type", "why", "format")}
 
 
 def _column(data: Mapping[str, Any]) -> Column | None:

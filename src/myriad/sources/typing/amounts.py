@@ -16,7 +16,8 @@ from myriad.sources.typing.sql import literal, matches
 from myriad.sources.typing.words import currencies
 
 PERCENT = "%"
-_KINDS = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.NUMERIC, Kind.REAL, Kind.DOUBLE})
+_WITH_POINT = frozenset({Kind.NUMERIC, Kind.REAL, Kind.DOUBLE})
+_KINDS = _WITH_POINT | {Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT}
 _SPACES = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _GROUPS = f"{_SPACES}'\N{RIGHT SINGLE QUOTATION MARK}"
 _MINUS = "[-\N{MINUS SIGN}]"
@@ -130,7 +131,7 @@ def common(one: Type, two: Type) -> str | None:
     form = parse(name)
     if form is None or plain.format or form.unit:
         return None
-    return name if form.mark == "." or plain.kind is not Kind.NUMERIC else None
+    return name if form.mark == "." or plain.kind not in _WITH_POINT else None
 
 
 def _is_sign(mark: str) -> bool:

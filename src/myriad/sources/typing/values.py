@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import NoneType
 from typing import Any, TypeAlias, cast
@@ -101,7 +101,9 @@ class Encoder:
             return self.from_text(pa.array(values, pa.string()), kind)
         # Text stays text: "5" is no number, however much it looks like one.
         written_out = _collect(values, TEXT, _digits if kind.kind in NUMBERS else _plain)
-        encoded = self.from_text(written_out.array, kind)
+        # Numbers that are none of text are written here with a point, however others are.
+        plain = replace(kind, format="") if kind.kind in NUMBERS else kind
+        encoded = self.from_text(written_out.array, plain)
         return Encoded(encoded.array, sorted({*encoded.misfits, *written_out.misfits}))
 
     def from_text(self, array: Values, kind: Type) -> Encoded:

@@ -1,0 +1,90 @@
+"""Columns keep the form in which their numbers are written, whatever a later file leaves open."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from myriad.model import TEXT, Column, Key, Kind, Type
+from myriad.publish import lasting
+from myriad.publish.cassandra import existing
+from myriad.sources.base import Workspace
+from myriad.sources.typing import values
+
+POINT, COMMA = "1234.5", "1234,5"
+WAYS = ("kept", "asked for")
+DOUBT = (COMMA, POINT)
+NUMBER = Type(Kind.NUMERIC, 18, 2)
+DECIMALS = (NUMBER, replace(NUMBER, declared=True), Type(Kind.REAL), Type(Kind.DOUBLE))
+
+
+def written(form: str) -> Column:
+    return Column("p", "p", replace(NUMBER, format=form), places=2, digits=1)
+
+
+def later(there: Type, form: str, way: str, *, strict: bool = True) -> Column:
+    if way == "asked for":
+        return lasting.as_asked(written(form), replace(there, format=""), there, strict=strict)
+    return lasting.as_there(written(form), there, strict=strict)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("there", DECIMALS, ids=str)
+@pytest.mark.parametrize(("before", "now"), [("", COMMA), (COMMA, ""), (COMMA, POINT)])
+def test_decimals_are_read_in_the_form_of_before_in_both_directions(
+    there: Type, before: str, now: str, way: str
+) -> None:
+    kept = later(replace(there, format=before), now, way)
+    assert kept.type.format == before
+    assert kept.order in ("", before)
+
+
+@pytest.mark.parametrize("wanted", ["decimal", "double", "float"])
+@pytest.mark.parametrize(("before", "now"), [("", COMMA), (COMMA, "")])
+def test_so_are_those_of_cassandra(wanted: str, before: str, now: str) -> None:
+    there = existing.Existing({"p": wanted}, Key(("id",)), "")
+    formats = {"p": before} if before else {}
+    found = existing.arriving(there, [written(now)], formats, exactly=True)
+    assert found["p"].format == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("unit", ["€", "%"])
+def test_a_unit_is_another_form_than_plain_numbers(unit: str, way: str) -> None:
+    assert later(NUMBER, f"{POINT} {unit}", way).type.format == ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_thousands_beside_a_point_are_taken_by_plain_decimals(way: str) -> None:
+    assert later(NUMBER, POINT, way).type.format == POINT
+
+
+def test_whole_numbers_may_get_either_mark() -> None:
+    assert later(Type(Kind.BIGINT), COMMA, "kept").type.format == COMMA
+
+
+def test_another_type_that_is_asked_for_keeps_the_form_of_before() -> None:
+    doubt = Column("p", "p", TEXT, forms=DOUBT, places=3, digits=1)
+    there = Type(Kind.BIGINT, format=COMMA)
+    assert lasting.as_asked(doubt, NUMBER, there, strict=True).type.format == COMMA
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("before", "now"), [("", COMMA), (COMMA, ""), (COMMA, POINT)])
+def test_a_change_that_is_allowed_leaves_nothing_of_the_form_of_before(
+    before: str, now: str, way: str
+) -> None:
+    kept = later(replace(NUMBER, format=before), now, way, strict=False)
+    assert (kept.type.format or kept.order) == now
+
+
+def test_numbers_that_are_none_of_text_are_never_read_in_a_form(tmp_path: Path) -> None:
+    encoder = values.encoder(Workspace(tmp_path, 150))
+    kind = Type(Kind.NUMERIC, 18, 2, format=COMMA)
+    try:
+        found = encoder.encode([1.125, 2.5], kind)
+    finally:
+        encoder.close()
+    assert list(found.misfits) == [0]
+    assert found.array[1] == pa.scalar("2.50").cast(pa.decimal128(18, 2))
