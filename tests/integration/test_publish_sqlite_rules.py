@@ -84,7 +84,8 @@ def test_rules_live_through_replacing_undo_and_what_hangs_on_them(place: Place, 
     place.ask("CREATE ROLE reader_of_views_x; GRANT SELECT ON cheap TO reader_of_views_x")
     _run(shop, "INSERT INTO Item (Id, FullName, price) VALUES (70, 'd', 2)")
     (table,) = place.publish(shop).tables
-    assert not any("Cheap" in note for note in table.table.notes + tuple(table.notes))
+    told = [note for note in (*table.table.notes, *table.notes) if "heap" in note]
+    assert told == ["view cheap came with the file"]
     assert (_cheap(place), _checks(place)) == ([("a", 5), ("d", 2)], CHECKS)
     assert place.one("SELECT has_table_privilege('reader_of_views_x', 'cheap', 'SELECT')")
     assert _next(place) == 71
@@ -103,6 +104,24 @@ def test_a_view_keeps_its_table_until_somebody_drops_it(place: Place, shop: Path
         place.installation.unpublish("item", database=place.database)
     place.ask("DROP VIEW cheap")
     place.installation.unpublish("item", database=place.database)
+    assert place.relations() == set()
+
+
+def test_tables_that_others_lead_to_are_taken_away_with_these(place: Place) -> None:
+    path = place.folder / "shop.db"
+    _run(
+        path,
+        "CREATE TABLE item (id INTEGER PRIMARY KEY); CREATE VIEW all_of AS SELECT * FROM item;",
+    )
+    _run(path, "CREATE TABLE sale (item INTEGER REFERENCES item (id));")
+    place.publish(path)
+    for last in ("away when the views are dropped.", "away."):
+        with pytest.raises(SchemaRefused) as caught:
+            place.installation.unpublish("item", database=place.database)
+        together = "`myriad unpublish public.item public.sale` takes all of these tables"
+        assert caught.value.hint == f"Nothing was changed. {together} {last}"
+        place.ask("DROP VIEW IF EXISTS all_of")
+    place.installation.unpublish("public.item", "sale", database=place.database)
     assert place.relations() == set()
 
 

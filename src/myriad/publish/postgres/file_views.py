@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -20,7 +21,7 @@ def make(
 ) -> dict[str, list[str]]:
     """Make the views of files whose tables were just put in place; what is there stays.
 
-    Returns notes by table on those that could not be made.
+    Returns notes by table on what became of each.
     """
     notes: dict[str, list[str]] = {}
     for target in targets:
@@ -29,9 +30,9 @@ def make(
         tables = {table.original: table for table in near}
         for view in target.table.views:
             problem = _make(connection, dataset, view, tables, keep=target.keep_names)
-            if problem:
-                note = f"view {view.name} not carried over: {problem}"
-                notes.setdefault(target.name, []).append(note)
+            came = f"view {_called(view.name, keep=target.keep_names)} came with the file"
+            note = f"view {view.name} not carried over: {problem}" if problem else came
+            notes.setdefault(target.name, []).append(note)
     return notes
 
 
@@ -44,9 +45,7 @@ def _make(
     keep: bool,
 ) -> str | None:
     """Make a view, or say why not."""
-
-    def called(label: str) -> str:
-        return naming.unique([label], keep=keep)[0]
+    called = partial(_called, keep=keep)
 
     try:
         body = ddl.written(view.phrase, dataset, tables, called)
@@ -74,6 +73,11 @@ def _make(
     except _REFUSALS as error:
         return error.diag.message_primary
     return None
+
+
+def _called(label: str, *, keep: bool) -> str:
+    """Return what a view or a column of it is called in PostgreSQL."""
+    return naming.unique([label], keep=keep)[0]
 
 
 def _definition(connection: psycopg.Connection, dataset: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Take published tables away: they are put away as versions, or dropped for good."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -67,13 +68,15 @@ class Removal:
     def _refuse_dependents(self, there: dict[str, Existing]) -> None:
         """Raise SchemaRefused that names all that would be lost with the tables."""
         oids = [table.oid for table in there.values()]
-        found = [
+        views = [
             f"{'materialized ' if view['kind'] == 'm' else ''}view {view['schema']}.{view['name']}"
             for view in existing.query(self.connection, "views", oids=oids)
         ]
-        found += [
-            f"foreign key {reference['name']} of {reference['holder']}"
-            for reference in existing.query(self.connection, "references", oids=oids, but=oids)
+        references = existing.query(self.connection, "references", oids=oids, but=oids)
+        holders = [reference["holder"].replace('"', "") for reference in references]
+        found = [
+            *views,
+            *(f"foreign key {each['name']} of {each['holder']}" for each in references),
         ]
         for name, table in there.items():
             made = record.made(self.connection, self.dataset, name) or []
@@ -82,8 +85,16 @@ class Removal:
         if found:
             raise SchemaRefused(
                 f"this depends on {self.dataset}.{', '.join(there)}: {', '.join(found)}",
-                hint="Drop it first: nothing was changed.",
+                hint="Nothing was changed. " + self._before(views, there, holders),
             )
+
+    def _before(self, views: Sequence[str], there: Iterable[str], holders: Sequence[str]) -> str:
+        """Return what is to be done with what depends on the tables."""
+        if not holders:
+            return "Drop it first."
+        names = dict.fromkeys((*(f"{self.dataset}.{name}" for name in there), *holders))
+        also = " when the views are dropped" if views else ""
+        return f"`myriad unpublish {shlex.join(names)}` takes all of these tables away{also}."
 
     def _newest(self, name: str) -> int | None:
         found = versions.query(self.connection, "newest", dataset=self.dataset, name=name)
