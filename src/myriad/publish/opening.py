@@ -1,14 +1,15 @@
 """Open what is published: each file is read as its table's recipe says."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from myriad.engines.postgres.base import Server
-from myriad.errors import SourceEmpty
+from myriad.errors import SourceEmpty, SourceError, UsageError
 from myriad.publish import inventory, plan
 from myriad.publish.options import Options
-from myriad.publish.recipes import Recipe
+from myriad.publish.recipes import READING, Recipe, from_data
 from myriad.sources.base import TableSource, Workspace
 from myriad.sources.nothing import Nothing
 from myriad.sources.open import open_sources
@@ -29,7 +30,28 @@ class Opening:
     def opened(self, sources: Sequence[str | Path], workspace: Workspace) -> list[TableSource]:
         """Open all sources; raises SourceError, UsageError."""
         alone = self.options.table is None or len(sources) == 1
-        return open_sources(sources, self._read, workspace, self._instead if alone else None)
+        tables = [""]
+
+        def read(name: str) -> ReadOptions:
+            tables.append(self._table(name))
+            return self._read(name)
+
+        try:
+            return open_sources(sources, read, workspace, self._instead if alone else None)
+        except (SourceError, UsageError) as error:
+            error.hint += self._remembered(tables[-1])
+            raise
+
+    def _remembered(self, table: str) -> str:
+        """Return the hint at what says how a file was read and was not said now."""
+        known, said = self.remembered.get(table, Recipe()).as_data(), self.options.said(table, ())
+        names = [name for name in READING if name in known and name not in said.as_data()]
+        if not names:
+            return ""
+        shown = from_data({name: known[name] for name in names}).written()
+        forget = " ".join(f"--forget {name}" for name in names)
+        place = shlex.quote(f"{self.dataset}.{table}")
+        return f" It was read with {shown}, which its recipe has: `myriad recipe {place} {forget}`."
 
     def tables(self, sources: Sequence[str | Path]) -> list[str]:
         """Return the tables that sources are meant for, as far as names of files say."""

@@ -1,5 +1,6 @@
 """What a person may ask of `publish`, and how it tells how far it is."""
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,12 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; raises UsageError."""
         self._check_ways()
+        dataset, point, name = (self.table or "").rpartition(".")
+        if point:
+            raise UsageError(
+                f"a table cannot be called {self.table!r}: that is taken for DATASET.TABLE",
+                hint=f"--dataset {shlex.quote(dataset)} --table {shlex.quote(name)}.",
+            )
         if self.dry_run and self.check:
             raise UsageError("a dry run reads no values that could be checked", hint="Give one.")
         if (self.max_rejects or 0) < 0:

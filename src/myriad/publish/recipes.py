@@ -13,6 +13,11 @@ from myriad.settings import Settings
 from myriad.sources.options import MOST_DELIMITER, NESTED, ReadOptions, check_said, is_mark
 
 ENGINES = ("postgres", "cassandra", "both")
+# What in a recipe says how a file is read.
+READING = (
+    *("delimiter", "quote", "encoding", "header", "null", "skip", "decimal", "dates", "no-null"),
+    *("sheet", "records", "nested"),
+)
 MOST_BYTES = 1_000_000  # of one recipe: a file that is imported may be anything
 
 
