@@ -53,9 +53,19 @@ def test_appending_adds_rows_in_the_types_that_are_there(place: Place) -> None:
 
 
 def test_appending_where_nothing_is_makes_the_table(place: Place) -> None:
-    report = place.publish(place.write("t.csv", "a\n1\n"), append=True)
-    assert report.tables[0].action == "created"
+    (table,) = place.publish(place.write("t.csv", "a\n1\n"), append=True).tables
+    assert table.action == "created"
     assert place.ask("SELECT a FROM t") == [(1,)]
+    new = "there was none to add to: the table is new"
+    assert new in table.table.notes
+    (table,) = place.publish(place.write("tab le.csv", "A\n1\n"), table="Sales", append=True).tables
+    assert any("in SQL write in quotes" in note for note in table.notes)
+    (table,) = place.publish(
+        place.write("t.csv", "A\n1\n"), table="sales", merge=True, keys={"": ("A",)}
+    ).tables
+    assert f"{new}; is Sales meant?" in table.table.notes
+    (table,) = place.publish(place.write("t.csv", "a\n2\n"), append=True).tables
+    assert not any(new in note for note in table.table.notes)
 
 
 def test_appending_to_a_table_of_somebody_else_leaves_it_theirs(place: Place) -> None:

@@ -1,6 +1,6 @@
 """Hold what comes for the tables of one publish against their contracts, in either engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
@@ -11,6 +11,7 @@ from myriad.publish.plan import Target
 from myriad.publish.report import TableReport, Written
 from myriad.settings import Settings
 from myriad.sources.base import misfit_column
+from myriad.wording import nearest
 
 
 @dataclass
@@ -51,16 +52,23 @@ class Checks:
             if held.permits(Change.TABLES):
                 target.tell(f"{name}: {text}")
 
-    def sources(self, targets: Sequence[Target], published: Mapping[str, left_behind.Came]) -> None:
-        """Let the report tell where a table is replaced from another place than before.
+    def places(
+        self,
+        targets: Sequence[Target],
+        published: Mapping[str, left_behind.Came],
+        there: Collection[str],
+    ) -> None:
+        """Let the report tell of tables that may be others than those that were meant.
 
-        Its name alone made it the same table: of one that somebody named there is no doubt.
+        `there` are those of the dataset that are there, `published` those of them that are ours.
         """
-        if self.options.adds or self.options.table is not None:
-            return
         for target in targets:
             before, now = published.get(target.name, {}).get("source"), target.came["source"]
-            if before not in (None, now):
+            if self.options.adds and target.name not in there:
+                target.tell(f"there was none to add to: the table is new{_near(target, published)}")
+            elif self.options.adds or self.options.table is not None:
+                continue  # somebody named it: there is no doubt
+            elif before not in (None, now):
                 target.tell(
                     f"it came from {before} before, and from {now} now; with --table or --dataset"
                     " each has a table of its own"
@@ -164,3 +172,8 @@ class Checks:
     def allowed(self, table: str) -> list[Difference]:
         """Return the differences of a table, which are permitted once `settle` has returned."""
         return [difference for _, difference in self.found.get(table, [])]
+
+
+def _near(target: Target, published: Iterable[str]) -> str:
+    near = nearest(target.name, published)
+    return "" if near is None else f"; is {near} meant?"

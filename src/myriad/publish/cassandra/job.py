@@ -87,7 +87,7 @@ class Job:
         there, came = keyspaces.tables(self.session, self.keyspace), self.record.came(self.keyspace)
         found = {name: came[name] for name in there if name in came}
         self.checks.tables(targets, found)
-        self.checks.sources(targets, found)
+        self.checks.places(targets, found, there)
         self.checks.settle()
         for target in sorted(targets, key=lambda target: target.name):
             if self.options.changes:

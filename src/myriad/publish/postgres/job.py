@@ -148,7 +148,7 @@ class Job:
         if self._recorded:
             came = record.came(self.connection, self.dataset)
             self._checks.tables(targets, came)
-            self._checks.sources(targets, came)
+            self._checks.places(targets, came, {name for name, old in there.items() if old})
         self._checks.settle()
         if any(there.values()) and not self.options.adds:
             found = [(target.table, there[target.name]) for target in targets]
@@ -237,7 +237,7 @@ class Job:
         table.recipe, table.used = target.recipe, target.used(self.options)
         table.came = Came(target.came, target.marks)
         self._checks.tell(table)
-        if not self.options.adds:
+        if there is None or not self.options.adds:
             table.notes += self._in_quotes(target.table)
         if there is not None:
             table.action = self._action
