@@ -23,6 +23,8 @@ _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v"))
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:')
 # What is in every package of Microsoft's or OpenDocument's: such a zip is none of people's files.
 _PACKAGES = (b"\n[Content_Types].xml\n", b"\nmimetype\nMETA-INF/")
+# As programs of the web export tables under the name of a workbook, in any encoding.
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|table|meta)\b", re.IGNORECASE)
 _TAG = re.compile(rb"<([A-Za-z_][\w.:-]*)")
 # XML may leave its declaration out. A line of names such as `<DATE>,<TIME>` is none, nor a page.
 _ROOT = re.compile(rb"\s*<(?!html\b)[a-z_][\w.:-]*(?:\s[^<>]*)?>(?: *[\r\n]\s*)?<", re.IGNORECASE)
@@ -259,7 +261,8 @@ def of_file(ending: str, start: bytes, end: bytes, origin: str, options: ReadOpt
     if named is CSV and given is not None and given.text and options.records is None:
         said = options.delimiter is not None or options.header is not None
         given = named if said or _is_message(start) else given
-    if given is None and named is not None and not named.text and _is_text(start):
+    readable = _is_text(start) or _PAGE.match(start) is not None
+    if given is None and named is not None and not named.text and readable:
         given = CSV
     if given is None or given is named:
         return Chosen(named or _unknown(ending, origin))

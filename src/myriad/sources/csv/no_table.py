@@ -7,9 +7,14 @@ from myriad.errors import NoTable
 from myriad.sources.options import ReadOptions
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
-_MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|\?xml|!--)", re.IGNORECASE)
+_MARKUP = re.compile(rb"<(!doctype\s+html|html|head|body|table|meta|\?xml|!--)", re.IGNORECASE)
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _MARKS = re.compile(r"[,;\t|]")
+_PAGE = (
+    "Was an error or a login saved in its place? If a browser shows a table, open the file in a"
+    " spreadsheet program and save it as .xlsx or CSV. If it is one itself, say its --delimiter."
+)
+_ELSE = "Was an error saved in its place? If it is a table, say its --delimiter."
 SHOWN = 80  # characters of it
 
 
@@ -24,7 +29,7 @@ def refuse(start: bytes, origin: str, options: ReadOptions) -> None:
     if what:
         raise NoTable(
             f"{origin}: this is {what}, and no table",
-            hint="Was an error saved in its place? If it is a table, say its --delimiter.",
+            hint=_PAGE if "HTML" in what else _ELSE,
         )
 
 

@@ -225,7 +225,9 @@ def _document(view: Window, origin: str, asked: str | None, *, whole: bool) -> L
 def _asked(places: Sequence[tuple[tuple[str, ...], int, int]], asked: str, origin: str) -> Layout:
     for keys, begin, line in places:
         if asked in (_written(keys), "/" + "/".join(map(_escaped, keys))):
-            return Layout(Form.ARRAY, begin, line, keys)
+            others = [_written(other) for other, _, _ in places[: SHOWN + 1] if other != keys]
+            note = f"not read: {', '.join(others)}" if others else ""
+            return Layout(Form.ARRAY, begin, line, keys, note=note)
     known = ", ".join(_written(keys) for keys, _, _ in places[:SHOWN])
     raise SourceError(
         f"{origin}: there is no list of objects at {asked!r}",

@@ -28,6 +28,8 @@ COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 _RECORD = re.compile(
     r'\{(?!\s*"\$(?:oid|date|number[A-Z][a-z]+|binary|timestamp|uuid|regularExpression)")'
 )
+_FORMS = "A .json file is an array of objects, objects one after the other, or one object."
+_ENCODED = "JSON is UTF-8. Turn it: iconv -f windows-1252 -t utf-8 OLD.json > NEW.json."
 Element = tuple[int, str, Any]  # line, text, and what it is; None if it is broken inside
 
 
@@ -163,17 +165,14 @@ class Window:
         try:
             more = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            raise self.broken("not valid UTF-8") from error
+            raise self.broken("not valid UTF-8", _ENCODED) from error
         self._behind += len(self._text[: self._at].encode())
         self._text, self._at = self._text[self._at :] + more, 0
         return bool(data)
 
-    def broken(self, reason: str) -> SourceError:
+    def broken(self, reason: str, hint: str = _FORMS) -> SourceError:
         """Return the error for what stands here."""
-        return SourceError(
-            f"{self._origin}, line {self.line}: {reason}",
-            hint="A .json file is an array of objects, objects one after the other, or one object.",
-        )
+        return SourceError(f"{self._origin}, line {self.line}: {reason}", hint=hint)
 
 
 def chunks(

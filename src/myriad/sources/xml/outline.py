@@ -48,7 +48,9 @@ class Outline:
     def records(self, asked: str | None, origin_hint: str = "") -> tuple[Names, str]:
         """Return the names that lead to the records, and a note; raises Refused."""
         if asked is not None:
-            return self._asked(asked), ""
+            chosen = self._asked(asked)
+            left = self._left(chosen)
+            return chosen, f"the records are the elements {'.'.join(chosen)}{left}" if left else ""
         repeated = [names for names, kind in self.kinds.items() if kind.most > 1]
         rich = [names for names in repeated if self.kinds[names].parts] or repeated
         if not rich:

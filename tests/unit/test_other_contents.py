@@ -1,0 +1,66 @@
+"""What people name by a wrong name, or in a wrong encoding, is told with what helps."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from myriad.errors import SourceError
+from tests.apart import notes, opened, stay_here
+
+PAGE = '<table border="1"><tr><th>Größe</th></tr><tr><td>1</td></tr></table>'
+
+
+@pytest.mark.parametrize("name", ["a.xls", "a.xlsx", "a.csv"])
+@pytest.mark.parametrize("begin", ["", "<!DOCTYPE html>", "<html><head>", "\r\n<HTML>\n<meta>"])
+def test_a_page_that_is_called_a_workbook_is_told_as_a_page(
+    name: str, begin: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes((begin + PAGE).encode("windows-1252"))
+    with pytest.raises(SourceError, match="an HTML page") as error:
+        opened(path, tmp_path / "w")
+    assert "save it as .xlsx or CSV" in error.value.hint
+
+
+@pytest.mark.parametrize("text", ['[{"a": "Größe"}]', '{"a": [{"b": "Größe"}]}'])
+def test_json_of_another_encoding_is_told_how_it_becomes_utf_8(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SourceError, match="not valid UTF-8") as error:
+        [list(source.read([], None)) for source in opened(path, tmp_path / "w")]
+    assert "iconv" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "told"),
+    [
+        ("a\tb\n1\t2\n", "tab", "the delimiter 'tab' stands nowhere in it; a tab is \\t"),
+        ("a,b\n1,2\n", ";", "the delimiter ';' stands nowhere in it"),
+        ("a;b\n1;2\n", ";", ""),
+        ("a::b\n1::2\n", "::", ""),
+    ],
+)
+def test_a_delimiter_that_stands_nowhere_is_told(
+    text: str, delimiter: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    said = notes(path, tmp_path / "w", delimiter=delimiter, header=True)
+    assert told in said
+    assert ("stands nowhere" in said) == bool(told)
+    assert "separated by 'tab'" not in said
+
+
+def test_what_stands_beside_records_that_were_asked_for_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stay_here(monkeypatch)
+    (xml := tmp_path / "a.xml").write_text(
+        '<?xml version="1.0"?><b><kopf><nr>1</nr></kopf><rechnung><p>1</p></rechnung>'
+        "<rechnung><p>2</p></rechnung><summe>3</summe></b>"
+    )
+    told = notes(xml, tmp_path / "w", records="rechnung")
+    assert "not read: b.kopf, b.summe" in told
+    (tree := tmp_path / "a.json").write_text(json.dumps({"x": [{"n": 1}], "y": [{"n": 2}]}))
+    assert "not read: y" in notes(tree, tmp_path / "w", records="x")
