@@ -88,8 +88,15 @@ def test_a_header_of_fewer_names_than_fields_is_no_title(tmp_path: Path) -> None
 
 
 def test_a_total_that_is_a_whole_record_stays_one(tmp_path: Path) -> None:
-    _, rows = read(tmp_path, "k;n;m\na;1;2\nb;2;3\nTotal;3;5\n")
+    source, rows = read(tmp_path, "k;n;m\na;1;2\nb;2;3\nTotal;3;5\n")
     assert len(rows) == 3
+    assert "the last record begins with 'Total'" in "\n".join(source.table.notes)
+
+
+@pytest.mark.parametrize("last", ["c;3", "Summer;3", "Total;"])
+def test_another_last_record_is_not_taken_for_a_whole_total(tmp_path: Path, last: str) -> None:
+    source, _ = read(tmp_path, f"Monat;Umsatz\na;1\nb;2\n{last}\n")
+    assert "the last record begins" not in "\n".join(source.table.notes)
 
 
 @pytest.mark.parametrize("last", ["Dee;;", "Dee Ann;;", ";Dee;"])

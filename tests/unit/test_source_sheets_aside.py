@@ -30,6 +30,13 @@ CREW = [("id", "who", "pay"), (1, "Rose", 2.5), (2, "Bo", 3.5), (3, "Cy", 4)]
 GAP: tuple[Any, ...] = (None,)
 
 
+def test_a_total_in_all_columns_of_a_sheet_is_a_record_and_is_told(tmp_path: Path) -> None:
+    values, found, notes = _aside(tmp_path, ("m", "n"), ("May", 1), ("June", 2), ("Summe", 3))
+    assert (len(values), found) == (3, [])
+    assert "the last record begins with 'Summe'" in notes
+    assert "the last record" not in _aside(tmp_path, *CREW)[2]
+
+
 def test_what_is_no_record_of_a_sheet_is_kept_apart(tmp_path: Path) -> None:
     values, found, _ = _aside(
         tmp_path, ("Pay of May",), *CREW, ("Total", None, 10), GAP, ("Source: the office",)

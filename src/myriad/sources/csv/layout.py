@@ -16,7 +16,7 @@ from typing import NamedTuple
 from myriad.sources.csv import dialect as dialects
 from myriad.sources.options import ReadOptions
 from myriad.sources.places import files, text_files
-from myriad.sources.typing.words import NULLS, is_total
+from myriad.sources.typing.words import NULLS, is_total, whole_total
 
 MOST = 30  # lines above or below a table
 SHOWN, SHOWN_TEXT = 5, 60  # lines in the report, and characters of each
@@ -48,6 +48,7 @@ class Layout:
         end: bytes of the file up to what is `below`; None: all.
         over: the upper of two header rows, its empty fields filled from the left.
         delimiter: what the file itself says.
+        last: a note on the last record.
     """
 
     above: tuple[Line, ...] = ()
@@ -56,6 +57,7 @@ class Layout:
     end: int | None = None
     over: tuple[str, ...] = ()
     delimiter: str | None = None
+    last: str = ""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -71,7 +73,8 @@ class Layout:
         ]
         more = len(self.lines) - SHOWN
         found += [f"{more} more lines are no data: see the rejects"] if more > 0 else []
-        return [*found, *(["two header rows: the names are of both"] if self.over else [])]
+        found += ["two header rows: the names are of both"] if self.over else []
+        return [*found, *filter(None, [self.last])]
 
 
 def _short(text: str) -> str:
@@ -130,7 +133,8 @@ def find(path: Path, options: ReadOptions, *, tabs: bool) -> Layout:
     if not options.skip and options.header is None:
         result = _above(lines, first, form, result)
     below, end = _below(path, newline.encode(), form, result.blank)
-    return Layout(result.above, below, result.blank, end, result.over, result.delimiter)
+    last = "" if end is not None else _last(path, newline.encode(), form)
+    return Layout(result.above, below, result.blank, end, result.over, result.delimiter, last)
 
 
 def _form(text: str, delimiter: str | None, quote: str, *, tabs: bool) -> _Form | None:
@@ -244,6 +248,14 @@ def _below(
     if before <= first + 1:
         return (), None
     return _numbered(sure, path, end, newline, before), end
+
+
+def _last(path: Path, newline: bytes, form: _Form) -> str:
+    """Return a note on a last line that may be a total, and is a record as others are."""
+    lines = (line for _, line, _ in _from_end(path, newline) if line.strip())
+    fields = [value.strip() for value in form.fields(next(lines, ""))]
+    whole = len(fields) == form.width and all(fields)
+    return whole_total(fields[0]) if whole and is_total(fields, form.width + 1) else ""
 
 
 def _first_unsure(found: Sequence[tuple[int, str, str]]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-from myriad.sources.typing.words import is_total
+from myriad.sources.typing.words import is_total, whole_total
 
 Row = Sequence[Any]
 HEAD = 200  # rows among which the header is
@@ -213,7 +213,10 @@ def _leave_out_totals(grid: Grid, tail: Iterable[tuple[int, Row]]) -> None:
     for at, row in sorted(tail, reverse=True):
         if at < grid.first or at >= grid.end:
             continue
-        if not is_total([text(cell) for cell in row if cell != ""], width):
+        said = [text(cell) for cell in row if cell != ""]
+        if not is_total(said, width):
+            if end == grid.end and len(said) == width and is_total(said, width + 1):
+                grid.notes.append(whole_total(said[0]))
             break
         end = at
     else:

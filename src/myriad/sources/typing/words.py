@@ -49,6 +49,11 @@ def is_total(values: Sequence[str], width: int) -> bool:
     return 0 < len(values) < width and _TOTAL.fullmatch(values[0]) is not None
 
 
+def whole_total(first: str) -> str:
+    """Return a note on a last record that begins with a total's word and lacks no value."""
+    return f"the last record begins with {first!r}: if it is a total, take it out of the file"
+
+
 @cache
 def _known() -> dict[str, Any]:
     file = resources.files("myriad.sources.typing").joinpath("words.json")
