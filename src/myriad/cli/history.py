@@ -174,10 +174,18 @@ def _difference(found: dict[str, Any]) -> str:
     for kind, sign in (("added", "+"), ("removed", "-")):
         lines += [f"  {sign} {_values(row)}" for row in examples.get(kind, ())]
     for row in examples.get("changed", ()):
-        changes = (f"{column} {old!r} → {new!r}" for column, (old, new) in row["values"].items())
+        changes = (
+            f"{column} {_value(old)} → {_value(new)}"
+            for column, (old, new) in row["values"].items()
+        )
         lines.append(f"  ~ {_values(row['key'])}: {', '.join(changes)}")
     return "\n".join(lines)
 
 
 def _values(row: dict[str, Any]) -> str:
-    return ", ".join(f"{column} {value!r}" for column, value in row.items())
+    return ", ".join(f"{column} {_value(value)}" for column, value in row.items())
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - of any type that JSON has
+    """Return a value as people write it: nothing is `null`."""
+    return "null" if value is None else repr(value)

@@ -83,8 +83,16 @@ def _text(found: dict[str, Any]) -> str:
     lines += [
         f"  reject: {reject_place(r['source'], r['line'])}: {r['reason']}: {r['raw'][:80]!r}"
         for r in found["first_rejects"]
+        if not _is_told(r, found["notes"])
     ]
     return "\n".join([*lines, *([_text(found["cassandra"])] if "cassandra" in found else [])])
+
+
+def _is_told(reject: dict[str, Any], notes: list[str]) -> bool:
+    """Say whether a note tells of what is no data already: a title, a total."""
+    begins = tuple(f"{what} {reject['line']} is no data" for what in ("line", "row"))
+    told = any(note.startswith(begins) for note in notes)
+    return told and reject["reason"].startswith("no data: ")
 
 
 def _said(thing: dict[str, Any], margin: str) -> list[str]:
