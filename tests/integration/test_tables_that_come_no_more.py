@@ -135,7 +135,7 @@ def test_other_tables_of_one_source_are_left_in_peace(place: Place) -> None:
 
 
 def test_a_table_that_another_file_of_its_name_would_replace_or_leave_is_told_of(
-    place: Place,
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place.folder / "n").mkdir()
     (place.folder / "s").mkdir()
@@ -144,6 +144,12 @@ def test_a_table_that_another_file_of_its_name_would_replace_or_leave_is_told_of
     assert not any("it came from" in note for note in place.publish(north).tables[0].table.notes)
     told = f"it came from {north} before, and from {south} now"
     assert any(told in note for note in place.publish(south).tables[0].table.notes)
+    monkeypatch.chdir(place.folder / "n")
+    place.publish("may.csv")
+    monkeypatch.chdir(place.folder / "s")
+    assert any(told in note for note in place.publish("may.csv").tables[0].table.notes)
+    notes = place.publish(south).tables[0].table.notes
+    assert not any("it came from" in note for note in notes)
     report = place.publish(north, table="may")  # as somebody says
     assert not any("it came from" in note for note in report.tables[0].table.notes)
     book = place.folder / "may.xlsx"

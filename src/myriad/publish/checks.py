@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
-from myriad.publish import contract, left_behind
+from myriad.publish import contract, left_behind, whence
 from myriad.publish.contract import Change, Difference, Level, Shape, Terms
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
@@ -36,7 +36,7 @@ class Checks:
         """Take that a table is there which is to be replaced."""
         self._shapes[target.name] = there
 
-    def tables(self, targets: Sequence[Target], published: Mapping[str, left_behind.Came]) -> None:
+    def tables(self, targets: Sequence[Target], published: Mapping[str, whence.Came]) -> None:
         """Look for tables that came of these sources before, do not now, and would get old.
 
         `published` are those of the dataset. Rows that are only added leave everything there.
@@ -55,7 +55,7 @@ class Checks:
     def places(
         self,
         targets: Sequence[Target],
-        published: Mapping[str, left_behind.Came],
+        published: Mapping[str, whence.Came],
         there: Collection[str],
     ) -> None:
         """Let the report tell of tables that may be others than those that were meant.
@@ -63,12 +63,12 @@ class Checks:
         `there` are those of the dataset that are there, `published` those of them that are ours.
         """
         for target in targets:
-            before, now = published.get(target.name, {}).get("source"), target.came["source"]
+            before, now = whence.differ(published.get(target.name, {}), target.came)
             if self.options.adds and target.name not in there:
                 target.tell(f"there was none to add to: the table is new{_near(target, published)}")
             elif self.options.adds or self.options.table is not None:
                 continue  # somebody named it: there is no doubt
-            elif before not in (None, now):
+            elif before != now:
                 target.tell(
                     f"it came from {before} before, and from {now} now; with --table or --dataset"
                     " each has a table of its own"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from myriad.publish.plan import Target
-
-Came = Mapping[str, str]
+from myriad.publish.whence import Came
 
 
 def left_behind(
@@ -34,5 +33,5 @@ def _same(now: Came, before: Came, name: str) -> bool:
     folder; members of archives and tables of databases are only called by their own names.
     """
     own = name == now["table"] or name.startswith(f"{now['table']}_")
-    parts = [part for part in now if part != "source" or not own]
+    parts = [part for part in now if part != "path" and (part != "source" or not own)]
     return all(now[part] == before.get(part) for part in parts)

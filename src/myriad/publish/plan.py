@@ -7,7 +7,7 @@ from typing import Any
 
 from myriad.errors import PublishError, UsageError
 from myriad.model import TEXT, Column, ForeignKey, Index, Key, Kind, Table, Type
-from myriad.publish import column_choice, keys, lasting, naming, recipes, together
+from myriad.publish import column_choice, keys, lasting, naming, recipes, together, whence
 from myriad.publish.options import Options
 from myriad.publish.recipes import Recipe
 from myriad.sources.base import MAX_COLUMNS, TableSource
@@ -39,7 +39,8 @@ class Target:
         marks: of each source by its name what it was: `version`, `content`, and the `tables` that
             come of it; see `sources.base.Mark`.
         said_anew: how values are written, as far as it was said now and not before.
-        came: as what it is published: `source`, what `table` is called after, `sheet`, `records`.
+        came: as what it is published: `source`, its `path` from wherever it is named, what `table`
+            is called after, `sheet`, `records`.
     """
 
     sources: list[TableSource]
@@ -354,12 +355,8 @@ def _target(
     if key is None and recipe.key is not None:
         key = keys.parse(recipe.key)
     asked = options.key_for(name) is not None
-    came = {
-        "source": sources[0].named,
-        "table": table_name(sources[0].stem, options, remembered),
-        "sheet": recipe.sheet or "",
-        "records": recipe.records or "",
-    }
+    called_after = table_name(sources[0].stem, options, remembered)
+    came = whence.came(sources[0].named, called_after, recipe)
     anew = Said(
         recipe.decimal if recipe.decimal != before.decimal else None,
         recipe.dates if recipe.dates != before.dates else None,
