@@ -221,3 +221,18 @@ def test_an_allowed_change_of_the_form_is_remembered(place: Place) -> None:
         publish(place, f"id;p\n1;{value}\n", allow=frozenset({Change.TYPES}))
         publish(place, "id;p\n1;1.500\n")
         assert place.one("SELECT p FROM t") == meant
+
+
+def test_a_column_without_values_takes_the_type_of_the_first(place: Place) -> None:
+    publish(place, "id;a;b\n")
+    publish(place, "id;a;b\n1;;x\n")
+    publish(place, "id;a;b\n1;5;7\n")
+    assert place.columns("t") == {"id": "bigint", "a": "bigint", "b": "text"}
+
+
+def test_one_value_that_is_none_is_the_only_reject(place: Place) -> None:
+    text = "betrag;am\n1,50;1.2.2024\n2,50;3.4.2024\noffen;31.4.2024\n"
+    asked = {"betrag": "numeric", "am": "date"}
+    read = ReadOptions(decimal=",", dates="dmy")
+    publish(place, text, types=asked, read=read, max_rejects=1)
+    assert place.one("SELECT sum(betrag) FROM t") == 4

@@ -6,10 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from myriad.errors import UsageError
 from myriad.model import TEXT, Column, Key, Kind, Type
-from myriad.publish import lasting
+from myriad.publish import lasting, recipes
 from myriad.publish.cassandra import existing
-from myriad.sources.base import Workspace
+from myriad.publish.options import Options
+from myriad.sources.base import Workspace, misfit
 from myriad.sources.typing import values
 
 POINT, COMMA = "1234.5", "1234,5"
@@ -88,3 +90,32 @@ def test_numbers_that_are_none_of_text_are_never_read_in_a_form(tmp_path: Path) 
         encoder.close()
     assert list(found.misfits) == [0]
     assert found.array[1] == pa.scalar("2.50").cast(pa.decimal128(18, 2))
+
+
+def test_the_report_gives_no_reason_that_the_kept_form_makes_untrue() -> None:
+    untrue = Column("p", "p", TEXT, why="1 of 2 are decimals, 1 is not")
+    there = replace(NUMBER, format=COMMA)
+    assert lasting.as_there(untrue, there, strict=True).why == "as before, written 1234,5"
+    true = replace(untrue, why="1 of 2 is not, such as 'x'", forms=(COMMA,))
+    assert lasting.as_there(true, there, strict=True).why.endswith("such as 'x'")
+
+
+def test_what_does_not_fit_is_told_how_the_column_is_written() -> None:
+    assert misfit("p", replace(NUMBER, format=COMMA)).endswith("fit numeric, written 1234,5")
+    assert lasting.described(NUMBER) == "numeric, with a point before decimals"
+
+
+@pytest.mark.parametrize("kind", ["varchar(5)", "VARCHAR (0)", "char(1)", "character varying(9)"])
+def test_a_limited_length_is_refused_and_the_hint_has_the_type_that_there_is(kind: str) -> None:
+    with pytest.raises(UsageError, match="limits no column's length") as refused:
+        Options(types={"code": kind})
+    assert "--type code=text" in refused.value.hint
+    with pytest.raises(UsageError, match="limits no column's length"):
+        recipes.told(f"type=code={kind}")
+
+
+@pytest.mark.parametrize("kind", ["money", "interval", "timestamp(0)"])
+def test_a_type_that_there_is_none_is_refused_with_those_that_there_are(kind: str) -> None:
+    with pytest.raises(UsageError, match="makes no columns of such a type") as refused:
+        Options(types={"code": kind})
+    assert all(str(kind) in refused.value.hint for kind in Kind)

@@ -130,7 +130,7 @@ STAYS = {
     "either 1234 or 1.234": (["1.234", "2.500"], "--decimal"),
     "either 1234 or 1.234, with a comma": (["1,234", "2,500", "7"], "--decimal"),
     "an amount that is either": (["€ 1.234", "€ 2"], "--decimal"),
-    "two currencies": (["5 €", "5 $"], "text"),
+    "two currencies": (["5 €", "5 $"], "1 of 2 are written like '5 €'"),
     "a sign here and there": (["5 €", "5"], ""),
     "groups of two": (["12,34,567.00"], "text"),
     "groups that are none": (["1.23.456"], "text"),
@@ -143,7 +143,11 @@ STAYS = {
     "years of two digits": (["31.12.24", "5.1.25"], "--dates"),
     "no such day": (
         ["31.2.2024", "13.1.2024", "14.1.2024"],
-        "2 of 3 are written like '31.2.2024', 1 is not, such as '31.2.2024'",
+        "2 of 3 are written like '13.1.2024', 1 is not, such as '31.2.2024'",
+    ),
+    "no such day beside one": (
+        ["32.01.2024", "15.01.2024"],
+        "1 of 2 are written like '15.01.2024', 1 is not, such as '32.01.2024'",
     ),
     "no such hour": (["31.12.2024 25:00"], ""),
     "13 o'clock in the afternoon": (["1/31/2024 13:00 PM"], ""),
@@ -319,3 +323,22 @@ def test_many_columns_of_words_and_forms_fit_in_memory(con: duckdb.DuckDBPyConne
     found = guessed(con, *kinds * 11)
     wanted = ["text", "numeric", "date", "boolean", "bigint"]
     assert [finding.type.kind.value for finding in found] == wanted * 11
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "form"),
+    [
+        (["1,50", "2,50", "open"], Said(), "1234,5"),
+        (["1,50", "open"], Said(decimal=","), "1234,5"),
+        (["1.500", "2.500", "open"], Said(decimal=","), "1234,5"),
+        (["1.500", "2.500", "open"], Said(decimal="."), "1234.5"),
+        (["1.500", "2,50", "open"], Said(), "1234,5"),
+        (["1/2/2024", "3/4/2024", "31.2.2024"], Said(dates="mdy"), "%m/%d/%Y"),
+        (["1.2.2024", "31.4.2024"], Said(dates="dmy"), "%d.%m.%Y"),
+    ],
+)
+def test_a_value_that_is_none_leaves_the_others_their_form_where_a_type_is_asked_for(
+    con: duckdb.DuckDBPyConnection, values: Column, said: Said, form: str
+) -> None:
+    (found,) = guessed(con, values, said=said)
+    assert (found.type, found.forms) == (TEXT, (form,))

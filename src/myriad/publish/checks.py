@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from myriad.errors import KeyRefused, PublishError, TooManyRejects
-from myriad.publish import contract, left_behind, whence
+from myriad.publish import contract, lasting, left_behind, whence
 from myriad.publish.contract import Change, Difference, Level, Shape, Terms
 from myriad.publish.options import Options
 from myriad.publish.plan import Target
@@ -155,7 +155,7 @@ class Checks:
             return error
         names = {misfit_column(reject) for reject in misfits}
         columns = [column for column in target.table.columns if column.original in names]
-        named = ", ".join(f"{column.original} ({column.type})" for column in columns)
+        named = ", ".join(f"{each.original} ({lasting.described(each.type)})" for each in columns)
         examples = tuple(map(str, misfits[: contract.SHOWN]))
         text = f"values do not fit column {named}"
         refusal = contract.refusal([Difference(target.name, Change.TYPES, text, examples)])
@@ -163,6 +163,9 @@ class Checks:
         chosen = [column.name for column in columns if column.name in asked]
         if chosen:  # nothing else permits another type than the one that a person chose
             refusal.hint = f"Mend the source, or give it another type: --type {chosen[0]}=TYPE."
+            commas = any("," in (reject.value or "") for reject in misfits)
+            if commas or any(column.type.format for column in columns):
+                refusal.hint += " --allow types takes numbers and dates in another form."
         return refusal
 
     def tell(self, table: TableReport) -> None:

@@ -58,7 +58,7 @@ def _as_there(column: Column, there: Type, *, strict: bool) -> Column:
     if strict or column.why == NO_VALUES or _holds(there, column.type):
         kind = _carrying(there, column)
         before = f"as before{_written(kind)}{_reason(kind, column)}{_changing(column, there)}"
-        kept = column.why if kind == column.type else before
+        kept = column.why if kind == column.type and column.why != NO_VALUES else before
         return replace(column, type=kind, why=kept)
     return column
 
@@ -79,6 +79,12 @@ def decided(column: Column, there: Type | None, said: Said) -> bool:
 
 def _written(kind: Type) -> str:
     return f", written {as_written(kind.format)}" if kind.format else ""
+
+
+def described(kind: Type) -> str:
+    """Return a type and how its values are written, as one is told whose values do not fit."""
+    point = ", with a point before decimals" if kind.kind in _WITH_POINT else ""
+    return f"{kind}{_written(kind) or point}"
 
 
 def _reason(kind: Type, column: Column) -> str:

@@ -87,6 +87,7 @@ class Options:
             raise UsageError("a dry run reads no values that could be checked", hint="Give one.")
         if (self.max_rejects or 0) < 0:
             raise UsageError("the number of rejects cannot be negative", hint="0 allows none.")
+        recipes.refuse_limits(self.types)
         recipes.check(self.said("", ()))
 
     def _check_ways(self) -> None:

@@ -1,5 +1,6 @@
 """Recipes: what is remembered of how a table is published; the next publish uses it."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -235,7 +236,7 @@ def check(recipe: Recipe) -> Recipe:
             Type.named(kind)
         except ValueError:
             raise UsageError(
-                f"--type {column}={kind}: there is no such type",
+                f"--type {column}={kind}: Myriad makes no columns of such a type",
                 hint="One of smallint, integer, bigint, numeric, numeric(P,S), real, double"
                 " precision, boolean, date, time, timestamp, timestamptz, uuid, jsonb, text,"
                 " bytea.",
@@ -260,6 +261,16 @@ def check(recipe: Recipe) -> Recipe:
     return recipe
 
 
+def refuse_limits(types: Mapping[str, str]) -> None:
+    """Raise UsageError for text of a limited length; recipes of before may have it, and text."""
+    for column, kind in types.items():
+        if re.match(r"\s*(varchar|char(acter)?(\s+varying)?)\s*\(", kind, re.IGNORECASE):
+            raise UsageError(
+                f"--type {column}={kind}: Myriad limits no column's length",
+                hint=f"Text of any length: --type {shlex.quote(column)}=text",
+            )
+
+
 def told(text: str) -> Recipe:
     """Read `NAME=VALUE` as `myriad recipe --set` takes it; raises UsageError."""
     name, equals, value = text.partition("=")
@@ -268,6 +279,7 @@ def told(text: str) -> Recipe:
     if name in ("type", "rename"):
         column, _, other = value.rpartition("=")
         made = {column: other}
+        refuse_limits({column: other} if name == "type" else {})
     elif name in ("columns", "exclude", "sources"):
         made = [part.strip() for part in value.split(",")]
     elif name == "null":

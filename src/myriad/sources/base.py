@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from myriad.errors import SourceError
 from myriad.model import Kind, Reject, Table, Type
-from myriad.wording import number_of
+from myriad.wording import as_written, number_of
 
 # Bigger batches cost memory and time: measured with DuckDB → pgpq → COPY, 4,096 rows were best.
 BATCH_ROWS = 4096
@@ -63,7 +63,8 @@ _MISFIT = ": the value does not fit "
 
 def misfit(column: str, kind: Type) -> str:
     """Return the reason for which a record with a value that does not fit is a reject."""
-    return f"{column}{_MISFIT}{kind}"
+    written = f", written {as_written(kind.format)}" if kind.format else ""
+    return f"{column}{_MISFIT}{kind}{written}"
 
 
 def misfit_column(reject: Reject) -> str | None:

@@ -199,7 +199,8 @@ class Job:
         if made is not None:
             rows, report = record.last(self.connection, self.dataset, target.name)
             strict = not self._checks.terms(target).permits(Change.TYPES)
-            target.keep(found.key, shapes.types(found, report), strict=strict)
+            types = shapes.held(self.connection, self.dataset, target.name, found, report)
+            target.keep(found.key, types, strict=strict)
             self._checks.begin(target, shapes.of_there(found, rows))
             self._checks.columns(target, shapes.of_new(target.table))
         return found

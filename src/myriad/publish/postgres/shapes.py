@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from myriad.model import Table, Type
+from myriad.model import TEXT, Table, Type
+from myriad.publish import lasting
 from myriad.publish.contract import Shape
 from myriad.publish.postgres import ddl, existing
 from myriad.publish.postgres.existing import Existing
@@ -40,6 +41,28 @@ def types(there: Existing, report: Mapping[str, object]) -> dict[str, Type]:
         if kind is not None:
             found[column.name] = existing.with_format(kind, str(formats.get(column.name) or ""))
     return found
+
+
+def held(
+    connection: psycopg.Connection,
+    dataset: str,
+    name: str,
+    there: Existing,
+    report: Mapping[str, object],
+) -> dict[str, Type]:
+    """Return the types that a table's columns keep: text that never had a value is free."""
+    columns = report.get("columns")
+    table = ddl.qualified(dataset, name)
+    free = {
+        column.get("name")
+        for column in (columns if isinstance(columns, list) else [])
+        if column.get("why") == lasting.NO_VALUES
+    }
+    return {
+        column: kind
+        for column, kind in types(there, report).items()
+        if column not in free or kind != TEXT or _has_values(connection, table, column)
+    }
 
 
 def emptied(connection: psycopg.Connection, place: Replacement, there: Shape) -> list[str]:

@@ -193,7 +193,8 @@ def _passing(look: _Look) -> str:
 
 
 def _forms(look: _Look, said: Said) -> Sequence[Form]:
-    if look.doubtful:
+    told = said.decimal and look.best == "decimal" and look.seen.scale == THOUSAND
+    if look.doubtful or told:  # what is told holds for `1.234` beside what is no number, too
         return (_COMMA, _PLAIN_POINT)
     return () if look.masked else look.odd.forms(said)
 
@@ -237,7 +238,9 @@ def _decide(table: _Table, look: _Look) -> Finding:
     digits = max([seen.whole_digits, *(fact.whole_digits for fact in facts)])
     choice = _choice(table, look)
     if choice is None:
-        choice = Choice(None, _why_text(table, look))
+        least = look.seen.passed.get(look.best, 0)
+        forms = written.likeliest(look.facts, table.said, least)
+        choice = Choice(None, _why_text(table, look), forms)
     kind, why = choice.type or TEXT, choice.why
     if kind != TEXT and look.odd.nulls:
         words = ", ".join(look.odd.nulls)

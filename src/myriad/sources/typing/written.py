@@ -147,6 +147,7 @@ def _aggregates(column: str, form: Form) -> list[str]:
     passing, where = test(form, column), f"FILTER (WHERE {form.shape(column)})"
     counted = f"count_if({column} IS NOT NULL AND {passing})"
     if not isinstance(form, Amount):
+        where = f"FILTER (WHERE {column} IS NOT NULL AND {passing})"
         return [counted, *["0"] * 4, "false", f"max_by({column}, length({column})) {where}"]
     plain = form.plain(column)
     return [
@@ -246,8 +247,35 @@ def hint(odd: Odd, said: Said) -> str:
 
 
 def nearest(facts: Facts | None) -> tuple[Form, Fact] | None:
-    """Return the form that most values have, where it is most of them."""
+    """Return the form that most values have, where it is half of them at least."""
     if facts is None or not facts.forms:
         return None
     form, fact = max(facts.forms.items(), key=lambda item: item[1].count)
-    return (form, fact) if 2 * fact.count > facts.values else None
+    return (form, fact) if 2 * fact.count >= facts.values else None
+
+
+def likeliest(facts: Facts | None, said: Said, least: int) -> tuple[str, ...]:
+    """Return the forms of most values of a column that has others: for a type that is asked for.
+
+    `least`: so many values are of a plain type, which goes before unless something else was said.
+    """
+    found = nearest(facts)
+    if facts is None or found is None:
+        return ()
+    most = found[1].count
+    if most < least or (most == least and not said.decimal):
+        return ()
+    return tuple(
+        form.name
+        for form, fact in facts.forms.items()
+        if fact.count == most and _as_said(form, said)
+    )
+
+
+def _as_said(form: Form, said: Said) -> bool:
+    match form:
+        case Amount():
+            return said.decimal in (None, form.mark)
+        case Calendar():
+            return said.dates in (None, form.order)
+    return True
