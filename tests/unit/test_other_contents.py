@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from myriad.errors import SourceError
-from tests.apart import notes, opened, stay_here
+from tests.apart import notes, opened, rejected, stay_here
 
 PAGE = '<table border="1"><tr><th>Größe</th></tr><tr><td>1</td></tr></table>'
 
@@ -64,3 +64,25 @@ def test_what_stands_beside_records_that_were_asked_for_is_told(
     assert "not read: b.kopf, b.summe" in told
     (tree := tmp_path / "a.json").write_text(json.dumps({"x": [{"n": 1}], "y": [{"n": 2}]}))
     assert "not read: y" in notes(tree, tmp_path / "w", records="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", 'a,b\n1,"a\n', "and never ends"),
+        ("a.csv", 'a,b\n1,2\n3,"a\n4,5\n6,7\n', "and never ends"),
+        ("a.csv", 'a,b\n1,"a"x\n', "text behind a closing quote"),
+        ("a.jsonl", '{"a": "x"}\n{"a": "y\n', "a text that is not closed"),
+        ("a.json", '[{"a": "x"},\n {"a": "y', "a text that is not closed"),
+        ("a.json", '[{"a": "x"},\n {"a": "y"}', "the end of the file"),
+    ],
+)
+def test_what_is_not_closed_is_told_so(name: str, text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    try:
+        told = [each.reason for each in rejected(path, tmp_path / "w")[1]]
+    except SourceError as error:
+        told = [error.message, error.hint]
+    assert ("It may be cut off" in told[-1]) == (name == "a.json")
+    assert said in "\n".join(told)

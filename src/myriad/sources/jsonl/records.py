@@ -127,6 +127,15 @@ scan = json.JSONDecoder(
 skip = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # finds the end of a record that `scan` refused
 
 
+UNCLOSED = "a text that is not closed"
+
+
+def fault(error: Exception) -> str:
+    """Return what is wrong with a text that is no JSON, for people."""
+    said: str = getattr(error, "msg", "no value begins here")
+    return UNCLOSED if said.startswith("Unterminated") else said
+
+
 def parse(text: str, names: Sequence[str] = ()) -> dict[str, Any]:
     """Return the one object that `text` is, without blanks around; raises Broken.
 
@@ -137,7 +146,7 @@ def parse(text: str, names: Sequence[str] = ()) -> dict[str, Any]:
     except StopIteration as stop:
         raise Broken(f"not valid JSON at character {stop.value + 1}") from None
     except json.JSONDecodeError as error:
-        raise Broken(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+        raise Broken(f"not valid JSON: {fault(error)} at character {error.pos + 1}") from None
     except RecursionError:
         raise Broken("nested too deeply") from None
     except ValueError as error:

@@ -12,9 +12,11 @@ from myriad.sources.jsonl.records import (
     CHUNK,
     MAX_DEPTH,
     NOT_BLANK,
+    UNCLOSED,
     Broken,
     Chunk,
     check,
+    fault,
     heaviest,
     is_heavy,
     parse,
@@ -30,6 +32,7 @@ _RECORD = re.compile(
 )
 _FORMS = "A .json file is an array of objects, objects one after the other, or one object."
 _ENCODED = "JSON is UTF-8. Turn it: iconv -f windows-1252 -t utf-8 OLD.json > NEW.json."
+_CUT = "It may be cut off: fetch it, or write it, again."
 Element = tuple[int, str, Any]  # line, text, and what it is; None if it is broken inside
 
 
@@ -113,7 +116,8 @@ class Window:
             if not self._more(max(CHUNK, len(self._text) - self._at)):
                 if end:
                     break
-                raise self.broken(f"not valid JSON: {reason}")
+                hint = _CUT if reason == UNCLOSED else _FORMS
+                raise self.broken(f"not valid JSON: {reason}", hint)
         found = self.line, self._text[self._at : end], record
         self._advance(end)
         return found
@@ -125,22 +129,21 @@ class Window:
         except Broken:
             record = None  # the text is whole JSON, perhaps: find its end
         except (StopIteration, ValueError, RecursionError) as error:
-            return None, 0, getattr(error, "msg", "no value begins here")
+            return None, 0, fault(error)
         else:
             return record, end, ""
         try:
             return None, skip(self._text, self._at)[1], ""
         except (StopIteration, ValueError, RecursionError) as error:
-            return None, 0, getattr(error, "msg", "no value begins here")
+            return None, 0, fault(error)
 
     def expect(self, marks: str) -> str:
         """Pass by one of `marks` and return it."""
         mark = self.next()
         if not mark or mark not in marks:
             wanted = " or ".join(repr(one) for one in marks)
-            raise self.broken(
-                f"expected {wanted}, found {repr(mark) if mark else 'the end of the file'}"
-            )
+            found = repr(mark) if mark else "the end of the file"
+            raise self.broken(f"expected {wanted}, found {found}", _FORMS if mark else _CUT)
         self._advance(self._at + 1)
         return mark
 
