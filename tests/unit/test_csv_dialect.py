@@ -49,13 +49,20 @@ def test_the_dialect_is_worked_out(
     assert sortable(texts(source)) == sortable(expected)
 
 
-@pytest.mark.parametrize(("said", "told"), [("tab", True), (";", True), (",", False)])
-def test_a_delimiter_that_occurs_nowhere_is_told_of(said: str, told: bool, tmp_path: Path) -> None:  # noqa: FBT001 - by cases
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("tab", r"the delimiter 'tab' occurs nowhere: one column; a tab is \t"),
+        (";", "the delimiter ';' occurs nowhere: one column"),
+        (",", ""),
+    ],
+)
+def test_a_delimiter_that_occurs_nowhere_is_told_of(said: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n")
-    notes = " ".join(opened(path, tmp_path, delimiter=said).table.notes)
-    assert ("occurs nowhere: one column (a tab is \\t)" in notes) is told
-    assert "fields are separated" not in notes
+    notes = opened(path, tmp_path, delimiter=said).table.notes
+    assert [note for note in notes if "nowhere" in note] == [told][: bool(told)]
+    assert "fields are separated" not in " ".join(notes)
 
 
 WITHOUT = {

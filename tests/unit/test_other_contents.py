@@ -32,26 +32,6 @@ def test_json_of_another_encoding_is_told_how_it_becomes_utf_8(text: str, tmp_pa
     assert "iconv" in error.value.hint
 
 
-@pytest.mark.parametrize(
-    ("text", "delimiter", "told"),
-    [
-        ("a\tb\n1\t2\n", "tab", "the delimiter 'tab' stands nowhere in it; a tab is \\t"),
-        ("a,b\n1,2\n", ";", "the delimiter ';' stands nowhere in it"),
-        ("a;b\n1;2\n", ";", ""),
-        ("a::b\n1::2\n", "::", ""),
-    ],
-)
-def test_a_delimiter_that_stands_nowhere_is_told(
-    text: str, delimiter: str, told: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text(text)
-    said = notes(path, tmp_path / "w", delimiter=delimiter, header=True)
-    assert told in said
-    assert ("stands nowhere" in said) == bool(told)
-    assert "separated by 'tab'" not in said
-
-
 def test_what_stands_beside_records_that_were_asked_for_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

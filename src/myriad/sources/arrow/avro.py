@@ -85,7 +85,8 @@ def _records(blocks: Iterator[Any]) -> Iterator[Any]:
     """Yield the records of all blocks; raises Refused if one holds more, or less, than it says."""
     for block in blocks:
         if block.num_records > max(block.bytes_.getbuffer().nbytes, MOST_EMPTY):
-            raise Refused(f"a block of it says that it has {block.num_records:,} records", "")
+            said = number_of(block.num_records, "record")
+            raise Refused(f"a block of it says that it has {said}", "")
         yield from block
         if block.bytes_.read(1):
             raise Refused("a block of it holds more than its records", "")

@@ -40,10 +40,6 @@ def text(path: Path, origin: str, options: ReadOptions, workspace: Workspace) ->
     if options.skip:
         path = text_files.blanked(path, options.skip, folder)
     no_table.refuse(files.head(path), origin, options)
-    said, absent = options.delimiter, list[str]()
-    if said and not files.holds(path, said.encode()):
-        tab = "; a tab is \\t" if said.casefold() in ("tab", "t", "/t") else ""
-        absent = [f"the delimiter {said!r} stands nowhere in it{tab}"]
     tabs = origin.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv")
     made = rewritten.plain(path, options, folder, workspace.longest)
     options = replace(options, delimiter=made.delimiter)
@@ -55,7 +51,7 @@ def text(path: Path, origin: str, options: ReadOptions, workspace: Workspace) ->
         tabs,
         delimiter,
         made.long,
-        (*filter(None, [encoded]), *(absent or made.notes), *found.notes),
+        (*filter(None, [encoded]), *made.notes, *found.notes),
     )
 
 

@@ -67,7 +67,8 @@ def _nowhere(said: str | None, text: str, path: Path) -> tuple[str, ...]:
     """Return the note on a delimiter that somebody said and that a file does not have."""
     if said is None or said in text or files.holds(path, said.encode()):
         return ()
-    return (rf"the delimiter {said!r} occurs nowhere: one column (a tab is \t)",)
+    tab = r"; a tab is \t" if said.casefold() in ("tab", "t", "/t") else ""
+    return (f"the delimiter {said!r} occurs nowhere: one column{tab}",)
 
 
 def _sample(path: Path) -> str:
