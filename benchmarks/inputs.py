@@ -46,12 +46,12 @@ COPY (
 ) TO '{path}' (FORMAT csv, HEADER)
 """
 ACCOUNTS_COLUMNS = """
-    id integer, first_name text, last_name text, email text, reference uuid, born date,
-    joined timestamp, balance numeric, points integer, active boolean, note text
+    id bigint, first_name text, last_name text, email text, reference uuid, born date,
+    joined timestamp, balance numeric, points bigint, active boolean, note text
 """
 LINEITEM_COLUMNS = """
-    l_orderkey integer, l_partkey integer, l_suppkey smallint, l_linenumber smallint,
-    l_quantity smallint, l_extendedprice numeric, l_discount numeric, l_tax numeric,
+    l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber bigint,
+    l_quantity bigint, l_extendedprice numeric, l_discount numeric, l_tax numeric,
     l_returnflag text, l_linestatus text, l_shipdate date, l_commitdate date, l_receiptdate date,
     l_shipinstruct text, l_shipmode text, l_comment text
 """
