@@ -29,8 +29,9 @@ SUMMED = frozenset({"xlsx", "xlsm", "xlsb", "ods", "zip", "tar.gz"})
 # Formats of text: where a piece stands twice, a record may be whole twice. A cell of .xls says in
 # which row it is.
 MAY_GROW = frozenset({"json", "document", "mongo", "xml", "xls"})
-# Formats that say nowhere how many records there are: a file may end behind any of them.
-OPEN_ENDED = frozenset({"bson", "mongo", "avro", "arrows"})
+# Formats that say nowhere how many records there are: a file may end behind any of them. In .xls
+# cells may stand beside the table then.
+OPEN_ENDED = frozenset({"bson", "mongo", "avro", "arrows", "xls"})
 
 
 @pytest.fixture(scope="module")
