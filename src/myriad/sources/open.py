@@ -103,7 +103,7 @@ def parts(named: str | Path) -> tuple[list[Path], bool]:
 
 
 def _is_known(path: Path) -> bool:
-    if path.suffix.lower() in WORDS and path.stem.lower() in TOLD:
+    if _is_told(path.suffix.lower(), path.stem):
         return False
     return formats.is_known(uncompressed(path).suffix.lower(), path)
 
@@ -148,6 +148,11 @@ def _others(path: str | Path, finding: Finding) -> str:
     return f" Or name those that you want, such as '{readable(str(path))}/*.csv'."
 
 
+def _is_told(ending: str | None, name: str) -> bool:
+    """Say whether a file is called as what people write for each other."""
+    return ending in WORDS and name.lower() in TOLD
+
+
 def _among(
     item: Item,
     left: list[str],
@@ -172,7 +177,7 @@ def _among(
 
 def _passed_over(item: Item, left: list[str]) -> bool:
     """Say whether a file that nobody named is no table; `left` takes its name."""
-    told = item.ending in WORDS and item.name.lower() in TOLD
+    told = _is_told(item.ending, item.name)
     if not item.among or (not told and formats.is_known(item.ending or "", item.path)):
         return False
     left.append(item.origin)

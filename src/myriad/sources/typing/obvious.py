@@ -19,6 +19,7 @@ class Obvious:
     """What the values of a column are.
 
     Attributes:
+        values: how many there are.
         passed: test → how many values pass it, if any does.
         whole: the whole numbers.
         marks: a value has something in it that only a floating-point number has.
